@@ -1,0 +1,125 @@
+"""A schedule: a timed list of faults that ends healed.
+
+Times are whole milliseconds from the start of the fault phase. A step's fault begins at ``at_ms`` and is
+healed ``for_ms`` later. A ``Schedule`` cannot be built unless its steps are in order, do not overlap, and
+the last is healed before the phase ends; so whoever carries it out needs no clean-up of its own invention.
+
+As JSON, version 1::
+
+    {"format": 1, "length_ms": 60000,
+     "steps": [{"at_ms": 2000, "for_ms": 5500, "fault": {"f": "partition", "shape": "isolated-leader"}}]}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+from nemesis.faults import Fault, ScheduleError, fault_from_json, fault_to_json, mapping, whole
+
+FORMAT = 1
+MS_PER_HOUR = 3_600_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One fault and its window, [at_ms, at_ms + for_ms)."""
+
+    at_ms: int
+    for_ms: int
+    fault: Fault
+
+    def __post_init__(self) -> None:
+        whole("at_ms", self.at_ms, at_least=0)
+        whole("for_ms", self.for_ms, at_least=1)
+
+    @property
+    def end_ms(self) -> int:
+        return self.at_ms + self.for_ms
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schedule:
+    """Steps in order of time, none overlapping, all healed before ``length_ms``; else a ``ScheduleError``."""
+
+    steps: tuple[Step, ...]
+    length_ms: int
+
+    def __post_init__(self) -> None:
+        whole("length_ms", self.length_ms, at_least=1)
+        for i, (before, after) in enumerate(pairwise(self.steps), start=1):
+            if after.at_ms < before.end_ms:
+                expected = f"at least {before.end_ms}, when the step before is healed"
+                raise ScheduleError(f"steps[{i}].at_ms", expected, str(after.at_ms))
+        if self.steps and self.steps[-1].end_ms >= self.length_ms:
+            last = self.steps[-1]
+            expected = (
+                f"less than {self.length_ms - last.at_ms}, to be healed before length_ms ({self.length_ms})"
+            )
+            raise ScheduleError(f"steps[{len(self.steps) - 1}].for_ms", expected, str(last.for_ms))
+
+
+def fault_windows_per_hour(schedule: Schedule) -> float:
+    """How many faults an hour of such a schedule holds."""
+    return len(schedule.steps) * MS_PER_HOUR / schedule.length_ms
+
+
+def dice(seed: int, step: Step) -> Random:
+    """The dice for planning one step: they hang on the seed and on when it begins, not on the other steps.
+
+    So when a failing schedule is cut down to the steps that matter, those that stay are aimed as they were.
+    """
+    return Random(f"{seed}/{step.at_ms}")  # a text seeds the same generator in every process
+
+
+def to_json(schedule: Schedule) -> dict[str, Any]:
+    """The schedule as JSON holds it, keys in a fixed order."""
+    return {
+        "format": FORMAT,
+        "length_ms": schedule.length_ms,
+        "steps": [
+            {"at_ms": step.at_ms, "for_ms": step.for_ms, "fault": fault_to_json(step.fault)}
+            for step in schedule.steps
+        ],
+    }
+
+
+def from_json(value: object) -> Schedule:
+    """The inverse of ``to_json``. Raises ``ScheduleError``: where, what was expected and what came."""
+    fields = mapping("schedule", value, required=("format", "length_ms", "steps"), closed=True)
+    if fields["format"] != FORMAT:
+        raise ScheduleError("format", f"{FORMAT}, the only version there is", repr(fields["format"]))
+    steps = fields["steps"]
+    if not isinstance(steps, Sequence) or isinstance(steps, str):
+        raise ScheduleError("steps", "a list", repr(steps))
+    return Schedule(
+        steps=tuple(_step_from_json(step, f"steps[{i}]") for i, step in enumerate(steps)),
+        length_ms=whole("length_ms", fields["length_ms"], at_least=1),
+    )
+
+
+def _step_from_json(value: object, where: str) -> Step:
+    fields = mapping(where, value, required=("at_ms", "for_ms", "fault"), closed=True)
+    return Step(
+        at_ms=whole(f"{where}.at_ms", fields["at_ms"], at_least=0),
+        for_ms=whole(f"{where}.for_ms", fields["for_ms"], at_least=1),
+        fault=fault_from_json(fields["fault"], f"{where}.fault"),
+    )
+
+
+def dumps(schedule: Schedule) -> str:
+    """The text of a ``schedule.json``: the same for equal schedules, ending in a newline."""
+    return json.dumps(to_json(schedule), indent=1) + "\n"
+
+
+def loads(text: str) -> Schedule:
+    """The inverse of ``dumps``; text that is no JSON is a ``ScheduleError`` too."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ScheduleError(f"line {error.lineno} column {error.colno}", "JSON", error.msg) from error
+    return from_json(value)

@@ -1,0 +1,237 @@
+"""The partitions that have a name, and how each is aimed at a cluster as it was observed.
+
+A shape is drawn from a ``View`` and dice, when it strikes and not before, since most are aimed at whoever
+leads. ``cell`` names the class of network fault under which a system's promises are written down:
+
+==== ==================================================================
+C3   a clean partition
+C4   the leader alone, everybody else together
+C5a  the leader deaf (it is heard and hears nobody)
+C5b  the leader mute (it hears and is heard by nobody)
+C5c  a follower deaf
+C6   a partial partition: some pair is cut though a third node sees both
+==== ==================================================================
+
+A shape states the cell that it is meant for, which it fills on five nodes and more. On fewer, shapes
+coincide (the largest minority of three nodes with the leader in it is the leader alone), so ``cell_of``
+reads the cell off the cut itself: a verdict must be held against what was really done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from types import MappingProxyType
+from typing import Literal
+
+from nemesis import partitions
+from nemesis.partitions import Cut, ImpossibleShape
+from nemesis.targets import NoLeader, View, follower_or_any, leader_first, leader_or_any
+
+Cell = Literal["C3", "C4", "C5a", "C5b", "C5c", "C6"]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A shape aimed at a cluster: the nodes it is about, what is cut, and that in words."""
+
+    nodes: tuple[str, ...]
+    cut: Cut
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """A partition with a name; ``aim`` draws one, or says that there is no leader to aim at.
+
+    ``min_nodes`` is the least number of nodes for which the shape exists and is not simply another one.
+    """
+
+    name: str
+    help: str
+    cell: Cell
+    min_nodes: int
+    needs_leader: bool
+    aim: Callable[[View, Random], Drawn]
+
+    def draw(self, view: View, rng: Random) -> Drawn | NoLeader:
+        """The shape on this cluster. Too few nodes is an ``ImpossibleShape``, whoever leads."""
+        if len(view.nodes) < self.min_nodes:
+            raise ImpossibleShape(f"{self.name} needs at least {self.min_nodes} nodes, not {len(view.nodes)}")
+        if self.needs_leader and view.leader is None:
+            return NoLeader(f"{self.name} is aimed at the leader, and nobody was seen leading")
+        return self.aim(view, rng)
+
+
+def cell_of(nodes: tuple[str, ...], cut: Cut, leader: str | None) -> Cell:
+    """The class of fault that a cut is, given who led when it was made."""
+    if partitions.is_split(nodes, cut):
+        alone = leader is not None and partitions.sees(nodes, cut, leader) == {leader}
+        return "C4" if alone and len(partitions.components(nodes, cut)) == 2 else "C3"
+    if leader is None:
+        return "C6"
+    if cut == partitions.deaf(nodes, leader):
+        return "C5a"
+    if cut == partitions.mute(nodes, leader):
+        return "C5b"
+    if any(cut == partitions.deaf(nodes, node) for node in partitions.others(nodes, leader)):
+        return "C5c"
+    return "C6"
+
+
+def _sides(view: View, cut: Cut) -> Drawn:
+    """A clean partition in two is about its smaller side, or of two equal ones the one named first."""
+    smaller = min(partitions.components(view.nodes, cut), key=len)
+    return Drawn(smaller, cut, f"{_led(view)}{partitions.describe(view.nodes, cut)}")
+
+
+def _about(view: View, nodes: tuple[str, ...], cut: Cut, words: str) -> Drawn:
+    return Drawn(nodes, cut, f"{words}: {partitions.describe(view.nodes, cut)}")
+
+
+def _led(view: View) -> str:
+    return f"leader {view.leader}: " if view.leader is not None else ""
+
+
+def _leader(view: View) -> str:
+    assert view.leader is not None, "draw has seen to it that a shape that needs a leader has one"
+    return view.leader
+
+
+def _halves(view: View, rng: Random) -> Drawn:
+    return _sides(view, partitions.halves(view.nodes))
+
+
+def _random_halves(view: View, rng: Random) -> Drawn:
+    return _sides(view, partitions.random_halves(view.nodes, rng))
+
+
+def _isolated_node(view: View, rng: Random) -> Drawn:
+    node = follower_or_any(view, rng)
+    return _about(view, (node,), partitions.isolate(view.nodes, node), f"{node} is alone")
+
+
+def _isolated_leader(view: View, rng: Random) -> Drawn:
+    leader = _leader(view)
+    return _about(view, (leader,), partitions.isolate(view.nodes, leader), f"the leader {leader} is alone")
+
+
+def _minority_leader(view: View, rng: Random) -> Drawn:
+    leader = _leader(view)
+    cut = partitions.minority_with(view.nodes, leader, rng)
+    side = next(group for group in partitions.components(view.nodes, cut) if leader in group)
+    return _about(view, side, cut, f"the leader {leader} is on the minority side")
+
+
+def _majorities_ring(view: View, rng: Random) -> Drawn:
+    cut = partitions.majorities_ring(view.nodes, rng)
+    return _about(view, view.nodes, cut, "every node sees a different majority")
+
+
+def _bridge(view: View, rng: Random) -> Drawn:
+    # Any node may be the hub: what an election by highest id makes of a bridge hangs on who the hub is.
+    hub = rng.choice(view.nodes)
+    return _about(view, (hub,), partitions.bridge(view.nodes, hub, rng), f"two halves meet only in {hub}")
+
+
+def _churn(view: View, rng: Random) -> Drawn:
+    leader = leader_or_any(view, rng)
+    cut = partitions.churn(view.nodes, leader, rng)
+    outsiders = tuple(node for node in view.nodes if len(partitions.sees(view.nodes, cut, node)) == 2)
+    return _about(
+        view, outsiders, cut, f"{' and '.join(outsiders)} see one node each of a connected majority"
+    )
+
+
+def _quorum_loss(view: View, rng: Random) -> Drawn:
+    leader, hub = _leader(view), follower_or_any(view, rng)
+    cut = partitions.quorum_loss(view.nodes, leader, hub)
+    return _about(view, (leader, hub), cut, f"everybody, the leader {leader} too, sees only {hub}")
+
+
+def _constrained_election(view: View, rng: Random) -> Drawn:
+    leader, hub = _leader(view), follower_or_any(view, rng)
+    cut = partitions.constrained_election(view.nodes, leader, hub)
+    return _about(view, (leader, hub), cut, f"the leader {leader} is alone and the rest see only {hub}")
+
+
+def _chained(view: View, rng: Random) -> Drawn:
+    line = leader_first(view, rng)
+    return _about(view, view.nodes, partitions.chained(line), f"a line {' - '.join(line)}")
+
+
+def _leader_deaf(view: View, rng: Random) -> Drawn:
+    leader = _leader(view)
+    return Drawn((leader,), partitions.deaf(view.nodes, leader), f"the leader {leader} hears nobody")
+
+
+def _leader_mute(view: View, rng: Random) -> Drawn:
+    leader = _leader(view)
+    return Drawn((leader,), partitions.mute(view.nodes, leader), f"nobody hears the leader {leader}")
+
+
+def _follower_deaf(view: View, rng: Random) -> Drawn:
+    node = follower_or_any(view, rng)
+    return Drawn((node,), partitions.deaf(view.nodes, node), f"the follower {node} hears nobody")
+
+
+def _single_link(view: View, rng: Random) -> Drawn:
+    a, b = leader_first(view, rng)[:2]
+    return Drawn((a, b), partitions.one_link(a, b), f"{_led(view)}{a} and {b} do not see each other")
+
+
+def _one_way_link(view: View, rng: Random) -> Drawn:
+    ends = leader_first(view, rng)[:2]
+    rng.shuffle(ends)
+    sender, receiver = ends
+    words = f"{_led(view)}{receiver} does not hear {sender}"
+    return Drawn((sender, receiver), partitions.one_way_link(sender, receiver), words)
+
+
+def _shape(
+    name: str,
+    cell: Cell,
+    min_nodes: int,
+    aim: Callable[[View, Random], Drawn],
+    help: str,
+    needs_leader: bool = False,
+) -> Shape:
+    return Shape(name=name, help=help, cell=cell, min_nodes=min_nodes, needs_leader=needs_leader, aim=aim)
+
+
+_ALL = (
+    _shape("isolated-node", "C3", 2, _isolated_node, "one follower sees nobody"),
+    _shape("halves", "C3", 2, _halves, "the first half of the nodes against the rest"),
+    _shape("random-halves", "C3", 2, _random_halves, "two halves drawn at random"),
+    _shape("isolated-leader", "C4", 2, _isolated_leader, "the leader sees nobody", True),
+    _shape("flapping", "C4", 2, _isolated_leader, "the leader sees nobody, on and off, many times", True),
+    _shape(
+        "minority-leader", "C3", 3, _minority_leader, "the leader in a minority, against a majority", True
+    ),
+    _shape("leader-deaf", "C5a", 2, _leader_deaf, "the leader is heard by all and hears nobody", True),
+    _shape("leader-mute", "C5b", 2, _leader_mute, "the leader hears all and is heard by nobody", True),
+    _shape("follower-deaf", "C5c", 2, _follower_deaf, "a follower is heard by all and hears nobody", True),
+    _shape("single-link", "C6", 3, _single_link, "the leader and one follower do not see each other"),
+    _shape(
+        "one-way-link", "C6", 3, _one_way_link, "one direction between the leader and one follower is lost"
+    ),
+    _shape("bridge", "C6", 3, _bridge, "two halves that meet only in one node"),
+    _shape("chained", "C6", 3, _chained, "the nodes in a line, the leader at one end"),
+    _shape("majorities-ring", "C6", 3, _majorities_ring, "every node sees a majority, no two the same"),
+    _shape(
+        "quorum-loss", "C6", 4, _quorum_loss, "all see only one node, which still hears the old leader", True
+    ),
+    _shape(
+        "constrained-election",
+        "C6",
+        4,
+        _constrained_election,
+        "the leader sees nobody, and only one other node can win",
+        True,
+    ),
+    _shape("churn", "C6", 5, _churn, "whoever leads, some node outside the majority does not hear it"),
+)
+
+SHAPES: Mapping[str, Shape] = MappingProxyType({shape.name: shape for shape in _ALL})
+"""Every shape by its name, the mildest and most often possible first."""
