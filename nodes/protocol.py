@@ -1,14 +1,14 @@
 """The words every election node speaks: events in, effects out.
 
 A node is a pure state machine. Everything that happens to it is an event, handed to ``handle``; everything it
-does is an effect, returned in the order in which it must be carried out. It reads no clock (each event carries
-the instant at which it happened), opens no socket and draws from no generator but the one it was given. So the
-same object runs behind real sockets (``nodes.driver``) and in the simulation, and "the machine crashed half-way
-through a batch" is simply "the driver stopped after k effects".
+does is an effect, returned in the order in which it must be carried out. It reads no clock (each event
+carries the instant at which it happened), opens no socket and draws from no generator but the one it was
+given. So the same object runs behind real sockets (``nodes.driver``) and in the simulation, and "the machine
+crashed half-way through a batch" is simply "the driver stopped after k effects".
 
-The one rule of order: a ``Persist`` stands before every ``Send`` or ``Answer`` that relies on it, and the driver
-has made it durable before it goes on (Ongaro & Ousterhout 2014, figure 2: "updated on stable storage before
-responding").
+The one rule of order: a ``Persist`` stands before every ``Send`` or ``Answer`` that relies on it, and the
+driver has made it durable before it goes on (Ongaro & Ousterhout 2014, figure 2: "updated on stable storage
+before responding").
 
 Times are integer nanoseconds on the node's own monotonic clock; their origin means nothing.
 """
@@ -31,7 +31,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A datagram came: unordered, possibly late, doubled or lost on the way, but whole and from ``sender``."""
+    """A datagram came: unordered, possibly late, doubled or lost on the way, but whole, from ``sender``."""
 
     at: int
     sender: str
@@ -48,7 +48,7 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmAsked:
-    """A client wants proof that this node leads: to be answered by an ``Answer`` with the same ``request``."""
+    """A client wants proof that this node leads: answered by an ``Answer`` with the same ``request``."""
 
     at: int
     request: int
@@ -121,9 +121,9 @@ Effect = Persist | Send | SetTimer | CancelTimer | Led | Followed | Answer
 class Status:
     """What a node says of itself, all of one instant.
 
-    ``leading`` is the claim: "I am the leader, now". ``reign`` names the present stretch of leadership, unique to
-    it (boot id and count of wins), and is None when not leading. ``lease`` is whether a lease is valid at this
-    instant, None where the algorithm has none.
+    ``leading`` is the claim: "I am the leader, now". ``reign`` names the present stretch of leadership,
+    unique to it (boot id and count of wins), and is None when not leading. ``lease`` is whether a lease is
+    valid at this instant, None where the algorithm has none.
     """
 
     role: str
