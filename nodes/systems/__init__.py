@@ -1,0 +1,16 @@
+"""The systems of our own that can be tested, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from nodes.systems.base import System
+from nodes.systems.raft import RAFT_BASIC_SYSTEM, RAFT_LEASE_SYSTEM, RAFT_SYSTEM
+
+SYSTEMS: Final[Mapping[str, System]] = MappingProxyType(
+    {system.name: system for system in (RAFT_SYSTEM, RAFT_BASIC_SYSTEM, RAFT_LEASE_SYSTEM)}
+)
+
+__all__ = ["SYSTEMS", "System"]

@@ -1,0 +1,101 @@
+"""``python3 -m nodes SYSTEM ...``: run one election node on this machine until SIGTERM.
+
+Example: ``python3 -m nodes raft --id n1 --peer n2=10.0.0.12:7000 --peer n3=10.0.0.13:7000 --listen
+0.0.0.0:7000 --http 0.0.0.0:8000 --data /var/lib/node --seed 7 --option pre_vote=false``
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from nodes.driver import Address, Driver, Place
+from nodes.systems import SYSTEMS, System
+
+USAGE: Final = 64
+# With the default of 5 ms, a thread answering HTTP could hold a heartbeat back for that long.
+SWITCH_INTERVAL_S: Final = 0.0005
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node that ``arguments`` describe; the exit status: 0 stopped, 64 wrong usage."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        system = SYSTEMS[parsed.system].with_options(dict(parsed.option))
+        place = _place(parsed)
+        driver = _driver(system, place, parsed.seed)
+    except (ValueError, OSError) as error:
+        print(f"nodes: {error}", file=sys.stderr)
+        return USAGE
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    driver.run()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nodes", description="Run one election node.")
+    parser.add_argument(
+        "system", choices=SYSTEMS, help="; ".join(f"{s.name}: {s.help}" for s in SYSTEMS.values())
+    )
+    parser.add_argument("--id", required=True, help="this node's name")
+    parser.add_argument(
+        "--peer", action="append", default=[], type=_pair, metavar="ID=HOST:PORT", help="another node"
+    )
+    parser.add_argument(
+        "--listen", required=True, metavar="HOST:PORT", help="where other nodes reach this one (UDP)"
+    )
+    parser.add_argument("--http", required=True, metavar="HOST:PORT", help="where it is asked (TCP)")
+    parser.add_argument(
+        "--data", required=True, type=Path, metavar="DIR", help="where its durable state is kept"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="with the node's name, decides its timeouts")
+    parser.add_argument(
+        "--option", action="append", default=[], type=_pair, metavar="NAME=VALUE", help="of the system"
+    )
+    return parser
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return name, value
+
+
+def _address(text: str) -> Address:
+    """``HOST:PORT``, the host resolved now: a name server asked later could hold up the election."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"expected HOST:PORT, got {text!r}")
+    return socket.gethostbyname(host), int(port)
+
+
+def _place(parsed: argparse.Namespace) -> Place:
+    peers = {name: _address(text) for name, text in parsed.peer}
+    if parsed.id in peers:
+        raise ValueError(f"expected the other nodes as peers, got {parsed.id!r} itself among them")
+    return Place(
+        id=parsed.id,
+        peers=peers,
+        listen=_address(parsed.listen),
+        http=_address(parsed.http),
+        data=parsed.data,
+    )
+
+
+def _driver(system: System, place: Place, seed: int) -> Driver:
+    boot = uuid.uuid4().hex[:8]
+    # The name is mixed in: nodes that shared their timeouts would split every vote.
+    rng = Random(f"{seed} {place.id}")
+    peers = tuple(place.peers)
+    return Driver(place, boot, lambda state: system.make_node(place.id, peers, rng, boot, state))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,267 @@
+"""Runs one node on real sockets, files and clocks: events in, effects out, in order.
+
+Three promises. A ``Persist`` is durable (written, fsynced, renamed, directory fsynced) before the next effect
+is carried out. The machine is only ever touched under one lock, with the clock read under it, so a status is
+all of one instant and a lease is judged at the instant it is claimed. And the driver fails as a whole: when
+the machine or the disk raises, the process ends, since a node that forgets a vote may vote twice.
+
+The network promises nothing: a datagram that cannot be sent is a datagram lost, whatever the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from nodes import wire
+from nodes.endpoint import serve
+from nodes.protocol import (
+    Answer,
+    CancelTimer,
+    ConfirmAsked,
+    Effect,
+    Event,
+    Followed,
+    Json,
+    Led,
+    Node,
+    Persist,
+    Received,
+    Send,
+    SetTimer,
+    Started,
+    TimerFired,
+)
+
+Address = tuple[str, int]
+
+# How many datagrams are taken before timers are looked at again, so that a flood cannot hold up a heartbeat.
+BURST: Final = 64
+FAILED: Final = 70  # exit status when the machine or the disk raised
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a node runs: its name and addresses, those of its peers, and the directory of its durable
+    state."""
+
+    id: str
+    peers: Mapping[str, Address]
+    listen: Address
+    http: Address
+    data: Path
+
+
+class DurableState:
+    """The last persisted state, in one file that is always whole: the old one or the new one."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._path = directory / "state.json"
+        self._fresh = directory / "state.json.new"
+
+    def load(self) -> Json:
+        """What was persisted last, None when nothing ever was. Raises ValueError when the file is damaged."""
+        try:
+            text = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"{self._path}: expected the JSON that a node persisted: {error}") from error
+
+    def save(self, state: Mapping[str, Json]) -> None:
+        """Make ``state`` durable. When this returns, a crash of the machine cannot undo it."""
+        with self._fresh.open("wb") as file:
+            file.write(json.dumps(dict(state)).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self._fresh.replace(self._path)
+        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+class Driver:
+    """One node at work. ``make_node`` is given the durable state that was found."""
+
+    def __init__(self, place: Place, boot: str, make_node: Callable[[Json], Node]) -> None:
+        self._place = place
+        self._boot = boot
+        self._state = DurableState(place.data)
+        self._node = make_node(self._state.load())
+        self._lock = threading.Lock()
+        self._timers: dict[str, int] = {}
+        self._sent: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._waiting: dict[int, Future[Answer]] = {}
+        self._requests = 0
+        self._stopping = False
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(place.listen)
+        # Whatever must end the loop's wait early (a signal, a timer set by another thread) writes a byte
+        # here.
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
+
+    # What HTTP asks
+
+    @property
+    def id(self) -> str:
+        return self._place.id
+
+    def status(self, nonce: str) -> dict[str, Json]:
+        """The node's claims and counts at one instant, ``at`` (nanoseconds, CLOCK_MONOTONIC)."""
+        with self._lock:
+            at = time.monotonic_ns()
+            return {
+                "nonce": nonce,
+                "id": self._place.id,
+                **asdict(self._node.status(at)),
+                "boot": self._boot,
+                "sent": dict(self._sent),
+                "dropped": dict(self._dropped),
+                "at": at,
+            }
+
+    def confirm(self, timeout: float) -> Answer:
+        """Have a quorum confirm leadership. Raises TimeoutError after that many seconds."""
+        answer: Future[Answer] = Future()
+        with self._lock:
+            self._requests += 1
+            request = self._requests
+            self._waiting[request] = answer
+            self._dispatch(ConfirmAsked(time.monotonic_ns(), request))
+        self._wake()
+        try:
+            return answer.result(timeout)
+        finally:
+            with self._lock:
+                self._waiting.pop(request, None)
+
+    # The loop
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. To be called on the main thread."""
+        signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        server = serve(self._place.http, self)
+        with self._lock:
+            self._log("started", boot=self._boot)
+            self._dispatch(Started(time.monotonic_ns()))
+        while not self._stopping:
+            readable, _, _ = select.select([self._socket, self._wake_reader], [], [], self._until_timer())
+            if self._wake_reader in readable:
+                with suppress(BlockingIOError):
+                    self._wake_reader.recv(4096)
+            if self._socket in readable:
+                self._receive_burst()
+            self._fire_timers()
+        server.socket.close()
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):  # full: then it will wake anyway
+            self._wake_writer.send(b"\0")
+
+    def _until_timer(self) -> float | None:
+        with self._lock:
+            if not self._timers:
+                return None
+            return max(0, min(self._timers.values()) - time.monotonic_ns()) / 1e9
+
+    def _receive_burst(self) -> None:
+        for _ in range(BURST):
+            try:
+                data = self._socket.recv(wire.MAX_BYTES + 1)
+            except BlockingIOError:
+                return
+            except OSError:  # an error of an earlier send, reported here
+                continue
+            with self._lock:
+                self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
+        try:
+            sender, message = wire.decode(data)
+        except wire.WireError:
+            self._dropped["malformed"] += 1
+            return
+        if sender not in self._place.peers:
+            self._dropped["unknown sender"] += 1
+            return
+        self._dispatch(Received(time.monotonic_ns(), sender, message))
+
+    def _fire_timers(self) -> None:
+        with self._lock:
+            now = time.monotonic_ns()
+            for timer, due in sorted(self._timers.items(), key=lambda item: item[1]):
+                # An earlier timer's effects may have set or cancelled this one.
+                if due <= now and self._timers.get(timer) == due:
+                    del self._timers[timer]
+                    self._dispatch(TimerFired(time.monotonic_ns(), timer))
+
+    # Effects, always under the lock
+
+    def _dispatch(self, event: Event) -> None:
+        try:
+            for effect in self._node.handle(event):
+                self._carry_out(effect, event.at)
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(FAILED)  # from any thread, and before anything else is sent
+
+    def _carry_out(self, effect: Effect, at: int) -> None:
+        match effect:
+            case Send(to, kind, message):
+                self._send(to, kind, message)
+            case SetTimer(timer, after):
+                self._timers[timer] = at + after
+            case CancelTimer(timer):
+                self._timers.pop(timer, None)
+            case Persist(state):
+                self._state.save(state)
+            case Led(term, reign):
+                self._log("led", term=term, reign=reign)
+            case Followed(term, leader):
+                self._log("followed", term=term, leader=leader)
+            case Answer(request):
+                if waiting := self._waiting.pop(request, None):
+                    waiting.set_result(effect)
+
+    def _send(self, to: str, kind: str, message: Json) -> None:
+        self._sent[kind] += 1
+        try:
+            self._socket.sendto(wire.encode(self._place.id, message), self._place.peers[to])
+        except OSError:  # unreachable, refused, forbidden by a firewall, no room in the buffer
+            self._dropped["not sent"] += 1
+
+    def _log(self, event: str, **facts: Any) -> None:
+        line = {"event": event, "id": self._place.id, "at": time.monotonic_ns(), **facts}
+        sys.stderr.write(json.dumps(line) + "\n")
+        sys.stderr.flush()
