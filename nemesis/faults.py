@@ -25,7 +25,7 @@ DEFAULT_FLAP_MS = 300
 
 
 class ScheduleError(ValueError):
-    """A fault or schedule that cannot be: where (such as ``steps[3].for_ms``), what belongs there, what came."""
+    """A fault or schedule that cannot be: where (such as ``steps[3].for_ms``), what is wanted, what came."""
 
     def __init__(self, where: str, expected: str, got: str) -> None:
         super().__init__(where, expected, got)

@@ -10,8 +10,8 @@ directions, and every node sees itself. A majority of n nodes is any set of at l
 
 Sources: Jepsen's grudges (halves, bridge, majorities ring); H. Howard and I. Abraham, "Raft does not
 Guarantee Liveness in the face of Network Faults", 2020 (churn); H. Ng, S. Haridi and P. Carbone,
-"Omni-Paxos: Breaking the Barriers of Partial Connectivity", EuroSys 2023, section 2 (quorum loss,
-constrained election, chained).
+"Omni-Paxos: Breaking the Barriers of Partial Connectivity", EuroSys 2023 (quorum loss, constrained
+election, chained).
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def quorum_loss(nodes: Sequence[str], leader: str, hub: str) -> Cut:
     """A star: everybody sees only ``hub``, and the old leader, now a leaf, has lost its majority.
 
     Only the hub could win an election, but it still hears the old leader and so does not start one
-    (Omni-Paxos, section 2). Four nodes are the least: of three, the leader and the hub are still a
+    (Omni-Paxos). Four nodes are the least: of three, the leader and the hub are still a
     majority.
     """
     _at_least(4, nodes, "quorum loss", "the leader and the hub are still a majority of three")
@@ -246,7 +246,7 @@ def quorum_loss(nodes: Sequence[str], leader: str, hub: str) -> Cut:
 def constrained_election(nodes: Sequence[str], leader: str, hub: str) -> Cut:
     """The old leader sees nobody; of the rest everybody sees only ``hub``, the one node that can win.
 
-    In the paper (Omni-Paxos, section 2) the hub's log is also behind that of its voters. A cut alone cannot
+    In the paper (Omni-Paxos) the hub's log is also behind that of its voters. A cut alone cannot
     arrange that: where there is a log, write to it while the hub is deaf, just before. Four nodes are the
     least: the two that are left of three are a plain majority, with no constraint on either.
     """
@@ -261,7 +261,7 @@ def _not_the_leader(leader: str, hub: str) -> None:
 
 
 def chained(line: Sequence[str]) -> Cut:
-    """The nodes in a line, each seeing only its neighbours (Omni-Paxos, section 2: the old leader at an end)."""
+    """The nodes in a line, each seeing only its neighbours; in the Omni-Paxos paper the leader is at an end."""
     _at_least(3, line, "a chain", "two nodes in a line are fully connected")
     return only(line, pairwise(line))
 
