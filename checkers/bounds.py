@@ -1,0 +1,34 @@
+"""What a system promises about time, as its checkers need it; every figure is in nanoseconds.
+
+A liveness property without a bound cannot fail (Fischer, Lynch and Paterson 1985: no deterministic bound exists
+in an asynchronous system), so each bound is a choice of the tester, stated here and printed with every verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+MS = 1_000_000
+
+Eligibility = Literal["isolated", "clique", "hub"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bounds:
+    """The bounds that a history is judged by.
+
+    ``stall_ns`` is within what time an eligible majority has a working leader; a stall must exceed twice that
+    plus ``slack_ns`` plus what the canary measured. ``suspicion_ns`` is the longest time for which an earlier
+    disturbance may still move the leadership. ``eligibility`` says which majorities the system serves: an
+    ``isolated`` clique that no outsider can reach, any ``clique``, or one ``hub`` that reaches a majority.
+    A canary sample later than ``canary_late_ns`` shows a starved machine. ``members`` are the nodes whose
+    majority counts; none given means every node that the history names.
+    """
+
+    stall_ns: int = 2_100 * MS
+    slack_ns: int = 200 * MS
+    suspicion_ns: int = 300 * MS
+    eligibility: Eligibility = "clique"
+    canary_late_ns: int = 25 * MS
+    members: tuple[str, ...] = ()

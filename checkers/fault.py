@@ -1,0 +1,150 @@
+"""Faults as the history describes them: the two lines of each, paired.
+
+Nothing here knows what a fault does or who inflicted it; a fault is a name, the nodes and directed links it
+was aimed at, and when it began, was in effect, and with what result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+Link = tuple[str, str]
+
+
+class Line(Protocol):
+    """A nemesis line of the history, as far as pairing needs it."""
+
+    index: int
+    time: int
+    f: str
+    node: str | None
+    value: Any
+
+
+class Malformed(ValueError):
+    """A line that is not what a history may hold: what was expected, what came, and in which line (from 0)."""
+
+    def __init__(self, expected: str, got: object, index: int) -> None:
+        super().__init__(f"expected {expected}, got {got!r}")
+        self.index = index
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """One act of the nemesis: something hurt, or something healed.
+
+    ``begin`` and ``done`` are ns, ``done`` None if the history ends before it. ``links`` are directed: from, to.
+    ``asked`` and ``effect`` are the values of the two lines. ``verified`` is None where the history does not say
+    whether the fault took effect, which is taken as "it did". ``skipped`` is the reason why it was never tried.
+    ``cell`` is the nemesis' own class of the fault, such as "C4".
+    """
+
+    id: int | str
+    f: str
+    begin: int
+    begin_index: int
+    done: int | None = None
+    done_index: int | None = None
+    nodes: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    effect: Mapping[str, Any] = field(default_factory=dict)
+    verified: bool | None = None
+    skipped: str | None = None
+    cell: str | None = None
+
+    @property
+    def in_effect(self) -> bool:
+        """It was carried out and nothing says that it failed to take effect."""
+        return self.done is not None and self.skipped is None and self.verified is not False
+
+    @property
+    def shape(self) -> str | None:
+        """The nemesis' name for the form of the fault, such as "leader-deaf"."""
+        shape = self.asked.get("shape", self.effect.get("shape"))
+        return None if shape is None else str(shape)
+
+
+class _Half(NamedTuple):
+    line: Line
+    value: Mapping[str, Any]
+    id: int | str | None
+
+
+def pair(lines: Iterable[Line]) -> tuple[Fault, ...]:
+    """The faults of the nemesis lines, in the order in which they began.
+
+    Halves belong together by ``f`` and ``id``; without an id, a "done" ends the oldest open fault of its name.
+    Lines that state no phase begin and end by turns. A "done" without a "begin" raises Malformed.
+    """
+    begun: list[_Half] = []
+    done: dict[int, _Half] = {}
+    waiting: dict[str, list[int]] = {}
+    for line in lines:
+        half = read_half(line)
+        queue = waiting.setdefault(line.f, [])
+        partner = next((at for at in queue if half.id is None or begun[at].id in (half.id, None)), None)
+        phase = half.value.get("phase", "begin" if partner is None else "done")
+        if phase == "begin":
+            queue.append(len(begun))
+            begun.append(half)
+        elif partner is None:
+            raise Malformed(f"the begin of {line.f} {half.id} before its done", phase, line.index)
+        else:
+            queue.remove(partner)
+            done[partner] = half
+    return tuple(_fault(half, done.get(at)) for at, half in enumerate(begun))
+
+
+def read_half(line: Line) -> _Half:
+    """The line's value, checked; whatever is no object says nothing."""
+    value = line.value if isinstance(line.value, Mapping) else {}
+    phase = value.get("phase", "begin")
+    if phase not in ("begin", "done"):
+        raise Malformed('a phase "begin" or "done"', phase, line.index)
+    fault = value.get("id")
+    if not (fault is None or isinstance(fault, int | str)):
+        raise Malformed("an id that is a number or a string", fault, line.index)
+    nodes, links = value.get("nodes") or [], value.get("links") or []
+    if not isinstance(nodes, list | tuple) or not all(isinstance(node, str) for node in nodes):
+        raise Malformed("nodes to be a list of names", nodes, line.index)
+    if not isinstance(links, list | tuple) or not all(_is_link(link) for link in links):
+        raise Malformed("links to be a list of pairs of names", links, line.index)
+    return _Half(line, value, fault)
+
+
+def _fault(begun: _Half, done: _Half | None) -> Fault:
+    line, asked = begun.line, begun.value
+    effect = done.value if done is not None else {}
+    named = (line.node,) if line.node is not None else ()
+    verified, skipped = effect.get("verified"), effect.get("skipped", asked.get("skipped"))
+    cell = asked.get("cell", effect.get("cell"))
+    return Fault(
+        id=begun.id if begun.id is not None else f"line {line.index}",
+        f=line.f,
+        begin=line.time,
+        begin_index=line.index,
+        done=done.line.time if done is not None else None,
+        done_index=done.line.index if done is not None else None,
+        nodes=tuple(dict.fromkeys((*named, *_nodes(asked), *_nodes(effect)))),
+        links=tuple(dict.fromkeys((*_links(asked), *_links(effect)))),
+        asked=asked,
+        effect=effect,
+        verified=None if verified is None else bool(verified),
+        skipped=None if skipped in (None, False) else str(skipped),
+        cell=None if cell is None else str(cell),
+    )
+
+
+def _nodes(value: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(value.get("nodes") or ())
+
+
+def _links(value: Mapping[str, Any]) -> tuple[Link, ...]:
+    return tuple((sender, receiver) for sender, receiver in value.get("links") or ())
+
+
+def _is_link(link: object) -> bool:
+    return isinstance(link, list | tuple) and len(link) == 2 and all(isinstance(end, str) for end in link)

@@ -1,0 +1,313 @@
+"""From the lines of a history to its columns, checking each line on the way.
+
+The promise: a line is either understood or named. Whatever is malformed raises ``HistoryError`` with the file,
+the number of the line, what was expected and what came; only a last line that was cut off while it was being
+written is let go, and said to be missing. Observations, confirmations and canary samples are packed as they
+come, so two million lines do not become two million objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from struct import Struct as Packing
+from struct import error as PackingError  # noqa: N812 - it is a class
+from typing import Annotated, Any, Literal, NoReturn
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from checkers.fault import Malformed, read_half
+from checkers.operations import FAIL, INFO, NONE, OK
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+OUTCOMES = {"ok": OK, "fail": FAIL, "info": INFO}
+NODE_EVENTS = frozenset({"led", "followed"})
+BATCH = 4096
+
+
+class HistoryError(ValueError):
+    """A history that cannot be read: where, what was expected, what came."""
+
+    def __init__(self, source: str, line: int, problem: str) -> None:
+        super().__init__(f"{source}, line {line}: {problem}")
+        self.source = source
+        self.line = line
+        self.problem = problem
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One line of a history. ``time`` is ns since its start; unknown keys are ignored."""
+
+    index: Count
+    time: Count
+    process: int | str
+    type: Literal["invoke", "ok", "fail", "info"]
+    f: str
+    node: str | None = None
+    value: Any = None
+    error: Any = None
+
+
+_ROW = Packing("=hqqbqq")
+_CLAIM = Packing("=?hqq")
+_SAMPLE = Packing("=qq")
+_NO_CLAIM = _CLAIM.pack(False, NONE, NONE, NONE)
+
+ROW = np.dtype(
+    [
+        ("node", "i2"),
+        ("invoke", "i8"),
+        ("complete", "i8"),
+        ("outcome", "i1"),
+        ("invoke_index", "i8"),
+        ("complete_index", "i8"),
+    ]
+)
+CLAIM = np.dtype([*ROW.descr, ("leading", "?"), ("leader", "i2"), ("term", "i8"), ("reign", "i8")])
+SAMPLE = np.dtype([("time", "i8"), ("late", "i8")])
+
+
+@dataclass(slots=True)
+class Table:
+    """The packed rows of one ``f``, in the order of completion; values are kept unless there are too many."""
+
+    rows: bytearray = field(default_factory=bytearray)
+    values: list[tuple[Any, Any]] = field(default_factory=list)
+
+    def sorted(self, layout: np.dtype[Any]) -> tuple[NDArray[Any], list[tuple[Any, Any]]]:
+        """The rows and values in the order of their invoke lines."""
+        rows = np.frombuffer(self.rows, dtype=layout)
+        order = np.argsort(rows["invoke_index"], kind="stable")
+        return rows[order], [self.values[at] for at in order] if self.values else []
+
+
+@dataclass(slots=True)
+class _Open:
+    """An invocation that has not completed yet."""
+
+    f: str
+    node: int
+    time: int
+    index: int
+    value: Any
+
+
+class Recording:
+    """Takes entries in order and holds what they say. Raises Malformed for one that cannot stand where it does."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.end = 0
+        self.truncated = False
+        self.node_codes: dict[str, int] = {}
+        self.reign_codes: dict[str, int] = {}
+        self.tables: dict[str, Table] = {"observe": Table(), "confirm": Table()}
+        self.canary = bytearray()
+        self.nemesis: list[Entry] = []
+        self.node_events: list[Entry] = []
+        self.notes: list[Entry] = []
+        self._open: dict[int | str, _Open] = {}
+
+    def take(self, entry: Entry) -> None:
+        if entry.index != self.count:
+            raise Malformed(f"index {self.count}", entry.index, self.count)
+        if entry.time < self.end:
+            raise Malformed(f"a time of at least {self.end}, that of the line before", entry.time, self.count)
+        try:
+            if entry.type == "invoke":
+                self._invoke(entry)
+            else:
+                invoked = self._open.pop(entry.process, None)
+                if invoked is None:
+                    self._event(entry)
+                else:
+                    self._complete(invoked, entry)
+        except PackingError as problem:
+            raise Malformed("numbers below 2**63, and fewer than 2**15 nodes", str(problem), self.count) from problem
+        self.count += 1
+        self.end = entry.time
+
+    def finish(self) -> None:
+        """Whatever is still open never completed."""
+        for invoked in self._open.values():
+            self._append(invoked, NONE, INFO, NONE, _NO_CLAIM, None)
+        self._open.clear()
+
+    def _invoke(self, entry: Entry) -> None:
+        if entry.process == "nemesis":
+            raise Malformed('type "info" of the nemesis', entry.type, entry.index)
+        if entry.process in self._open:
+            before = self._open[entry.process]
+            expected = f"process {entry.process!r} to complete its {before.f} of line {before.index + 1} first"
+            raise Malformed(expected, f"invoke of {entry.f}", entry.index)
+        if entry.f == "observe" and entry.node is None:
+            raise Malformed("the node that is observed", entry.node, entry.index)
+        self._open[entry.process] = _Open(entry.f, self._code(entry.node), entry.time, entry.index, entry.value)
+
+    def _complete(self, invoked: _Open, entry: Entry) -> None:
+        if entry.f != invoked.f:
+            expected = f"the completion of {invoked.f}, which process {entry.process!r} invoked in line "
+            raise Malformed(f"{expected}{invoked.index + 1}", entry.f, entry.index)
+        if entry.node is not None:
+            node = self._code(entry.node)
+            if invoked.node not in (node, NONE):
+                raise Malformed(f"the node of the invoke in line {invoked.index + 1}", entry.node, entry.index)
+            invoked.node = node
+        if entry.f == "canary":
+            self._event(entry)
+            return
+        outcome = OUTCOMES[entry.type]
+        claim = self._claim(entry) if outcome == OK and entry.f == "observe" else _NO_CLAIM
+        self._append(invoked, entry.time, outcome, entry.index, claim, entry.value)
+
+    def _append(self, invoked: _Open, complete: int, outcome: int, index: int, claim: bytes, answered: Any) -> None:
+        table = self.tables.get(invoked.f)
+        if table is None:
+            table = self.tables[invoked.f] = Table()
+        table.rows += _ROW.pack(invoked.node, invoked.time, complete, outcome, invoked.index, index)
+        if invoked.f == "observe":
+            table.rows += claim
+        elif invoked.f != "confirm":
+            table.values.append((invoked.value, answered))
+
+    def _claim(self, entry: Entry) -> bytes:
+        """What the node said of itself, packed."""
+        value = entry.value
+        if type(value) is not dict or type(value.get("leading")) is not bool:
+            _claim_malformed(entry, "leading to be true or false", value)
+        leader, term, reign = value.get("leader"), value.get("term"), value.get("reign")
+        if leader is not None and type(leader) is not str:
+            _claim_malformed(entry, "leader to be a node's name or null", leader)
+        if term is None:
+            term = NONE
+        elif type(term) is not int or term < 0:
+            _claim_malformed(entry, "term to be a whole number from 0 or null", term)
+        if reign is None:
+            code = NONE
+        elif type(reign) is str or type(reign) is int:
+            code = self.reign_codes.setdefault(str(reign), len(self.reign_codes))
+        else:
+            _claim_malformed(entry, "reign to be a string or null", reign)
+        return _CLAIM.pack(value["leading"], self._code(leader), term, code)
+
+    def _event(self, entry: Entry) -> None:
+        """A line that completes nothing: a fault, the canary, what a node reports, or something unknown."""
+        if entry.f == "canary":
+            late = entry.value.get("late") if isinstance(entry.value, Mapping) else None
+            if type(late) is not int:
+                raise Malformed('the canary\'s value to hold "late" in ns', entry.value, entry.index)
+            self.canary += _SAMPLE.pack(entry.time, late)
+            return
+        if entry.type != "info" or isinstance(entry.process, int):
+            expected = f"an open invoke of process {entry.process!r} before its completion"
+            raise Malformed(expected, f"{entry.type} of {entry.f}", entry.index)
+        if entry.process == "nemesis":
+            read_half(entry)
+            self.nemesis.append(entry)
+        elif entry.f in NODE_EVENTS:
+            self._code(entry.process)
+            self.node_events.append(entry)
+        else:
+            self.notes.append(entry)
+        self._code(entry.node)
+
+    def _code(self, node: str | None) -> int:
+        return NONE if node is None else self.node_codes.setdefault(node, len(self.node_codes))
+
+
+def _claim_malformed(entry: Entry, expected: str, got: object) -> NoReturn:
+    raise Malformed(f"of an observe that is ok {expected}", got, entry.index)
+
+
+def record_lines(lines: Iterable[bytes], source: str) -> Recording:
+    """What the JSON lines say. Lines may end in a newline or not; raises HistoryError."""
+    recording = Recording()
+    for entries in _decoded(lines, source, recording):
+        _take_all(recording, entries, source)
+    recording.finish()
+    return recording
+
+
+def record_entries(entries: Iterable[Entry | Mapping[str, Any]], source: str) -> Recording:
+    """What the entries say, for histories that never were a file; raises HistoryError."""
+    recording = Recording()
+    for entry in entries:
+        _take_all(recording, [_entry(entry, source, recording.count + 1)], source)
+    recording.finish()
+    return recording
+
+
+def _take_all(recording: Recording, entries: list[Entry], source: str) -> None:
+    take = recording.take
+    try:
+        for entry in entries:
+            take(entry)
+    except Malformed as problem:
+        raise HistoryError(source, problem.index + 1, str(problem)) from problem
+
+
+def _entry(entry: Entry | Mapping[str, Any], source: str, line: int) -> Entry:
+    if isinstance(entry, Entry):
+        return entry
+    try:
+        return msgspec.convert(entry, Entry)
+    except msgspec.ValidationError as problem:
+        raise HistoryError(source, line, _lowered(problem)) from problem
+
+
+def _decoded(lines: Iterable[bytes], source: str, recording: Recording) -> Iterator[list[Entry]]:
+    """The entries of the lines, batch by batch; only a batch that has something wrong is read line by line."""
+    decoder = msgspec.json.Decoder(Entry)
+    remaining = iter(lines)
+    while batch := list(islice(remaining, BATCH)):
+        try:
+            entries = decoder.decode_lines(b"\n".join(batch))
+        except (ValueError, RecursionError):
+            entries = []
+        if len(entries) == len(batch):
+            yield entries
+        else:
+            yield from _decoded_singly(batch, remaining, source, recording)
+
+
+def _decoded_singly(
+    batch: list[bytes], remaining: Iterator[bytes], source: str, recording: Recording
+) -> Iterator[list[Entry]]:
+    first = recording.count + 1
+    decoder = msgspec.json.Decoder(Entry)
+    for number, line in enumerate(batch, first):
+        try:
+            entry = decoder.decode(line)
+        except (ValueError, RecursionError) as problem:
+            last = number == first + len(batch) - 1 and next(remaining, None) is None
+            if last and _is_cut_off(line):
+                recording.truncated = True
+                return
+            raise HistoryError(source, number, f"{_lowered(problem)}, in {_excerpt(line)}") from problem
+        yield [entry]
+
+
+def _is_cut_off(line: bytes) -> bool:
+    """A line that was being written when the run died: no newline, and no JSON yet."""
+    if line.endswith(b"\n"):
+        return False
+    try:
+        msgspec.json.decode(line)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
+def _lowered(problem: Exception) -> str:
+    words = str(problem)
+    if not words.startswith(("Expected", "Object missing")):
+        words = f"expected one JSON object, got something else: {words}"
+    return words[0].lower() + words[1:]
+
+
+def _excerpt(line: bytes) -> str:
+    text = line.decode("utf-8", "replace").rstrip("\n")
+    return text if len(text) <= 200 else f"{text[:200]}… ({len(line)} bytes)"
