@@ -1,0 +1,25 @@
+"""The worlds a cluster can run in. Each is imported only when it is asked for: the simulation needs no docker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.drive import Driver
+
+MODULES: Mapping[str, str] = {"docker": "harness.runtimes.docker.runtime"}
+
+Run = Callable[["Driver", Path, Callable[[str], None]], dict[str, Any]]
+
+
+def runtime_named(name: str) -> Run:
+    """The function that runs a driver in that world, keeping logs in the folder it is given."""
+    if name not in MODULES:
+        raise UsageError(f"unknown runtime {name!r}: expected one of {', '.join(MODULES)}")
+    run: Run = import_module(MODULES[name]).run
+    return run

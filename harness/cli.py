@@ -1,0 +1,300 @@
+"""The command line. Exit status: 0 every guarantee held, 1 one was broken, 2 unknown, 3 the harness or its
+environment failed, 64 wrong usage. Invalid outranks unknown everywhere."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from checkers.verdict import Outcome
+from harness import errors
+from harness.errors import SplitbrainError, UsageError
+from harness.experiment import Experiment, Workload, read_json, read_schedule, system_named
+from harness.store import EXPERIMENT, SCHEDULE, existing_run
+from nemesis.nemeses import NEMESES, NemesisError, build
+from nemesis.schedules import Schedule
+from nodes.systems import SYSTEMS
+
+STATUS = {
+    Outcome.VALID: errors.EXIT_VALID,
+    Outcome.UNKNOWN: errors.EXIT_UNKNOWN,
+    Outcome.INVALID: errors.EXIT_INVALID,
+}
+
+store_option = click.option(
+    "--store", type=click.Path(path_type=Path), default=Path("store"), help="Where runs are kept."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+strict_option = click.option("--strict", is_flag=True, help="A known weakness that was not shown fails the run.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="splitbrain")
+def cli() -> None:
+    """Fault injection for leader election: two leaders, none, or the wrong one, found and shown."""
+
+
+@cli.command()
+@click.argument("system")
+@click.option("--nemesis", "nemeses", default=None, help="What may go wrong: a name, or several with commas.")
+@click.option("--runtime", default="docker", show_default=True, help="Where the cluster runs.")
+@click.option("--nodes", default=5, show_default=True, help="How many nodes.")
+@click.option("--time-limit", default=60.0, show_default=True, help="Seconds of faults.")
+@click.option("--seed", type=int, default=None, help="Fixes the schedule; drawn when not given.")
+@click.option("--observe-period", default=20, show_default=True, help="Ms between two observations of a node.")
+@store_option
+@json_option
+@strict_option
+def test(
+    system: str,
+    nemeses: str | None,
+    runtime: str,
+    nodes: int,
+    time_limit: float,
+    seed: int | None,
+    observe_period: int,
+    store: Path,
+    as_json: bool,
+    strict: bool,
+) -> None:
+    """Run SYSTEM under faults, and judge what it did.
+
+    SYSTEM-NEMESIS in one word does too: `splitbrain test raft-basic-isolated-leader`.
+    """
+    system, names = _system_and_nemeses(system, nemeses)
+    experiment = _experiment(system, names, runtime, nodes, time_limit, _seed(seed), observe_period)
+    _perform(experiment, _schedule(experiment), store, as_json, strict)
+
+
+@cli.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--runtime", default=None, help="Replay in this runtime rather than in the one of the run.")
+@click.option("--system", default="raft", show_default=True, help="For a bare schedule: the system.")
+@click.option("--nodes", default=5, show_default=True, help="For a bare schedule: how many nodes.")
+@click.option("--seed", type=int, default=None, help="Another seed than the run's.")
+@store_option
+@json_option
+@strict_option
+def replay(
+    path: Path,
+    runtime: str | None,
+    system: str,
+    nodes: int,
+    seed: int | None,
+    store: Path,
+    as_json: bool,
+    strict: bool,
+) -> None:
+    """Run again the schedule of a run's directory, or of a SCHEDULE.json."""
+    if path.is_dir():
+        source = path / EXPERIMENT
+        past = Experiment.from_json(read_json(source), str(source))
+        schedule = read_schedule(path / SCHEDULE)
+        experiment = _experiment(
+            past.system,
+            past.nemesis,
+            runtime or past.runtime,
+            past.nodes,
+            schedule.length_ms / 1000,
+            past.seed if seed is None else seed,
+            past.workload.observe_period_ms,
+        )
+    else:
+        schedule = read_schedule(path)
+        limit = schedule.length_ms / 1000
+        experiment = _experiment(system, ("replay",), runtime or "docker", nodes, limit, _seed(seed), 20)
+    _perform(experiment, schedule, store, as_json, strict)
+
+
+@cli.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--system", default=None, help="Whose promises the history is held against.")
+@json_option
+@strict_option
+def check(path: Path, system: str | None, as_json: bool, strict: bool) -> None:
+    """Judge a run's directory, or a bare HISTORY.jsonl, again."""
+    from harness.run import judge_history, judge_run
+
+    if system is not None:
+        system_named(system)
+    if path.is_dir():
+        run = existing_run(path)
+        record = run.read_json(EXPERIMENT)
+        if system is not None:
+            record["system"] = system
+        judged = judge_run(run, record, strict)
+    else:
+        judged = judge_history(path, system, strict, {})
+    _conclude(judged, as_json)
+
+
+@cli.command()
+@click.argument("path", type=click.Path(path_type=Path))
+def report(path: Path) -> None:
+    """Judge a run's directory and draw its report again."""
+    from harness.run import draw, judge_run
+
+    run = existing_run(path)
+    record = run.read_json(EXPERIMENT)
+    judged = judge_run(run, record, strict=False)
+    draw(judged, record, run.read_json(SCHEDULE), None)
+    click.echo(str(run.report))
+
+
+@cli.command()
+def systems() -> None:
+    """List the systems that can be tested."""
+    _table("system", ((system.name, system.help) for system in SYSTEMS.values()))
+
+
+@cli.command()
+def nemeses() -> None:
+    """List what may go wrong."""
+    _table("nemesis", ((nemesis.name, nemesis.help) for nemesis in NEMESES.values()))
+
+
+@cli.command()
+def doctor() -> None:
+    """Say what this machine has, lacks, and what to do about it."""
+    from harness.doctor import examine
+
+    healthy = True
+    for finding in examine():
+        healthy = healthy and finding.fine
+        click.echo(f"{'ok     ' if finding.fine else 'MISSING'} {finding.what}: {finding.words}")
+    sys.exit(errors.EXIT_VALID if healthy else errors.EXIT_FAILED)
+
+
+@cli.command()
+@click.option("--all", "everything", is_flag=True, help="Those of runs still at work too.")
+@click.option("--images", is_flag=True, help="The images that were built, too.")
+def clean(everything: bool, images: bool) -> None:
+    """Remove containers and networks that an interrupted run left behind."""
+    from harness.runtimes.docker.engine import connect, remove_images, remove_runs
+
+    client = connect()
+    removed = remove_runs(client, None, everything) + (remove_images(client) if images else [])
+    for name in removed:
+        click.echo(f"removed {name}")
+    if not removed:
+        click.echo("nothing was left behind")
+
+
+@cli.command()
+@click.option("--port", default=8080, show_default=True, help="On 127.0.0.1.")
+@store_option
+def serve(port: int, store: Path) -> None:
+    """Show the stored runs in a browser, on 127.0.0.1 only."""
+    from harness.serve import serve_store
+
+    serve_store(store, port)
+
+
+def _seed(given: int | None) -> int:
+    return secrets.randbelow(2**31) if given is None else given
+
+
+def _system_and_nemeses(system: str, nemeses: str | None) -> tuple[str, tuple[str, ...]]:
+    """The names, from SYSTEM and --nemesis or from SYSTEM-NEMESIS in one word."""
+    if nemeses is None and system not in SYSTEMS:
+        for known in sorted(SYSTEMS, key=len, reverse=True):
+            if system.startswith(f"{known}-"):
+                return known, tuple(system.removeprefix(f"{known}-").split("+"))
+    return system, tuple((nemeses or "partition").split(","))
+
+
+def _experiment(
+    system: str,
+    nemeses: tuple[str, ...],
+    runtime: str,
+    nodes: int,
+    time_limit: float,
+    seed: int,
+    observe_period: int,
+) -> Experiment:
+    """An experiment that can be; raises UsageError for one that cannot."""
+    from harness.runtimes import runtime_named
+
+    under_test = system_named(system)
+    runtime_named(runtime)
+    if not under_test.min_nodes <= nodes <= under_test.max_nodes:
+        raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
+    if not 1 <= time_limit <= 86_400:
+        raise UsageError(f"--time-limit: expected 1 to 86400 seconds, got {time_limit:g}")
+    if not 1 <= observe_period <= under_test.stall_bound_ms // 4:
+        raise UsageError(f"--observe-period: expected 1 to {under_test.stall_bound_ms // 4} ms, got {observe_period}")
+    timeout = min(500, under_test.stall_bound_ms // 4 - 1)
+    return Experiment(
+        system=system,
+        nemesis=nemeses,
+        runtime=runtime,
+        nodes=nodes,
+        time_limit_s=time_limit,
+        seed=seed,
+        workload=Workload(observe_period_ms=observe_period, probe_timeout_ms=timeout),
+    )
+
+
+def _schedule(experiment: Experiment) -> Schedule:
+    rng = Random(f"{experiment.seed}/schedule")
+    try:
+        return build(experiment.nemesis, rng, experiment.nodes, round(experiment.time_limit_s * 1000))
+    except NemesisError as wrong:
+        raise UsageError(f"--nemesis: {wrong}") from wrong
+
+
+def _perform(experiment: Experiment, schedule: Schedule, store: Path, as_json: bool, strict: bool) -> None:
+    from harness.progress import shown
+    from harness.run import perform
+
+    console = Console(stderr=True)
+    console.print(f"seed {experiment.seed}: {experiment.command}", markup=False, highlight=False, soft_wrap=True)
+    with shown(console) as progress:
+        judged = perform(experiment, schedule, store, progress, progress.say, strict)
+    console.print(f"again: {experiment.command}", markup=False, highlight=False, soft_wrap=True)
+    _conclude(judged, as_json)
+
+
+def _conclude(judged: Any, as_json: bool) -> None:
+    """Print the verdict, its last line saying it whole and where the report is, and exit with its status."""
+    verdicts: dict[str, Any] = judged.as_json()
+    if as_json:
+        click.echo(json.dumps(verdicts))
+    else:
+        for name, found in verdicts["properties"].items():
+            click.echo(f"{found['verdict']:>8}  {name}: {found['words']}")
+        where = "" if judged.run is None else f"  {judged.run.report}"
+        click.echo(f"{verdicts['verdict'].upper()}{where}")
+    sys.exit(STATUS[judged.judgement.outcome])
+
+
+def _table(title: str, rows: Any) -> None:
+    table = Table(title, "what it is", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: no traceback for anything but a bug of our own."""
+    try:
+        cli.main(args=None if arguments is None else list(arguments), prog_name="splitbrain", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(errors.EXIT_FAILED)
+    except click.ClickException as wrong:
+        click.echo(f"splitbrain: {wrong.format_message()}", err=True)
+        sys.exit(errors.EXIT_USAGE)
+    except SplitbrainError as failure:
+        click.echo(f"splitbrain: {failure}", err=True)
+        sys.exit(failure.exit_status)
+    except BrokenPipeError:
+        sys.exit(errors.EXIT_FAILED)

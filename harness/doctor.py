@@ -1,0 +1,51 @@
+"""What this machine has and lacks for runs on containers, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.errors import EnvironmentFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One thing looked at: whether it is fine, and what was seen or is to be done."""
+
+    what: str
+    fine: bool
+    words: str
+
+
+def examine() -> Iterator[Examined]:
+    """Everything a run relies on, cheapest first."""
+    yield Examined("python", sys.version_info >= (3, 11), platform.python_version())
+    cores = os.cpu_count() or 1
+    yield Examined("cores", cores >= 2, f"{cores}; the canary tells when a run had too little of them")
+    yield from _engine()
+
+
+def _engine() -> Iterator[Examined]:
+    from harness.runtimes.docker.engine import RUN_LABEL, connect, versions
+
+    try:
+        client = connect()
+    except EnvironmentFailure as failure:
+        yield Examined("engine", False, str(failure))
+        return
+    yield Examined("engine", True, ", ".join(f"{key} {value}" for key, value in versions(client).items()))
+    images = {tag for image in client.images.list() for tag in image.tags}
+    ours = sorted(tag for tag in images if tag.startswith("splitbrain/"))
+    if ours:
+        yield Examined("images", True, ", ".join(ours))
+    else:
+        maker = next((tool for tool in ("mmdebstrap", "debootstrap") if shutil.which(tool)), None)
+        how = f"to be built on first use, from a pulled base or with {maker or 'mmdebstrap (not installed)'}"
+        yield Examined("images", True, how)
+    left = client.containers.list(all=True, filters={"label": RUN_LABEL})
+    words = "none" if not left else f"{len(left)} containers of runs at work or interrupted; see splitbrain clean"
+    yield Examined("left behind", True, words)

@@ -1,0 +1,86 @@
+"""The course of a run, once its cluster stands: faults under a workload, then healing and recovery.
+
+The two phases promise different things (as in TigerBeetle's simulator): while faults happen only safety and the
+liveness of an eligible majority are asked for; after the last heal the whole cluster must come to agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.experiment import Experiment
+from harness.injector import Injector
+from harness.recorder import Recorder
+from harness.runtimes.base import Cluster
+from harness.units import MS
+from harness.watch import Watch
+from harness.workload import Clients
+from nemesis.schedules import Schedule
+
+LOOK_AGAIN_NS = 20 * MS
+
+
+class Progress(Protocol):
+    """Somebody who is told how the run goes."""
+
+    def phase(self, name: str, seconds: float | None = None) -> None:
+        """A new phase has begun, of about that length where one is known."""
+        ...
+
+    def fault(self, words: str | None) -> None:
+        """What the nemesis has in force now."""
+        ...
+
+    def watching(self, watch: Watch) -> None:
+        """Where the nodes' last claims can be read from now on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Everything a run is made of but its cluster; ``drive`` gives it one."""
+
+    experiment: Experiment
+    schedule: Schedule
+    progress: Progress
+    open_recorder: Callable[[Cluster], Recorder]
+
+    async def drive(self, cluster: Cluster) -> None:
+        """Returns when the history is complete and closed; whatever happens, what was recorded stays."""
+        experiment = self.experiment
+        recorder = self.open_recorder(cluster)
+        watch = Watch(cluster.nodes, fresh_ns=experiment.bounds.stall_ns // 2)
+        clients = Clients(cluster, recorder, watch, experiment.workload)
+        injector = Injector(cluster, recorder, watch, experiment.seed, self.progress.fault)
+        self.progress.watching(watch)
+
+        async def phases() -> None:
+            self.progress.phase("faults", self.schedule.length_ms / 1000)
+            await injector.carry_out(self.schedule)
+            self.progress.phase("recovery", experiment.patience_ns / 1e9)
+            await injector.heal()
+            await self._until_agreed(cluster, watch)
+            clients.stop()
+
+        try:
+            recorder.start_clock()
+            await cluster.together(phases(), clients.jobs())
+        finally:
+            recorder.close()
+
+    async def _until_agreed(self, cluster: Cluster, watch: Watch) -> None:
+        """Wait until all nodes have agreed for long enough that a change provoked by the heal would have shown,
+        or until the patience is over; then the checkers will say what it was."""
+        alarm = cluster.alarm()
+        give_up = cluster.now() + self.experiment.patience_ns
+        agreed_since: int | None = None
+        while (now := cluster.now()) < give_up:
+            if watch.disagreement(now) is not None:
+                agreed_since = None
+            elif agreed_since is None:
+                agreed_since = now
+            elif now - agreed_since >= self.experiment.settle_ns:
+                return
+            await alarm.wait_until(now + LOOK_AGAIN_NS)

@@ -1,0 +1,124 @@
+"""The whole input of a run, as one frozen value: what ``experiment.json`` holds and ``replay`` reads back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from checkers.bounds import Bounds
+from harness.errors import UsageError
+from harness.promises import bounds_of
+from nemesis import schedules
+from nemesis.faults import ScheduleError
+from nemesis.schedules import Schedule
+from nodes.systems import SYSTEMS
+from nodes.systems.base import System
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workload:
+    """How often the clients ask, in ms. ``probe_timeout_ms`` stays below a quarter of the stall bound."""
+
+    observe_period_ms: int = 20
+    confirm_period_ms: int = 50
+    probe_timeout_ms: int = 500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Experiment:
+    """One run, entirely: the same experiment is the same run, as far as the runtime can repeat one."""
+
+    system: str
+    nemesis: tuple[str, ...]
+    runtime: str
+    nodes: int
+    time_limit_s: float
+    seed: int
+    workload: Workload
+
+    @property
+    def under_test(self) -> System:
+        return system_named(self.system)
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        return tuple(f"n{i}" for i in range(1, self.nodes + 1))
+
+    @property
+    def bounds(self) -> Bounds:
+        return bounds_of(self.under_test)
+
+    @property
+    def patience_ns(self) -> int:
+        """How long recovery may take before the run goes on without it: past the bound that a stall is judged by."""
+        return 2 * self.bounds.stall_ns + self.bounds.slack_ns
+
+    @property
+    def settle_ns(self) -> int:
+        """How long agreement must last: a change that a heal provokes shows within a few suspicion times."""
+        return 5 * self.bounds.suspicion_ns
+
+    @property
+    def name(self) -> str:
+        """The folder of its runs in the store."""
+        return f"{self.system}-{'+'.join(self.nemesis)}"
+
+    @property
+    def command(self) -> str:
+        """The command that makes this run again."""
+        limit = f"{self.time_limit_s:g}"
+        return (
+            f"splitbrain test {self.system} --nemesis {','.join(self.nemesis)} --runtime {self.runtime} "
+            f"--nodes {self.nodes} --time-limit {limit} --seed {self.seed}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {"format": FORMAT, **asdict(self), "node_names": self.node_names, "command": self.command}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], source: str) -> Experiment:
+        """Raises UsageError naming the key that is missing or of the wrong kind."""
+        try:
+            return cls(
+                system=str(value["system"]),
+                nemesis=tuple(str(name) for name in value["nemesis"]),
+                runtime=str(value["runtime"]),
+                nodes=int(value["nodes"]),
+                time_limit_s=float(value["time_limit_s"]),
+                seed=int(value["seed"]),
+                workload=Workload(**value["workload"]),
+            )
+        except KeyError as missing:
+            raise UsageError(f"{source}: expected the key {missing}, which is not there") from missing
+        except (TypeError, ValueError) as wrong:
+            raise UsageError(f"{source}: not an experiment: {wrong}") from wrong
+
+
+def system_named(name: str) -> System:
+    """The system of that name, or a UsageError that lists those there are."""
+    if name in SYSTEMS:
+        return SYSTEMS[name]
+    raise UsageError(f"unknown system {name!r}: expected one of {', '.join(SYSTEMS)}")
+
+
+def read_json(path: Path) -> Any:
+    """The file's JSON; raises UsageError when it cannot be read or is not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as failure:
+        raise UsageError(f"{path}: cannot be read: {failure.strerror}") from failure
+    except ValueError as wrong:
+        raise UsageError(f"{path}: expected JSON: {wrong}") from wrong
+
+
+def read_schedule(path: Path) -> Schedule:
+    """The schedule in the file; raises UsageError saying what was expected, what came, and where."""
+    try:
+        return schedules.from_json(read_json(path))
+    except ScheduleError as wrong:
+        raise UsageError(f"{path}: {wrong}") from wrong

@@ -1,0 +1,129 @@
+"""What the terminal shows while a run goes on: phase, time left, the fault in force, who leads at each node.
+
+With a terminal this is one block that is drawn anew a few times a second; without one, a plain line for each
+change of phase or fault. It writes to standard error only: standard
+output belongs to the verdict.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from harness.watch import Watch
+
+LIVE_PER_SECOND = 4
+
+
+class State:
+    """What is known of the run now; written by the run, read by whoever draws it."""
+
+    def __init__(self) -> None:
+        self.phase_name = ""
+        self.phase_began = time.monotonic()
+        self.phase_seconds: float | None = None
+        self.fault_words: str | None = None
+        self.watch: Watch | None = None
+
+    def time_left(self) -> str:
+        spent = time.monotonic() - self.phase_began
+        if self.phase_seconds is None:
+            return f"{spent:.0f} s so far"
+        if self.phase_name == "recovery":
+            return f"{max(0.0, self.phase_seconds - spent):.0f} s left at most"
+        return f"{max(0.0, self.phase_seconds - spent):.0f} s left"
+
+    def nodes(self) -> Iterator[tuple[str, str]]:
+        """Each node with what it last claimed, in words."""
+        if self.watch is None:
+            return
+        for node in self.watch.nodes:
+            claim = self.watch.claims.get(node)
+            if claim is None:
+                yield node, "not heard yet"
+            elif claim.leading:
+                yield node, f"LEADS in term {claim.term}"
+            else:
+                yield node, f"follows {claim.leader or 'nobody'} in term {claim.term}"
+
+
+class PlainProgress:
+    """A line for each change."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._state = State()
+
+    def phase(self, name: str, seconds: float | None = None) -> None:
+        state = self._state
+        state.phase_name, state.phase_seconds, state.phase_began = name, seconds, time.monotonic()
+        if name != "end":
+            self._line(f"{name}{f' ({seconds:.0f} s)' if seconds else ''}")
+
+    def fault(self, words: str | None) -> None:
+        if words != self._state.fault_words:
+            self._state.fault_words = words
+            self._line(f"  {words or 'healed'}{self._leaders()}")
+
+    def watching(self, watch: Watch) -> None:
+        self._state.watch = watch
+
+    def say(self, words: str) -> None:
+        self._line(words)
+
+    def _leaders(self) -> str:
+        leading = [f"{node} {words}" for node, words in self._state.nodes() if words.startswith("LEADS")]
+        return f" | {', '.join(leading)}" if leading else ""
+
+    def _line(self, words: str) -> None:
+        self._console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+
+class LiveProgress:
+    """A block that is drawn anew by a thread of its own, so that drawing delays nobody."""
+
+    def __init__(self, console: Console, live: Live, state: State) -> None:
+        self._console = console
+        self._live = live
+        self._state = state
+
+    def phase(self, name: str, seconds: float | None = None) -> None:
+        state = self._state
+        state.phase_name, state.phase_seconds, state.phase_began = name, seconds, time.monotonic()
+
+    def fault(self, words: str | None) -> None:
+        self._state.fault_words = words
+
+    def watching(self, watch: Watch) -> None:
+        self._state.watch = watch
+
+    def say(self, words: str) -> None:
+        self._live.console.print(words, markup=False, highlight=False)
+
+
+def _block(state: State) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_row(f"[bold]{state.phase_name}[/]", state.time_left())
+    if state.phase_name in ("faults", "recovery"):
+        table.add_row("fault", state.fault_words or "none: all links are whole")
+        for node, words in state.nodes():
+            table.add_row(node, f"[bold]{words}[/]" if words.startswith("LEADS") else words)
+    return table
+
+
+@contextlib.contextmanager
+def shown(console: Console) -> Iterator[PlainProgress | LiveProgress]:
+    """The progress that fits the console."""
+    if not console.is_terminal:
+        yield PlainProgress(console)
+        return
+    state = State()
+    with Live(
+        get_renderable=lambda: _block(state), console=console, refresh_per_second=LIVE_PER_SECOND, transient=True
+    ) as live:
+        yield LiveProgress(console, live, state)

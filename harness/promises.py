@@ -1,0 +1,75 @@
+"""What a system promises under the faults that a run held: its row of the matrix, folded over those faults.
+
+Under several kinds of faults a guarantee is promised only if it is promised under each; one known to break
+under any is expected to break.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from checkers.bounds import Bounds
+from harness.units import MS
+from nodes.systems.base import System
+
+LETTERS = "TXFALS"
+NETWORK = ("C3", "C4", "C5a", "C5b", "C5c", "C6")
+
+# For histories whose faults do not name their cell of the matrix: every cell that the fault may be.
+CELLS_OF: Mapping[str, tuple[str, ...]] = {
+    "kill": ("C1",),
+    "crash": ("C1",),
+    "restart": ("C1",),
+    "pause": ("C2",),
+    "resume": ("C2",),
+    "partition": NETWORK,
+    "loss": ("C7",),
+    "skew": ("C8",),
+    "rate": ("C9",),
+    "strobe": ("C10",),
+    "wipe": ("C11",),
+    "heal": (),
+}
+
+
+def cells_of(faults: Iterable[tuple[str, str | None]], system: System) -> tuple[str, ...]:
+    """The cells exercised by faults given as (f, cell or None); an unknown f may be any cell."""
+    cells: set[str] = set()
+    for f, cell in faults:
+        cells.update((cell,) if cell in system.promises else CELLS_OF.get(f, tuple(system.promises)))
+    return tuple(sorted(cells))
+
+
+def promises_of(system: System, cells: Iterable[str]) -> dict[str, str]:
+    """Letter to ``+ ! ? -``, the weakest over ``cells``; without any fault, the best that the row says."""
+    rows = [system.promises[cell] for cell in cells]
+    if not rows:
+        return {letter: _best(row[i] for row in system.promises.values()) for i, letter in enumerate(LETTERS)}
+    return {letter: _weakest(row[i] for row in rows) for i, letter in enumerate(LETTERS)}
+
+
+def bounds_of(system: System) -> Bounds:
+    """What the system's own promises of time are, for the checkers."""
+    return Bounds(
+        stall_ns=system.stall_bound_ms * MS,
+        suspicion_ns=system.suspicion_ms * MS,
+        eligibility=system.eligibility,
+    )
+
+
+def bounds_json(bounds: Bounds) -> dict[str, Any]:
+    """The bounds as a run's record holds them."""
+    return {
+        "stall_ms": bounds.stall_ns // MS,
+        "suspicion_ms": bounds.suspicion_ns // MS,
+        "eligibility": bounds.eligibility,
+    }
+
+
+def _weakest(promises: Iterable[str]) -> str:
+    return min(promises, key="-!?+".index)
+
+
+def _best(promises: Iterable[str]) -> str:
+    return max(promises, key="-!?+".index)

@@ -1,0 +1,161 @@
+"""One run from beginning to end: experiment in, a folder with history, verdicts and report out.
+
+The history is stored before it is judged and the verdict before it is drawn, so that no later step can lose the
+fruit of an earlier one.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from checkers.history import History, HistoryError
+from checkers.judge import ALL_PROMISED, Judgement, judge
+
+import reports
+from checkers.bounds import Bounds
+from harness import store as stores
+from harness.drive import Driver, Progress
+from harness.errors import SplitbrainError, UsageError
+from harness.experiment import Experiment, system_named
+from harness.promises import bounds_json, bounds_of, cells_of, promises_of
+from harness.recorder import HistoryFile, Recorder
+from harness.runtimes import runtime_named
+from harness.runtimes.base import Cluster
+from harness.store import RunDirectory
+from harness.watch import Watch
+from nemesis import schedules
+from nemesis.schedules import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A run and what was found in it. ``run`` is None for a bare history."""
+
+    run: RunDirectory | None
+    history: History
+    judgement: Judgement
+
+    def as_json(self) -> dict[str, Any]:
+        return self.judgement.as_json(None if self.run is None else str(self.run.path))
+
+
+class Stopwatch:
+    """Times the phases of a run, and passes them on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._name: str | None = None
+        self._began = time.monotonic()
+        self.durations_s: dict[str, float] = {}
+
+    def phase(self, name: str, seconds: float | None = None) -> None:
+        now = time.monotonic()
+        if self._name is not None:
+            spent = self.durations_s.get(self._name, 0.0) + now - self._began
+            self.durations_s[self._name] = round(spent, 3)
+        self._name, self._began = name, now
+        self._progress.phase(name, seconds)
+
+    def fault(self, words: str | None) -> None:
+        self._progress.fault(words)
+
+    def watching(self, watch: Watch) -> None:
+        self._progress.watching(watch)
+
+
+def perform(
+    experiment: Experiment, schedule: Schedule, store: Path, progress: Progress, say: Any, strict: bool
+) -> Judged:
+    """Run, store, judge and draw. Raises SplitbrainError, whose message then names where the history is."""
+    runtime = runtime_named(experiment.runtime)
+    run = stores.new_run(store, experiment.name, experiment.seed)
+    watch = Stopwatch(progress)
+    record = {**experiment.to_json(), "started_utc": datetime.now(UTC).isoformat(timespec="seconds")}
+    run.write_json(stores.EXPERIMENT, record)
+    run.write_json(stores.SCHEDULE, schedules.to_json(schedule))
+
+    def open_recorder(cluster: Cluster) -> Recorder:
+        return Recorder(HistoryFile(run.history), cluster.now)
+
+    ended_early = None
+    facts: dict[str, Any] = {}
+    try:
+        facts = runtime(Driver(experiment, schedule, watch, open_recorder), run.logs, say)
+    except SplitbrainError as failure:
+        ended_early = failure
+    record |= {"versions": {**own_versions(), **facts}}
+    if ended_early is not None:
+        watch.phase("end")
+        record |= {"durations_s": watch.durations_s, "notes": [str(ended_early)]}
+        run.write_json(stores.EXPERIMENT, record)
+        stores.link_latest(store, run)
+        ended_early.args = (f"{ended_early}\n{_what_is_kept(run)}",)
+        raise ended_early
+    watch.phase("judging")
+    judged = judge_run(run, record, strict)
+    watch.phase("drawing")
+    draw(judged, record, schedules.to_json(schedule), store)
+    watch.phase("end")
+    run.write_json(stores.EXPERIMENT, {**record, "durations_s": watch.durations_s})
+    stores.link_latest(store, run)
+    return judged
+
+
+def _what_is_kept(run: RunDirectory) -> str:
+    if run.history.is_file() and run.history.stat().st_size:
+        return f"the history so far is kept: splitbrain check {run.path}"
+    return f"nothing had been recorded yet; what is known of the run is in {run.path}"
+
+
+def own_versions() -> dict[str, Any]:
+    return {
+        "splitbrain": version("splitbrain"),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def judge_run(run: RunDirectory, record: dict[str, Any], strict: bool) -> Judged:
+    """Judge a run by what its own record says was run, and store the verdicts. Adds to ``record`` the promises
+    and bounds that it was held against, for the report."""
+    system = record.get("system")
+    judged = replace(judge_history(run.history, str(system) if system else None, strict, record), run=run)
+    run.write_json(stores.VERDICTS, judged.as_json())
+    return judged
+
+
+def judge_history(path: Path, system: str | None, strict: bool, record: dict[str, Any]) -> Judged:
+    """Judge a history by what ``system`` promises under the faults it holds; with None, all is promised."""
+    history = read_history(path)
+    if system is None:
+        return Judged(None, history, judge(history, ALL_PROMISED, Bounds(), strict))
+    under_test = system_named(system)
+    bounds = bounds_of(under_test)
+    cells = cells_of(((fault.f, fault.cell) for fault in history.faults if fault.skipped is None), under_test)
+    promises = promises_of(under_test, cells)
+    record |= {"promises": promises, "cells": list(cells), "bounds": bounds_json(bounds)}
+    return Judged(None, history, judge(history, promises, bounds, strict))
+
+
+def read_history(path: Path) -> History:
+    """Raises UsageError naming the line that is malformed."""
+    try:
+        return History.read(path)
+    except HistoryError as wrong:
+        raise UsageError(str(wrong)) from wrong
+    except OSError as failure:
+        raise UsageError(f"{path}: cannot be read: {failure.strerror}") from failure
+
+
+def draw(judged: Judged, record: dict[str, Any], schedule: dict[str, Any], store: Path | None) -> None:
+    """Write the report and the plots of a judged run, and the store's index."""
+    assert judged.run is not None
+    reports.render(judged.history, judged.as_json(), record, schedule, judged.run.path)
+    if store is not None:
+        reports.index(store)

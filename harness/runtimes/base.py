@@ -1,0 +1,98 @@
+"""The seam between a run and the world it runs in: one interface, two worlds.
+
+Everything above this line (workload, nemesis, phases of a run) is written once, as coroutines over a
+``Cluster``. The docker runtime drives them with asyncio, the simulation with its own event queue, so what is
+tested in one world is tested in the same way in the other.
+
+All times are integer nanoseconds on the controller's monotonic clock, ``Cluster.now``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from nemesis.faults import Plan
+
+Job = Coroutine[Any, Any, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """It happened; ``value`` is the node's answer."""
+
+    value: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """It did not happen, and never will."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody knows: no answer in time, or the connection broke after the request had left."""
+
+    error: str
+
+
+Reply = Ok | Fail | Unknown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effect:
+    """What a fault, or its healing, was seen to do.
+
+    ``verified`` is False when real packets showed something else than was asked for; ``problems`` then says
+    what. ``in_effect_ns`` is the time from asking to the last host's answer that it was applied, before the
+    verification; ``facts`` are further figures for the history.
+    """
+
+    verified: bool
+    in_effect_ns: int
+    problems: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Alarm(Protocol):
+    """A sleeper that others may wake."""
+
+    async def wait_until(self, at: int) -> None:
+        """Return at the instant ``at``, or as soon as the alarm rings; at once when it has rung since last."""
+        ...
+
+    def ring(self) -> None: ...
+
+
+class Cluster(Protocol):
+    """A running cluster, as the workload and the nemesis see it."""
+
+    @property
+    def nodes(self) -> Sequence[str]: ...
+
+    def now(self) -> int: ...
+
+    def alarm(self) -> Alarm: ...
+
+    async def observe(self, node: str, timeout_ns: int) -> Reply:
+        """Ask ``node`` what it claims: leading, leader, term, reign. Never raises for what the node does."""
+        ...
+
+    async def confirm(self, node: str, timeout_ns: int) -> Reply:
+        """Ask ``node`` for an acknowledgement that needs a round trip to its quorum."""
+        ...
+
+    async def inflict(self, plan: Plan) -> Effect:
+        """Make ``plan`` true on all hosts at once, in place of every cut before, and verify that it is."""
+        ...
+
+    async def heal(self) -> Effect:
+        """Undo everything, on every host, whatever was done before; verify that it is undone."""
+        ...
+
+    async def together(self, main: Job, others: Sequence[Job]) -> None:
+        """Run ``main`` and ``others`` until all have ended; an error in one ends them all, and is raised."""
+        ...

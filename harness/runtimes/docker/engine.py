@@ -1,0 +1,132 @@
+"""The Docker engine, at arm's length: the only errors that leave this package are the harness's own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException
+from requests.exceptions import RequestException
+
+from harness.errors import EnvironmentFailure
+
+RUN_LABEL = "splitbrain.run"
+CONTROLLER_LABEL = "splitbrain.controller"
+
+NO_ENGINE = """no Docker engine answers ({why})
+  as root on Debian or Ubuntu: `make engine` installs docker.io and starts dockerd
+  anywhere else: install and start Docker (Docker Desktop will do), then try again"""
+
+
+def connect() -> docker.DockerClient:
+    """A client of an engine that answers; raises EnvironmentFailure that says what to install."""
+    try:
+        client = docker.from_env(timeout=120, max_pool_size=64)
+        client.ping()
+    except (DockerException, RequestException) as failure:
+        why = str(failure).splitlines()[0][:160]
+        raise EnvironmentFailure(NO_ENGINE.format(why=why)) from failure
+    return client
+
+
+@contextlib.contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turns whatever the engine's client raises into an EnvironmentFailure that says what was being done."""
+    try:
+        yield
+    except APIError as failure:
+        raise EnvironmentFailure(f"{doing}: the engine says: {failure.explanation or failure}") from failure
+    except (DockerException, RequestException) as failure:
+        raise EnvironmentFailure(f"{doing}: the engine does not answer: {failure}") from failure
+
+
+def versions(client: docker.DockerClient) -> dict[str, Any]:
+    """What a run's record must hold of the engine it ran on."""
+    version: dict[str, Any] = client.version()
+    return {"engine": version["Version"], "kernel": version.get("KernelVersion", "unknown")}
+
+
+def controller_mark() -> str:
+    """Who started a container: this process, told apart from a later one of the same number."""
+    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
+
+
+def controller_lives(mark: str) -> bool:
+    """Whether the controller of that mark may still be at work; one on another machine always may."""
+    host, _, rest = mark.partition("/")
+    pid, _, started = rest.partition("/")
+    if host != socket.gethostname() or not pid.isdigit():
+        return host != socket.gethostname()
+    return _alive(int(pid)) and _started(int(pid)) == started
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _started(pid: int) -> str:
+    """The process's start time where the system shows it (Linux), else the empty string."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def remove_runs(client: docker.DockerClient, run: str | None, everything: bool = False) -> list[str]:
+    """Remove the containers, networks and volumes of one run, or of every run whose controller has ended.
+
+    Returns what was removed, by name; ``everything`` also takes those of runs still at work.
+    """
+    label = RUN_LABEL if run is None else f"{RUN_LABEL}={run}"
+    removed = []
+
+    def ours(labels: dict[str, str]) -> bool:
+        if run is not None or everything:
+            return True
+        return not controller_lives(labels.get(CONTROLLER_LABEL, ""))
+
+    with translated("removing what runs left behind"):
+        for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
+            if ours(container.labels):
+                _removing(lambda container=container: container.remove(force=True, v=True))
+                removed.append(f"container {container.name}")
+        for network in client.networks.list(filters={"label": label}):
+            if ours((network.attrs or {}).get("Labels") or {}):
+                _removing(network.remove)
+                removed.append(f"network {network.name}")
+        for volume in client.volumes.list(filters={"label": label}):
+            if ours((volume.attrs or {}).get("Labels") or {}):
+                _removing(volume.remove)
+                removed.append(f"volume {volume.name}")
+    return removed
+
+
+def _removing(remove: Any) -> None:
+    """Gone already, or on its way, is as good as removed."""
+    try:
+        remove()
+    except APIError as failure:
+        if failure.status_code not in (404, 409):
+            raise
+
+
+def remove_images(client: docker.DockerClient) -> list[str]:
+    """Remove every image that was built here; the next run builds them again."""
+    removed = []
+    with translated("removing the images"):
+        tags = {tag for image in client.images.list() for tag in image.tags if tag.startswith("splitbrain/")}
+        for tag in sorted(tags):
+            _removing(lambda tag=tag: client.images.remove(tag))
+            removed.append(f"image {tag}")
+    return removed

@@ -1,0 +1,206 @@
+"""Images without a registry: built on first use, and named by the content they were built from.
+
+    base      debian:bookworm-slim if it is here or can be pulled within seconds, else made with mmdebstrap or
+              debootstrap from Debian's packages and imported
+    python    base + python3
+    host      python + tini, iptables, iproute2 and the agent
+    node      python + nodes/ (nothing else: the standard library must do)
+
+A tag is the hash of everything that went in, so a change of a file makes a new image and no change makes none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import platform
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound
+
+import nodes
+from harness.errors import EnvironmentFailure
+
+DEBIAN = "debian:bookworm-slim"
+SUITE = "bookworm"
+PULL_SECONDS = 20
+LABEL = "splitbrain.image"
+
+Say = Callable[[str], None]
+
+
+class Interrupted(Exception):
+    """The run was told to end while an image was being made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The tags of the images that a cluster of our own nodes needs."""
+
+    host: str
+    node: str
+
+
+class ImageBuilder:
+    """Makes images on one engine. ``stop`` may be set from another thread to end a build soon."""
+
+    def __init__(self, client: docker.DockerClient, say: Say, stop: threading.Event) -> None:
+        self._client = client
+        self._say = say
+        self._stop = stop
+
+    def ensure(self) -> Images:
+        """All images, built where they are missing. Raises EnvironmentFailure with the builder's last lines."""
+        base = self._base()
+        python = self._built("python", _here("images/python"), {}, base)
+        host = self._built("host", _here("images/host"), {"agent.py": _here("agent.py")}, python)
+        package = Path(nodes.__file__).parent
+        node = self._built("node", package / "images" / "node", _package_files(package), python)
+        return Images(host=host, node=node)
+
+    def _base(self) -> str:
+        if self._exists(DEBIAN):
+            return DEBIAN
+        bootstrapped = f"splitbrain/base:{SUITE}-{platform.machine()}"
+        if self._exists(bootstrapped):
+            return bootstrapped
+        if self._pulled(DEBIAN):
+            return DEBIAN
+        self._bootstrap(bootstrapped)
+        return bootstrapped
+
+    def _exists(self, tag: str) -> bool:
+        try:
+            self._client.images.get(tag)
+        except ImageNotFound:
+            return False
+        return True
+
+    def _pulled(self, tag: str) -> bool:
+        """Whether ``tag`` could be pulled in good time; a slow registry is as good as none."""
+        outcome: list[bool] = []
+
+        def pull() -> None:
+            try:
+                self._client.images.pull(tag)
+                outcome.append(True)
+            except DockerException:
+                outcome.append(False)
+
+        self._say(f"pulling {tag}")
+        puller = threading.Thread(target=pull, daemon=True)
+        puller.start()
+        puller.join(PULL_SECONDS)
+        return bool(outcome and outcome[0])
+
+    def _bootstrap(self, tag: str) -> None:
+        """A minimal Debian from its packages, imported as an image."""
+        self._say(f"no registry answers: making a Debian {SUITE} base from packages")
+        with tempfile.TemporaryDirectory(prefix="splitbrain-base-") as scratch:
+            archive = Path(scratch) / "base.tar"
+            if shutil.which("mmdebstrap"):
+                self._run(["mmdebstrap", "--variant=minbase", "--quiet", SUITE, str(archive)])
+            elif shutil.which("debootstrap"):
+                root = Path(scratch) / "root"
+                self._run(["debootstrap", "--variant=minbase", SUITE, str(root)])
+                self._run(["tar", "-C", str(root), "-cf", str(archive), "."])
+            else:
+                raise EnvironmentFailure(
+                    f"{DEBIAN} cannot be pulled and there is no mmdebstrap or debootstrap to make one: install "
+                    "mmdebstrap (make engine does, as root on Debian or Ubuntu) or load that image by hand"
+                )
+            self._client.api.import_image_from_file(str(archive), *_repository_and_tag(tag))
+
+    def _run(self, command: list[str]) -> None:
+        """Run a tool of the host, ended when the run is."""
+        with tempfile.TemporaryFile("w+") as output:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            while process.poll() is None:
+                if self._stop.wait(0.1):
+                    process.terminate()
+                    process.wait()
+                    raise Interrupted
+            if process.returncode != 0:
+                output.seek(0)
+                last = "".join(output.readlines()[-8:]).strip()
+                raise EnvironmentFailure(f"{command[0]} failed with status {process.returncode}:\n{last}")
+
+    def _built(self, name: str, dockerfile: Path, files: Mapping[str, Path], base: str) -> str:
+        contents = {"Dockerfile": (dockerfile / "Dockerfile").read_bytes()}
+        contents |= {path: source.read_bytes() for path, source in files.items()}
+        tag = f"splitbrain/{name}:{_digest(contents, self._id(base))}"
+        if self._exists(tag):
+            return tag
+        self._say(f"building the {name} image")
+        self._build(tag, _archive(contents), base)
+        return tag
+
+    def _id(self, tag: str) -> str:
+        return str(self._client.images.get(tag).id)
+
+    def _build(self, tag: str, context: io.BytesIO, base: str) -> None:
+        """Build over the API, line by line, so that it can be given up half-way."""
+        lines: list[str] = []
+        try:
+            for event in self._client.api.build(
+                fileobj=context,
+                custom_context=True,
+                tag=tag,
+                buildargs={"BASE": base},
+                rm=True,
+                forcerm=True,
+                labels={LABEL: tag.split(":")[0]},
+                decode=True,
+            ):
+                if self._stop.is_set():
+                    raise Interrupted
+                lines.append(str(event.get("stream", "")))
+                if "error" in event:
+                    last = "".join(lines[-12:]).strip()
+                    raise EnvironmentFailure(f"image {tag} did not build: {event['error']}\n{last}")
+        except APIError as failure:
+            raise EnvironmentFailure(f"image {tag} did not build: {failure.explanation}") from failure
+
+
+def _here(path: str) -> Path:
+    return Path(__file__).parent / path
+
+
+def _package_files(package: Path) -> dict[str, Path]:
+    """The modules of ``nodes/``, by their path in the build context; its tests stay out of the image."""
+    modules = sorted(p for p in package.rglob("*.py") if "tests" not in p.relative_to(package).parts)
+    return {f"nodes/{path.relative_to(package).as_posix()}": path for path in modules}
+
+
+def _digest(contents: Mapping[str, bytes], base: str) -> str:
+    digest = hashlib.sha256(base.encode())
+    for path in sorted(contents):
+        digest.update(path.encode() + b"\0" + hashlib.sha256(contents[path]).digest())
+    return digest.hexdigest()[:16]
+
+
+def _archive(contents: Mapping[str, bytes]) -> io.BytesIO:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for path in sorted(contents):
+            entry = tarfile.TarInfo(path)
+            entry.size = len(contents[path])
+            entry.mode = 0o644
+            tar.addfile(entry, io.BytesIO(contents[path]))
+    archive.seek(0)
+    return archive
+
+
+def _repository_and_tag(tag: str) -> Iterable[str]:
+    return tag.rsplit(":", 1)
+
+
+__all__ = ["ImageBuilder", "Images", "Interrupted"]

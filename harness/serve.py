@@ -1,0 +1,39 @@
+"""A browser's view of the store, on 127.0.0.1 only: the index and the reports are plain files."""
+
+from __future__ import annotations
+
+import errno
+import functools
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import click
+
+import reports
+from harness.errors import EnvironmentFailure, UsageError
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Files, without a line in the terminal for each."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+def serve_store(store: Path, port: int) -> None:
+    """Serve until interrupted. Raises UsageError for no store, EnvironmentFailure for a taken port."""
+    if not store.is_dir():
+        raise UsageError(f"{store}: expected a store; there is none, and a test would make one")
+    reports.index(store)
+    handler = functools.partial(Quiet, directory=str(store))
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as failure:
+        what = "is taken" if failure.errno == errno.EADDRINUSE else f"cannot be had: {failure.strerror}"
+        raise EnvironmentFailure(f"port {port} on 127.0.0.1 {what}; choose another with --port") from failure
+    with server:
+        click.echo(f"http://127.0.0.1:{server.server_port}/index.html (ctrl-C ends it)")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return

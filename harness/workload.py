@@ -1,0 +1,130 @@
+"""The clients: one observer and one confirming client a node, all concurrent, and the canary.
+
+No client waits for another, so a dead or paused node delays nobody. After an operation whose fate is unknown
+the client goes on under a new process id and the old id is never used again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from harness.experiment import Workload
+from harness.recorder import Recorder
+from harness.runtimes.base import Alarm, Cluster, Fail, Ok, Unknown
+from harness.units import MS
+from harness.watch import Claim, Watch
+
+CANARY_PERIOD_NS = 10 * MS
+
+
+class Clients:
+    """The workload of one run: ``jobs`` are its coroutines, ``stop`` ends them after their present operation."""
+
+    def __init__(self, cluster: Cluster, recorder: Recorder, watch: Watch, workload: Workload) -> None:
+        self._cluster = cluster
+        self._recorder = recorder
+        self._watch = watch
+        self._observe_ns = workload.observe_period_ms * MS
+        self._confirm_ns = workload.confirm_period_ms * MS
+        self._timeout_ns = workload.probe_timeout_ms * MS
+        self._process_ids = itertools.count()
+        self._over = False
+        self._observers: dict[str, Alarm] = {node: cluster.alarm() for node in cluster.nodes}
+        self._confirmers: dict[str, Alarm] = {node: cluster.alarm() for node in cluster.nodes}
+        self._ask_after: dict[str, set[str]] = {node: set() for node in cluster.nodes}
+        self._canary = cluster.alarm()
+
+    def jobs(self) -> list[Any]:
+        nodes = self._cluster.nodes
+        return [
+            *(self._observe_forever(node) for node in nodes),
+            *(self._confirm_forever(node) for node in nodes),
+            self._sing(),
+        ]
+
+    def stop(self) -> None:
+        self._over = True
+        for alarm in (*self._observers.values(), *self._confirmers.values(), self._canary):
+            alarm.ring()
+
+    async def _observe_forever(self, node: str) -> None:
+        process = next(self._process_ids)
+        due = self._cluster.now()
+        while not self._over:
+            process = await self._observe(process, node)
+            due = _next_due(due, self._observe_ns, self._cluster.now())
+            await self._observers[node].wait_until(due)
+
+    async def _observe(self, process: int, node: str) -> int:
+        self._recorder.invoke(process, "observe", node)
+        reply = await self._cluster.observe(node, self._timeout_ns)
+        match reply:
+            case Ok(value):
+                self._recorder.ok(process, "observe", node, value)
+                self._saw(node, value)
+                return process
+            case _:
+                return self._missed(process, "observe", node, reply)
+
+    def _saw(self, node: str, value: Mapping[str, Any]) -> None:
+        """Adaptive probing: when a new leadership shows up, every node last seen leading is asked again at once,
+        and the new leader again after each answer; that turns nearly every overlap longer than two round trips
+        into a proof."""
+        claim = Claim(self._cluster.now(), value["leading"], value["leader"], value["term"], value["reign"])
+        if self._watch.saw(node, claim):
+            self._confirmers[node].ring()
+            for rival in self._watch.rivals(node):
+                self._ask_after[rival].add(node)
+                self._observers[rival].ring()
+        newcomers, self._ask_after[node] = self._ask_after[node], set()
+        if claim.leading:
+            for newcomer in sorted(newcomers):
+                self._observers[newcomer].ring()
+
+    async def _confirm_forever(self, node: str) -> None:
+        """Asks its node while that claims to lead, and while nobody does (so that a stall is one in which every
+        node was asked)."""
+        process = next(self._process_ids)
+        due = self._cluster.now()
+        while not self._over:
+            if self._watch.claims_to_lead(node) or not self._watch.anyone_leads():
+                process = await self._confirm(process, node)
+            due = _next_due(due, self._confirm_ns, self._cluster.now())
+            await self._confirmers[node].wait_until(due)
+
+    async def _confirm(self, process: int, node: str) -> int:
+        self._recorder.invoke(process, "confirm", node)
+        reply = await self._cluster.confirm(node, self._timeout_ns)
+        match reply:
+            case Ok(value):
+                self._recorder.ok(process, "confirm", node, value)
+                return process
+            case _:
+                return self._missed(process, "confirm", node, reply)
+
+    def _missed(self, process: int, f: str, node: str, reply: Fail | Unknown) -> int:
+        match reply:
+            case Fail(error):
+                self._recorder.fail(process, f, node, error)
+                return process
+            case Unknown(error):
+                self._recorder.unknown(process, f, node, error)
+                return next(self._process_ids)
+
+    async def _sing(self) -> None:
+        """The canary: sleeps and records how late it woke, so that a starved controller is seen for what it is."""
+        due = self._cluster.now() + CANARY_PERIOD_NS
+        while not self._over:
+            await self._canary.wait_until(due)
+            now = self._cluster.now()
+            if now >= due:
+                self._recorder.note("canary", "canary", None, {"late": now - due})
+            due = now + CANARY_PERIOD_NS
+
+
+def _next_due(due: int, period: int, now: int) -> int:
+    """The next instant of the grid that began at ``due``; turns already missed are not made up for."""
+    missed = max(0, (now - due) // period)
+    return due + (missed + 1) * period
