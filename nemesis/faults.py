@@ -63,9 +63,10 @@ Fault = Partition
 class Plan:
     """A fault aimed: what is done, to whom.
 
-    ``f`` is the name of the operation in a history; ``nodes`` are those that it is about; ``cut`` the
-    directed links that drop; ``cell`` the class of fault that this is; ``flap_ms`` the length of each turn
-    of a cut that comes and goes, None for one that stays; ``words`` one line for a reader.
+    ``f`` is the name of the operation in a history; ``nodes`` are those that it is about (a hub among them
+    may have all its links); ``cut`` the directed links that drop; ``cell`` the class of fault that this is;
+    ``flap_ms`` the length of each turn of a cut that comes and goes, None for one that stays; ``words`` one
+    line for a reader.
     """
 
     f: str
@@ -140,9 +141,7 @@ def _partition_from_json(value: Mapping[str, object], where: str) -> Partition:
     shape, flap_ms = fields["shape"], fields.get("flap_ms")
     if not isinstance(shape, str) or shape not in SHAPES:
         raise ScheduleError(f"{where}.shape", _one_of(shape, SHAPES), repr(shape))
-    return Partition(
-        shape=shape, flap_ms=None if flap_ms is None else whole(f"{where}.flap_ms", flap_ms, at_least=1)
-    )
+    return Partition(shape=shape, flap_ms=None if flap_ms is None else whole(f"{where}.flap_ms", flap_ms, at_least=1))
 
 
 def whole(where: str, value: object, *, at_least: int) -> int:

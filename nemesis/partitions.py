@@ -26,7 +26,7 @@ Cut = frozenset[Link]
 NOTHING: Cut = frozenset()
 
 
-class ImpossibleShape(ValueError):  # noqa: N818 (it says what is so, as ``NoLeader`` does)
+class ImpossibleShape(ValueError):
     """No cut of this shape exists for the nodes given; the message says why."""
 
 
@@ -261,7 +261,7 @@ def _not_the_leader(leader: str, hub: str) -> None:
 
 
 def chained(line: Sequence[str]) -> Cut:
-    """The nodes in a line, each seeing only its neighbours; in the Omni-Paxos paper the leader is at an end."""
+    """The nodes in a line, each seeing only its neighbours; Omni-Paxos has the old leader at an end."""
     _at_least(3, line, "a chain", "two nodes in a line are fully connected")
     return only(line, pairwise(line))
 

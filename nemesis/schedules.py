@@ -57,9 +57,7 @@ class Schedule:
                 raise ScheduleError(f"steps[{i}].at_ms", expected, str(after.at_ms))
         if self.steps and self.steps[-1].end_ms >= self.length_ms:
             last = self.steps[-1]
-            expected = (
-                f"less than {self.length_ms - last.at_ms}, to be healed before length_ms ({self.length_ms})"
-            )
+            expected = f"less than {self.length_ms - last.at_ms}, to be healed before length_ms ({self.length_ms})"
             raise ScheduleError(f"steps[{len(self.steps) - 1}].for_ms", expected, str(last.for_ms))
 
 
@@ -82,8 +80,7 @@ def to_json(schedule: Schedule) -> dict[str, Any]:
         "format": FORMAT,
         "length_ms": schedule.length_ms,
         "steps": [
-            {"at_ms": step.at_ms, "for_ms": step.for_ms, "fault": fault_to_json(step.fault)}
-            for step in schedule.steps
+            {"at_ms": step.at_ms, "for_ms": step.for_ms, "fault": fault_to_json(step.fault)} for step in schedule.steps
         ],
     }
 
@@ -91,7 +88,7 @@ def to_json(schedule: Schedule) -> dict[str, Any]:
 def from_json(value: object) -> Schedule:
     """The inverse of ``to_json``. Raises ``ScheduleError``: where, what was expected and what came."""
     fields = mapping("schedule", value, required=("format", "length_ms", "steps"), closed=True)
-    if fields["format"] != FORMAT:
+    if type(fields["format"]) is not int or fields["format"] != FORMAT:  # True == 1
         raise ScheduleError("format", f"{FORMAT}, the only version there is", repr(fields["format"]))
     steps = fields["steps"]
     if not isinstance(steps, Sequence) or isinstance(steps, str):

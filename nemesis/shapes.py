@@ -139,9 +139,7 @@ def _churn(view: View, rng: Random) -> Drawn:
     leader = leader_or_any(view, rng)
     cut = partitions.churn(view.nodes, leader, rng)
     outsiders = tuple(node for node in view.nodes if len(partitions.sees(view.nodes, cut, node)) == 2)
-    return _about(
-        view, outsiders, cut, f"{' and '.join(outsiders)} see one node each of a connected majority"
-    )
+    return _about(view, outsiders, cut, f"{' and '.join(outsiders)} see one node each of a connected majority")
 
 
 def _quorum_loss(view: View, rng: Random) -> Drawn:
@@ -206,22 +204,16 @@ _ALL = (
     _shape("random-halves", "C3", 2, _random_halves, "two halves drawn at random"),
     _shape("isolated-leader", "C4", 2, _isolated_leader, "the leader sees nobody", True),
     _shape("flapping", "C4", 2, _isolated_leader, "the leader sees nobody, on and off, many times", True),
-    _shape(
-        "minority-leader", "C3", 3, _minority_leader, "the leader in a minority, against a majority", True
-    ),
+    _shape("minority-leader", "C3", 3, _minority_leader, "the leader in a minority, against a majority", True),
     _shape("leader-deaf", "C5a", 2, _leader_deaf, "the leader is heard by all and hears nobody", True),
     _shape("leader-mute", "C5b", 2, _leader_mute, "the leader hears all and is heard by nobody", True),
     _shape("follower-deaf", "C5c", 2, _follower_deaf, "a follower is heard by all and hears nobody", True),
     _shape("single-link", "C6", 3, _single_link, "the leader and one follower do not see each other"),
-    _shape(
-        "one-way-link", "C6", 3, _one_way_link, "one direction between the leader and one follower is lost"
-    ),
+    _shape("one-way-link", "C6", 3, _one_way_link, "one direction between the leader and one follower is lost"),
     _shape("bridge", "C6", 3, _bridge, "two halves that meet only in one node"),
     _shape("chained", "C6", 3, _chained, "the nodes in a line, the leader at one end"),
     _shape("majorities-ring", "C6", 3, _majorities_ring, "every node sees a majority, no two the same"),
-    _shape(
-        "quorum-loss", "C6", 4, _quorum_loss, "all see only one node, which still hears the old leader", True
-    ),
+    _shape("quorum-loss", "C6", 4, _quorum_loss, "all see only one node, which still hears the old leader", True),
     _shape(
         "constrained-election",
         "C6",

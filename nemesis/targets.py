@@ -55,11 +55,7 @@ def resolve(role: Role, view: View, rng: Random) -> tuple[str, ...] | NoLeader:
         case "leader":
             return NoLeader("the leader was to be struck") if view.leader is None else (view.leader,)
         case "follower":
-            return (
-                _draw(view, _followers(view), 1, rng)
-                if view.leader
-                else NoLeader("a follower was to be struck")
-            )
+            return _draw(view, _followers(view), 1, rng) if view.leader else NoLeader("a follower was to be struck")
         case "node":
             return _draw(view, list(view.nodes), 1, rng)
         case "majority":

@@ -20,18 +20,13 @@ THREE, FOUR, FIVE = node_names(3), node_names(4), node_names(5)
 
 def seen_by_all(nodes: Sequence[str], cut: p.Cut) -> dict[str, frozenset[str]]:
     """Who sees whom, the dumb way: try every pair on every link of the cut."""
-    return {
-        a: frozenset(b for b in nodes if a == b or not any(set(link) == {a, b} for link in cut))
-        for a in nodes
-    }
+    return {a: frozenset(b for b in nodes if a == b or not any(set(link) == {a, b} for link in cut)) for a in nodes}
 
 
 def is_majorities_ring(nodes: Sequence[str], cut: p.Cut) -> bool:
     """Every node sees a majority, and no two nodes see the same set."""
     seen = seen_by_all(nodes, cut)
-    return all(2 * len(group) > len(nodes) for group in seen.values()) and len(set(seen.values())) == len(
-        nodes
-    )
+    return all(2 * len(group) > len(nodes) for group in seen.values()) and len(set(seen.values())) == len(nodes)
 
 
 def surplus(nodes: Sequence[str], cut: p.Cut) -> int:
@@ -208,8 +203,7 @@ def churns(nodes: Sequence[str], cut: p.Cut) -> bool:
     core = p.two_way_majority(nodes, cut)
     seen = seen_by_all(nodes, cut)
     return core is not None and all(
-        any(outsider not in seen[member] and seen[outsider] & set(core) for outsider in nodes)
-        for member in core
+        any(outsider not in seen[member] and seen[outsider] & set(core) for outsider in nodes) for member in core
     )
 
 

@@ -1,0 +1,196 @@
+"""Named nemeses make schedules that fit, deal fairly, and hang on their arguments alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from itertools import pairwise
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nemesis.faults import Partition
+from nemesis.nemeses import NEMESES, ONE_ROUND_MS, SHORTEST_MS, NemesisError, build
+from nemesis.schedules import Schedule, fault_windows_per_hour
+from nemesis.shapes import SHAPES
+from nemesis.strategies import possible_shapes
+
+HOUR_MS = 3_600_000
+
+
+def shapes_of(schedule: Schedule) -> list[str]:
+    return [step.fault.shape for step in schedule.steps]
+
+
+def deals_fairly(dealt: list[str], kinds: int) -> bool:
+    """Every kind once before any comes twice: each hand of ``kinds`` holds no repetition."""
+    hands = [dealt[i : i + kinds] for i in range(0, len(dealt), kinds)]
+    return all(len(set(hand)) == len(hand) for hand in hands)
+
+
+def test_there_is_calm_a_mix_and_every_shape_by_its_name() -> None:
+    assert list(NEMESES) == ["none", "partition", *SHAPES]
+    assert all(nemesis.name == name and nemesis.help for name, nemesis in NEMESES.items())
+
+
+def test_none_does_nothing() -> None:
+    assert build(["none"], Random(1), 5, 60_000) == Schedule(steps=(), length_ms=60_000)
+
+
+def test_an_hour_of_partitions_holds_about_380_windows() -> None:
+    rates = [fault_windows_per_hour(build(["partition"], Random(seed), 5, HOUR_MS)) for seed in range(5)]
+    assert all(370 <= rate <= 390 for rate in rates)
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 4, 5, 9])
+def test_the_mix_deals_every_possible_shape_once_before_any_twice(nodes: int) -> None:
+    dealt = shapes_of(build(["partition"], Random(nodes), nodes, HOUR_MS))
+    possible = possible_shapes(nodes)
+    assert set(dealt) == set(possible)
+    assert deals_fairly(dealt, len(possible))
+
+
+def test_independent_draws_would_not_deal_fairly() -> None:
+    rng = Random(1)
+    assert not deals_fairly([rng.choice(possible_shapes(5)) for _ in range(100)], len(possible_shapes(5)))
+
+
+def test_hands_are_dealt_in_different_orders() -> None:
+    dealt = shapes_of(build(["partition"], Random(1), 5, HOUR_MS))
+    kinds = len(SHAPES)
+    hands = {tuple(dealt[i : i + kinds]) for i in range(0, 20 * kinds, kinds)}
+    assert len(hands) == 20
+
+
+def test_the_first_fault_of_a_mix_strikes_the_leader() -> None:
+    first = {shapes_of(build(["partition"], Random(seed), 5, 15_000))[0] for seed in range(60)}
+    assert first == {"isolated-leader", "flapping", "leader-deaf", "leader-mute"}
+
+
+@pytest.mark.parametrize("name", list(SHAPES))
+def test_a_shape_under_its_own_name_is_repeated(name: str) -> None:
+    schedule = build([name], Random(0), SHAPES[name].min_nodes, 60_000)
+    assert set(shapes_of(schedule)) == {name}
+    assert len(schedule.steps) >= 5
+
+
+def test_two_nemeses_are_mixed_evenly() -> None:
+    dealt = shapes_of(build(["bridge", "isolated-leader"], Random(3), 5, 200_000))
+    assert dealt[0] == "isolated-leader"
+    assert deals_fairly(dealt, 2)
+
+
+def test_a_fault_named_twice_is_dealt_twice_as_often() -> None:
+    dealt = shapes_of(build(["bridge", "bridge", "halves"], Random(3), 5, HOUR_MS))
+    counts = Counter(dealt[: 3 * (len(dealt) // 3)])
+    assert counts["bridge"] == 2 * counts["halves"]
+
+
+def test_calm_adds_nothing_to_a_mix() -> None:
+    assert build(["none", "halves"], Random(3), 5, 60_000) == build(["halves"], Random(3), 5, 60_000)
+
+
+# Windows.
+
+
+def test_windows_and_the_quiet_between_them_are_of_the_stated_lengths() -> None:
+    schedule = build(["partition"], Random(11), 5, HOUR_MS)
+    assert schedule.steps[0].at_ms == 2_000
+    assert all(5_000 <= step.for_ms <= 6_500 for step in schedule.steps)
+    assert all(3_000 <= b.at_ms - a.end_ms <= 4_500 for a, b in pairwise(schedule.steps))
+    assert schedule.length_ms - schedule.steps[-1].end_ms >= 3_000
+
+
+@settings(deadline=None)
+@given(st.integers(SHORTEST_MS, 3 * ONE_ROUND_MS), st.integers(0, 999))
+def test_however_short_a_schedule_has_a_fault_and_quiet_around_it(length_ms: int, seed: int) -> None:
+    schedule = build(["partition"], Random(seed), 3, length_ms)
+    first, last = schedule.steps[0], schedule.steps[-1]
+    assert first.at_ms >= min(2_000, length_ms // 8)
+    assert first.for_ms >= min(5_000, length_ms // 3)
+    assert schedule.length_ms - last.end_ms >= min(3_000, length_ms // 5)
+
+
+@settings(deadline=None)
+@given(st.integers(SHORTEST_MS, 2 * ONE_ROUND_MS), st.integers(0, 99))
+def test_a_flap_fits_its_window_several_times(length_ms: int, seed: int) -> None:
+    for step in build(["flapping"], Random(seed), 3, length_ms).steps:
+        assert isinstance(step.fault, Partition)
+        assert step.fault.flap_ms is not None
+        assert 4 * step.fault.flap_ms <= step.for_ms
+
+
+# The same arguments, the same schedule.
+
+
+def test_the_seed_decides() -> None:
+    assert build(["partition"], Random(5), 5, HOUR_MS) == build(["partition"], Random(5), 5, HOUR_MS)
+    assert build(["partition"], Random(5), 5, HOUR_MS) != build(["partition"], Random(6), 5, HOUR_MS)
+
+
+PROGRAM = """
+import hashlib
+from random import Random
+from nemesis import faults, nemeses, schedules
+from nemesis.targets import View
+digest = hashlib.sha256()
+for n in (3, 4, 5, 7):
+    view = View(nodes=tuple(f"n{i}" for i in range(n)), leader="n1", term=2)
+    schedule = nemeses.build(["partition"], Random(n), n, 600_000)
+    digest.update(schedules.dumps(schedule).encode())
+    for step in schedule.steps:
+        plan = faults.plan(step.fault, view, schedules.dice(n, step))
+        digest.update(repr((plan.nodes, plan.links(), plan.words)).encode())
+print(digest.hexdigest(), hash("n1"))
+"""
+
+
+def test_schedules_and_plans_are_the_same_whatever_the_hash_seed() -> None:
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for hash_seed in ("1", "2")
+    ]
+    digests, hashes = zip(*runs, strict=True)
+    assert len(set(hashes)) == 2  # else the two runs were no different, and the next line says nothing
+    assert len(set(digests)) == 1
+
+
+# Wrong usage.
+
+
+def test_an_unknown_name_is_refused_with_its_neighbours_and_all_there_are() -> None:
+    with pytest.raises(NemesisError, match=r"no nemesis 'partitions'; perhaps partition\? All there are: none, "):
+        build(["partitions"], Random(0), 5, 60_000)
+    with pytest.raises(NemesisError, match=r"no nemesis 'zzz'\. All there are: none, partition, "):
+        build(["zzz"], Random(0), 5, 60_000)
+
+
+def test_a_shape_that_so_few_nodes_do_not_have_is_refused() -> None:
+    with pytest.raises(NemesisError, match="the nemesis churn needs at least 5 nodes, not 4"):
+        build(["halves", "churn"], Random(0), 4, 60_000)
+
+
+def test_a_single_node_cannot_be_partitioned() -> None:
+    with pytest.raises(NemesisError, match="the nemesis partition needs at least 2 nodes, not 1"):
+        build(["partition"], Random(0), 1, 60_000)
+    assert not build(["none"], Random(0), 1, 60_000).steps
+
+
+def test_too_short_a_time_is_refused() -> None:
+    with pytest.raises(NemesisError, match="99 ms is too short for a fault; at least 100 ms are needed"):
+        build(["halves"], Random(0), 3, 99)
+
+
+def test_no_name_at_all_is_refused() -> None:
+    with pytest.raises(NemesisError, match="name at least one nemesis of: none, partition, "):
+        build([], Random(0), 3, 60_000)

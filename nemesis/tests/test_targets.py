@@ -1,0 +1,78 @@
+"""Roles are filled from what was seen, and nobody is struck in the name of a leader who was not."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nemesis.strategies import node_names, views
+from nemesis.targets import ROLES, NoLeader, Role, View, follower_or_any, leader_first, leader_or_any, resolve
+from nemesis.tests.dice import FirstChoice
+
+LED = View(nodes=node_names(5), leader="n3", term=7)
+LEADERLESS = View(nodes=node_names(5), leader=None)
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"),
+    [
+        ("leader", ("n3",)),
+        ("follower", ("n1",)),
+        ("node", ("n1",)),
+        ("majority", ("n1", "n2", "n3")),
+        ("minority", ("n1", "n2")),
+    ],
+)
+def test_each_role_is_filled_from_the_view(role: Role, expected: tuple[str, ...]) -> None:
+    assert resolve(role, LED, FirstChoice()) == expected
+
+
+@pytest.mark.parametrize("role", ["leader", "follower"])
+def test_without_a_leader_neither_leader_nor_follower_is_named(role: Role) -> None:
+    assert isinstance(resolve(role, LEADERLESS, Random(0)), NoLeader)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(ROLES), views(), st.integers(0, 99))
+def test_roles_have_the_size_they_say_and_followers_never_lead(role: Role, view: View, seed: int) -> None:
+    found = resolve(role, view, Random(seed))
+    if isinstance(found, NoLeader):
+        assert view.leader is None
+        assert role in ("leader", "follower")
+        return
+    n = len(view.nodes)
+    sizes = {"leader": 1, "follower": 1, "node": 1, "majority": n // 2 + 1, "minority": n - n // 2 - 1}
+    assert len(found) == sizes[role]
+    assert [node for node in view.nodes if node in found] == list(found)
+    assert (found == (view.leader,)) if role == "leader" else True
+    assert (found != (view.leader,)) if role == "follower" else True
+
+
+def test_every_follower_is_drawn_sooner_or_later_and_the_leader_never() -> None:
+    drawn = {follower_or_any(LED, Random(seed)) for seed in range(100)}
+    assert drawn == {"n1", "n2", "n4", "n5"}
+
+
+def test_without_a_leader_any_node_will_do() -> None:
+    assert {follower_or_any(LEADERLESS, Random(seed)) for seed in range(100)} == set(LEADERLESS.nodes)
+    assert {leader_or_any(LEADERLESS, Random(seed)) for seed in range(100)} == set(LEADERLESS.nodes)
+
+
+def test_the_leader_stands_first_and_everybody_once() -> None:
+    for seed in range(20):
+        order = leader_first(LED, Random(seed))
+        assert order[0] == "n3"
+        assert sorted(order) == list(LED.nodes)
+
+
+def test_a_leader_from_elsewhere_is_no_view() -> None:
+    with pytest.raises(ValueError, match="'n9' is not one of the nodes n1 n2 n3"):
+        View(nodes=node_names(3), leader="n9")
+
+
+def test_a_node_named_twice_is_no_view() -> None:
+    with pytest.raises(ValueError, match="named twice: n1 n1"):
+        View(nodes=("n1", "n1"), leader=None)
