@@ -1,0 +1,10 @@
+"""A run as figures and one self-contained HTML page; the only place that draws.
+
+Reports are made from data that is already stored, and can be made again at any time: nothing here judges, and
+nothing that fails here changes a verdict.
+"""
+
+from reports.run import render
+from reports.store import index
+
+__all__ = ["index", "render"]
