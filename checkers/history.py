@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from checkers.fault import Fault, Malformed, pair
+from checkers.leaderships import Leaderships, leaderships
 from checkers.operations import Ints, Mask, Observations, Operations
 from checkers.reading import (
     CLAIM,
@@ -103,6 +104,11 @@ class History:
     def code(self) -> Mapping[str, int]:
         """The place of each node in ``nodes``."""
         return {name: code for code, name in enumerate(self.nodes)}
+
+    @cached_property
+    def leaderships(self) -> Leaderships:
+        """The reigns that the observations show, as the nodes' own keys tell them apart."""
+        return leaderships(self.observations)
 
     def frame(self) -> pd.DataFrame:
         """The observations as a table for reports: names in place of codes, missing values where null."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int16]
 Mask = NDArray[np.bool_]
+Groups = NDArray[np.integer[Any]]
 
 OK, FAIL, INFO = 0, 1, 2
 NONE = -1

@@ -1,0 +1,224 @@
+"""Exclusivity: at no instant do two nodes lead, whatever their terms.
+
+Two reigns l and m of different nodes intersect in every execution that fits the observations iff s(l) >= f(m)
+and s(m) >= f(l): some claim of l was invoked after some claim of m had completed, and the other way round, so
+neither reign can be put entirely before the other. That is necessary and sufficient, and looking at pairs is
+enough; it is the zone test of Gibbons and Korach (1997) for registers, with leading for the value. Overlapping
+*windows* prove nothing: each claim holds at some instant in its window only.
+
+Three classes: ``proven``; ``possible``, when nothing is proven but the widest stretches of two reigns meet;
+``excluded``. Only what is proven fails a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from checkers.history import History
+from checkers.leaderships import KEYLESS, Leaderships, hulls, split
+from checkers.operations import Codes, Ints, Mask
+from checkers.rivals import NOBODY, Rivals
+from checkers.verdict import Finding, Outcome, Verdict
+from checkers.words import counted, duration, instant, listed
+
+PROPERTY = "exclusivity"
+GUARANTEE = "X"
+MOST_FINDINGS = 200
+MOST_REPORTED = 20
+MOST_COMPARED = 1500  # up to so many conflicting reigns, every pair of them is looked at
+
+
+def check(history: History) -> Verdict:
+    """Whether two nodes led at one instant."""
+    seen = history.observations
+    nodes = np.unique(seen.node[seen.ok])
+    known = history.leaderships
+    if len(nodes) < 2 or not len(known):
+        words = "no node was seen leading" if len(nodes) >= 2 else "fewer than two nodes ever answered"
+        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=f"{words}, so nothing was tested")
+    widest = hulls(seen, known)
+    refuted = widest.end < known.s
+    led = split(seen, known, refuted) if refuted.any() else known
+    partner = conflicts(led.node, led.f, led.s)
+    dual = partner != NOBODY
+    if dual.any():
+        kind = "proven"
+    else:
+        widest = hulls(seen, led) if refuted.any() else widest
+        kind = "possible" if may_meet(led.node, widest.start, widest.end).any() else "excluded"
+    facts = {
+        "reigns": len(led),
+        "conflicting_reigns": int(dual.sum()),
+        "longest_overlap_ns": max(0, int(longest_overlaps(led)[0].max())),
+        **_broken_keys(history, known, refuted, widest.denied_at),
+        **_contradictions(history, known),
+    }
+    return _verdict(history, led, partner, kind, facts)
+
+
+def conflicts(node: Codes, f: Ints, s: Ints) -> Ints:
+    """For each reign (sorted by ``f``) the place of one that it conflicts with, -1 if there is none.
+
+    Among the reigns of other nodes with f(m) <= s(l), some conflict with l iff the largest s(m) is >= f(l).
+    """
+    best = Rivals.of(s, node).best(np.searchsorted(f, s, side="right"), node)
+    return np.where((best != NOBODY) & (s[best] >= f), best, NOBODY)
+
+
+def may_meet(node: Codes, start: Ints, end: Ints) -> Mask:
+    """Whether the open stretch of each reign meets that of some reign of another node."""
+    order = np.argsort(start, kind="stable")
+    best = Rivals.of(end[order], node[order]).best(np.searchsorted(start[order], end), node)
+    meets: Mask = (best != NOBODY) & (end[order][best] > start)
+    return meets
+
+
+def longest_overlaps(led: Leaderships) -> tuple[Ints, Ints]:
+    """For each reign the longest stretch (ns) in which it and one of another node that began no later both surely
+    led, and that reign; below 0 and -1 if there is none."""
+    best = Rivals.of(led.s, led.node).best(np.searchsorted(led.f, led.f, side="right"), led.node)
+    overlap = np.where(best != NOBODY, np.minimum(led.s, led.s[best]) - led.f, NOBODY)
+    return overlap, np.where(overlap >= 0, best, NOBODY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two conflicting reigns, and the stretch in which their overlap is proven."""
+
+    left: int
+    right: int
+    overlap: int  # negative when one of them is known at some instant only
+
+
+def _pairs(led: Leaderships, partner: Ints) -> tuple[list[_Pair], bool]:
+    """The conflicting pairs with the longest overlaps, in order of time, and whether some were left out."""
+    dual = np.flatnonzero(partner != NOBODY)
+    if len(dual) <= MOST_COMPARED:
+        node, f, s = led.node[dual], led.f[dual], led.s[dual]
+        meet = (s[:, None] >= f) & (s >= f[:, None]) & (node[:, None] != node)
+        left, right = np.nonzero(np.triu(meet))
+        left, right = dual[left], dual[right]
+    else:
+        longest = longest_overlaps(led)[1][dual]
+        known = longest != NOBODY
+        both = np.hstack([(dual, partner[dual]), (dual[known], longest[known])])
+        left, right = np.unique(np.sort(both, axis=0), axis=1)
+    overlap = np.minimum(led.s[left], led.s[right]) - np.maximum(led.f[left], led.f[right])
+    shown = np.sort(np.argsort(-overlap, kind="stable")[:MOST_FINDINGS])
+    complete = len(dual) <= MOST_COMPARED and len(shown) == len(left)
+    pairs = zip(left[shown].tolist(), right[shown].tolist(), overlap[shown].tolist(), strict=True)
+    return [_Pair(*pair) for pair in pairs], complete
+
+
+def _finding(history: History, led: Leaderships, pair: _Pair) -> Finding:
+    both = (pair.left, pair.right)
+    nodes = tuple(history.nodes[led.node[at]] for at in both)
+    terms = [led.term_of(at) for at in both]
+    start, end = max(int(led.f[at]) for at in both), min(int(led.s[at]) for at in both)
+    momentary = pair.overlap < 0
+    if momentary:
+        start, end = end, start
+        when = f"at some instant between {instant(start)} and {instant(end)}"
+    else:
+        when = f"for at least {duration(end - start)}, from {instant(start)} to {instant(end)}"
+    names = [f"{node} ({_key_words(led, at)})" for node, at in zip(nodes, both, strict=True)]
+    return Finding(
+        guarantee=GUARANTEE,
+        words=f"{listed(names)} both led {when}",
+        evidence=_evidence(led, both),
+        start=start,
+        end=end,
+        nodes=nodes,
+        facts={
+            "reigns": [led.key(at) for at in both],
+            "terms": terms,
+            "same_term": terms[0] is not None and terms[0] == terms[1],
+            "overlap_ns": max(0, pair.overlap),
+            "momentary": momentary,
+        },
+    )
+
+
+def _key_words(led: Leaderships, at: int) -> str:
+    key, term = led.key(at), led.term_of(at)
+    return key if term is None or key == f"term {term}" else f"{key}, term {term}"
+
+
+def _evidence(led: Leaderships, reigns: tuple[int, ...]) -> tuple[int, ...]:
+    """The completion lines that set s and f of each: two to four of them for a pair."""
+    lines = {int(line[at]) for at in reigns for line in (led.s_line, led.f_line)}
+    return tuple(sorted(lines))
+
+
+def _broken_keys(history: History, led: Leaderships, refuted: Mask, denied_at: Ints) -> Mapping[str, Any]:
+    """Reigns whose key did not keep its promise: a denial lies strictly between two of their claims."""
+    broken = [
+        {
+            "node": history.nodes[led.node[at]],
+            "reign": led.key(at),
+            "lines": [*_evidence(led, (at,)), int(history.observations.complete_index[denied_at[at]])],
+        }
+        for at in np.flatnonzero(refuted)[:MOST_REPORTED].tolist()
+    ]
+    return {"reigns_not_contiguous": int(refuted.sum()), "not_contiguous": broken}
+
+
+def _contradictions(history: History, led: Leaderships) -> Mapping[str, Any]:
+    """Two reigns of one node that cannot have been apart: its answers contradict one another."""
+    found: list[dict[str, Any]] = []
+    count = 0
+    keyed = led.kind != KEYLESS if led.keys_comparable else np.zeros(len(led), bool)
+    for node in np.unique(led.node):
+        own = np.flatnonzero(keyed & (led.node == node))
+        f, s = led.f[own], led.s[own]
+        # Every conflicting pair shows at the one that is later by f, among those before it.
+        earlier = np.minimum(np.searchsorted(f, s, side="right"), np.arange(len(own)))
+        best = Rivals.of(s, np.arange(len(own))).best(earlier, np.arange(len(own)))
+        clash = np.flatnonzero((best != NOBODY) & (s[best] >= f)) if len(own) else own
+        count += len(clash)
+        found += [
+            {
+                "node": history.nodes[node],
+                "reigns": [led.key(int(own[best[at]])), led.key(int(own[at]))],
+                "lines": list(_evidence(led, (int(own[best[at]]), int(own[at])))),
+            }
+            for at in clash[: MOST_REPORTED - len(found)].tolist()
+        ]
+    return {"contradictory_self_reports": count, "contradictions": found}
+
+
+def _verdict(history: History, led: Leaderships, partner: Ints, kind: str, facts: Mapping[str, Any]) -> Verdict:
+    asides = _asides(facts)
+    if kind != "proven":
+        words = (
+            "no two nodes are proven to have led at one instant, though they may have"
+            if kind == "possible"
+            else "at no instant did two nodes lead"
+        )
+        return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words + asides, kind=kind, facts=facts)
+    pairs, complete = _pairs(led, partner)
+    findings = tuple(_finding(history, led, pair) for pair in pairs)
+    worst = max(findings, key=lambda finding: finding.facts["overlap_ns"])
+    more = "" if complete else f"; the {len(findings)} longest overlaps are listed, and there are more"
+    others = f", and {counted(len(findings) - 1, 'other pair')}" if len(findings) > 1 else ""
+    return Verdict(
+        property=PROPERTY,
+        outcome=Outcome.INVALID,
+        words=f"two leaders at once: {worst.words}{others}{more}{asides}",
+        evidence=worst.evidence,
+        kind=kind,
+        findings=findings,
+        facts={**facts, "pairs_listed": len(findings), "pairs_complete": complete},
+    )
+
+
+def _asides(facts: Mapping[str, Any]) -> str:
+    broken, clashes = facts["reigns_not_contiguous"], facts["contradictory_self_reports"]
+    words = f"; reign not contiguous: {counted(broken, 'key')} lost and used again" if broken else ""
+    if clashes:
+        words += f"; {counted(clashes, 'contradictory self-report')}: check that answers are read atomically"
+    return words

@@ -1,0 +1,194 @@
+"""Reigns: the claims of one node under one key, and what they prove about when it led.
+
+Of a reign with claims observed in [a_i, b_i], ``s`` is the latest invoke and ``f`` the earliest completion. If
+f <= s the node led throughout [f, s], and no more than that is certain, provided that the reign is contiguous (the
+zones of Gibbons and Korach, "Testing Shared Memories", SIAM J. Comput. 26(4), 1997: a leadership is the value, an
+observation the read). Contiguity is what a key promises; an observation to the contrary that lies within
+[f, s] refutes it, and then the reign is split there. Splitting only ever weakens what is proven.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from checkers.operations import NONE, Codes, Ints, Mask, Observations
+from checkers.rivals import NOBODY, Rivals
+
+EVER = np.iinfo(np.int64).max
+KEYLESS, BY_TERM, BY_REIGN = 0, 1, 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaderships:
+    """One entry a reign, sorted by ``f``.
+
+    A claim's key is its reign if given, else its term; with neither, each claim is a reign of its own. ``s`` and
+    ``f`` are ns, ``s_line`` and ``f_line`` the completion lines of the observations that set them. ``term`` is that
+    of the earliest claim. ``first_row`` is the observation row of the earliest claim. ``of_row`` gives each
+    observation row its reign, -1 if it claims none.
+    """
+
+    node: Codes
+    kind: Ints
+    term: Ints
+    reign: Ints
+    s: Ints
+    f: Ints
+    s_line: Ints
+    f_line: Ints
+    first_row: Ints
+    of_row: Ints
+    reign_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.s)
+
+    @property
+    def definite(self) -> Mask:
+        """Whether there is an instant at which the node surely led."""
+        return self.f <= self.s
+
+    @property
+    def keys_comparable(self) -> bool:
+        """Whether two different keys are different reigns: not when some are reigns and others terms."""
+        return not (np.any(self.kind == BY_TERM) and np.any(self.kind == BY_REIGN))
+
+    def key(self, at: int) -> str:
+        """The reign's key, for a reader."""
+        if self.kind[at] == BY_REIGN:
+            return str(self.reign_names[self.reign[at]])
+        return f"term {self.term[at]}" if self.kind[at] == BY_TERM else f"line {self.f_line[at]}"
+
+    def term_of(self, at: int) -> int | None:
+        return None if self.term[at] == NONE else int(self.term[at])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hulls:
+    """The widest stretch, open at both ends, in which each reign can lie, by the observations that deny it.
+
+    ``denied_at`` is the observation row that bounds it from above, -1 if none does.
+    """
+
+    start: Ints
+    end: Ints
+    denied_at: Ints
+
+
+def leaderships(seen: Observations) -> Leaderships:
+    """The reigns that the observations show."""
+    claims = np.flatnonzero(seen.ok & seen.leading)
+    reign, term = seen.reign[claims], seen.term[claims]
+    kind = np.where(reign != NONE, BY_REIGN, np.where(term != NONE, BY_TERM, KEYLESS)).astype(np.int8)
+    key = np.where(kind == BY_REIGN, reign, np.where(kind == BY_TERM, term, claims))
+    return _grouped(seen, claims, (key, kind, seen.node[claims]))
+
+
+def denials(seen: Observations, led: Leaderships) -> Mask:
+    """Which observations deny a reign of their node: it does not lead, or leads under another key.
+
+    A claim without a key denies nothing, and neither does a key of another kind.
+    """
+    told = np.zeros(len(seen), bool)
+    if led.keys_comparable:
+        claims = led.of_row != NONE
+        told[claims] = led.kind[led.of_row[claims]] != KEYLESS
+    return seen.ok & (told | ~seen.leading)
+
+
+def hulls(seen: Observations, led: Leaderships) -> Hulls:
+    """Bounds of each reign by the latest denial surely before it and the earliest surely after it."""
+    start = np.full(len(led), -EVER, dtype=np.int64)
+    end = np.full(len(led), EVER, dtype=np.int64)
+    denied_at = np.full(len(led), NONE, dtype=np.int64)
+    denying = denials(seen, led)
+    for node in np.unique(led.node):
+        own = np.flatnonzero(led.node == node)
+        rows = np.flatnonzero(denying & (seen.node == node))
+        invoke, complete, group = seen.invoke[rows], seen.complete[rows], led.of_row[rows]
+        # Surely after: invoked after some claim completed. Rows are in the order of their invokes, so the last
+        # ones are meant, and read backwards they are the first.
+        later = len(rows) - np.searchsorted(invoke, led.f[own], side="right")
+        at = Rivals.of(-complete[::-1], group[::-1]).best(later, own)
+        found = at != NOBODY
+        after = len(rows) - 1 - at[found]
+        end[own[found]] = complete[after]
+        denied_at[own[found]] = rows[after]
+        # Surely before: completed before some claim was invoked.
+        order = np.argsort(complete, kind="stable")
+        earlier = np.searchsorted(complete[order], led.s[own], side="left")
+        at = Rivals.of(invoke[order], group[order]).best(earlier, own)
+        found = at != NOBODY
+        start[own[found]] = invoke[order][at[found]]
+    return Hulls(start=start, end=end, denied_at=denied_at)
+
+
+def split(seen: Observations, led: Leaderships, refuted: Mask) -> Leaderships:
+    """The reigns with the refuted ones split at every denial between their claims.
+
+    A claim of a refuted reign whose window overlaps a denial may belong to either side, so it stands alone.
+    """
+    claims = np.flatnonzero(led.of_row != NONE)
+    part = np.zeros(len(seen), np.int64)
+    denying = denials(seen, led)
+    for node in np.unique(led.node[refuted]):
+        rows = claims[(seen.node[claims] == node) & refuted[led.of_row[claims]]]
+        before, not_after = _denials_around(seen, led, rows, np.flatnonzero(denying & (seen.node == node)))
+        part[rows] = np.where(not_after > before, -1 - rows, before)
+    return _grouped(seen, claims, (part[claims], led.of_row[claims]))
+
+
+def _denials_around(seen: Observations, led: Leaderships, rows: Ints, denying: Ints) -> tuple[Ints, Ints]:
+    """For each claim in ``rows``: how many denials of another key lie surely before it, and how many do not lie
+    surely after it."""
+    completes, invokes = np.sort(seen.complete[denying]), seen.invoke[denying]
+    before = np.searchsorted(completes, seen.invoke[rows], side="left")
+    not_after = np.searchsorted(invokes, seen.complete[rows], side="right")
+    own, asker, width = led.of_row[denying], led.of_row[rows], len(denying) + 1
+
+    def of_own_key(ranks: Ints, counts: Ints) -> Ints:
+        """How many denials of the asker's own key have a rank below its count."""
+        ranked = np.sort(own * width + ranks)
+        return np.searchsorted(ranked, asker * width + counts) - np.searchsorted(ranked, asker * width)
+
+    completed = np.searchsorted(completes, seen.complete[denying])
+    invoked = np.searchsorted(invokes, invokes)
+    return before - of_own_key(completed, before), not_after - of_own_key(invoked, not_after)
+
+
+def _grouped(seen: Observations, claims: Ints, keys: tuple[NDArray[Any], ...]) -> Leaderships:
+    """Claims with equal keys make a reign."""
+    order = np.lexsort(keys)
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = np.any([key[order][1:] != key[order][:-1] for key in keys], axis=0)
+    starts = np.flatnonzero(fresh)
+    rows = claims[order]  # within a reign in the order of their invokes, since lexsort is stable
+    last = rows[np.append(starts[1:], len(rows)) - 1] if len(rows) else rows
+    f = np.minimum.reduceat(seen.complete[rows], starts) if len(rows) else rows
+    size = np.diff(np.append(starts, len(rows)))
+    earliest = np.flatnonzero(seen.complete[rows] == np.repeat(f, size))
+    f_row = rows[earliest[np.searchsorted(earliest, starts)]]
+    ranked = np.argsort(f, kind="stable")
+    first = rows[starts][ranked]
+    reign, term = seen.reign[first], seen.term[first]
+    place = np.empty(len(ranked), np.int64)
+    place[ranked] = np.arange(len(ranked))
+    of_row = np.full(len(seen), NONE, dtype=np.int64)
+    of_row[rows] = np.repeat(place, size)
+    return Leaderships(
+        node=seen.node[first],
+        kind=np.where(reign != NONE, BY_REIGN, np.where(term != NONE, BY_TERM, KEYLESS)),
+        term=term,
+        reign=reign,
+        s=seen.invoke[last][ranked],
+        f=f[ranked],
+        s_line=seen.complete_index[last][ranked],
+        f_line=seen.complete_index[f_row][ranked],
+        first_row=first,
+        of_row=of_row,
+        reign_names=seen.reign_names,
+    )

@@ -1,0 +1,61 @@
+"""Term safety: in one term, at most one node leads (Ongaro and Ousterhout 2014, section 5.2: election safety).
+
+No clock is needed: two nodes that claim to lead in one term, at whatever times, have broken it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from checkers.history import History
+from checkers.operations import NONE
+from checkers.terms import ByTerm
+from checkers.verdict import Finding, Outcome, Verdict
+from checkers.words import counted, listed
+
+PROPERTY = "term-safety"
+GUARANTEE = "T"
+MOST_FINDINGS = 200
+
+
+def check(history: History) -> Verdict:
+    """Whether two nodes claimed to lead in one term. The evidence is one claim of each of two nodes."""
+    seen = history.observations
+    claims = np.flatnonzero(seen.ok & seen.leading & (seen.term != NONE))
+    if not len(claims):
+        words = "no node was seen leading in a term, so nothing was tested"
+        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words)
+    by_term = ByTerm.of(claims, seen.term)
+    broken = np.flatnonzero(by_term.differs(seen.node))
+    facts = {"terms_led": len(by_term.terms), "terms_broken": len(broken)}
+    if not len(broken):
+        words = f"each of {counted(len(by_term.terms), 'term')} had one leader"
+        return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words, facts=facts)
+    findings = tuple(_finding(history, by_term, at) for at in broken[:MOST_FINDINGS].tolist())
+    more = f"; so do {len(broken) - 1:,} other terms" if len(broken) > 1 else ""
+    cut = f", of which {MOST_FINDINGS} are listed" if len(broken) > MOST_FINDINGS else ""
+    return Verdict(
+        property=PROPERTY,
+        outcome=Outcome.INVALID,
+        words=f"{findings[0].words}{more}{cut}",
+        evidence=findings[0].evidence,
+        findings=findings,
+        facts=facts,
+    )
+
+
+def _finding(history: History, by_term: ByTerm, at: int) -> Finding:
+    seen, rows = history.observations, by_term.rows_of(at)
+    _, first = np.unique(seen.node[rows], return_index=True)
+    claims = rows[np.sort(first)]
+    nodes = [history.nodes[code] for code in seen.node[claims]]
+    term = int(by_term.terms[at])
+    return Finding(
+        guarantee=GUARANTEE,
+        words=f"term {term} has {len(nodes)} leaders: {listed(nodes)}",
+        evidence=tuple(sorted(seen.complete_index[claims[:2]].tolist())),
+        start=int(seen.complete[claims].min()),
+        end=int(seen.complete[claims].max()),
+        nodes=tuple(nodes),
+        facts={"term": term},
+    )
