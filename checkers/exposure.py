@@ -256,7 +256,8 @@ def _eligible(joined: Mask, entrances: Mask, kind: Eligibility, sets: Mask) -> M
     inside = sets.astype(np.float32)
     apart = (inside @ (~joined).astype(np.float32) * inside).sum(axis=1)
     noise = ((1 - inside) @ entrances.astype(np.float32) * inside).sum(axis=1)
-    return np.logical_and(apart == 0, (noise == 0) | (kind == "clique"))
+    eligible: Mask = (apart == 0) & ((noise == 0) | (kind == "clique"))
+    return eligible
 
 
 def _all_majorities(n: int, kind: Eligibility) -> Mask:

@@ -100,6 +100,23 @@ def denials(seen: Observations, led: Leaderships) -> Mask:
     return seen.ok & (told | ~seen.leading)
 
 
+def claimed_at(seen: Observations, times: Ints, node: int) -> Ints:
+    """For each time the latest row of the node's answers that had completed by then, -1 if there is none."""
+    rows = np.flatnonzero(seen.ok & (seen.node == node))
+    order = rows[np.argsort(seen.complete[rows], kind="stable")]
+    before = np.searchsorted(seen.complete[order], times, side="right")
+    return np.where(before > 0, np.append(order, NONE)[before - 1], NONE)
+
+
+def leading_at(seen: Observations, times: Ints, nodes: int) -> Mask:
+    """[time, node]: whether by its latest answer before that time the node led."""
+    led = np.zeros((len(times), nodes), bool)
+    for node in range(nodes):
+        row = claimed_at(seen, times, node)
+        led[:, node] = (row != NONE) & np.append(seen.leading, False)[row]
+    return led
+
+
 def hulls(seen: Observations, led: Leaderships) -> Hulls:
     """Bounds of each reign by the latest denial surely before it and the earliest surely after it."""
     start = np.full(len(led), -EVER, dtype=np.int64)

@@ -1,0 +1,155 @@
+"""Coverage: what the run exercised. A run that tested nothing has not passed.
+
+Never invalid; unknown when no fault took effect, when one was not seen to, when no leader was ever seen or touched,
+or when the machine was too late to judge by. A fault that was skipped exercised nothing: runs of other harnesses
+were green because their faults never happened (openraft issues 1878, 1910 and 1919).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from checkers.bounds import Bounds
+from checkers.exposure import is_repair, touched
+from checkers.fault import Fault
+from checkers.history import History
+from checkers.leaderships import leading_at
+from checkers.operations import FAIL, INFO, OK, Operations
+from checkers.verdict import Outcome, Verdict
+from checkers.words import counted, duration, listed
+
+PROPERTY = "coverage"
+
+
+def check(history: History, bounds: Bounds | None = None) -> Verdict:
+    """What the run exercised, and whether that is enough to have tested anything."""
+    bounds = bounds or Bounds()
+    hurting = [fault for fault in history.faults if not is_repair(fault)]
+    effective = [fault for fault in hurting if fault.in_effect]
+    touching = _touching_leaders(history, effective)
+    facts = {
+        "observations": int(history.observations.ok.sum()),
+        "truncated": history.truncated,
+        **_faults(history, hurting, touching),
+        **_probes(history, effective),
+        **_canary(history, bounds),
+    }
+    gaps = [*_gaps(history, hurting, effective, touching, facts)]
+    if gaps:
+        words, outcome = "; ".join(gaps), Outcome.UNKNOWN
+    else:
+        words = f"{counted(len(effective), 'fault')} took effect, {len(touching)} of them on a leader"
+        outcome = Outcome.VALID
+    cut = "; the last line was cut off and left out" if history.truncated else ""
+    return Verdict(property=PROPERTY, outcome=outcome, words=words + cut, facts=facts)
+
+
+def _gaps(
+    history: History,
+    hurting: list[Fault],
+    effective: list[Fault],
+    touching: list[Fault],
+    facts: Mapping[str, Any],
+) -> Iterator[str]:
+    """What keeps the run from having tested anything, in words."""
+    if not facts["observations"]:
+        yield "nothing was observed"
+    elif not len(history.leaderships):
+        yield "no node was ever seen leading"
+    unverified = [fault for fault in history.faults if fault.verified is False and fault.skipped is None]
+    if unverified:
+        names = [f"{fault.f} {fault.id}" for fault in unverified[:5]]
+        yield f"{counted(len(unverified), 'fault')} did not verifiably take effect: {listed(names)}"
+    if not effective:
+        yield "no fault took effect" if hurting else "no fault was inflicted"
+    elif len(history.leaderships) and not touching and all(touched(fault) for fault in effective):
+        yield "no leader was ever touched by a fault"
+    if facts["canary_late_share"] is not None and facts["canary_late_share"] > 0.5:
+        yield f"the machine was late throughout (canary at the median {duration(facts['canary_p50_ns'])} late)"
+
+
+def _touching_leaders(history: History, faults: list[Fault]) -> list[Fault]:
+    """The faults that touched a node which, by its latest answer before the fault began, led."""
+    begins = np.array([fault.begin for fault in faults], np.int64)
+    leading = leading_at(history.observations, begins, len(history.nodes))
+    return [
+        fault
+        for fault, leaders in zip(faults, leading, strict=True)
+        if touched(fault) & {history.nodes[code] for code in np.flatnonzero(leaders)}
+    ]
+
+
+def _faults(history: History, hurting: list[Fault], touching: list[Fault]) -> dict[str, Any]:
+    skipped = [fault for fault in hurting if fault.skipped is not None]
+    tried = [fault for fault in hurting if fault.skipped is None]
+    return {
+        "faults_begun": len(hurting),
+        "faults_in_effect": sum(fault.in_effect for fault in hurting),
+        "faults_verified": sum(fault.verified is True for fault in tried),
+        "faults_not_verified": sum(fault.verified is False for fault in tried),
+        "faults_unfinished": sum(fault.done is None for fault in tried),
+        "faults_skipped": len(skipped),
+        "skipped_because": dict(Counter(str(fault.skipped) for fault in skipped)),
+        "faults_by_name": dict(Counter(fault.f for fault in hurting if fault.in_effect)),
+        "faults_by_shape": dict(
+            Counter(fault.shape for fault in hurting if fault.in_effect and fault.shape is not None)
+        ),
+        "faults_by_cell": dict(Counter(fault.cell for fault in hurting if fault.in_effect and fault.cell is not None)),
+        "faults_on_a_leader": len(touching),
+        "repairs": len(history.faults) - len(hurting),
+    }
+
+
+def _probes(history: History, effective: list[Fault]) -> dict[str, Any]:
+    """How many probes were answered, missed or of unknown fate, and how many were made during faults."""
+    periods = _periods(history, effective)
+    found: dict[str, Any] = {}
+    for f, name in (("observe", "observations"), ("confirm", "confirmations")):
+        probes = history.operations(f)
+        asked = len(probes)
+        found[f"{name}_asked"] = asked
+        found[f"{name}_ok"] = int((probes.outcome == OK).sum())
+        found[f"{name}_during_faults"] = _during(probes, periods)
+        found[f"{name}_failed_share"] = float((probes.outcome == FAIL).mean()) if asked else None
+        found[f"{name}_unknown_share"] = float((probes.outcome == INFO).mean()) if asked else None
+    return found
+
+
+def _periods(history: History, effective: list[Fault]) -> list[tuple[int, int]]:
+    """From each fault's begin to the begin of the next repair; merged, in order."""
+    repairs = np.array([fault.begin for fault in history.faults if is_repair(fault)], np.int64)
+    merged: list[tuple[int, int]] = []
+    for fault in effective:
+        after = int(np.searchsorted(repairs, fault.begin))
+        until = int(repairs[after]) if after < len(repairs) else history.end
+        if merged and fault.begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], until))
+        else:
+            merged.append((fault.begin, until))
+    return merged
+
+
+def _during(probes: Operations, periods: list[tuple[int, int]]) -> int:
+    """How many probes were answered ok and were asked within one of the periods."""
+    invoke = probes.invoke[probes.ok]
+    bounds = np.array(periods, np.int64).reshape(-1, 2)
+    until = np.searchsorted(invoke, bounds[:, 1], side="right")
+    return int((until - np.searchsorted(invoke, bounds[:, 0])).sum())
+
+
+def _canary(history: History, bounds: Bounds) -> dict[str, Any]:
+    late = history.canary.late
+    if not len(late):
+        return {"canary_samples": 0, "canary_late_share": None}
+    p50, p99 = np.percentile(late, (50, 99))
+    return {
+        "canary_samples": len(late),
+        "canary_p50_ns": int(p50),
+        "canary_p99_ns": int(p99),
+        "canary_max_ns": int(late.max()),
+        "canary_late_share": float((late > bounds.canary_late_ns).mean()),
+    }

@@ -1,0 +1,183 @@
+"""The judge: holds what the checkers found against what the system promises.
+
+A checker finds violations as if everything were promised. Each finding names the guarantee that it breaks by a letter,
+and the promise for that letter decides: ``+`` promised, so a finding makes the run invalid; ``!`` a known weakness,
+which is reported as shown or not shown; ``?`` permitted, so only reported; ``-`` undefined, so not judged. What
+could not be told stays unknown, and a checker that fails is unknown too: neither is ever a pass, and neither keeps
+the others from being heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from checkers import agreement, coverage, exclusivity, stability, stall, term_monotonicity, term_safety
+from checkers.bounds import Bounds
+from checkers.history import History
+from checkers.verdict import Finding, Outcome, Verdict, worst
+
+Promise = Literal["+", "!", "?", "-"]
+Promises = Mapping[str, Promise]
+
+ALL_PROMISED: Promises = MappingProxyType({"T": "+", "X": "+", "F": "+", "A": "+", "L": "+", "S": "+"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Property:
+    """A property's name, the letters of the guarantees it tests, and its checker."""
+
+    name: str
+    letters: tuple[str, ...]
+    check: Callable[[History, Bounds], Verdict]
+
+
+PROPERTIES: tuple[Property, ...] = (
+    Property(name="term-safety", letters=("T",), check=lambda history, _: term_safety.check(history)),
+    Property(name="agreement", letters=("T",), check=lambda history, _: agreement.check(history)),
+    Property(name="term-monotonicity", letters=("T",), check=lambda history, _: term_monotonicity.check(history)),
+    Property(name="exclusivity", letters=("X",), check=lambda history, _: exclusivity.check(history)),
+    Property(name="stall", letters=("A", "L"), check=stall.check),
+    Property(name="stability", letters=("S",), check=stability.check),
+    Property(name="coverage", letters=(), check=coverage.check),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedProperty:
+    """A property's verdict, and its outcome once it is held to the promises for its letters.
+
+    ``weakness`` is "shown" or "not shown" where a weakness is known, else None.
+    """
+
+    found: Verdict
+    outcome: Outcome
+    words: str
+    promises: Promises = field(default_factory=dict)
+    weakness: Literal["shown", "not shown"] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.found.property
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``verdicts.json`` holds of it: nothing but JSON's own types."""
+        return {
+            "verdict": self.outcome.word,
+            "promise": "".join(f"{letter}{mark}" for letter, mark in self.promises.items()) or None,
+            **({"class": self.found.kind} if self.found.kind is not None else {}),
+            "evidence": list(self.found.evidence),
+            "words": self.words,
+            **({"weakness": self.weakness} if self.weakness is not None else {}),
+            "findings": [_finding_json(finding) for finding in self.found.findings],
+            "facts": dict(self.found.facts),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """All properties of one run, and the worst of their outcomes."""
+
+    outcome: Outcome
+    properties: tuple[JudgedProperty, ...]
+
+    def __getitem__(self, name: str) -> JudgedProperty:
+        return next(judged for judged in self.properties if judged.name == name)
+
+    def as_json(self, run: str | None = None) -> dict[str, Any]:
+        """The object that ``check --json`` prints; ``run`` is the run's directory or the history's path."""
+        return {
+            "verdict": self.outcome.word,
+            "run": run,
+            "properties": {judged.name: judged.as_json() for judged in self.properties},
+        }
+
+
+def judge(
+    history: History,
+    promises: Promises = ALL_PROMISED,
+    bounds: Bounds | None = None,
+    strict: bool = False,
+) -> Judgement:
+    """Every property of the history, held to the promises; a letter without a promise counts as ``+``.
+
+    With ``strict`` a known weakness that was not shown makes the run invalid.
+    """
+    bounds = bounds or Bounds()
+    judged = tuple(
+        hold(found, {letter: promises.get(letter, "+") for letter in tested.letters}, strict)
+        for tested in PROPERTIES
+        for found in [_checked(tested, history, bounds)]
+    )
+    return Judgement(outcome=worst(each.outcome for each in judged), properties=judged)
+
+
+def _checked(tested: Property, history: History, bounds: Bounds) -> Verdict:
+    try:
+        return tested.check(history, bounds)
+    except Exception as failure:  # a checker's own bug: unknown, and the others go on
+        words = f"the checker failed: {type(failure).__name__}: {failure}"
+        return Verdict(property=tested.name, outcome=Outcome.UNKNOWN, words=words)
+
+
+def hold(found: Verdict, promises: Promises, strict: bool = False) -> JudgedProperty:
+    """One verdict held to the promises for its letters; with no letters it stands as it is."""
+    if not promises:
+        return JudgedProperty(found=found, outcome=found.outcome, words=found.words)
+    held = {letter: _held(found, letter, mark, strict) for letter, mark in promises.items()}
+    weak = [letter for letter, mark in promises.items() if mark == "!"]
+    shown = any(finding.guarantee in weak for finding in found.findings)
+    return JudgedProperty(
+        found=found,
+        outcome=worst(held.values()),
+        words=found.words + _aside(found, promises, held),
+        promises=promises,
+        weakness=("shown" if shown else "not shown") if weak else None,
+    )
+
+
+def _held(found: Verdict, letter: str, mark: Promise, strict: bool) -> Outcome:
+    """The outcome for one letter."""
+    broken = any(finding.guarantee == letter for finding in found.findings)
+    match mark:
+        case "-" | "?":
+            return Outcome.VALID
+        case "+" if broken:
+            return Outcome.INVALID
+        case "!" if broken:
+            return Outcome.VALID
+    if found.outcome is Outcome.UNKNOWN or found.facts.get("undecided", {}).get(letter):
+        return Outcome.UNKNOWN
+    return Outcome.INVALID if mark == "!" and strict else Outcome.VALID
+
+
+def _aside(found: Verdict, promises: Promises, held: Mapping[str, Outcome]) -> str:
+    """What the promises make of it, where that is not plain from the outcome."""
+    broken = {finding.guarantee for finding in found.findings}
+    notes = []
+    for letter, mark in promises.items():
+        match mark:
+            case "-":
+                notes.append(f"{letter} is undefined for this system and not judged")
+            case "?" if letter in broken:
+                notes.append(f"{letter} is permitted to fail")
+            case "!" if letter in broken:
+                notes.append(f"{letter} is known to be weak, and that was shown")
+            case "!":
+                strictly = ", as was asked for" if held[letter] is Outcome.INVALID else ""
+                notes.append(f"{letter} is known to be weak, but that was not shown{strictly}")
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "guarantee": finding.guarantee,
+        "words": finding.words,
+        "evidence": list(finding.evidence),
+        "start": finding.start,
+        "end": finding.end,
+        "nodes": list(finding.nodes),
+        "facts": dict(finding.facts),
+    }
