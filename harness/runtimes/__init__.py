@@ -12,7 +12,10 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.drive import Driver
 
-MODULES: Mapping[str, str] = {"docker": "harness.runtimes.docker.runtime"}
+MODULES: Mapping[str, str] = {
+    "docker": "harness.runtimes.docker.runtime",
+    "sim": "harness.runtimes.sim.runtime",
+}
 
 Run = Callable[["Driver", Path, Callable[[str], None]], dict[str, Any]]
 

@@ -1,0 +1,226 @@
+"""The network between the hosts: every directed link with its own delays, losses, doubles and cuts.
+
+A packet is decided about twice. When it is sent, its link draws whether it is lost or doubled and how long each
+copy takes; when it arrives, it is dropped if the link is cut at that instant. So a cut kills what is on its way,
+and a packet that was sent into a cut may arrive after its end: that is what a rule at the receiver's door does, and
+containers are cut by just such rules. Packets overtake each other whenever a later one draws a shorter delay.
+
+Each link draws from dice of its own, keyed by seed and link, and those for delays are other than those for losses:
+the k-th packet of a link takes as long whatever happens elsewhere, so a change of a schedule stays local.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from heapq import heappush
+from math import sqrt
+from random import Random
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from harness.runtimes.sim.kernel import Act, Kernel
+
+US: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Always so many ns."""
+
+    ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Anything in [low, high) ns, equally likely."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential:
+    """``low`` ns and, on top, exponentially distributed ns of that mean."""
+
+    low: int
+    mean: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeavyTail:
+    """Pareto: at least ``low`` ns, and P(longer than x) = (low / x) ** shape; never above ``cap``.
+
+    Shape 1 has no mean but for its cap; shape 2 has one, and no variance.
+    """
+
+    low: int
+    cap: int
+    shape: Literal[1, 2] = 2
+
+
+Delay = Constant | Uniform | Exponential | HeavyTail
+
+LAN: Final = Uniform(200 * US, 1_000 * US)
+
+
+def sampler(delay: Delay, rng: Random) -> Callable[[], int]:
+    """A function that draws from ``delay``, in ns.
+
+    Every machine draws the same numbers: all arithmetic is of the kind that IEEE 754 rounds correctly, with no
+    logarithm and no power but the square root.
+    """
+    random = rng.random
+    match delay:
+        case Constant(ns):
+            return lambda: ns
+        case Uniform(low, high):
+            width = high - low
+            return lambda: low + int(width * random())
+        case Exponential(low, mean):
+            return lambda: low + int(mean * _exponential(random))
+        case HeavyTail(low, cap, 1):
+            return lambda: min(cap, int(low / (1.0 - random())))
+        case HeavyTail(low, cap, _):
+            return lambda: min(cap, int(low / sqrt(1.0 - random())))
+
+
+def _exponential(random: Callable[[], float]) -> float:
+    """A draw of mean 1 from comparisons alone (von Neumann 1951, "Various techniques used in connection with random
+    digits"): the first of a descending run of uniforms, its run being odd; each failed attempt adds one."""
+    whole = 0
+    while True:
+        first = last = random()
+        odd = True
+        while (drawn := random()) < last:
+            last = drawn
+            odd = not odd
+        if odd:
+            return whole + first
+        whole += 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conditions:
+    """What a link is like. ``loss`` and ``duplication`` are chances for each packet, from 0 to 1."""
+
+    delay: Delay = LAN
+    loss: float = 0.0
+    duplication: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0.0 <= self.loss <= 1.0 and 0.0 <= self.duplication <= 1.0):
+            raise ValueError(f"expected chances from 0 to 1, got loss {self.loss}, duplication {self.duplication}")
+
+
+CALM: Final = Conditions()
+
+ConditionsOf = Callable[[str, str], Conditions]
+
+
+class Link:
+    """One direction between two hosts. ``cut`` may be set at any time; ``dropped`` counts what it has killed."""
+
+    __slots__ = (
+        "_arrive",
+        "_conditions",
+        "_delay",
+        "_delays",
+        "_flaws",
+        "_kernel",
+        "_key",
+        "_queue",
+        "_ticket",
+        "cut",
+        "dropped",
+        "sender",
+        "to",
+    )
+
+    def __init__(self, kernel: Kernel, seed: int, sender: str, to: str, arrive: Act, conditions: Conditions) -> None:
+        self.sender = sender
+        self.to = to
+        self.cut = False
+        self.dropped = 0
+        self._kernel = kernel
+        self._queue = kernel.queue
+        self._ticket = kernel.ticket
+        self._arrive = arrive
+        self._key = f"{seed}/link/{sender}/{to}"
+        self._flaws: tuple[Callable[[], float], Callable[[], int]] | None
+        self._delays: Random | None = None  # made when first needed: in a short run most links carry nothing
+        self.conditions = conditions
+
+    @property
+    def conditions(self) -> Conditions:
+        return self._conditions
+
+    @conditions.setter
+    def conditions(self, conditions: Conditions) -> None:
+        self._conditions = conditions
+        self._delay = self._first_delay if self._delays is None else sampler(conditions.delay, self._delays)
+        self._flaws = None
+        if conditions.loss > 0.0 or conditions.duplication > 0.0:
+            dice = Random(f"{self._key}/flaws")
+            self._flaws = (dice.random, sampler(conditions.delay, dice))
+
+    def send(self, message: Any) -> None:
+        """Put a packet on its way; it reaches ``arrive(link, message)``, once, twice or never."""
+        at = self._kernel.now + self._delay()
+        if self._flaws is None:
+            heappush(self._queue, (at, self._ticket(), self._arrive, self, message))
+        else:
+            self._send_flawed(at, message, *self._flaws)
+
+    def _send_flawed(self, at: int, message: Any, chance: Callable[[], float], echo: Callable[[], int]) -> None:
+        """Draws as often whatever comes of it, so that the packets that follow draw what they would have."""
+        conditions = self._conditions
+        lost, doubled, echo_at = (
+            chance() < conditions.loss,
+            chance() < conditions.duplication,
+            self._kernel.now + echo(),
+        )
+        if not lost:
+            self._kernel.at(at, self._arrive, self, message)
+            if doubled:
+                self._kernel.at(echo_at, self._arrive, self, message)
+
+    def _first_delay(self) -> int:
+        self._delays = Random(self._key)
+        self._delay = sampler(self._conditions.delay, self._delays)
+        return self._delay()
+
+
+class Network:
+    """All links between the hosts, by sender and receiver."""
+
+    def __init__(
+        self, kernel: Kernel, seed: int, arrive: Mapping[str, Act], conditions: Conditions | ConditionsOf
+    ) -> None:
+        """``arrive`` takes the packets that reach a host; ``conditions`` are those of every link, or are asked for
+        each, by (sender, receiver)."""
+        self.nodes = tuple(arrive)
+        of = conditions if callable(conditions) else lambda sender, to: conditions
+        self.links: Mapping[str, Mapping[str, Link]] = MappingProxyType(
+            {
+                sender: {
+                    to: Link(kernel, seed, sender, to, arrive[to], of(sender, to)) for to in self.nodes if to != sender
+                }
+                for sender in self.nodes
+            }
+        )
+
+    def __iter__(self) -> Iterator[Link]:
+        return (link for row in self.links.values() for link in row.values())
+
+    def cut_into(self, receiver: str, senders: Container[str]) -> None:
+        """From this instant drop what reaches ``receiver`` from ``senders``, and from nobody else."""
+        for sender in self.nodes:
+            if sender != receiver:
+                self.links[sender][receiver].cut = sender in senders
+
+    def set_conditions(self, conditions: Conditions, links: Iterable[tuple[str, str]] | None = None) -> None:
+        """From this instant, for what is sent over the links (all, if none are named)."""
+        chosen = self if links is None else (self.links[sender][to] for sender, to in links)
+        for link in chosen:
+            link.conditions = conditions

@@ -1,0 +1,158 @@
+"""The simulated runtime: runs a driver's coroutine in virtual time against a cluster that exists only in memory.
+
+``run`` is what the command line uses and leaves the same files as a run on containers does; ``run_in_memory`` is for
+searches, which want a history and the truth about it and no files.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from checkers.history import History
+from harness.drive import Driver
+from harness.errors import SplitbrainError
+from harness.experiment import Experiment
+from harness.recorder import Recorder
+from harness.runtimes.base import Cluster
+from harness.runtimes.sim.cluster import SimCluster
+from harness.runtimes.sim.hosts import Host, Witness
+from harness.runtimes.sim.simulation import START_WITHIN_NS, Simulation
+from harness.runtimes.sim.truth import Reign, Truth
+from harness.watch import Watch
+from nemesis.schedules import Schedule
+from nodes.protocol import Effect, Followed, Led
+
+
+class Interrupted(SplitbrainError):
+    """The run was told to end by a signal."""
+
+
+def run(driver: Driver, logs: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """One whole run in simulation. Returns the facts of its environment.
+
+    Raises Interrupted on SIGINT or SIGTERM; the history is stored in either case, as far as it came.
+    """
+    driver.progress.phase("set-up")
+    log = Log()
+    simulation = simulate(driver.experiment, log)
+    try:
+        with _ended_by_signals(say):
+            drive(driver, simulation)
+    finally:
+        driver.progress.phase("tear-down")
+        log.write(logs)
+    return {"simulated_s": round(simulation.now / 1e9, 3)}
+
+
+def simulate(experiment: Experiment, witness: Witness | None = None) -> Simulation:
+    """The cluster that an experiment asks for; its nodes are down."""
+    return Simulation(experiment.seed, experiment.node_names, experiment.under_test.make_node, witness=witness)
+
+
+def drive(driver: Driver, simulation: Simulation) -> None:
+    """Start the nodes and have the driver do with them what it is made for."""
+    simulation.start()
+    simulation.run_until(START_WITHIN_NS)
+    simulation.kernel.run(driver.drive(SimCluster(simulation)))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run in memory: what was recorded of it, and, if it was asked for, what really was.
+
+    ``reigns`` are in true time; the history's clock began at ``zero_ns`` of it.
+    """
+
+    lines: tuple[bytes, ...]
+    history: History
+    reigns: tuple[Reign, ...]
+    zero_ns: int
+
+
+def run_in_memory(experiment: Experiment, schedule: Schedule, *, truth: bool = False) -> Outcome:
+    """Run without a trace on disk. ``truth`` costs about as much as half the run."""
+    sink = Memory()
+
+    def open_recorder(cluster: Cluster) -> Recorder:
+        return Recorder(sink, cluster.now)
+
+    witness = Truth() if truth else None
+    simulation = simulate(experiment, witness)
+    drive(Driver(experiment, schedule, Silence(), open_recorder), simulation)
+    return Outcome(
+        lines=tuple(sink.lines),
+        history=History.from_lines(sink.lines, "memory"),
+        reigns=() if witness is None else witness.reigns(simulation.now),
+        zero_ns=START_WITHIN_NS,
+    )
+
+
+class Memory:
+    """Where a recorder's lines go when there is no file."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.write = self.lines.append
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+class Silence:
+    """A progress that nobody watches."""
+
+    def phase(self, name: str, seconds: float | None = None) -> None: ...
+
+    def fault(self, words: str | None) -> None: ...
+
+    def watching(self, watch: Watch) -> None: ...
+
+
+class Log(Witness):
+    """What each node would have written to its log: one JSON object a line, in true time."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, list[str]] = {}
+
+    def effect(self, host: Host, effect: Effect) -> None:
+        match effect:
+            case Led(term, reign):
+                self._note(host, {"event": "led", "term": term, "reign": reign})
+            case Followed(term, leader):
+                self._note(host, {"event": "followed", "term": term, "leader": leader})
+            case _:
+                pass
+
+    def write(self, folder: Path) -> None:
+        """One file for each node that has said anything."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, lines in self._lines.items():
+            (folder / f"{name}.log").write_text("".join(lines))
+
+    def _note(self, host: Host, facts: dict[str, Any]) -> None:
+        line = {"at": host.true_now, "id": host.name, **facts}
+        self._lines.setdefault(host.name, []).append(json.dumps(line) + "\n")
+
+
+@contextmanager
+def _ended_by_signals(say: Callable[[str], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM end the run at once, with its history closed."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        say(f"{name}: ending the run")
+        raise Interrupted(f"interrupted by {name}")
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,81 @@
+"""A cluster in virtual time: so many hosts, each with a node, and the network between them, from one seed.
+
+This is what a test of an algorithm uses directly::
+
+    simulation = Simulation(7, ["n1", "n2", "n3"], RAFT_SYSTEM.make_node)
+    simulation.start()
+    simulation.run_until(2_000 * MS)
+    simulation.hosts["n1"].kill()
+
+Any class that implements ``nodes.protocol.Node`` will do. Messages are handed over as they are, not copied: a node
+must not change one that it has sent or received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from types import MappingProxyType
+
+from harness.runtimes.sim.hosts import SSD, Host, MakeNode, Witness
+from harness.runtimes.sim.kernel import Kernel
+from harness.runtimes.sim.network import CALM, Conditions, ConditionsOf, Delay, Network
+from harness.units import MS
+
+START_WITHIN_NS = 10 * MS
+
+
+class Simulation:
+    """Hosts (all down at first), links and time."""
+
+    def __init__(
+        self,
+        seed: int,
+        nodes: Sequence[str],
+        make_node: MakeNode,
+        *,
+        conditions: Conditions | ConditionsOf = CALM,
+        disk: Delay = SSD,
+        lying_disk: bool = False,
+        witness: Witness | None = None,
+    ) -> None:
+        self.seed = seed
+        self.kernel = Kernel()
+        self.hosts: Mapping[str, Host] = MappingProxyType(
+            {
+                name: Host(
+                    self.kernel,
+                    seed,
+                    name,
+                    [other for other in nodes if other != name],
+                    make_node,
+                    disk=disk,
+                    lying_disk=lying_disk,
+                    witness=witness,
+                )
+                for name in nodes
+            }
+        )
+        self.network = Network(self.kernel, seed, {name: host.arrive for name, host in self.hosts.items()}, conditions)
+        for name, host in self.hosts.items():
+            host.links = self.network.links[name]
+
+    @property
+    def now(self) -> int:
+        """True time, ns since the simulation was made."""
+        return self.kernel.now
+
+    def start(self) -> None:
+        """Start every node within the next ``START_WITHIN_NS``, each at an instant of its own."""
+        dice = Random(f"{self.seed}/start")
+        for host in self.hosts.values():
+            self.kernel.at(self.kernel.now + dice.randrange(START_WITHIN_NS), lambda host, _: host.start(), host)
+
+    def run_until(self, instant: int) -> None:
+        self.kernel.run_until(instant)
+
+    def leaders(self) -> tuple[str, ...]:
+        """Every node that says at this instant that it leads."""
+        return tuple(
+            name for name, host in self.hosts.items() if (status := host.status()) is not None and status.leading
+        )
