@@ -17,7 +17,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import ScaledTranslation, Transform
 
-from reports.frames import Lateness, Mark, Recovery, Reign, Reigns, Series, State, Terms, Window
+from reports.faults import spread
+from reports.frames import Bound, Mark, Recovery
+from reports.hurt import State, Window
+from reports.measured import Lateness, Series, Terms
+from reports.reigns import Reign, Reigns
 
 TERM_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#f0e442")
 KEYLESS = "#a9b3be"
@@ -216,6 +220,8 @@ def terms(*, nodes: Sequence[str], end: int, steps: Terms, hurt: Sequence[Window
             linestyle=_DASHES[number // len(_LINE_COLOURS) % len(_DASHES)],
             transform=_aside(figure, axes, aside),
         )
+    told = [term for points in steps.steps for _, term in points]
+    axes.set_ylim(min(told, default=0) - 0.5, max(told, default=0) + 0.5)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.set_xlim(0, max(end, 1) / 1e9)
     axes.set_ylabel("term")
@@ -233,22 +239,25 @@ def _aside(figure: Figure, axes: Axes, points: float) -> Transform:
     return axes.transData + ScaledTranslation(0, points / 72, figure.dpi_scale_trans)
 
 
-def recovery(*, rows: Sequence[Recovery], bound_s: float | None) -> Figure:
+def recovery(*, rows: Sequence[Recovery], bounds: Sequence[Bound]) -> Figure:
     """Recovery times by fault shape: a dot a fault, the median upright, the bound dashed."""
     figure = Figure(figsize=(_WIDTH, 1.5 + 0.42 * max(1, len(rows))), dpi=110, layout="constrained")
     axes = figure.add_subplot()
-    worst = max([value for row in rows for value in row.seen] + [bound_s or 0], default=0) or 1
+    worst = max([0, *(value for row in rows for value in row.seen), *(bound.seconds for bound in bounds)]) or 1
     for number, row in enumerate(rows):
-        offsets = spread(len(row.seen))
+        offsets = spread(len(row.seen), 0.22)
         axes.plot(row.seen, [number + offset for offset in offsets], "o", color="#0072b2", alpha=0.75, ms=5)
         if row.seen:
             axes.vlines(float(np.median(row.seen)), number - 0.34, number + 0.34, color=INK, lw=2)
         never = len(row.seconds) - len(row.seen)
         if never:
-            axes.plot([worst * 1.06] * never, [number + o for o in spread(never)], "o", mfc="none", mec=VERMILLION)
-    if bound_s:
-        axes.axvline(bound_s, color=VERMILLION, ls="--", lw=1.2)
-        axes.text(bound_s, -0.62, f"bound {bound_s:g} s ", ha="right", va="bottom", fontsize=8, color=INK)
+            axes.plot(
+                [worst * 1.06] * never, [number + o for o in spread(never, 0.22)], "o", mfc="none", mec=VERMILLION
+            )
+    for bound in bounds:
+        axes.axvline(bound.seconds, color=VERMILLION, ls="--", lw=1.2)
+        label = f"{bound.words} {bound.seconds:g} s "
+        axes.text(bound.seconds, -0.62, label, ha="right", va="bottom", fontsize=8, color=INK)
     axes.set_yticks(range(len(rows)), [f"{row.shape} ({len(row.seen)} of {len(row.seconds)})" for row in rows])
     axes.set_ylim(max(1, len(rows)) - 0.4, -0.75)
     axes.set_xlim(0, worst * 1.1)
@@ -257,11 +266,6 @@ def recovery(*, rows: Sequence[Recovery], bound_s: float | None) -> Figure:
     if not rows:
         _say(axes, "no recovery was measured")
     return figure
-
-
-def spread(count: int, reach: float = 0.22) -> list[float]:
-    """Offsets that keep `count` dots of one row apart, within +-reach, in a fixed order."""
-    return [reach * ((i * 0.618034) % 1 * 2 - 1) if count > 1 else 0.0 for i in range(count)]
 
 
 def rates(*, rows: Sequence[Series], late: Lateness, end: int, hurt: Sequence[Window]) -> Figure:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from checkers.history import History
-from reports import atomic, page, words
+from reports import atomic, faults, page, timeline, words
 from reports import frames as framing
 from reports.frames import Frames
+from reports.properties import meanings, property_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +25,16 @@ Json = Mapping[str, Any]
 
 _DPI = 110
 _FILES = ("history.jsonl", "schedule.json", "experiment.json", "verdicts.json", "logs")
+
+
+class _Run(NamedTuple):
+    """What is known of a run, and where its files are."""
+
+    history: History
+    verdicts: Json
+    experiment: Json
+    schedule: Json
+    directory: Path
 
 
 class Attempts:
@@ -47,10 +58,11 @@ def render(history: History, verdicts: Json, experiment: Json, schedule: Json, d
     `verdicts`, `experiment` and `schedule` are the JSON forms that the run stores; any key of theirs may be
     missing. Raises OSError when the directory cannot be written.
     """
+    run = _Run(history, verdicts, experiment, schedule, directory)
     attempt = Attempts()
     frames = attempt("The measurements", lambda: framing.gather(history, verdicts, experiment))
     written, pictures = _pictures(frames, directory, attempt) if frames else ([], [])
-    shown = _page(history, frames, verdicts, experiment, schedule, directory, pictures, attempt)
+    shown = _page(run, frames, pictures, attempt)
     return [atomic.write(directory / "report.html", page.html(shown)), *written]
 
 
@@ -63,7 +75,7 @@ def _pictures(frames: Frames, directory: Path, attempt: Attempts) -> tuple[list[
             path.unlink(missing_ok=True)  # a picture of an earlier report would pass for one of this
             continue
         written.append(atomic.write(path, png))
-        pictures.append(page.picture(name, description, png, width=1000))
+        pictures.append(page.picture(name, description, png))
     return written, pictures
 
 
@@ -91,7 +103,7 @@ def _figures(frames: Frames) -> Mapping[str, tuple[str, Callable[[], Figure]]]:
         ),
         "recovery.png": (
             "Time to recover by the shape of the fault.",
-            lambda: figures.recovery(rows=frames.recovery, bound_s=frames.bound_s),
+            lambda: figures.recovery(rows=frames.recovery, bounds=frames.bounds),
         ),
         "rates.png": (
             "Answers a second by operation, and how late the controller itself was.",
@@ -110,37 +122,28 @@ def _png(figure: Figure) -> bytes:
     return content.getvalue()
 
 
-def _page(
-    history: History,
-    frames: Frames | None,
-    verdicts: Json,
-    experiment: Json,
-    schedule: Json,
-    directory: Path,
-    pictures: list[page.Picture],
-    attempt: Attempts,
-) -> page.Page:
+def _page(run: _Run, frames: Frames | None, pictures: list[page.Picture], attempt: Attempts) -> page.Page:
     def of(what: str, make: Callable[[Frames], T]) -> T | None:
         return None if frames is None else attempt(what, lambda: make(frames))
 
-    rows = attempt("The list of properties", lambda: page.property_rows(verdicts, history, directory / _FILES[0]))
-    command = experiment.get("command")
+    file = run.directory / _FILES[0]
+    command = run.experiment.get("command")
     return page.Page(
-        title=words.title(experiment),
-        verdict=words.verdict_of(verdicts),
-        headline=words.headline(verdicts, experiment),
-        weaknesses=words.weaknesses(verdicts),
-        facts=of("The line of figures", lambda frames: page.facts(history, frames, experiment)) or [],
+        title=words.title(run.experiment),
+        verdict=words.verdict_of(run.verdicts),
+        headline=words.headline(run.verdicts, run.experiment),
+        weaknesses=words.weaknesses(run.verdicts),
+        facts=of("The line of figures", lambda frames: page.facts(run.history, frames, run.experiment)) or [],
         command=str(command) if command else None,
-        properties=rows or [],
-        timeline=of("The timeline", page.timeline),
-        notes=of("The notes", lambda frames: page.notes(frames, history)) or [],
-        faults=of("The table of faults", page.fault_rows),
-        faults_note=of("The count of faults", lambda frames: page.faults_note(frames, schedule)),
-        recovery=of("The recovery chart", page.recovery_chart),
+        properties=attempt("The properties", lambda: property_rows(run.verdicts, run.history, file)) or [],
+        timeline=of("The timeline", timeline.data),
+        notes=of("The notes", lambda frames: timeline.notes(frames, run.history)) or [],
+        faults=of("The table of faults", faults.fault_rows),
+        faults_note=of("The count of faults", lambda frames: faults.faults_note(frames, run.schedule)),
+        recovery=of("The recovery chart", faults.recovery_chart),
         pictures=pictures,
-        made=attempt("The description of the run", lambda: page.made(experiment)) or [],
-        files=[name for name in _FILES if (directory / name).exists()],
-        meanings=page.meanings(verdicts),
+        made=attempt("The description of the run", lambda: page.made(run.experiment)) or [],
+        files=[name for name in _FILES if (run.directory / name).exists()],
+        meanings=meanings(run.verdicts),
         missing=attempt.failures,
     )

@@ -114,8 +114,8 @@ def _row(store: Path, directory: Path) -> Row:
         runtime=str(experiment.runtime or ""),
         seed=str(seed),
         duration_s=float(sum(spent)) if spent else None,
-        broken=words.listed(name for name, row in properties if row.verdict == "invalid"),
-        shown=words.listed(name for name, row in properties if row.weakness == "shown"),
+        broken=", ".join(name for name, row in properties if row.verdict == "invalid"),
+        shown=", ".join(name for name, row in properties if row.weakness == "shown"),
         note=wrong,
         link=_link(store, directory),
     )

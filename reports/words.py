@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from checkers.words import listed
+
 SYMBOLS = {"valid": "✓", "unknown": "?", "invalid": "✗", "unreadable": "–"}
 
 PROMISES = {
@@ -16,6 +18,15 @@ PROMISES = {
     "!": "known weakness",
     "?": "not promised, only reported",
     "-": "not defined for this system",
+}
+
+GUARANTEES = {
+    "T": "term safety",
+    "X": "exclusivity",
+    "F": "fenced exclusivity",
+    "A": "during faults",
+    "L": "after healing",
+    "S": "stability",
 }
 
 MEANINGS = {
@@ -69,16 +80,21 @@ def headline(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> str:
     ]
     match verdict_of(verdicts):
         case "invalid":
-            broken = listed(name for name, _ in deciding) or "a guarantee"
+            broken = _all(name for name, _ in deciding) or "a guarantee"
             return f"{system} broke a guarantee that it gives: {broken}.{_first_words(deciding)}"
         case "valid":
-            held = len([row for row in properties.values() if mapping(row).get("promise") == "+"])
+            held = sum("+" in _marks(mapping(row)).values() for row in properties.values())
             counted = f" ({held} judged as promised)" if held else ""
             return f"Every guarantee that {system} gives under these faults held{counted}."
         case _:
-            unsure = listed(name for name, _ in deciding)
+            unsure = _all(name for name, _ in deciding)
             about = f" about {unsure}" if unsure else ""
             return f"This run cannot tell{about}, so it is not a pass.{_first_words(deciding)}"
+
+
+def _all(names: Iterable[str]) -> str:
+    known = list(names)
+    return listed(known) if known else ""
 
 
 def _first_words(deciding: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -89,8 +105,8 @@ def _first_words(deciding: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
 def weaknesses(verdicts: Mapping[str, Any]) -> list[str]:
     """One line for the known weaknesses that were shown, one for those that were not."""
     told = {name: mapping(row).get("weakness") for name, row in mapping(verdicts.get("properties")).items()}
-    shown = listed(name for name, weakness in told.items() if weakness == "shown")
-    hidden = listed(name for name, weakness in told.items() if weakness == "not shown")
+    shown = _all(name for name, weakness in told.items() if weakness == "shown")
+    hidden = _all(name for name, weakness in told.items() if weakness == "not shown")
     lines = []
     if shown:
         lines.append(f"Known weakness shown: {shown}. It was expected and does not fail the run.")
@@ -100,18 +116,19 @@ def weaknesses(verdicts: Mapping[str, Any]) -> list[str]:
 
 
 def promise(row: Mapping[str, Any]) -> str:
-    """What was promised of a property, in words; several letters are joined."""
+    """What was promised of a property, in words: of "A+L!" that it holds during faults, and may not after."""
+    marks = _marks(row)
+    said = [PROMISES.get(mark, mark) for mark in marks.values()]
+    if len(set(said)) <= 1:
+        return said[0] if said else "no promise needed"
+    return "; ".join(f"{GUARANTEES.get(letter, letter)}: {PROMISES.get(mark, mark)}" for letter, mark in marks.items())
+
+
+def _marks(row: Mapping[str, Any]) -> dict[str, str]:
+    """The mark of each guarantee's letter, from "A+L!"; a bare mark stands for all."""
     given = row.get("promise")
-    if isinstance(given, str):
-        return PROMISES.get(given, given)
-    parts = [f"{letter}: {PROMISES.get(str(sign), str(sign))}" for letter, sign in mapping(given).items()]
-    return "; ".join(parts) or "not stated"
-
-
-def listed(names: Iterable[str]) -> str:
-    """a; a and b; a, b and c"""
-    rows = list(names)
-    return rows[0] if len(rows) == 1 else f"{', '.join(rows[:-1])} and {rows[-1]}" if rows else ""
+    text = given if isinstance(given, str) else ""
+    return dict(zip(text[::2], text[1::2], strict=False)) if len(text) > 1 else {"": text} if text else {}
 
 
 def seconds(value: object, digits: int = 2) -> str:

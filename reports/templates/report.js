@@ -348,7 +348,7 @@
   };
   document.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", actions[button.dataset.do]));
   document.querySelectorAll(".show").forEach((button) => button.addEventListener("click", () => {
-    choose({ from: Number(button.dataset.from), to: Number(button.dataset.to), words: button.parentElement.firstChild.textContent.trim() });
+    choose({ from: Number(button.dataset.from), to: Number(button.dataset.to), words: button.dataset.words });
     root.scrollIntoView({ block: "nearest" });
     root.focus({ preventScroll: true });
   }));

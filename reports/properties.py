@@ -1,0 +1,176 @@
+"""What was judged, as rows of a table: each property with its verdict, its words and the lines that prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from checkers.history import History
+from reports import words
+
+MAX_FINDINGS = 50
+MAX_EVIDENCE = 24
+MAX_LINE = 1_500
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingRow:
+    words: str
+    when: str
+    lines: str
+    start: int  # µs, for the timeline
+    end: int
+    mark: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PropertyRow:
+    name: str
+    slug: str
+    verdict: str
+    kind: str | None
+    promise: str
+    weakness: str | None
+    words: str
+    numbers: str
+    evidence: tuple[Line, ...]
+    evidence_left_out: int
+    evidence_note: str | None
+    findings: tuple[FindingRow, ...]
+    findings_total: int
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meaning:
+    name: str
+    slug: str
+    meaning: str
+
+
+def property_rows(verdicts: Json, history: History, file: Path) -> list[PropertyRow]:
+    """The properties, worst first, each with the history lines that prove it."""
+    rows = [(str(name), words.mapping(row)) for name, row in words.mapping(verdicts.get("properties")).items()]
+    severity = {"invalid": 0, "unknown": 1}
+    rows.sort(key=lambda item: severity.get(str(item[1].get("verdict")), 2))
+    asked = invocations(history, {index for _, row in rows for index in _evidence(row)})
+    text = lines_of(file, {index for _, row in rows for index in _cited(row, asked)})
+    return [_property_row(name, row, asked, text) for name, row in rows]
+
+
+def _evidence(row: Json) -> list[int]:
+    return [index for index in words.sequence(row.get("evidence")) if isinstance(index, int)]
+
+
+def _cited(row: Json, asked: Mapping[int, int]) -> list[int]:
+    """The evidence, each completion preceded by the invocation that opened its window."""
+    shown = _evidence(row)[:MAX_EVIDENCE]
+    return sorted({*shown, *(asked[index] for index in shown if index in asked)})
+
+
+def _property_row(name: str, row: Json, asked: Mapping[int, int], text: Mapping[int, str]) -> PropertyRow:
+    evidence, cited = _evidence(row), _cited(row, asked)
+    found = [words.mapping(finding) for finding in words.sequence(row.get("findings"))]
+    lines = tuple(
+        Line(text=f"{'→' if index in evidence else ' '} {index:>7}  {text[index]}") for index in cited if index in text
+    )
+    absent = [index for index in cited if index not in text]
+    note = "An arrow marks the evidence; the other lines are the invocations that it answers." if lines else None
+    if absent:
+        note = f"Not found in history.jsonl beside this page: lines {', '.join(map(str, absent))}."
+    return PropertyRow(
+        name=name,
+        slug=slug(name),
+        verdict=str(row.get("verdict") or "unknown"),
+        kind=None if row.get("class") is None else str(row["class"]),
+        promise=words.promise(row),
+        weakness={"shown": "shown", "not shown": "not shown"}.get(str(row.get("weakness"))),
+        words=str(row.get("words") or ""),
+        numbers=", ".join(map(str, evidence[:MAX_EVIDENCE])),
+        evidence=lines or tuple(Line(text=str(index)) for index in evidence[:MAX_EVIDENCE]),
+        evidence_left_out=max(0, len(evidence) - MAX_EVIDENCE),
+        evidence_note=note,
+        findings=tuple(_finding_row(finding) for finding in found[:MAX_FINDINGS]),
+        findings_total=len(found),
+        facts=tuple((str(key).replace("_", " "), words.plain(value)) for key, value in _figures(row.get("facts"))),
+    )
+
+
+def _figures(facts: object) -> Iterable[tuple[str, Any]]:
+    """The facts that are figures or short; long lists and tables of them have their own places on the page."""
+    for key, value in words.mapping(facts).items():
+        if isinstance(value, (list, tuple)) and len(value) > 12:
+            continue
+        if isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list)) for item in value):
+            continue
+        if isinstance(value, Mapping) and any(isinstance(item, (Mapping, list)) for item in value.values()):
+            continue
+        yield _in_ms(str(key), value)
+
+
+def _in_ms(key: str, value: object) -> tuple[str, object]:
+    """Nanoseconds are no figures for people."""
+    if not key.endswith("_ns") or not isinstance(value, (int, float)) or isinstance(value, bool):
+        return key, value
+    return f"{key[:-3]}, ms", f"{value / 1e6:,.1f}"
+
+
+def _finding_row(finding: Json) -> FindingRow:
+    start, end = finding.get("start"), finding.get("end")
+    placed = isinstance(start, int) and isinstance(end, int)
+    return FindingRow(
+        words=str(finding.get("words") or ""),
+        when=f"{start / 1e9:.3f} to {end / 1e9:.3f} s" if isinstance(start, int) and isinstance(end, int) else "",
+        lines=", ".join(str(index) for index in words.sequence(finding.get("evidence"))[:MAX_EVIDENCE]),
+        start=start // 1000 if isinstance(start, int) else 0,
+        end=end // 1000 if isinstance(end, int) else 0,
+        mark=placed,
+    )
+
+
+def invocations(history: History, completions: set[int]) -> dict[int, int]:
+    """The lines of the invocations that those lines completed; a line that completes nothing has none."""
+    wanted = np.fromiter(completions, np.int64, len(completions))
+    found: dict[int, int] = {}
+    for done in (history.observations, *history.others.values()):
+        rows = np.flatnonzero(np.isin(done.complete_index, wanted))
+        found.update(zip(done.complete_index[rows].tolist(), done.invoke_index[rows].tolist(), strict=True))
+    return found
+
+
+def lines_of(file: Path, wanted: set[int]) -> dict[int, str]:
+    """Some lines of a history file, verbatim, by their number from 0; a missing file gives none."""
+    if not wanted or not file.is_file():
+        return {}
+    found: dict[int, str] = {}
+    last = max(wanted)
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines):
+            if number in wanted:
+                text = line.decode(errors="replace").rstrip("\n")
+                found[number] = text if len(text) <= MAX_LINE else text[:MAX_LINE] + "… (cut here)"
+            if number >= last:
+                break
+    return found
+
+
+def meanings(verdicts: Json) -> list[Meaning]:
+    """What the judged properties mean, then those that were not judged."""
+    judged = [str(name) for name in words.mapping(verdicts.get("properties"))]
+    names = [*judged, *(name for name in words.MEANINGS if name not in judged)]
+    return [Meaning(name=name, slug=slug(name), meaning=words.MEANINGS.get(name, words.NO_MEANING)) for name in names]
+
+
+def slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
