@@ -7,6 +7,7 @@ import json
 import secrets
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -30,6 +31,9 @@ STATUS = {
     Outcome.INVALID: errors.EXIT_INVALID,
 }
 
+# What differs from the usual workload. A simulated controller is never late and needs no canary to show it.
+USUAL = {"sim": Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)}
+
 store_option = click.option(
     "--store", type=click.Path(path_type=Path), default=Path("store"), help="Where runs are kept."
 )
@@ -50,7 +54,9 @@ def cli() -> None:
 @click.option("--nodes", default=5, show_default=True, help="How many nodes.")
 @click.option("--time-limit", default=60.0, show_default=True, help="Seconds of faults.")
 @click.option("--seed", type=int, default=None, help="Fixes the schedule; drawn when not given.")
-@click.option("--observe-period", default=20, show_default=True, help="Ms between two observations of a node.")
+@click.option(
+    "--observe-period", type=int, default=None, help="Ms between two observations of a node; 20, in simulation 100."
+)
 @store_option
 @json_option
 @strict_option
@@ -61,7 +67,7 @@ def test(
     nodes: int,
     time_limit: float,
     seed: int | None,
-    observe_period: int,
+    observe_period: int | None,
     store: Path,
     as_json: bool,
     strict: bool,
@@ -106,12 +112,12 @@ def replay(
             past.nodes,
             schedule.length_ms / 1000,
             past.seed if seed is None else seed,
-            past.workload.observe_period_ms,
+            past.workload.observe_period_ms if runtime in (None, past.runtime) else None,
         )
     else:
         schedule = read_schedule(path)
         limit = schedule.length_ms / 1000
-        experiment = _experiment(system, ("replay",), runtime or "docker", nodes, limit, _seed(seed), 20)
+        experiment = _experiment(system, ("replay",), runtime or "docker", nodes, limit, _seed(seed), None)
     _perform(experiment, schedule, store, as_json, strict)
 
 
@@ -219,7 +225,7 @@ def _experiment(
     nodes: int,
     time_limit: float,
     seed: int,
-    observe_period: int,
+    observe_period: int | None,
 ) -> Experiment:
     """An experiment that can be; raises UsageError for one that cannot."""
     from harness.runtimes import runtime_named
@@ -230,8 +236,10 @@ def _experiment(
         raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
     if not 1 <= time_limit <= 86_400:
         raise UsageError(f"--time-limit: expected 1 to 86400 seconds, got {time_limit:g}")
-    if not 1 <= observe_period <= under_test.stall_bound_ms // 4:
-        raise UsageError(f"--observe-period: expected 1 to {under_test.stall_bound_ms // 4} ms, got {observe_period}")
+    usual = USUAL.get(runtime, Workload())
+    period = usual.observe_period_ms if observe_period is None else observe_period
+    if not 1 <= period <= under_test.stall_bound_ms // 4:
+        raise UsageError(f"--observe-period: expected 1 to {under_test.stall_bound_ms // 4} ms, got {period}")
     timeout = min(500, under_test.stall_bound_ms // 4 - 1)
     return Experiment(
         system=system,
@@ -240,7 +248,7 @@ def _experiment(
         nodes=nodes,
         time_limit_s=time_limit,
         seed=seed,
-        workload=Workload(observe_period_ms=observe_period, probe_timeout_ms=timeout),
+        workload=replace(usual, observe_period_ms=period, probe_timeout_ms=timeout),
     )
 
 
