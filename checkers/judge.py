@@ -62,11 +62,21 @@ class JudgedProperty:
     def name(self) -> str:
         return self.found.property
 
+    def _promise(self) -> str | dict[str, str] | None:
+        """The mark of the one letter, or each letter's where there are several; None where there is none."""
+        match len(self.promises):
+            case 0:
+                return None
+            case 1:
+                return next(iter(self.promises.values()))
+            case _:
+                return dict(self.promises)
+
     def as_json(self) -> dict[str, Any]:
         """What ``verdicts.json`` holds of it: nothing but JSON's own types."""
         return {
             "verdict": self.outcome.word,
-            "promise": "".join(f"{letter}{mark}" for letter, mark in self.promises.items()) or None,
+            "promise": self._promise(),
             **({"class": self.found.kind} if self.found.kind is not None else {}),
             "evidence": list(self.found.evidence),
             "words": self.words,
