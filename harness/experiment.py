@@ -22,11 +22,15 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workload:
-    """How often the clients ask, in ms. ``probe_timeout_ms`` stays below a quarter of the stall bound."""
+    """How often the clients ask, in ms. ``probe_timeout_ms`` stays below a quarter of the stall bound.
+
+    ``canary_period_ms`` is None where the controller cannot be late: in simulation.
+    """
 
     observe_period_ms: int = 20
     confirm_period_ms: int = 50
     probe_timeout_ms: int = 500
+    canary_period_ms: int | None = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +55,7 @@ class Experiment:
 
     @property
     def bounds(self) -> Bounds:
-        return bounds_of(self.under_test)
+        return bounds_of(self.under_test, self.node_names)
 
     @property
     def patience_ns(self) -> int:

@@ -10,10 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from checkers.bounds import Bounds
+from checkers.judge import Promise
 from harness.units import MS
 from nodes.systems.base import System
 
 LETTERS = "TXFALS"
+WEAKEST_FIRST: tuple[Promise, ...] = ("-", "!", "?", "+")
+_MARKS: tuple[str, ...] = WEAKEST_FIRST
 NETWORK = ("C3", "C4", "C5a", "C5b", "C5c", "C6")
 
 # For histories whose faults do not name their cell of the matrix: every cell that the fault may be.
@@ -37,11 +40,14 @@ def cells_of(faults: Iterable[tuple[str, str | None]], system: System) -> tuple[
     """The cells exercised by faults given as (f, cell or None); an unknown f may be any cell."""
     cells: set[str] = set()
     for f, cell in faults:
-        cells.update((cell,) if cell in system.promises else CELLS_OF.get(f, tuple(system.promises)))
+        if cell is not None and cell in system.promises:
+            cells.add(cell)
+        else:
+            cells.update(CELLS_OF.get(f, tuple(system.promises)))
     return tuple(sorted(cells))
 
 
-def promises_of(system: System, cells: Iterable[str]) -> dict[str, str]:
+def promises_of(system: System, cells: Iterable[str]) -> dict[str, Promise]:
     """Letter to ``+ ! ? -``, the weakest over ``cells``; without any fault, the best that the row says."""
     rows = [system.promises[cell] for cell in cells]
     if not rows:
@@ -49,12 +55,14 @@ def promises_of(system: System, cells: Iterable[str]) -> dict[str, str]:
     return {letter: _weakest(row[i] for row in rows) for i, letter in enumerate(LETTERS)}
 
 
-def bounds_of(system: System) -> Bounds:
-    """What the system's own promises of time are, for the checkers."""
+def bounds_of(system: System, members: Iterable[str] = ()) -> Bounds:
+    """What the system's own promises of time are, for the checkers; ``members`` are the cluster's nodes, where
+    they are known beyond what the history names."""
     return Bounds(
         stall_ns=system.stall_bound_ms * MS,
         suspicion_ns=system.suspicion_ms * MS,
         eligibility=system.eligibility,
+        members=tuple(members),
     )
 
 
@@ -67,9 +75,9 @@ def bounds_json(bounds: Bounds) -> dict[str, Any]:
     }
 
 
-def _weakest(promises: Iterable[str]) -> str:
-    return min(promises, key="-!?+".index)
+def _weakest(promises: Iterable[str]) -> Promise:
+    return WEAKEST_FIRST[min(map(_MARKS.index, promises))]
 
 
-def _best(promises: Iterable[str]) -> str:
-    return max(promises, key="-!?+".index)
+def _best(promises: Iterable[str]) -> Promise:
+    return WEAKEST_FIRST[max(map(_MARKS.index, promises))]

@@ -14,11 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from checkers.history import History, HistoryError
-from checkers.judge import ALL_PROMISED, Judgement, judge
-
 import reports
 from checkers.bounds import Bounds
+from checkers.history import History, HistoryError
+from checkers.judge import ALL_PROMISED, Judgement, judge
 from harness import store as stores
 from harness.drive import Driver, Progress
 from harness.errors import SplitbrainError, UsageError
@@ -136,7 +135,7 @@ def judge_history(path: Path, system: str | None, strict: bool, record: dict[str
     if system is None:
         return Judged(None, history, judge(history, ALL_PROMISED, Bounds(), strict))
     under_test = system_named(system)
-    bounds = bounds_of(under_test)
+    bounds = bounds_of(under_test, record.get("node_names", ()))
     cells = cells_of(((fault.f, fault.cell) for fault in history.faults if fault.skipped is None), under_test)
     promises = promises_of(under_test, cells)
     record |= {"promises": promises, "cells": list(cells), "bounds": bounds_json(bounds)}

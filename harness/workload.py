@@ -12,11 +12,9 @@ from typing import Any
 
 from harness.experiment import Workload
 from harness.recorder import Recorder
-from harness.runtimes.base import Alarm, Cluster, Fail, Ok, Unknown
+from harness.runtimes.base import Alarm, Cluster, Fail, Job, Ok, Unknown
 from harness.units import MS
 from harness.watch import Claim, Watch
-
-CANARY_PERIOD_NS = 10 * MS
 
 
 class Clients:
@@ -29,6 +27,7 @@ class Clients:
         self._observe_ns = workload.observe_period_ms * MS
         self._confirm_ns = workload.confirm_period_ms * MS
         self._timeout_ns = workload.probe_timeout_ms * MS
+        self._canary_ms = workload.canary_period_ms
         self._process_ids = itertools.count()
         self._over = False
         self._observers: dict[str, Alarm] = {node: cluster.alarm() for node in cluster.nodes}
@@ -36,13 +35,10 @@ class Clients:
         self._ask_after: dict[str, set[str]] = {node: set() for node in cluster.nodes}
         self._canary = cluster.alarm()
 
-    def jobs(self) -> list[Any]:
+    def jobs(self) -> list[Job]:
         nodes = self._cluster.nodes
-        return [
-            *(self._observe_forever(node) for node in nodes),
-            *(self._confirm_forever(node) for node in nodes),
-            self._sing(),
-        ]
+        singing = [] if self._canary_ms is None else [self._sing(self._canary_ms * MS)]
+        return [*map(self._observe_forever, nodes), *map(self._confirm_forever, nodes), *singing]
 
     def stop(self) -> None:
         self._over = True
@@ -113,15 +109,15 @@ class Clients:
                 self._recorder.unknown(process, f, node, error)
                 return next(self._process_ids)
 
-    async def _sing(self) -> None:
+    async def _sing(self, period: int) -> None:
         """The canary: sleeps and records how late it woke, so that a starved controller is seen for what it is."""
-        due = self._cluster.now() + CANARY_PERIOD_NS
+        due = self._cluster.now() + period
         while not self._over:
             await self._canary.wait_until(due)
             now = self._cluster.now()
             if now >= due:
                 self._recorder.note("canary", "canary", None, {"late": now - due})
-            due = now + CANARY_PERIOD_NS
+            due = now + period
 
 
 def _next_due(due: int, period: int, now: int) -> int:

@@ -16,6 +16,7 @@ replaces atomically. The observers come in from the network's gateway, whose add
 from __future__ import annotations
 
 import json
+import os
 import platform
 import select
 import socket
@@ -49,13 +50,13 @@ class Agent:
         self.heard: dict[int, set[str]] = {}
 
     def serve(self) -> None:
-        pending = b""
+        pending, requests = b"", sys.stdin.fileno()
         while True:
-            ready, _, _ = select.select([sys.stdin.fileno(), self.probes], [], [])
+            ready, _, _ = select.select([requests, self.probes], [], [])
             if self.probes in ready:
                 self.listen()
-            if sys.stdin.fileno() in ready:
-                chunk = sys.stdin.buffer.raw.read(65536)  # type: ignore[attr-defined]  # stdin is a plain file
+            if requests in ready:
+                chunk = os.read(requests, 65536)
                 if not chunk:
                     return
                 *lines, pending = (pending + chunk).split(b"\n")

@@ -14,7 +14,7 @@ from typing import Any
 import docker
 from docker.models.containers import Container
 from docker.models.networks import Network
-from docker.types import EndpointConfig, IPAMConfig, IPAMPool
+from docker.types import IPAMConfig, IPAMPool
 
 from harness.errors import EnvironmentFailure
 from harness.runtimes.docker.engine import CONTROLLER_LABEL, RUN_LABEL, controller_mark, translated
@@ -74,6 +74,7 @@ def create_host(
     client: docker.DockerClient, run: str, network: Network, name: str, address: str, image: str
 ) -> Container:
     """Start the host container. Its clients' port is published on 127.0.0.1 only, at a number the engine picks."""
+    name_of_network = str(network.name)
     with translated(f"starting host {name}"):
         return client.containers.run(
             image,
@@ -81,17 +82,12 @@ def create_host(
             hostname=name,
             detach=True,
             cap_add=["NET_ADMIN", "SYS_PTRACE"],
-            ports={f"{CLIENT_PORT}/tcp": ("127.0.0.1", None)},
-            network=network.name,
-            networking_config={network.name: _endpoint(client, address)},
+            ports={f"{CLIENT_PORT}/tcp": ("127.0.0.1", 0)},
+            network=name_of_network,
+            networking_config={name_of_network: client.api.create_endpoint_config(ipv4_address=address)},
             labels=labels(run),
             stop_signal="SIGKILL",
         )
-
-
-def _endpoint(client: docker.DockerClient, address: str) -> EndpointConfig:
-    version = client.api._version
-    return EndpointConfig(version, ipv4_address=address)
 
 
 def create_node(

@@ -1,0 +1,65 @@
+# splitbrain. The two commands of a new machine: `make test-raft-partition` (the main job) and `make test`.
+#
+#   make test-<system>-<nemesis>   one run; SEED= TIME= NODES= RUNTIME= STRICT=1 STORE= change it
+#   make test                      all tests; make test-quick leaves out those that need an engine or a browser
+#   make check                     ruff, ruff format, mypy --strict
+#   make bench                     how fast judging, reading and drawing are, here
+#   make engine                    a Docker engine, where none answers (ENGINE=skip: never)
+#   make clean                     what an interrupted run left behind, and all caches
+
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+RUNTIME ?= docker
+
+options := --runtime $(RUNTIME)
+options += $(if $(SEED),--seed $(SEED)) $(if $(TIME),--time-limit $(TIME)) $(if $(NODES),--nodes $(NODES))
+options += $(if $(STRICT),--strict) $(if $(STORE),--store $(STORE))
+
+.DEFAULT_GOAL := help
+.PHONY: help install engine browser test test-quick check format bench clean
+
+help:
+	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "splitbrain: Python 3.11 or newer is needed; name one with PYTHON=" >&2; exit 3; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { echo "splitbrain: this Python has no venv; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+engine:
+	@harness/runtimes/docker/engine.sh
+
+test-quick: install
+	$(BIN)/python -m pytest -m 'not engine and not browser'
+
+test: install engine
+	$(BIN)/python -m pytest
+
+# The names are checked by splitbrain itself, which lists what there is when one is unknown.
+test-%: install
+	@$(if $(filter docker,$(RUNTIME)),harness/runtimes/docker/engine.sh)
+	@$(BIN)/splitbrain test $* $(options)
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install
+	$(BIN)/python -m checkers.bench
+
+clean:
+	@if [ -x $(BIN)/splitbrain ] && docker version >/dev/null 2>&1; then $(BIN)/splitbrain clean; fi
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

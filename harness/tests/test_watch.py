@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from harness.watch import Claim, Watch
+
+NODES = ("n1", "n2", "n3")
+FRESH = 1_000
+
+
+def claim(
+    at: int, *, leading: bool = False, leader: str | None = None, term: int | None = 1, reign: str | None = None
+) -> Claim:
+    return Claim(at, leading, leader, term, reign)
+
+
+def watch_with(**claims: Claim) -> Watch:
+    watch = Watch(NODES, FRESH)
+    for node, made in claims.items():
+        watch.saw(node, made)
+    return watch
+
+
+def leads(at: int, node: str, term: int, reign: str | None = None) -> Claim:
+    return claim(at, leading=True, leader=node, term=term, reign=reign or f"{node}-{term}")
+
+
+def test_a_leadership_is_new_once() -> None:
+    watch = Watch(NODES, FRESH)
+    assert watch.saw("n1", leads(0, "n1", 1))
+    assert not watch.saw("n1", leads(5, "n1", 1))
+    assert watch.saw("n1", leads(9, "n1", 2))
+
+
+def test_a_node_that_follows_shows_no_leadership() -> None:
+    assert not Watch(NODES, FRESH).saw("n2", claim(0, leader="n1"))
+
+
+def test_without_a_reign_key_the_term_tells_leaderships_apart() -> None:
+    watch = Watch(NODES, FRESH)
+    assert watch.saw("n1", Claim(0, True, "n1", 4, None))
+    assert not watch.saw("n1", Claim(1, True, "n1", 4, None))
+    assert watch.saw("n1", Claim(2, True, "n1", 5, None))
+
+
+def test_rivals_are_all_others_last_seen_leading() -> None:
+    watch = watch_with(n1=leads(0, "n1", 1), n2=leads(5, "n2", 2), n3=claim(6, leader="n2"))
+    assert watch.rivals("n2") == ("n1",)
+    assert watch.rivals("n3") == ("n1", "n2")
+
+
+def test_faults_aim_at_the_leader_of_the_newest_term() -> None:
+    watch = watch_with(n1=leads(9, "n1", 1), n2=leads(5, "n2", 2))
+    view = watch.view(10)
+    assert (view.leader, view.term) == ("n2", 2)
+
+
+def test_a_claim_gone_stale_is_no_target() -> None:
+    watch = watch_with(n1=leads(0, "n1", 1))
+    assert watch.view(FRESH).leader == "n1"
+    assert watch.view(FRESH + 1).leader is None
+
+
+def test_agreement_needs_everyone_fresh_on_one_leader_who_leads() -> None:
+    follow = claim(0, leader="n1")
+    assert watch_with(n1=leads(0, "n1", 1), n2=follow, n3=follow).disagreement(0) is None
+
+
+def test_why_they_do_not_agree_is_said() -> None:
+    follow = claim(0, leader="n1")
+    assert "n3" in str(watch_with(n1=leads(0, "n1", 1), n2=follow).disagreement(0))
+    two = watch_with(n1=leads(0, "n1", 1), n2=claim(0, leader="n3", term=2), n3=follow)
+    assert "n3 in term 2" in str(two.disagreement(0))
+    nobody = claim(0)
+    assert watch_with(n1=nobody, n2=nobody, n3=nobody).disagreement(0) == "nobody leads"
+    assert "does not lead" in str(watch_with(n1=follow, n2=follow, n3=follow).disagreement(0))
+    assert "no fresh answer" in str(watch_with(n1=leads(0, "n1", 1), n2=follow, n3=follow).disagreement(FRESH + 1))
