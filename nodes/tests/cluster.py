@@ -2,7 +2,7 @@
 
 The same seed and the same calls give the same run. Every effect that matters to a promise is kept in ``trace``;
 what holds of a run is then asked of the trace. Faults are plain attributes: ``cut`` (directed links that drop),
-``loss`` (share of datagrams), ``rates`` (how fast a node's clock runs), and the methods that stop a node.
+``loss`` (share of datagrams), and methods that stop a node or change how fast its clock runs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from math import ceil
 from random import Random
 
 from nodes.protocol import (
@@ -63,7 +64,6 @@ class Cluster:
         self.now = 0
         self.loss = loss
         self.cut: set[Link] = set()
-        self.rates = dict.fromkeys(self.names, 1.0)
         self.nodes: dict[str, Raft] = {}
         self.durable: dict[str, Json] = dict.fromkeys(self.names)
         self.trace: list[Traced] = []
@@ -78,6 +78,7 @@ class Cluster:
         self._queue: list[tuple[int, int, str, str | None, Json]] = []  # at, order, to, sender or None, what
         self._order = 0
         self._timers: dict[str, dict[str, int]] = {}
+        self._clocks: dict[str, tuple[int, int, float]] = {}  # true time, then its own, rate since
         self._held: dict[str, deque[Callable[[], Event]]] = {}
         self._fuses: dict[str, int] = {}
         for name in self.names:
@@ -112,13 +113,28 @@ class Cluster:
     def resume(self, name: str) -> None:
         """Let a paused node go on: it handles at once what has waited, in the order in which it came."""
         for event in self._held.pop(name, ()):
-            self.handle(name, event())
+            if name in self.nodes:
+                self.handle(name, event())
+
+    def heal(self) -> None:
+        """Undo every fault there is: cuts, loss, crashes under way, pauses, and nodes that do not run."""
+        self.cut.clear()
+        self.loss = 0.0
+        self._fuses.clear()
+        for name in self.names:
+            self.resume(name)
+            if name not in self.nodes:
+                self.start(name)
 
     def isolate(self, name: str) -> None:
         self.cut |= links([name], self.others(name)) | links(self.others(name), [name])
 
     def deafen(self, name: str) -> None:
         self.cut |= links(self.others(name), [name])
+
+    def skew(self, name: str, rate: float) -> None:
+        """From now on a node's clock runs that many times as fast; timers already set keep their instants."""
+        self._clocks[name] = (self.now, self.clock(name), rate)
 
     # Running
 
@@ -135,7 +151,7 @@ class Cluster:
             if name in self._held:
                 self._hold(name, sender, what)
             elif name in self.nodes:
-                at = int(self.now * self.rates[name])
+                at = self.clock(name) if self._clocks else self.now
                 self.handle(name, TimerFired(at, what) if sender is None else Received(at, sender, what))
         self.now = end
 
@@ -166,7 +182,9 @@ class Cluster:
     # Looking
 
     def clock(self, name: str) -> int:
-        return int(self.now * self.rates[name])
+        """What a node's own clock reads now."""
+        then, own, rate = self._clocks.get(name, (0, 0, 1))
+        return own + int((self.now - then) * rate)
 
     def status(self, name: str) -> Status:
         return self.nodes[name].status(self.clock(name))
@@ -211,7 +229,8 @@ class Cluster:
             case SetTimer(timer, after):
                 self._order += 1
                 self._timers[name][timer] = self._order
-                due = self.now + int(after / self.rates[name])
+                rate = self._clocks[name][2] if name in self._clocks else 1
+                due = self.now + ceil(after / rate)
                 heappush(self._queue, (due, self._order, name, None, timer))
                 return
             case CancelTimer(timer):
