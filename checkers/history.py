@@ -21,7 +21,7 @@ from checkers.fault import Fault, Malformed, pair
 from checkers.leaderships import Leaderships, leaderships
 from checkers.operations import Ints, Mask, Observations, Operations
 from checkers.reading import (
-    CLAIM,
+    OBSERVATION,
     ROW,
     SAMPLE,
     Entry,
@@ -181,7 +181,7 @@ def _operations(f: str, table: Table, recode: NDArray[np.int16]) -> Operations:
 
 
 def _observations(recording: Recording, recode: NDArray[np.int16]) -> Observations:
-    rows, _ = recording.tables["observe"].sorted(CLAIM)
+    rows, _ = recording.tables["observe"].sorted(OBSERVATION)
     return Observations(
         **_shared("observe", rows, recode),
         leading=np.ascontiguousarray(rows["leading"]),

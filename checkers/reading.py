@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from struct import Struct as Packing
-from struct import error as PackingError  # noqa: N812 - it is a class
 from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
@@ -25,7 +24,8 @@ from checkers.operations import FAIL, INFO, NONE, OK
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 OUTCOMES = {"ok": OK, "fail": FAIL, "info": INFO}
 NODE_EVENTS = frozenset({"led", "followed"})
-BATCH = 4096
+MOST_NODES = 2**15 - 1
+BATCH = 512
 
 
 class HistoryError(ValueError):
@@ -52,9 +52,9 @@ class Entry(msgspec.Struct, gc=False):
 
 
 _ROW = Packing("=hqqbqq")
-_CLAIM = Packing("=?hqq")
+_OBSERVATION = Packing("=hqqbqq?hqq")
 _SAMPLE = Packing("=qq")
-_NO_CLAIM = _CLAIM.pack(False, NONE, NONE, NONE)
+_NO_CLAIM = (False, NONE, NONE, NONE)
 
 ROW = np.dtype(
     [
@@ -66,7 +66,7 @@ ROW = np.dtype(
         ("complete_index", "i8"),
     ]
 )
-CLAIM = np.dtype([*ROW.descr, ("leading", "?"), ("leader", "i2"), ("term", "i8"), ("reign", "i8")])
+OBSERVATION = np.dtype([*ROW.descr, ("leading", "?"), ("leader", "i2"), ("term", "i8"), ("reign", "i8")])
 SAMPLE = np.dtype([("time", "i8"), ("late", "i8")])
 
 
@@ -84,17 +84,6 @@ class Table:
         return rows[order], [self.values[at] for at in order] if self.values else []
 
 
-@dataclass(slots=True)
-class _Open:
-    """An invocation that has not completed yet."""
-
-    f: str
-    node: int
-    time: int
-    index: int
-    value: Any
-
-
 class Recording:
     """Takes entries in order and holds what they say. Raises Malformed for one that cannot stand where it does."""
 
@@ -109,72 +98,74 @@ class Recording:
         self.nemesis: list[Entry] = []
         self.node_events: list[Entry] = []
         self.notes: list[Entry] = []
-        self._open: dict[int | str, _Open] = {}
+        self._open: dict[int | str, Entry] = {}
 
     def take(self, entry: Entry) -> None:
-        if entry.index != self.count:
-            raise Malformed(f"index {self.count}", entry.index, self.count)
+        """The next line. This and what it calls run once a line, so they are plain rather than short."""
+        index = self.count
+        if entry.index != index:
+            raise Malformed(f"index {index}", entry.index, index)
         if entry.time < self.end:
-            raise Malformed(f"a time of at least {self.end}, that of the line before", entry.time, self.count)
-        try:
-            if entry.type == "invoke":
-                self._invoke(entry)
+            raise Malformed(f"a time of at least {self.end}, that of the line before", entry.time, index)
+        if entry.type == "invoke":
+            self._invoke(entry)
+        else:
+            invoked = self._open.pop(entry.process, None)
+            if invoked is None:
+                self._event(entry)
             else:
-                invoked = self._open.pop(entry.process, None)
-                if invoked is None:
-                    self._event(entry)
-                else:
-                    self._complete(invoked, entry)
-        except PackingError as problem:
-            raise Malformed("numbers below 2**63, and fewer than 2**15 nodes", str(problem), self.count) from problem
-        self.count += 1
+                self._complete(invoked, entry)
+        self.count = index + 1
         self.end = entry.time
 
     def finish(self) -> None:
         """Whatever is still open never completed."""
         for invoked in self._open.values():
-            self._append(invoked, NONE, INFO, NONE, _NO_CLAIM, None)
+            self._append(invoked, NONE, INFO, NONE, None)
         self._open.clear()
 
     def _invoke(self, entry: Entry) -> None:
-        if entry.process == "nemesis":
-            raise Malformed('type "info" of the nemesis', entry.type, entry.index)
         if entry.process in self._open:
             before = self._open[entry.process]
             expected = f"process {entry.process!r} to complete its {before.f} of line {before.index + 1} first"
             raise Malformed(expected, f"invoke of {entry.f}", entry.index)
-        if entry.f == "observe" and entry.node is None:
+        if entry.process == "nemesis":
+            raise Malformed('type "info" of the nemesis', entry.type, entry.index)
+        if entry.node is None and entry.f == "observe":
             raise Malformed("the node that is observed", entry.node, entry.index)
-        self._open[entry.process] = _Open(entry.f, self._code(entry.node), entry.time, entry.index, entry.value)
+        self._open[entry.process] = entry
 
-    def _complete(self, invoked: _Open, entry: Entry) -> None:
+    def _complete(self, invoked: Entry, entry: Entry) -> None:
         if entry.f != invoked.f:
             expected = f"the completion of {invoked.f}, which process {entry.process!r} invoked in line "
             raise Malformed(f"{expected}{invoked.index + 1}", entry.f, entry.index)
-        if entry.node is not None:
-            node = self._code(entry.node)
-            if invoked.node not in (node, NONE):
-                raise Malformed(f"the node of the invoke in line {invoked.index + 1}", entry.node, entry.index)
-            invoked.node = node
+        if entry.node != invoked.node and entry.node is not None:
+            if invoked.node is not None:
+                expected = f"{invoked.node!r}, the node of the invoke in line {invoked.index + 1}"
+                raise Malformed(expected, entry.node, entry.index)
+            invoked.node = entry.node
         if entry.f == "canary":
             self._event(entry)
-            return
-        outcome = OUTCOMES[entry.type]
-        claim = self._claim(entry) if outcome == OK and entry.f == "observe" else _NO_CLAIM
-        self._append(invoked, entry.time, outcome, entry.index, claim, entry.value)
+        else:
+            self._append(invoked, entry.time, OUTCOMES[entry.type], entry.index, entry)
 
-    def _append(self, invoked: _Open, complete: int, outcome: int, index: int, claim: bytes, answered: Any) -> None:
-        table = self.tables.get(invoked.f)
-        if table is None:
-            table = self.tables[invoked.f] = Table()
-        table.rows += _ROW.pack(invoked.node, invoked.time, complete, outcome, invoked.index, index)
-        if invoked.f == "observe":
-            table.rows += claim
-        elif invoked.f != "confirm":
-            table.values.append((invoked.value, answered))
+    def _append(self, invoked: Entry, complete: int, outcome: int, index: int, completed: Entry | None) -> None:
+        node, f = self._code(invoked.node), invoked.f
+        try:
+            table = self.tables[f]
+        except KeyError:
+            table = self.tables[f] = Table()
+        row = (node, invoked.time, complete, outcome, invoked.index, index)
+        if f == "observe":
+            claim = self._claim(completed) if completed is not None and outcome == OK else _NO_CLAIM
+            table.rows += _OBSERVATION.pack(*row, *claim)
+        else:
+            table.rows += _ROW.pack(*row)
+            if f != "confirm":
+                table.values.append((invoked.value, completed.value if completed is not None else None))
 
-    def _claim(self, entry: Entry) -> bytes:
-        """What the node said of itself, packed."""
+    def _claim(self, entry: Entry) -> tuple[bool, int, int, int]:
+        """What the node said of itself: leading, the leader's code, the term, the reign's code."""
         value = entry.value
         if type(value) is not dict or type(value.get("leading")) is not bool:
             _claim_malformed(entry, "leading to be true or false", value)
@@ -183,21 +174,21 @@ class Recording:
             _claim_malformed(entry, "leader to be a node's name or null", leader)
         if term is None:
             term = NONE
-        elif type(term) is not int or term < 0:
-            _claim_malformed(entry, "term to be a whole number from 0 or null", term)
+        elif type(term) is not int or not 0 <= term < 2**63:
+            _claim_malformed(entry, "term to be a whole number from 0 to 2**63 - 1, or null", term)
         if reign is None:
             code = NONE
         elif type(reign) is str or type(reign) is int:
             code = self.reign_codes.setdefault(str(reign), len(self.reign_codes))
         else:
             _claim_malformed(entry, "reign to be a string or null", reign)
-        return _CLAIM.pack(value["leading"], self._code(leader), term, code)
+        return value["leading"], self._code(leader), term, code
 
     def _event(self, entry: Entry) -> None:
         """A line that completes nothing: a fault, the canary, what a node reports, or something unknown."""
         if entry.f == "canary":
             late = entry.value.get("late") if isinstance(entry.value, Mapping) else None
-            if type(late) is not int:
+            if type(late) is not int or not abs(late) < 2**63:
                 raise Malformed('the canary\'s value to hold "late" in ns', entry.value, entry.index)
             self.canary += _SAMPLE.pack(entry.time, late)
             return
@@ -208,14 +199,22 @@ class Recording:
             read_half(entry)
             self.nemesis.append(entry)
         elif entry.f in NODE_EVENTS:
-            self._code(entry.process)
+            self._code(str(entry.process))
             self.node_events.append(entry)
         else:
             self.notes.append(entry)
         self._code(entry.node)
 
     def _code(self, node: str | None) -> int:
-        return NONE if node is None else self.node_codes.setdefault(node, len(self.node_codes))
+        if node is None:
+            return NONE
+        try:
+            return self.node_codes[node]
+        except KeyError:
+            code = self.node_codes[node] = len(self.node_codes)
+            if code >= MOST_NODES:
+                raise Malformed(f"at most {MOST_NODES} names of nodes", node, self.count) from None
+            return code
 
 
 def _claim_malformed(entry: Entry, expected: str, got: object) -> NoReturn:

@@ -103,7 +103,7 @@ def _rates(history: History, led: Leaderships, new: Ints) -> Mapping[str, Any]:
     ends = [*(act.begin for act in acts[1:]), history.end]
     first = led.f[new]
     heals: list[dict[str, Any]] = [
-        {"id": act.id, "changes": int(((first > act.done) & (first <= end)).sum())}
+        {"id": act.id, "changes": int(np.subtract(*np.searchsorted(first, (end, act.done), side="right")))}
         for act, end in zip(acts, ends, strict=True)
         if is_repair(act) and act.done is not None
     ]
