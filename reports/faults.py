@@ -162,7 +162,7 @@ def recovery_chart(frames: Frames) -> Chart | None:
     return Chart(
         height=64 + 34 * len(rows),
         ticks=tuple(Tick(x=x(k * step), label=f"{k * step:g}") for k in range(int(longest / step) + 1)),
-        bounds=tuple(Tick(x=x(bound.seconds), label=f"{bound.words} {bound.seconds:g} s") for bound in frames.bounds),
+        bounds=tuple(Tick(x=x(bound.seconds), label=f"{bound.words} {bound.seconds:.3g} s") for bound in frames.bounds),
         rows=tuple(_chart_row(row, 38 + 34 * number, x) for number, row in enumerate(rows)),
         never=sum(len(row.seconds) - len(row.seen) for row in rows),
         words="; ".join(_recovery_words(row) for row in rows),

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation, Transform
 
 from reports.faults import spread
@@ -95,8 +95,8 @@ def _draw_faults(axes: Axes, hurt: Sequence[Window], end: int) -> None:
             lw=0.6,
             zorder=2,
         )
-        # Some 0.09 s of a minute is what a character takes at this size.
-        letters = int(width / max(end, 1) * 1e9 * 150)
+        # At this size some 180 letters fit across.
+        letters = int(width / max(end, 1) * 1e9 * 180)
         if len(hurt) <= _MOST_NAMES and letters >= 4:
             label = window.shape if len(window.shape) <= letters else window.shape[: letters - 1] + "…"
             axes.text(
@@ -209,7 +209,7 @@ def terms(*, nodes: Sequence[str], end: int, steps: Terms, hurt: Sequence[Window
         at = [time / 1e9 for time, _ in points] + [end / 1e9]
         term = [value for _, value in points] + [points[-1][1]]
         # Lines that agree would hide one another: each is set a hair aside.
-        aside = (number - (len(nodes) - 1) / 2) * 0.5
+        aside = (number - (len(nodes) - 1) / 2) * min(0.5, 4 / len(nodes))
         axes.step(
             at,
             term,
@@ -222,7 +222,7 @@ def terms(*, nodes: Sequence[str], end: int, steps: Terms, hurt: Sequence[Window
         )
     told = [term for points in steps.steps for _, term in points]
     axes.set_ylim(min(told, default=0) - 0.5, max(told, default=0) + 0.5)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.set_xlim(0, max(end, 1) / 1e9)
     axes.set_ylabel("term")
     axes.set_xlabel("seconds since the start of the history")
@@ -256,7 +256,7 @@ def recovery(*, rows: Sequence[Recovery], bounds: Sequence[Bound]) -> Figure:
             )
     for bound in bounds:
         axes.axvline(bound.seconds, color=VERMILLION, ls="--", lw=1.2)
-        label = f"{bound.words} {bound.seconds:g} s "
+        label = f"{bound.words} {bound.seconds:.3g} s "
         axes.text(bound.seconds, -0.62, label, ha="right", va="bottom", fontsize=8, color=INK)
     axes.set_yticks(range(len(rows)), [f"{row.shape} ({len(row.seen)} of {len(row.seconds)})" for row in rows])
     axes.set_ylim(max(1, len(rows)) - 0.4, -0.75)
@@ -278,7 +278,7 @@ def rates(*, rows: Sequence[Series], late: Lateness, end: int, hurt: Sequence[Wi
         axes.plot(row.centres_s, row.failed_per_s, color=VERMILLION, lw=1.1, ls="--", label="failed or unknown")
         axes.set_ylabel(f"{row.f}\na second")
         axes.set_ylim(bottom=0)
-        axes.legend(loc="upper right", frameon=False, fontsize=7, ncols=2)
+        _legend_above(axes)
     _draw_lateness(panels[-1], late, hurt)
     _share_time(panels, end)
     return figure
@@ -294,7 +294,7 @@ def _draw_lateness(axes: Axes, late: Lateness, hurt: Sequence[Window]) -> None:
     if np.isnan(late.worst_ms).all():
         _say(axes, "the controller's own lateness was not measured")
     else:
-        axes.legend(loc="upper right", frameon=False, fontsize=7, ncols=2)
+        _legend_above(axes)
 
 
 def latency(*, rows: Sequence[Series], end: int, hurt: Sequence[Window]) -> Figure:
@@ -311,8 +311,10 @@ def latency(*, rows: Sequence[Series], end: int, hurt: Sequence[Window]) -> Figu
             _say(axes, f"no {row.f} was answered")
             continue
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.legend(loc="upper right", frameon=False, fontsize=7, ncols=2)
+        axes.yaxis.set_minor_locator(NullLocator())
+        _legend_above(axes)
     _share_time(panels, end)
     return figure
 
@@ -339,6 +341,12 @@ def _legend_below(figure: Figure, patches: Iterable[Patch]) -> None:
     shown = list(patches)
     if shown:
         figure.legend(handles=shown, loc="outside lower center", ncols=min(5, len(shown)), frameon=False, fontsize=8)
+
+
+def _legend_above(axes: Axes) -> None:
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, borderpad=0.1, frameon=False, fontsize=7, ncols=2
+    )
 
 
 def _bare(axes: Axes) -> None:

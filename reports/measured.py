@@ -81,15 +81,16 @@ class Confirms:
 
 
 def answers(history: History, bins: int = ANSWER_BINS) -> Answers:
-    """Shares of answers by node and bin, by the time of the invocation."""
-    seen, width = history.observations, max(1, -(-(history.end + 1) // bins))
-    shape = (len(history.nodes), bins)
+    """Shares of answers by node and bin, by the time of the invocation; some two questions a bin at least."""
+    seen, nodes = history.observations, len(history.nodes)
+    bins = max(1, min(bins, len(seen) // (2 * max(nodes, 1))))
+    width = -(-(history.end + 1) // bins)
     known = seen.node >= 0
     cell = seen.node[known].astype(np.int64) * bins + seen.invoke[known] // width
     ok = seen.ok[known]
 
-    def count(weights: Mask) -> Floats:
-        return np.bincount(cell[weights], minlength=shape[0] * bins).reshape(shape).astype(np.float64)
+    def count(chosen: Mask) -> Floats:
+        return np.bincount(cell[chosen], minlength=nodes * bins).reshape(nodes, bins).astype(np.float64)
 
     asked, answered = count(np.ones(len(ok), dtype=np.bool_)), count(ok)
     leading = count(ok & seen.leading[known])
@@ -134,9 +135,10 @@ def series(history: History, f: str) -> Series:
     width = grid(history.end)
     bins = max(1, -(-(history.end + 1) // width))
     ok, completed = done.ok, done.complete >= 0
-    # The last bin is shorter, and one that is much shorter would show a rate of nothing.
     lasting = np.full(bins, float(width))
-    lasting[-1] = max(history.end + 1 - (bins - 1) * width, width / 4)
+    lasting[-1] = history.end + 1 - (bins - 1) * width
+    # The last bin is shorter; of one that is much shorter nothing can be said.
+    lasting[-1] = lasting[-1] if lasting[-1] >= width / 4 else np.nan
     p50, p99 = _quantiles(done, ok, width, bins)
     return Series(
         f=f,

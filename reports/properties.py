@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from checkers.history import History
+from checkers.words import instant
 from reports import words
 
 MAX_FINDINGS = 50
@@ -27,7 +28,6 @@ class Line:
 @dataclass(frozen=True, kw_only=True)
 class FindingRow:
     words: str
-    when: str
     lines: str
     start: int  # µs, for the timeline
     end: int
@@ -110,20 +110,18 @@ def _property_row(name: str, row: Json, asked: Mapping[int, int], text: Mapping[
 def _figures(facts: object) -> Iterable[tuple[str, Any]]:
     """The facts that are figures or short; long lists and tables of them have their own places on the page."""
     for key, value in words.mapping(facts).items():
-        if isinstance(value, (list, tuple)) and len(value) > 12:
-            continue
-        if isinstance(value, (list, tuple)) and any(isinstance(item, (Mapping, list)) for item in value):
-            continue
-        if isinstance(value, Mapping) and any(isinstance(item, (Mapping, list)) for item in value.values()):
-            continue
-        yield _in_ms(str(key), value)
+        items = value.values() if isinstance(value, Mapping) else words.sequence(value)
+        if len(items) <= 12 and not any(isinstance(item, (Mapping, list, tuple)) for item in items):
+            yield _readable(str(key), value)
 
 
-def _in_ms(key: str, value: object) -> tuple[str, object]:
-    """Nanoseconds are no figures for people."""
-    if not key.endswith("_ns") or not isinstance(value, (int, float)) or isinstance(value, bool):
-        return key, value
-    return f"{key[:-3]}, ms", f"{value / 1e6:,.1f}"
+def _readable(key: str, value: object) -> tuple[str, object]:
+    """Nanoseconds are no figures for people, and neither is a stretch of them."""
+    if key.endswith("_ns") and isinstance(value, (int, float)):
+        return f"{key[:-3]}, ms", f"{value / 1e6:,.1f}"
+    if key == "unavailable" and isinstance(value, (list, tuple)):
+        return key, " to ".join(instant(at) for at in value)
+    return key, value
 
 
 def _finding_row(finding: Json) -> FindingRow:
@@ -131,7 +129,6 @@ def _finding_row(finding: Json) -> FindingRow:
     placed = isinstance(start, int) and isinstance(end, int)
     return FindingRow(
         words=str(finding.get("words") or ""),
-        when=f"{start / 1e9:.3f} to {end / 1e9:.3f} s" if isinstance(start, int) and isinstance(end, int) else "",
         lines=", ".join(str(index) for index in words.sequence(finding.get("evidence"))[:MAX_EVIDENCE]),
         start=start // 1000 if isinstance(start, int) else 0,
         end=end // 1000 if isinstance(end, int) else 0,

@@ -35,10 +35,7 @@ def data(frames: Frames) -> Markup:
         "end": _us(frames.end),
         "nodes": list(frames.nodes),
         "reigns": [_reign(reign, order) for order, reign in enumerate(frames.reigns.rows)],
-        "states": [
-            [state.node, _us(state.start), _us(state.end), state.kind, fault_words(frames.hurt[state.window])]
-            for state in frames.states
-        ],
+        "states": [[state.node, _us(state.start), _us(state.end), state.kind, state.window] for state in frames.states],
         "faults": [
             {
                 "begin": _us(window.begin),
@@ -49,6 +46,7 @@ def data(frames: Frames) -> Markup:
                 "kind": window.kind,
                 "skipped": bool(window.fault.skipped),
                 "label": fault_label(window),
+                "short": window.shape,
                 "words": fault_words(window),
             }
             for window, row in zip(frames.hurt, packed(frames.hurt), strict=True)

@@ -83,7 +83,7 @@ def headline(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> str:
             broken = _all(name for name, _ in deciding) or "a guarantee"
             return f"{system} broke a guarantee that it gives: {broken}.{_first_words(deciding)}"
         case "valid":
-            held = sum("+" in _marks(mapping(row)).values() for row in properties.values())
+            held = sum("+" in promised(mapping(row)).values() for row in properties.values())
             counted = f" ({held} judged as promised)" if held else ""
             return f"Every guarantee that {system} gives under these faults held{counted}."
         case _:
@@ -116,19 +116,20 @@ def weaknesses(verdicts: Mapping[str, Any]) -> list[str]:
 
 
 def promise(row: Mapping[str, Any]) -> str:
-    """What was promised of a property, in words: of "A+L!" that it holds during faults, and may not after."""
-    marks = _marks(row)
+    """What was promised of a property, in words, by guarantee where it tests several that differ."""
+    marks = promised(row)
     said = [PROMISES.get(mark, mark) for mark in marks.values()]
     if len(set(said)) <= 1:
-        return said[0] if said else "no promise needed"
+        return said[0] if said else "needed for a pass"
     return "; ".join(f"{GUARANTEES.get(letter, letter)}: {PROMISES.get(mark, mark)}" for letter, mark in marks.items())
 
 
-def _marks(row: Mapping[str, Any]) -> dict[str, str]:
-    """The mark of each guarantee's letter, from "A+L!"; a bare mark stands for all."""
+def promised(row: Mapping[str, Any]) -> dict[str, str]:
+    """The mark of each guarantee that the property tests, by its letter; a bare mark has no letter."""
     given = row.get("promise")
-    text = given if isinstance(given, str) else ""
-    return dict(zip(text[::2], text[1::2], strict=False)) if len(text) > 1 else {"": text} if text else {}
+    if isinstance(given, str):
+        return {"": given}
+    return {str(letter): str(mark) for letter, mark in mapping(given).items()}
 
 
 def seconds(value: object, digits: int = 2) -> str:
@@ -143,8 +144,12 @@ def plain(value: object) -> str:
             return "–"
         case bool():
             return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
         case float():
             return f"{value:.4g}"
+        case Mapping() | list() | tuple() if not value:
+            return "none"
         case Mapping():
             text = ", ".join(f"{key}: {plain(item)}" for key, item in value.items())
         case list() | tuple():

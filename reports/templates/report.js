@@ -15,7 +15,7 @@
   const run = JSON.parse(holder.textContent);
   const root = document.getElementById("timeline");
   const chosenWords = document.getElementById("chosen");
-  const GUTTER = 104, RIGHT = 14, END = Math.max(run.end, 1), NARROWEST = 200;
+  const GUTTER = 104, RIGHT = 14, END = Math.max(run.end, 1), NARROWEST = 200, LETTER = 5.9;
   const view = { from: 0, to: END };
   let width = 0, tips = [], chosen = null, layout = [];
 
@@ -48,7 +48,7 @@
     return { left, width: Math.max(right - left, least) };
   };
   const write = (parent, box, y, classes, words) => {
-    if (box && box.width > 6.3 * words.length + 6)
+    if (box && box.width > LETTER * words.length + 4)
       parent.append(node("text", { x: (box.left + box.width / 2).toFixed(1), y, class: classes, "text-anchor": "middle" }, words));
   };
   /* Bars in one row that fall on the same pixel are drawn once: bounded work for any number of them. */
@@ -66,7 +66,7 @@
   };
 
   /* ---- the tracks, from top to bottom ---- */
-  const laneHeight = run.nodes.length > 9 ? 28 : 36;
+  const laneHeight = run.nodes.length > 9 ? 32 : 38;
   const faultRows = 1 + Math.max(0, ...run.faults.map((fault) => fault.row));
   const reignsOf = run.nodes.map((_, i) => run.reigns.filter((reign) => reign[0] === i));
   const statesOf = run.nodes.map((_, i) => run.states.filter((state) => state[0] === i));
@@ -75,9 +75,9 @@
     { name: "", height: 30, draw: drawOverview },
     { name: "", height: 24, draw: drawAxis },
     { name: "faults", height: faultRows * 20 + 6, draw: drawFaults },
-    { name: "two leaders", sub: run.overlaps.length ? null : "none proven", height: 24, draw: drawOverlaps },
-    { name: "no leadership", sub: run.confirmed ? null : "nothing confirmed", height: 24, draw: drawQuiet },
-    ...run.nodes.map((name, i) => ({ name, height: laneHeight, draw: (group, y, track) => drawLane(group, y, track, i) })),
+    { name: "two leaders", sub: run.overlaps.length ? null : "none proven", height: run.overlaps.length ? 24 : 34, draw: drawOverlaps },
+    { name: "no leadership", sub: run.confirmed ? null : "nothing confirmed", height: run.confirmed ? 24 : 34, draw: drawQuiet },
+    ...run.nodes.map((name, i) => ({ name, lane: true, height: laneHeight, draw: (group, y, track) => drawLane(group, y, track, i) })),
     ...(run.terms.some((steps) => steps.length) ? [{ name: "term", height: 84, draw: drawTerms }] : []),
     ...run.series.map((series) => ({ name: series.name, sub: series.unit, height: 74, draw: (g, y, t) => drawSeries(g, y, t, series) })),
   ];
@@ -104,32 +104,38 @@
     group.append(node("line", { x1: GUTTER, x2: width - RIGHT, y1: y + 20, y2: y + 20, class: "axis" }));
   }
 
-  function drawFaults(group, y, track, bottom) {
+  function drawFaults(group, y) {
     run.faults.forEach((fault) => {
-      if (!shown(fault.begin, fault.end)) return;
       const top = y + 3 + fault.row * 20;
-      if (!fault.skipped) {
-        bar(group, fault.begin, fault.end, y + 3, bottom - y - 3, "fault-shade");
-        for (const at of [fault.effect, fault.undo])
-          if (at !== null && at >= view.from && at <= view.to)
-            group.append(node("line", { x1: x(at), x2: x(at), y1: top, y2: bottom, class: "fault-edge" }));
-      }
       const box = bar(group, fault.begin, fault.end, top, 17, "fault state-" + fault.kind, fault.words, 2);
       if (!box) return;
-      const label = fault.label, fits = Math.floor((box.width - 10) / 6.4);
+      const fits = Math.floor((box.width - 12) / LETTER);
       if (fits < 2) return;
+      const label = fault.label.length <= fits ? fault.label : fault.short;
       const words = label.length <= fits ? label : label.slice(0, fits - 1) + "…";
-      group.append(node("rect", { x: box.left + 2, y: top + 1.5, width: Math.min(words.length * 6.2 + 8, box.width - 4), height: 14, rx: 3, fill: "var(--paper)", "pointer-events": "none" }));
+      group.append(node("rect", { x: box.left + 2, y: top + 1.5, width: Math.min(words.length * LETTER + 8, box.width - 4), height: 14, rx: 3, fill: "var(--paper)", "pointer-events": "none" }));
       group.append(node("text", { x: box.left + 6, y: top + 12, class: "fault-text" }, words));
     });
   }
 
-  function drawOverlaps(group, y, track, bottom) {
+  function drawOverlaps(group, y) {
     for (const item of run.overlaps) {
-      bar(group, item.from, item.to, y + 3, bottom - y - 3, "overlap-shade", null, 2);
       const box = bar(group, item.from, item.to, y + 3, 17, "overlap", item.words, 4);
       write(group, box, y + 15.5, "bar-text", item.label);
     }
+  }
+
+  /* Faults and overlaps run down through everything, above the lanes' ground and below what stands in them. */
+  function drawShades(group, bottom) {
+    const top = 54 + 3;
+    for (const fault of run.faults.filter((fault) => !fault.skipped)) {
+      bar(group, fault.begin, fault.end, top, bottom - top, "fault-shade");
+      const edges = x(fault.end) - x(fault.begin) > 25 ? [fault.effect, fault.undo] : [];
+      for (const at of edges)
+        if (at !== null && at >= view.from && at <= view.to)
+          group.append(node("line", { x1: x(at), x2: x(at), y1: top, y2: bottom, class: "fault-edge" }));
+    }
+    for (const item of run.overlaps) bar(group, item.from, item.to, top, bottom - top, "overlap-shade", null, 2);
   }
 
   function drawQuiet(group, y) {
@@ -144,8 +150,7 @@
   }
 
   function drawLane(group, y, track, i) {
-    const height = track.height - 4, main = height - 10, base = y + 2 + main;
-    group.append(node("rect", { x: GUTTER, y: y + 2, width: width - GUTTER - RIGHT, height, class: "lane" }));
+    const height = track.height - 4, main = height - 14, base = y + 2 + main + 5;
     for (const reign of thinned(reignsOf[i], 1, 4)) {
       const [, earliest, first, last, latest, label, colour, claims, line, keyed] = reign;
       const told = run.nodes[i] + (keyed ? " leads, " + label : " claims to lead") + "\n"
@@ -159,9 +164,9 @@
       else bar(group, last, first, y + 2, main, "claimed c" + colour, told);
       write(group, box, y + main / 2 + 6, "bar-text c" + colour, label);
     }
+    drawConfirms(group, base - 4.5, i);
     drawAnswers(group, base + 1, i);
-    drawConfirms(group, base - 5, i);
-    for (const [, from, to, kind, words] of thinned(statesOf[i], 1, 2)) bar(group, from, to, base + 5, 5, "state-" + kind, words, 2);
+    for (const [, from, to, kind, fault] of thinned(statesOf[i], 1, 2)) bar(group, from, to, base + 4, 5, "state-" + kind, run.faults[fault].words, 2);
   }
 
   /* A thin line: thick where the node answered every observation, thinner or absent where it did not. */
@@ -190,7 +195,7 @@
       if (at < view.from || at > view.to) continue;
       const px = Math.round(x(at) * 2) / 2;
       if (px - last < 1.5) continue;
-      path += "M" + px + " " + y + "v5";
+      path += "M" + px + " " + y + "v4";
       last = px;
     }
     if (path) group.append(node("path", { d: path, class: "confirm", "pointer-events": "none" }));
@@ -205,7 +210,7 @@
     run.terms.forEach((steps, i) => {
       let path = "";
       // Nodes usually agree: half a pixel apart they stay visible as separate lines.
-      const aside = (i - run.terms.length / 2) * 0.8;
+      const aside = (i - (run.terms.length - 1) / 2) * Math.min(0.8, 5 / run.terms.length);
       steps.forEach(([at, term], k) => {
         const until = k + 1 < steps.length ? steps[k + 1][0] : END;
         if (!shown(at, until)) return;
@@ -279,6 +284,7 @@
     let y = 0;
     for (const track of tracks) {
       layout.push({ track, y });
+      if (track.lane) group.append(node("rect", { x: GUTTER, y: y + 2, width: width - GUTTER - RIGHT, height: track.height - 4, class: "lane" }));
       if (track.name) {
         const words = track.name.length > 14 ? track.name.slice(0, 13) + "…" : track.name;
         const middle = y + Math.min(track.height, 36) / 2 + (track.sub ? -2 : 4);
@@ -287,9 +293,8 @@
       }
       y += track.height;
     }
-    // Lanes first, then what is laid over them.
-    const order = layout.filter((l) => l.track.draw !== drawOverlaps).concat(layout.filter((l) => l.track.draw === drawOverlaps));
-    for (const { track, y: top } of order) track.draw(group, top, track, total - 4);
+    drawShades(group, total - 4);
+    for (const { track, y: top } of layout) track.draw(group, top, track, total - 4);
     if (chosen && shown(chosen.from, chosen.to)) {
       const left = clip(x(chosen.from)), right = clip(x(chosen.to));
       group.append(node("rect", { x: left - 1, y: 55, width: Math.max(right - left, 2) + 2, height: total - 58, class: "chosen" }));
