@@ -160,7 +160,7 @@ def _broken_keys(history: History, led: Leaderships, refuted: Mask, denied_at: I
         {
             "node": history.nodes[led.node[at]],
             "reign": led.key(at),
-            "lines": [*_evidence(led, (at,)), int(history.observations.complete_index[denied_at[at]])],
+            "lines": sorted({*_evidence(led, (at,)), int(history.observations.complete_index[denied_at[at]])}),
         }
         for at in np.flatnonzero(refuted)[:MOST_REPORTED].tolist()
     ]

@@ -133,10 +133,9 @@ class History:
         )
 
 
-def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
+def natural(name: str) -> tuple[str, str]:
     """A key that sorts n2 before n10."""
-    parts = re.split(r"([0-9]+)", name)
-    return tuple((True, int(part), "") if part.isdecimal() else (False, 0, part) for part in parts)
+    return re.sub(r"[0-9]+", lambda number: number[0].zfill(20), name), name
 
 
 def _history(recording: Recording, source: str) -> History:

@@ -1,0 +1,93 @@
+"""Histories for tests, told as a story: what was seen when, what was hurt when; the lines follow from that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from checkers.history import History
+
+Line = dict[str, Any]
+NEMESIS: Line = {"process": "nemesis", "type": "info", "node": None}
+
+
+@dataclass
+class Story:
+    """Collects events in any order. Every operation is a client of its own, so windows may overlap at will.
+
+    Times are ns. At equal times lines stand in the order in which they were told, but no completion comes before
+    its invoke.
+    """
+
+    lines: list[tuple[int, Line]] = field(default_factory=list)
+    clients: int = 0
+    faults: int = 0
+
+    def asked(self, f: str, node: str | None, a: int, b: int | None, outcome: str, value: Any = None) -> Story:
+        """An operation in [a, b]; with b None it never completes."""
+        line = {"process": self.clients, "f": f, "node": node}
+        self.clients += 1
+        self.lines.append((a, {**line, "type": "invoke"}))
+        if b is not None:
+            self.lines.append((b, {**line, "type": outcome, "value": value}))
+        return self
+
+    def saw(
+        self,
+        node: str,
+        a: int,
+        b: int,
+        leading: bool = False,
+        leader: str | None = None,
+        term: int | None = None,
+        reign: str | None = None,
+    ) -> Story:
+        claim = {"leading": leading, "leader": node if leading else leader, "term": term, "reign": reign}
+        return self.asked("observe", node, a, b, "ok", claim)
+
+    def led(self, node: str, a: int, b: int, term: int | None = None, reign: str | None = None) -> Story:
+        return self.saw(node, a, b, leading=True, term=term, reign=reign)
+
+    def confirmed(self, node: str, a: int, b: int) -> Story:
+        return self.asked("confirm", node, a, b, "ok")
+
+    def refused(self, node: str, a: int, b: int) -> Story:
+        return self.asked("confirm", node, a, b, "fail")
+
+    def hurt(self, f: str, begin: int, done: int | None, *, id: int | None = None, **value: Any) -> Story:
+        """A fault from its begin line to its done line; what only the latter says goes into ``effect``."""
+        effect = value.pop("effect", {})
+        value["id"] = self.faults if id is None else id
+        self.faults = value["id"] + 1
+        self.lines.append((begin, {**NEMESIS, "f": f, "value": {**value, "phase": "begin"}}))
+        if done is not None:
+            self.lines.append((done, {**NEMESIS, "f": f, "value": {**value, "phase": "done", **effect}}))
+        return self
+
+    def cut(self, begin: int, done: int | None, links: Iterable[tuple[str, str]], **value: Any) -> Story:
+        return self.hurt("partition", begin, done, links=[list(link) for link in links], **value)
+
+    def canary(self, time: int, late: int) -> Story:
+        line = {"process": "canary", "type": "info", "f": "canary", "node": None, "value": {"late": late}}
+        self.lines.append((time, line))
+        return self
+
+    def until(self, time: int) -> Story:
+        """The history goes on at least until then."""
+        return self.canary(time, 0)
+
+    def history(self) -> History:
+        ordered = sorted(self.lines, key=lambda told: told[0])
+        return History.from_entries({"index": at, "time": time, **line} for at, (time, line) in enumerate(ordered))
+
+
+def both_ways(ones: Iterable[str], others: Iterable[str]) -> list[tuple[str, str]]:
+    """Every link between the two sides, in both directions."""
+    far = list(others)
+    return [link for a in ones for b in far for link in ((a, b), (b, a))]
+
+
+def from_text(text: str) -> History:
+    """A history as literal JSON lines."""
+    return History.from_lines(text.strip().encode().splitlines(keepends=True))
