@@ -212,7 +212,8 @@ class Host:
         self.durable = self._writing = None
 
     def crash_after(self, effects: int, durable: Durable = "torn") -> None:
-        """Kill the node as soon as it has carried out that many more effects, in the middle of a batch perhaps."""
+        """Kill the node as soon as it has carried out that many effects, in the middle of a batch perhaps; those of
+        the next event it takes are the first to be counted."""
         self._fuse = effects
         self._fuse_durable = durable
 
@@ -326,15 +327,15 @@ class Host:
             self._witness.after(self, event)
             if self.node is not node:  # the witness has killed it
                 return
+        watched = self._witness is not None or self._fuse is not None
+        batch = self._watched(effects) if watched else iter(effects)
         if self._work is not None:
-            self._block(self._work(), iter(effects), event.at)
+            self._block(self._work(), batch, event.at)
         elif effects:
-            self._carry_out(iter(effects), event.at)
+            self._carry_out(batch, event.at)
 
     def _carry_out(self, effects: Iterator[Effect], at: int) -> None:
         """Carry out what is left of a batch. By type, not by ``match``: most are messages, by the million."""
-        if self._witness is not None or self._fuse is not None:
-            effects = self._watched(effects)
         links = self.links
         for effect in effects:
             kind = type(effect)
@@ -357,7 +358,7 @@ class Host:
                     case _:  # Led, Followed: of interest to a witness only
                         pass
 
-    def _watched(self, effects: Iterator[Effect]) -> Iterator[Effect]:
+    def _watched(self, effects: Sequence[Effect]) -> Iterator[Effect]:
         boots = self.boots
         for effect in effects:
             if self._witness is not None:

@@ -7,20 +7,16 @@ searches, which want a history and the truth about it and no files.
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from checkers.history import Entry, History
 from harness.drive import Driver
-from harness.errors import SplitbrainError
 from harness.experiment import Experiment
 from harness.recorder import Process, Recorder
-from harness.runtimes.base import Cluster
+from harness.runtimes.base import Cluster, Facts, Say
 from harness.runtimes.sim.cluster import SimCluster
 from harness.runtimes.sim.hosts import Host, Witness
 from harness.runtimes.sim.simulation import START_WITHIN_NS, Simulation
@@ -30,25 +26,17 @@ from nemesis.schedules import Schedule
 from nodes.protocol import Effect, Followed, Led
 
 
-class Interrupted(SplitbrainError):
-    """The run was told to end by a signal."""
-
-
-def run(driver: Driver, logs: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """One whole run in simulation. Returns the facts of its environment.
-
-    Raises Interrupted on SIGINT or SIGTERM; the history is stored in either case, as far as it came.
-    """
+def run(driver: Driver, logs: Path, say: Say) -> Facts:
+    """One whole run in simulation. A signal ends it at once, with its history closed and stored as far as it came."""
     driver.progress.phase("set-up")
     log = Log()
     simulation = simulate(driver.experiment, log)
     try:
-        with _ended_by_signals(say):
-            drive(driver, simulation)
+        drive(driver, simulation)
     finally:
         driver.progress.phase("tear-down")
         log.write(logs)
-    return {"simulated_s": round(simulation.now / 1e9, 3)}
+    return Facts(versions={"simulated_s": round(simulation.now / 1e9, 3)})
 
 
 def simulate(experiment: Experiment, witness: Witness | None = None) -> Simulation:
@@ -151,20 +139,3 @@ class Log(Witness):
     def _note(self, host: Host, facts: dict[str, Any]) -> None:
         line = {"at": host.true_now, "id": host.name, **facts}
         self._lines.setdefault(host.name, []).append(json.dumps(line) + "\n")
-
-
-@contextmanager
-def _ended_by_signals(say: Callable[[str], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM end the run at once, with its history closed."""
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        say(f"{name}: ending the run")
-        raise Interrupted(f"interrupted by {name}")
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

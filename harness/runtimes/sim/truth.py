@@ -60,7 +60,9 @@ class Truth(Witness):
         if going_on is None:
             return
         now = host.true_now
-        if not self._leads(host, going_on, now):
+        if self._leads(host, going_on, now):
+            going_on.seen = now
+        else:
             self._close(host.name, self._end_between(host, going_on, going_on.seen, now))
 
     def after(self, host: Host, event: Event) -> None:
@@ -70,9 +72,7 @@ class Truth(Witness):
         if going_on is not None and reign != going_on.reign:
             self._close(host.name, host.true_now)
             going_on = None
-        if going_on is not None:
-            going_on.seen = host.true_now
-        elif status is not None and reign is not None:
+        if going_on is None and status is not None and reign is not None:
             self._open[host.name] = _Open(reign, status.term, host.true_now, host.true_now)
 
     def down(self, host: Host) -> None:

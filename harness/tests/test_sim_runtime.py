@@ -1,0 +1,151 @@
+"""Whole runs in simulation: one seed is one history, byte for byte, and a run leaves the files it always leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+
+import pytest
+from click.testing import CliRunner
+
+from checkers.history import History
+from harness.cli import cli
+from harness.drive import Driver
+from harness.errors import Interrupted
+from harness.experiment import Experiment, Workload
+from harness.recorder import HistoryFile, Recorder
+from harness.runtimes.base import Cluster
+from harness.runtimes.sim.runtime import Silence, run, run_in_memory
+from nemesis.nemeses import build
+from nemesis.schedules import Schedule
+
+PINNED = "235d422169f71a99b95a07432c8edcc777027f8cb6931548ba9b535b35fd42a9"
+WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
+
+
+def planned(seed: int, nemesis: str = "partition", seconds: float = 20.0) -> tuple[Experiment, Schedule]:
+    experiment = Experiment(
+        system="raft",
+        nemesis=(nemesis,),
+        runtime="sim",
+        nodes=5,
+        time_limit_s=seconds,
+        seed=seed,
+        workload=WORKLOAD,
+    )
+    return experiment, build((nemesis,), Random(f"{seed}/schedule"), 5, round(seconds * 1000))
+
+
+def run_to_file(seed: int, folder: Path) -> Path:
+    """A run as the command line does it, without judging it; the path of its history."""
+    path = folder / "history.jsonl"
+
+    def open_recorder(cluster: Cluster) -> Recorder:
+        return Recorder(HistoryFile(path), cluster.now)
+
+    experiment, schedule = planned(seed)
+    facts = run(Driver(experiment, schedule, Silence(), open_recorder), folder / "logs", print)
+    assert facts.versions["simulated_s"] > 20
+    return path
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_one_seed_is_one_history_for_good(tmp_path: Path) -> None:
+    """If this fails after a change that was meant to change what happens, the new digest is the right one; if it
+    fails on another machine or Python alone, something other than the seed decides."""
+    assert digest(run_to_file(7, tmp_path)) == PINNED
+
+
+def test_another_seed_is_another_history(tmp_path: Path) -> None:
+    assert digest(run_to_file(8, tmp_path)) != PINNED
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
+def test_the_hash_seed_of_the_process_decides_nothing(hash_seed: str, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from harness.tests import test_sim_runtime as t; "
+        "print(t.digest(t.run_to_file(7, Path(sys.argv[1]))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [PINNED]
+
+
+def test_a_run_in_memory_holds_what_the_same_run_writes(tmp_path: Path) -> None:
+    written, kept = History.read(run_to_file(7, tmp_path)), run_in_memory(*planned(7)).history
+    assert kept.lines == written.lines
+    assert kept.end == written.end
+    assert kept.faults == written.faults
+    assert kept.observations.reign_names == written.observations.reign_names
+    for column in ("node", "invoke", "complete", "leading", "term", "reign"):
+        assert (getattr(kept.observations, column) == getattr(written.observations, column)).all(), column
+
+
+def test_to_know_the_truth_changes_nothing_of_what_is_observed() -> None:
+    blind, knowing = run_in_memory(*planned(7)), run_in_memory(*planned(7), truth=True)
+    assert blind.reigns == ()
+    assert knowing.reigns
+    assert (blind.history.lines, blind.history.end) == (knowing.history.lines, knowing.history.end)
+
+
+def test_each_node_has_a_log_of_its_changes_of_role(tmp_path: Path) -> None:
+    run_to_file(7, tmp_path)
+    logs = {path.stem: [json.loads(line) for line in path.open()] for path in (tmp_path / "logs").iterdir()}
+    assert sorted(logs) == ["n1", "n2", "n3", "n4", "n5"]
+    assert {"led", "followed"} == {line["event"] for lines in logs.values() for line in lines}
+
+
+def test_an_interrupt_ends_the_run_and_keeps_what_was_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    recorders: list[Recorder] = []
+
+    class Told(Silence):
+        def fault(self, words: str | None) -> None:
+            raise Interrupted("interrupted by SIGINT")
+
+    def open_recorder(cluster: Cluster) -> Recorder:
+        recorders.append(Recorder(HistoryFile(path), cluster.now))
+        return recorders[0]
+
+    experiment, schedule = planned(7)
+    with pytest.raises(Interrupted, match="SIGINT"):
+        run(Driver(experiment, schedule, Told(), open_recorder), tmp_path / "logs", print)
+    assert History.read(path).lines == recorders[0].lines > 100
+    assert (tmp_path / "logs" / "n1.log").is_file()
+
+
+def test_the_command_line_tests_in_simulation_and_prints_the_seed_first_and_last(tmp_path: Path) -> None:
+    command = ["test", "raft-partition", "--runtime", "sim", "--seed", "7", "--time-limit", "12", "--json"]
+    done = CliRunner().invoke(cli, [*command, "--store", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    verdicts = json.loads(done.stdout.splitlines()[-1])
+    assert verdicts["verdict"] == "valid"
+    kept = {path.name for path in Path(verdicts["run"]).iterdir()}
+    assert {"experiment.json", "schedule.json", "history.jsonl", "verdicts.json", "report.html", "logs"} <= kept
+    said = [line for line in done.stderr.splitlines() if line]
+    assert "--runtime sim" in said[0]
+    assert "--seed 7" in said[-1]
+
+
+def test_a_stored_run_is_replayed_to_the_same_history(tmp_path: Path) -> None:
+    def run_of(*arguments: str) -> Path:
+        done = CliRunner().invoke(cli, [*arguments, "--json", "--store", str(tmp_path)])
+        assert done.exit_code == 0, done.output
+        return Path(json.loads(done.stdout.splitlines()[-1])["run"])
+
+    first = run_of("test", "raft-isolated-leader", "--runtime", "sim", "--time-limit", "5", "--seed", "3")
+    again = run_of("replay", str(first))
+    assert digest(first / "history.jsonl") == digest(again / "history.jsonl")
