@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import FrameType
 from typing import Any
 
 import click
@@ -18,7 +20,7 @@ from rich.table import Table
 
 from checkers.verdict import Outcome
 from harness import errors
-from harness.errors import SplitbrainError, UsageError
+from harness.errors import Interrupted, SplitbrainError, UsageError
 from harness.experiment import Experiment, Workload, read_json, read_schedule, system_named
 from harness.store import EXPERIMENT, SCHEDULE, existing_run
 from nemesis.nemeses import NEMESES, NemesisError, build
@@ -292,16 +294,20 @@ def _table(title: str, rows: Any) -> None:
     Console().print(table)
 
 
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    raise Interrupted(f"interrupted by {signal.Signals(number).name}")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: no traceback for anything but a bug of our own."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         cli.main(args=None if arguments is None else list(arguments), prog_name="splitbrain", standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(errors.EXIT_FAILED)
     except click.ClickException as wrong:
         click.echo(f"splitbrain: {wrong.format_message()}", err=True)
         sys.exit(errors.EXIT_USAGE)
-    except SplitbrainError as failure:
+    except (SplitbrainError, Interrupted) as failure:
         click.echo(f"splitbrain: {failure}", err=True)
         sys.exit(failure.exit_status)
     except BrokenPipeError:

@@ -3,6 +3,7 @@
     SplitbrainError
     ├── UsageError          the user's mistake: what was expected, what came, where       (64)
     └── EnvironmentFailure  the machine's or the engine's failure: what to do about it     (3)
+    Interrupted             somebody ended the run: ctrl-C or kill -TERM                   (3)
 
 What a node answers, or fails to answer, is data in the history and never an exception. A bug of our own is an
 assertion or any other exception, and shows its traceback.
@@ -31,3 +32,10 @@ class UsageError(SplitbrainError):
 
 class EnvironmentFailure(SplitbrainError):
     """The world around the run failed: no engine, a full disk, an image that does not build."""
+
+
+class Interrupted(BaseException):
+    """The run was told to end by a signal. Like KeyboardInterrupt it is no Exception: code that goes on after any
+    failure, as judging does after a checker's, must not go on after this."""
+
+    exit_status = EXIT_FAILED

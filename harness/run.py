@@ -6,6 +6,7 @@ fruit of an earlier one.
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
 from dataclasses import dataclass, replace
@@ -20,12 +21,12 @@ from checkers.history import History, HistoryError
 from checkers.judge import ALL_PROMISED, Judgement, judge
 from harness import store as stores
 from harness.drive import Driver, Progress
-from harness.errors import SplitbrainError, UsageError
+from harness.errors import EnvironmentFailure, Interrupted, SplitbrainError, UsageError
 from harness.experiment import Experiment, system_named
 from harness.promises import bounds_json, bounds_of, cells_of, promises_of
 from harness.recorder import HistoryFile, Recorder
 from harness.runtimes import runtime_named
-from harness.runtimes.base import Cluster
+from harness.runtimes.base import Cluster, Facts, Say
 from harness.store import RunDirectory
 from harness.watch import Watch
 from nemesis import schedules
@@ -69,41 +70,44 @@ class Stopwatch:
 
 
 def perform(
-    experiment: Experiment, schedule: Schedule, store: Path, progress: Progress, say: Any, strict: bool
+    experiment: Experiment, schedule: Schedule, store: Path, progress: Progress, say: Say, strict: bool
 ) -> Judged:
-    """Run, store, judge and draw. Raises SplitbrainError, whose message then names where the history is."""
-    runtime = runtime_named(experiment.runtime)
+    """Run, store, judge and draw. Raises SplitbrainError, whose message then names what is kept, and where."""
     run = stores.new_run(store, experiment.name, experiment.seed)
     watch = Stopwatch(progress)
-    record = {**experiment.to_json(), "started_utc": datetime.now(UTC).isoformat(timespec="seconds")}
+    record = {
+        **experiment.to_json(),
+        "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": own_versions(),
+    }
     run.write_json(stores.EXPERIMENT, record)
     run.write_json(stores.SCHEDULE, schedules.to_json(schedule))
+    try:
+        facts = _run(experiment, schedule, run, watch, say)
+        record |= {"versions": {**own_versions(), **facts.versions}, "notes": list(facts.problems)}
+        watch.phase("judging")
+        judged = judge_run(run, record, strict)
+        watch.phase("drawing")
+        draw(judged, record, schedules.to_json(schedule), store)
+        if facts.problems:
+            raise EnvironmentFailure("\n".join((*facts.problems, f"the verdict: {judged.judgement.outcome.word}")))
+    except (SplitbrainError, Interrupted) as failure:
+        record["notes"] = str(failure).splitlines()
+        failure.args = (f"{failure}\n{_what_is_kept(run)}",)
+        raise
+    finally:
+        watch.phase("end")
+        with contextlib.suppress(SplitbrainError):  # a full disk has been said already
+            run.write_json(stores.EXPERIMENT, {**record, "durations_s": watch.durations_s})
+            stores.link_latest(store, run)
+    return judged
 
+
+def _run(experiment: Experiment, schedule: Schedule, run: RunDirectory, watch: Stopwatch, say: Say) -> Facts:
     def open_recorder(cluster: Cluster) -> Recorder:
         return Recorder(HistoryFile(run.history), cluster.now)
 
-    ended_early = None
-    facts: dict[str, Any] = {}
-    try:
-        facts = runtime(Driver(experiment, schedule, watch, open_recorder), run.logs, say)
-    except SplitbrainError as failure:
-        ended_early = failure
-    record |= {"versions": {**own_versions(), **facts}}
-    if ended_early is not None:
-        watch.phase("end")
-        record |= {"durations_s": watch.durations_s, "notes": [str(ended_early)]}
-        run.write_json(stores.EXPERIMENT, record)
-        stores.link_latest(store, run)
-        ended_early.args = (f"{ended_early}\n{_what_is_kept(run)}",)
-        raise ended_early
-    watch.phase("judging")
-    judged = judge_run(run, record, strict)
-    watch.phase("drawing")
-    draw(judged, record, schedules.to_json(schedule), store)
-    watch.phase("end")
-    run.write_json(stores.EXPERIMENT, {**record, "durations_s": watch.durations_s})
-    stores.link_latest(store, run)
-    return judged
+    return runtime_named(experiment.runtime)(Driver(experiment, schedule, watch, open_recorder), run.logs, say)
 
 
 def _what_is_kept(run: RunDirectory) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 
 import reports
-from harness.errors import EnvironmentFailure, UsageError
+from harness.errors import EnvironmentFailure, Interrupted, UsageError
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -33,7 +34,5 @@ def serve_store(store: Path, port: int) -> None:
         raise EnvironmentFailure(f"port {port} on 127.0.0.1 {what}; choose another with --port") from failure
     with server:
         click.echo(f"http://127.0.0.1:{server.server_port}/index.html (ctrl-C ends it)")
-        try:
+        with contextlib.suppress(Interrupted):
             server.serve_forever()
-        except KeyboardInterrupt:
-            return

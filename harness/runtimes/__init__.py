@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.drive import Driver
+    from harness.runtimes.base import Facts, Say
 
 MODULES: Mapping[str, str] = {
     "docker": "harness.runtimes.docker.runtime",
     "sim": "harness.runtimes.sim.runtime",
 }
 
-Run = Callable[["Driver", Path, Callable[[str], None]], dict[str, Any]]
+Run = Callable[["Driver", Path, "Say"], "Facts"]
 
 
 def runtime_named(name: str) -> Run:

@@ -9,13 +9,14 @@ All times are integer nanoseconds on the controller's monotonic clock, ``Cluster
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nemesis.faults import Plan
 
 Job = Coroutine[Any, Any, None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +97,11 @@ class Cluster(Protocol):
     async def together(self, main: Job, others: Sequence[Job]) -> None:
         """Run ``main`` and ``others`` until all have ended; an error in one ends them all, and is raised."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What a runtime tells of a run that came to its end: what it ran on, and what went wrong in cleaning up."""
+
+    versions: Mapping[str, Any]
+    problems: tuple[str, ...] = ()

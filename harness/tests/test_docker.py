@@ -18,6 +18,7 @@ pytestmark = pytest.mark.engine
 
 COMMAND = [sys.executable, "-c", "from harness.cli import main; main()"]
 PATIENCE_S = 180
+PHASES = ("set-up", "starting", "faults", "recovery", "tear-down", "judging", "drawing")
 
 
 def output(*command: str) -> str:
@@ -85,10 +86,16 @@ def test_a_leader_without_quorum_check_rules_on_beside_the_new_one(tmp_path: Pat
     assert json.loads(run.stdout)["properties"]["term-safety"]["verdict"] == "valid"
 
 
-@pytest.mark.parametrize("phase", ["set-up", "faults", "recovery"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("phase", "number"),
+    [
+        *((phase, signal.SIGTERM) for phase in PHASES),
+        ("starting", signal.SIGINT),
+        ("faults", signal.SIGINT),
+    ],
+)
 def test_a_run_told_to_end_stores_what_there_is(tmp_path: Path, phase: str, number: signal.Signals) -> None:
-    run = started(tmp_path, "--nemesis", "none", seconds=2)
+    run = started(tmp_path, "--nemesis", "none", "--nodes", "3", seconds=2)
     assert run.stderr is not None
     for line in run.stderr:
         if line.startswith(phase):
@@ -100,7 +107,7 @@ def test_a_run_told_to_end_stores_what_there_is(tmp_path: Path, phase: str, numb
     assert "Traceback" not in err
     folder = latest(tmp_path)
     assert json.loads((folder / "experiment.json").read_text())["notes"]
-    if phase != "set-up":
+    if phase not in ("set-up", "starting"):
         assert (folder / "history.jsonl").stat().st_size > 0
         assert f"splitbrain check {folder.relative_to(tmp_path)}" in err.replace(f"{tmp_path}/", "")
 

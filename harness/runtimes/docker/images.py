@@ -37,7 +37,7 @@ LABEL = "splitbrain.image"
 Say = Callable[[str], None]
 
 
-class Interrupted(Exception):
+class BuildInterrupted(Exception):
     """The run was told to end while an image was being made."""
 
 
@@ -127,7 +127,7 @@ class ImageBuilder:
                 if self._stop.wait(0.1):
                     process.terminate()
                     process.wait()
-                    raise Interrupted
+                    raise BuildInterrupted
             if process.returncode != 0:
                 output.seek(0)
                 last = "".join(output.readlines()[-8:]).strip()
@@ -161,7 +161,7 @@ class ImageBuilder:
                 decode=True,
             ):
                 if self._stop.is_set():
-                    raise Interrupted
+                    raise BuildInterrupted
                 lines.append(str(event.get("stream", "")))
                 if "error" in event:
                     last = "".join(lines[-12:]).strip()
@@ -201,6 +201,3 @@ def _archive(contents: Mapping[str, bytes]) -> io.BytesIO:
 
 def _repository_and_tag(tag: str) -> Iterable[str]:
     return tag.rsplit(":", 1)
-
-
-__all__ = ["ImageBuilder", "Images", "Interrupted"]
