@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from nodes.driver import Address, Driver, Place
+from nodes.driver import FAILED, Address, Driver, Place
 from nodes.systems import SYSTEMS, System
 
 USAGE: Final = 64
@@ -24,40 +24,41 @@ SWITCH_INTERVAL_S: Final = 0.0005
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the node that ``arguments`` describe; the exit status: 0 stopped, 64 wrong usage."""
+    """Run the node that ``arguments`` describe.
+
+    Returns the exit status: 0 when it was told to stop, 64 for wrong usage, 70 when it cannot run here (an
+    address in use, a damaged state). A node whose disk fails later ends with 70 too.
+    """
     parsed = _parser().parse_args(arguments)
     try:
         system = SYSTEMS[parsed.system].with_options(dict(parsed.option))
         place = _place(parsed)
+    except (ValueError, OSError) as error:
+        return _refuse(error, USAGE)
+    try:
         driver = _driver(system, place, parsed.seed)
     except (ValueError, OSError) as error:
-        print(f"nodes: {error}", file=sys.stderr)
-        return USAGE
+        return _refuse(error, FAILED)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     driver.run()
     return 0
 
 
+def _refuse(error: Exception, status: int) -> int:
+    print(f"nodes: {error}", file=sys.stderr)
+    return status
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nodes", description="Run one election node.")
-    parser.add_argument(
-        "system", choices=SYSTEMS, help="; ".join(f"{s.name}: {s.help}" for s in SYSTEMS.values())
-    )
+    parser.add_argument("system", choices=SYSTEMS, help="; ".join(f"{s.name}: {s.help}" for s in SYSTEMS.values()))
     parser.add_argument("--id", required=True, help="this node's name")
-    parser.add_argument(
-        "--peer", action="append", default=[], type=_pair, metavar="ID=HOST:PORT", help="another node"
-    )
-    parser.add_argument(
-        "--listen", required=True, metavar="HOST:PORT", help="where other nodes reach this one (UDP)"
-    )
+    parser.add_argument("--peer", action="append", default=[], type=_pair, metavar="ID=HOST:PORT", help="another node")
+    parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="where other nodes reach this one (UDP)")
     parser.add_argument("--http", required=True, metavar="HOST:PORT", help="where it is asked (TCP)")
-    parser.add_argument(
-        "--data", required=True, type=Path, metavar="DIR", help="where its durable state is kept"
-    )
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="where its durable state is kept")
     parser.add_argument("--seed", type=int, default=0, help="with the node's name, decides its timeouts")
-    parser.add_argument(
-        "--option", action="append", default=[], type=_pair, metavar="NAME=VALUE", help="of the system"
-    )
+    parser.add_argument("--option", action="append", default=[], type=_pair, metavar="NAME=VALUE", help="of the system")
     return parser
 
 

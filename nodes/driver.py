@@ -29,7 +29,7 @@ from types import FrameType
 from typing import Any, Final
 
 from nodes import wire
-from nodes.endpoint import serve
+from nodes.endpoint import Endpoint
 from nodes.protocol import (
     Answer,
     CancelTimer,
@@ -119,6 +119,7 @@ class Driver:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind(place.listen)
+        self._endpoint = Endpoint(place.http, self)
         # Whatever must end the loop's wait early (a signal, a timer set by another thread) writes a byte
         # here.
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -131,12 +132,11 @@ class Driver:
     def id(self) -> str:
         return self._place.id
 
-    def status(self, nonce: str) -> dict[str, Json]:
+    def status(self) -> dict[str, Json]:
         """The node's claims and counts at one instant, ``at`` (nanoseconds, CLOCK_MONOTONIC)."""
         with self._lock:
             at = time.monotonic_ns()
             return {
-                "nonce": nonce,
                 "id": self._place.id,
                 **asdict(self._node.status(at)),
                 "boot": self._boot,
@@ -167,7 +167,7 @@ class Driver:
         signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        server = serve(self._place.http, self)
+        threading.Thread(target=self._endpoint.serve_forever, name="http", daemon=True).start()
         with self._lock:
             self._log("started", boot=self._boot)
             self._dispatch(Started(time.monotonic_ns()))
@@ -179,7 +179,6 @@ class Driver:
             if self._socket in readable:
                 self._receive_burst()
             self._fire_timers()
-        server.socket.close()
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True

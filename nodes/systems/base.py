@@ -96,9 +96,7 @@ class System:
 
         Raises ValueError, in words, for an option that does not exist or a value that it cannot have.
         """
-        present = {
-            field.name: getattr(self.options, field.name) for field in dataclasses.fields(self.options)
-        }
+        present = {field.name: getattr(self.options, field.name) for field in dataclasses.fields(self.options)}
         for name in texts.keys() - present.keys():
             raise ValueError(f"{self.name} has no option {name!r}; it has {', '.join(present)}")
         changes = {name: _parse(name, text, type(present[name])) for name, text in texts.items()}
