@@ -110,8 +110,8 @@ def _rows(value: object) -> list[Mapping[str, Any]]:
     return [row for row in words.sequence(value) if isinstance(row, Mapping)]
 
 
-def _in_seconds(value: object, unit: float = 1e-9) -> float | None:
-    return value * unit if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+def _in_seconds(value: object, in_a_second: float = 1e9) -> float | None:
+    return value / in_a_second if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def recovery(hurt: Sequence[Window], did: Mapping[str, Effect]) -> tuple[Recovery, ...]:
@@ -129,7 +129,7 @@ def recovery(hurt: Sequence[Window], did: Mapping[str, Effect]) -> tuple[Recover
 
 def bounds(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> tuple[Bound, ...]:
     """The recovery that the system promises, and the time beyond which a stall is judged."""
-    promised = _in_seconds(words.mapping(experiment.get("bounds")).get("stall_ms"), 1e-3)
+    promised = _in_seconds(words.mapping(experiment.get("bounds")).get("stall_ms"), 1e3)
     judged = _in_seconds(_stall_facts(verdicts).get("bound_ns"))
     found = [] if promised is None else [Bound(words="promised", seconds=promised)]
     return (*found, *([] if judged is None else [Bound(words="judged", seconds=judged)]))

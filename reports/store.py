@@ -6,6 +6,7 @@ with the reason: a list that drops what it cannot read would hide exactly the ru
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ _VERDICT, _EXPERIMENT, _PAGE = "verdicts.json", "experiment.json", "report.html"
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One run in the list. `link` is relative to the store and None where there is nothing to open."""
+    """One run in the list. `link` is relative to the store."""
 
     name: str
     run: str
@@ -32,10 +33,9 @@ class Row:
     runtime: str
     seed: str
     duration_s: float | None
-    broken: str
-    shown: str
+    found: str
     note: str
-    link: str | None
+    link: str
 
     @property
     def duration(self) -> str:
@@ -80,7 +80,7 @@ def index(store: Path) -> Path:
 def runs(store: Path) -> list[Row]:
     """Every run of a store, newest first."""
     rows = [_row(store, directory) for directory in _directories(store)]
-    return sorted(rows, key=lambda row: (row.started, row.run), reverse=True)
+    return sorted(rows, key=lambda row: (row.run, row.name), reverse=True)
 
 
 def _directories(store: Path) -> Iterator[Path]:
@@ -97,34 +97,48 @@ def _row(store: Path, directory: Path) -> Row:
     try:
         judged = msgspec.json.decode((directory / _VERDICT).read_bytes(), type=_Verdicts)
         verdict = words.verdict_of({"verdict": judged.verdict})
-    except (OSError, msgspec.DecodeError) as error:
+    except Exception as error:  # whatever is wrong with one run, the others are still to be listed
         judged, verdict = _Verdicts(verdict="unreadable"), "unreadable"
         wrong = "; ".join(part for part in (_reason(_VERDICT, error), wrong) if part)
-    properties = judged.properties.items()
     durations = words.mapping(experiment.durations_s)
     spent = [value for value in durations.values() if isinstance(value, (int, float))]
     seed = experiment.seed if experiment.seed is not None else directory.name.rpartition("-")[2]
     return Row(
         name=directory.parent.name,
         run=directory.name,
-        started=str(experiment.started_utc or directory.name),
+        started=_started(directory.name) or str(experiment.started_utc or directory.name),
         verdict=verdict,
         system=str(experiment.system or directory.parent.name),
         nemesis=words.nemesis_of({"nemesis": experiment.nemesis}),
         runtime=str(experiment.runtime or ""),
         seed=str(seed),
         duration_s=float(sum(spent)) if spent else None,
-        broken=", ".join(name for name, row in properties if row.verdict == "invalid"),
-        shown=", ".join(name for name, row in properties if row.weakness == "shown"),
+        found=_found(judged.properties),
         note=wrong,
         link=_link(store, directory),
     )
 
 
+def _found(properties: dict[str, _Judged]) -> str:
+    """What stands out in a run, in words."""
+    groups = (
+        ("broken", [name for name, row in properties.items() if row.verdict == "invalid"]),
+        ("cannot tell", [name for name, row in properties.items() if row.verdict == "unknown"]),
+        ("known weakness shown", [name for name, row in properties.items() if row.weakness == "shown"]),
+    )
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in groups if names)
+
+
+def _started(run: str) -> str:
+    """The time that a run's name begins with, for a reader; nothing if it begins otherwise."""
+    told = re.match(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", run)
+    return "{}-{}-{} {}:{}:{}".format(*told.groups()) if told else ""
+
+
 def _experiment(path: Path) -> tuple[_Experiment, str]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Experiment), ""
-    except (OSError, msgspec.DecodeError) as error:
+    except Exception as error:  # as above
         return _Experiment(), _reason(path.name, error)
 
 
@@ -132,7 +146,7 @@ def _reason(name: str, error: Exception) -> str:
     return f"no {name}" if isinstance(error, FileNotFoundError) else f"{name}: {error}"
 
 
-def _link(store: Path, directory: Path) -> str | None:
+def _link(store: Path, directory: Path) -> str:
     """The report, else the directory: a run that was never drawn still has its history."""
     target = directory / _PAGE if (directory / _PAGE).exists() else directory
     return quote(target.relative_to(store).as_posix()) + ("" if target.suffix == ".html" else "/")

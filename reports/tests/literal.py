@@ -1,0 +1,48 @@
+"""Histories of a few lines, written as operations: who was asked when, and what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from checkers.history import History
+
+Lines = list[tuple[int, dict[str, Any]]]
+
+
+def observe(node: str, asked: int, told: int, **value: Any) -> Lines:
+    """An observation of `node` in [asked, told] ns; no value at all means that it failed."""
+    said = {"leading": False, "leader": None, "term": None, "reign": None} | value if value else None
+    return operation("observe", node, asked, told, said)
+
+
+def confirm(node: str, asked: int, told: int, worked: bool = True) -> Lines:
+    return operation("confirm", node, asked, told, {} if worked else None)
+
+
+def operation(f: str, node: str, asked: int, told: int, value: Mapping[str, Any] | None) -> Lines:
+    entry = {"f": f, "node": node}
+    if value is None:
+        return [(asked, entry | {"type": "invoke"}), (told, entry | {"type": "fail", "error": "refused"})]
+    return [(asked, entry | {"type": "invoke"}), (told, entry | {"type": "ok", "value": value})]
+
+
+def fault(f: str, begin: int, done: int | None, id: int, nodes: Iterable[str] = (), **value: Any) -> Lines:
+    """The two lines of a fault; what is given beyond its nodes stands in both."""
+    entry = {"process": "nemesis", "type": "info", "f": f, "node": None}
+    said = {"id": id, "nodes": list(nodes), **value}
+    lines = [(begin, entry | {"value": said | {"phase": "begin"}})]
+    return lines if done is None else [*lines, (done, entry | {"value": said | {"phase": "done"}})]
+
+
+def until(end: int) -> Lines:
+    """A canary sample at `end`, so that the history lasts until then."""
+    return [(end, {"process": "canary", "type": "info", "f": "canary", "node": None, "value": {"late": 0}})]
+
+
+def history(*parts: Lines) -> History:
+    """The history of these operations, in the order of their times; at one time invocations come first."""
+    # Each part is a client of its own, unless it says who it is.
+    every = [(time, {"process": client, **entry}) for client, part in enumerate(parts) for time, entry in part]
+    every.sort(key=lambda line: (line[0], line[1]["type"] != "invoke"))
+    return History.from_entries({"index": n, "time": time, **entry} for n, (time, entry) in enumerate(every))

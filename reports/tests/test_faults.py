@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from reports import frames
+from reports.faults import fault_rows, faults_note, recovery_chart, spread
+from reports.tests.literal import fault, history, until
+
+MS = 1_000_000
+LINKS = [[a, b] for a in ("n1", "n2", "n3") for b in ("n1", "n2", "n3") if a != b]
+RUN = history(
+    fault("partition", 1000 * MS, 1020 * MS, id=1, nodes=["n1"], links=LINKS, shape="isolated-leader", verified=True),
+    fault("heal", 3000 * MS, 3010 * MS, id=2, heals=[1]),
+    fault("partition", 4000 * MS, 4001 * MS, id=3, shape="leader-deaf", skipped="nobody led"),
+    fault("partition", 5000 * MS, 5030 * MS, id=4, links=LINKS[:1], verified=False),
+    until(9000 * MS),
+)
+FACTS = {
+    "bound_ns": 4_400 * MS,
+    "faults": [{"id": 1, "recovery_ns": 700 * MS, "gap_ns": 900 * MS, "leader_touched": True, "leader_changed": True}],
+    "heals": [{"done": 3010 * MS, "agreement_ns": 40 * MS}],
+}
+GATHERED = frames.gather(RUN, {"properties": {"stall": {"facts": FACTS}}}, {"bounds": {"stall_ms": 2100}})
+
+
+def test_a_row_tells_what_was_asked_what_happened_and_what_it_did() -> None:
+    row = fault_rows(GATHERED)[0]
+    assert (row.name, row.targets, row.begun, row.effect) == (
+        "partition: isolated-leader",
+        "n1; 6 links",
+        "1.00",
+        "20.0",
+    )
+    assert (row.verified, row.undone, row.leader) == ("yes", "3.01", "touched, changed")
+    assert (row.gap, row.recovery, row.agreement) == ("0.90", "0.70", "0.04")
+
+
+def test_a_skipped_fault_gives_its_reason_and_an_unverified_one_stands_out() -> None:
+    _, skipped, failed = fault_rows(GATHERED)
+    assert (skipped.verified, skipped.effect, skipped.undone) == ("skipped: nobody led", "–", "–")
+    assert (failed.verified, failed.undone, failed.targets, failed.recovery) == ("NO", "never", "n1→n2", "–")
+
+
+def test_the_note_counts_planned_begun_skipped_and_failed() -> None:
+    assert faults_note(GATHERED, {"steps": [{}, {}, {}, {}]}) == (
+        "3 begun of 4 planned; 1 skipped; 1 not verified to have taken effect."
+    )
+    assert faults_note(frames.gather(history(until(5)), {}, {}), {}) == "No fault was begun."
+
+
+def test_the_chart_holds_each_recovery_and_both_bounds_in_one_scale() -> None:
+    chart = recovery_chart(GATHERED)
+    assert chart is not None
+    assert [(row.name, row.summary, len(row.dots)) for row in chart.rows] == [("isolated-leader", "1 of 1", 1)]
+    promised, judged = chart.bounds
+    assert (promised.label, judged.label) == ("promised 2.1 s", "judged 4.4 s")
+    zero = chart.ticks[0].x
+    assert abs((chart.rows[0].dots[0].x - zero) / (promised.x - zero) - 0.7 / 2.1) < 0.01
+
+
+def test_without_a_measurement_there_is_no_chart() -> None:
+    assert recovery_chart(frames.gather(RUN, {}, {})) is None
+
+
+def test_dots_of_one_row_stay_apart_and_within_reach() -> None:
+    offsets = spread(20, 8)
+    assert len({round(offset, 1) for offset in offsets}) == 20
+    assert all(-8 <= offset <= 8 for offset in offsets)
+    assert spread(1, 8) == [0.0]

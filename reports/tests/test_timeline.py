@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports import frames, timeline
+from reports.tests.literal import confirm, fault, history, observe, until
+
+MS = 1_000_000
+
+
+@given(
+    st.recursive(
+        st.text() | st.none() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_embedded_json_means_the_same_and_cannot_end_its_script(value: object) -> None:
+    text = str(timeline.embedded(value))
+    assert json.loads(text) == value
+    assert not set("<>&\u2028\u2029") & set(text)
+
+
+def test_plain_json_would_end_its_script() -> None:
+    hostile = "</script><script>alert(1)</script>"
+    assert "</script>" in json.dumps(hostile)
+    assert "</script>" not in timeline.embedded(hostile)
+
+
+def test_shares_are_one_digit_each() -> None:
+    assert timeline.digits([0.0, 0.5, 1.0, float("nan")]) == "049-"
+
+
+def test_the_drawing_holds_the_run_in_whole_microseconds() -> None:
+    run = history(
+        observe("n1", 0, 2 * MS, leading=True, term=7),
+        observe("n1", 10 * MS, 12 * MS, leading=True, term=7),
+        confirm("n1", 3 * MS, 5 * MS),
+        confirm("n1", 6 * MS, 8 * MS),
+        fault("kill", 20 * MS, 21 * MS, id=1, nodes=["n1"]),
+        until(30 * MS),
+    )
+    found = [{"start": 2 * MS, "end": 4 * MS, "words": "both led", "evidence": [3]}]
+    gathered = frames.gather(run, {"properties": {"exclusivity": {"findings": found}}}, {})
+    drawn = json.loads(str(timeline.data(gathered)))
+    assert drawn["end"] == 30_000
+    assert drawn["reigns"] == [[0, 0, 2_000, 10_000, 21_000, "term 7", 1, 2, 1, 1]]
+    assert drawn["confirms"] == [[5_000, 3_000]]
+    assert drawn["states"] == [[0, 20_000, 30_000, "down", 0]]
+    assert drawn["faults"][0]["words"] == "kill #1: n1\nbegun 0.020 s, in effect 1.0 ms later, never undone"
+    assert drawn["overlaps"][0]["words"] == "both led\n0.002 s to 0.004 s\nhistory lines 3"
+
+
+def test_what_is_left_out_is_said() -> None:
+    run = history(*(observe("n1", at, at + 1, leading=True, term=at) for at in range(0, 40_000, 10)))
+    gathered = frames.gather(run, {}, {})
+    assert "3,000 reigns are drawn, the longest ones; 1,000 are not." in timeline.notes(gathered, run)
+    small = history(observe("n1", 0, 1, leading=True, term=1))
+    assert timeline.notes(frames.gather(small, {}, {}), small) == []
