@@ -254,7 +254,7 @@ class Cluster:
         self.sent[kind] += 1
         if kind not in HEARTBEATS:
             self._note(sender, effect)
-        if (sender, to) in self.cut or (self.loss and self._rng.random() < self.loss):
+        if (self.cut and (sender, to) in self.cut) or (self.loss and self._rng.random() < self.loss):
             return
         shortest, longest = self._latency
         self._order += 1

@@ -26,9 +26,9 @@ ROOT = Path(nodes.__file__).parents[1]
 DEADLINE_S = 15.0
 # Slower than usual, so that a busy machine is not taken for a dead leader.
 CALM: tuple[str, ...] = (
-    "heartbeat=100000000",
-    "election_timeout_min=400000000",
-    "election_timeout_max=800000000",
+    "heartbeat=50000000",
+    "election_timeout_min=300000000",
+    "election_timeout_max=500000000",
 )
 NOWHERE = "255.255.255.255:9"  # sending there is refused by the kernel, as a firewall's rule would
 
