@@ -77,7 +77,7 @@ def recoveries(history: History, confirms: Confirms) -> list[dict[str, Any]]:
     hurting = [fault for fault in history.faults if not is_repair(fault) and fault.skipped is None]
     begins = np.array([fault.begin for fault in hurting], np.int64)
     leading = leading_at(history.observations, begins, len(history.nodes))
-    ends = [*begins[1:].tolist(), history.end + 1]
+    ends = [*begins.tolist(), history.end + 1][1:]
     return [
         _recovery(history, confirms, fault, until, leaders)
         for fault, until, leaders in zip(hurting, ends, leading, strict=True)

@@ -100,7 +100,7 @@ def _undisturbed(history: History, exposed: Exposure, node: Codes, start: Ints, 
 def _rates(history: History, led: Leaderships, new: Ints) -> Mapping[str, Any]:
     """Changes after each heal (before the next fault), term growth, and changes a minute."""
     acts = [fault for fault in history.faults if fault.skipped is None]
-    ends = [*(act.begin for act in acts[1:]), history.end]
+    ends = [*(act.begin for act in acts), history.end][1:]
     first = led.f[new]
     heals: list[dict[str, Any]] = [
         {"id": act.id, "changes": int(np.subtract(*np.searchsorted(first, (end, act.done), side="right")))}

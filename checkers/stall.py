@@ -162,17 +162,17 @@ def _doubt(trial: _Trial, start: int, end: int, witness: tuple[str, ...]) -> str
     members = [trial.history.code[node] for node in witness if node in trial.history.code]
     if not len(trial.asked_to_confirm):
         answered = [seen.invoke[rows[ok & (seen.node[rows] == node)]] for node in members]
-        enough = all(_often_enough(times, start, end, trial.bounds.stall_ns) for times in answered)
+        enough = all(often_enough(times, start, end, trial.bounds.stall_ns) for times in answered)
         return None if enough and not len(claims) else NOT_ASKED
     confirms = trial.asked_to_confirm[slice(*np.searchsorted(trial.asked_to_confirm, (start, end)))]
     quiet = rows[~(ok & seen.leading[rows]) & np.isin(seen.node[rows], members)]
     asked = np.sort(np.concatenate((seen.invoke[quiet], confirms)))
-    if not _often_enough(asked, start, end, trial.bounds.stall_ns):
+    if not often_enough(asked, start, end, trial.bounds.stall_ns):
         return NOT_CONFIRMED if len(claims) else NOT_ASKED
     return None if _near(claims, confirms, end, trial.bounds.stall_ns) else NOT_CONFIRMED
 
 
-def _often_enough(times: Ints, start: int, end: int, window: int) -> bool:
+def often_enough(times: Ints, start: int, end: int, window: int) -> bool:
     """Whether every window of that length within [start, end] holds at least two of the times."""
     marks = np.concatenate(([start], times, [end]))
     return bool(len(times)) and bool((marks[2:] - marks[:-2] <= window).all())

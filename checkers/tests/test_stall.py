@@ -1,0 +1,216 @@
+"""Stalls: an eligible majority without a working leader, against a twin that tries every stretch of time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checkers.bounds import Bounds
+from checkers.stall import check, often_enough
+from checkers.tests import dumb
+from checkers.tests.histories import Story, both_ways
+from checkers.verdict import Outcome, Verdict
+
+NODES = ["n1", "n2", "n3", "n4", "n5"]
+BOUNDS = Bounds(stall_ns=20, slack_ns=5, canary_late_ns=3)  # a stall takes more than 45
+TINY = Bounds(stall_ns=2, slack_ns=1, canary_late_ns=0, members=dumb.NODES)
+
+
+def watched(end: int, every: int = 5, led: tuple[str, int, int] | None = None) -> Story:
+    """Five nodes asked all the while; ``led`` is who claims to lead, from when to when."""
+    story = Story().until(end)
+    for at in range(0, end, every):
+        for node in NODES:
+            leads = led is not None and node == led[0] and led[1] <= at < led[2]
+            story.saw(node, at, at + 1, leading=leads, term=1)
+    return story
+
+
+def confirming(story: Story, node: str, start: int, end: int, every: int = 10) -> Story:
+    for at in range(start, end, every):
+        story.confirmed(node, at, at + 2)
+    return story
+
+
+def letters(verdict: Verdict) -> list[str]:
+    return [finding.guarantee for finding in verdict.findings]
+
+
+@settings(deadline=None)
+@given(dumb.nemesis(acts=4), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), max_size=5))
+def test_a_stall_is_proven_iff_some_stretch_of_time_proves_it(story: Story, confirmed: list[tuple[int, int]]) -> None:
+    end = story.history().end
+    for at in range(end):
+        for node in dumb.NODES:
+            story.saw(node, at, at)
+    for at, width in confirmed:
+        story.confirmed("n1", min(at, end), min(at + width, end))
+    story.refused("n1", 0, 0)
+    history = story.history()
+    silent = [
+        (u, v)
+        for u in range(end)
+        for v in range(u + 6, end + 1)
+        if not any(min(at, end) < v and min(at + width, end) > u for at, width in confirmed)
+        and not any(u < at < v for at, _ in confirmed)
+    ]
+    calm = any(all(dumb.quiet(history, t) for t in range(u, v)) for u, v in silent)
+    stalled = any(dumb.was_eligible(history, "clique", u, v) for u, v in silent)
+    verdict = check(history, TINY)
+    assert (verdict.outcome is Outcome.INVALID) == stalled
+    assert ("L" in letters(verdict)) == calm
+    for finding in verdict.findings:
+        assert finding.end - finding.start > 5
+        assert dumb.was_eligible(history, "clique", finding.start, finding.end)
+
+
+@given(st.lists(st.integers(0, 20), max_size=8).map(sorted), st.integers(0, 10), st.integers(11, 20), st.integers(1, 8))
+def test_often_enough_is_two_in_every_window(times: list[int], start: int, end: int, window: int) -> None:
+    inner = [time for time in times if start <= time <= end]
+    halves = range(2 * start, 2 * (end - window) + 1)
+    windows = [sum(at <= 2 * time <= at + 2 * window for time in inner) for at in halves]
+    if end - start > 2 * window:
+        enough = often_enough(np.array(inner, np.int64), start, end, window)
+        # Windows that begin and end between two nanoseconds are looked at by halves.
+        assert not enough or all(count >= 2 for count in windows)
+        if all(count >= 2 for count in windows):
+            marks = [start, *inner, end]
+            assert enough or any(b - a > window for a, b in zip(marks, marks[2:], strict=False))
+
+
+def test_a_leader_that_is_confirmed_all_the_while_does_not_stall() -> None:
+    verdict = check(confirming(watched(200, led=("n1", 0, 200)), "n1", 2, 200).history(), BOUNDS)
+    assert verdict.outcome is Outcome.VALID
+    assert verdict.facts["eligible_ns"] == verdict.facts["eligible_stretches_beyond_bound"] * 200 == 200
+
+
+def test_a_leader_that_claims_to_lead_but_confirms_nothing_stalls() -> None:
+    story = confirming(watched(200, led=("n1", 0, 200)), "n1", 2, 100)
+    for at in range(100, 200, 10):
+        story.refused("n1", at, at + 1)
+    verdict = check(story.history(), BOUNDS)
+    assert (verdict.outcome, letters(verdict)) == (Outcome.INVALID, ["L"])
+    (finding,) = verdict.findings
+    assert (finding.start, finding.end) == (94, 200)
+    last_confirmed = story.history().operations("confirm").complete_index.tolist()[9]
+    assert finding.evidence[0] == last_confirmed
+
+
+@pytest.mark.parametrize(("every", "outcome"), [(5, Outcome.INVALID), (10, Outcome.INVALID), (15, Outcome.UNKNOWN)])
+def test_a_cluster_that_refuses_from_the_start_stalls_if_it_was_asked_often_enough(
+    every: int, outcome: Outcome
+) -> None:
+    story = Story().until(46)
+    for at in range(0, 46, every):
+        story.refused("n1", at, at + 1)
+    verdict = check(story.history(), BOUNDS)
+    assert verdict.outcome is outcome
+    assert bool(verdict.evidence) == (outcome is Outcome.INVALID)
+
+
+def test_no_fault_active_means_convergence_and_a_fault_means_availability() -> None:
+    cut = both_ways(["n1"], NODES[1:])
+    story = confirming(watched(400), "n2", 0, 100).cut(100, 110, cut)
+    story = confirming(story, "n2", 260, 300).hurt("heal", 200, 210).refused("n2", 150, 151)
+    verdict = check(story.history(), BOUNDS)
+    assert letters(verdict) == ["A", "L", "L"]
+    during, after, last = verdict.findings
+    assert (during.start, during.end) == (92, 260)
+    assert (after.start, after.end) == (210, 260)
+    assert (last.start, last.end) == (292, 400)
+
+
+def test_a_stall_while_no_majority_was_eligible_is_none() -> None:
+    cut = both_ways(["n1", "n2"], NODES[2:]) + both_ways(["n3"], ["n4", "n5"])
+    story = confirming(confirming(watched(300), "n2", 0, 100).cut(100, 110, cut), "n2", 240, 300)
+    verdict = check(story.hurt("heal", 230, 235).history(), BOUNDS)
+    assert verdict.outcome is Outcome.VALID
+    assert verdict.facts["longest_unavailable_ns"] == 150
+    assert verdict.facts["unavailable"] == [92, 242]
+    lines = {"".join(str(line)) for line in verdict.facts["unavailable_lines"]}
+    assert len(lines) == 2
+
+
+def test_a_confirmation_whose_window_meets_the_stretch_ends_it() -> None:
+    story = confirming(watched(100), "n1", 0, 10).confirmed("n1", 30, 90)
+    assert check(story.history(), BOUNDS).outcome is Outcome.VALID
+
+
+def test_nobody_asked_is_unknown() -> None:
+    story = Story().until(200)
+    for node in NODES:
+        story.saw(node, 0, 1)
+    verdict = check(confirming(story, "n1", 0, 50).history(), BOUNDS)
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert "asked" in verdict.words
+    assert verdict.facts["undecided"] == {"L": 1}
+
+
+def test_a_claim_that_was_never_asked_to_confirm_is_unknown() -> None:
+    story = confirming(watched(200, led=("n1", 0, 200)), "n1", 2, 100)
+    verdict = check(story.history(), BOUNDS)
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert "claimed" in verdict.words
+
+
+def test_a_starved_machine_proves_nothing() -> None:
+    story = confirming(watched(150), "n1", 0, 60)
+    assert check(story.history(), BOUNDS).outcome is Outcome.INVALID
+    story.canary(105, 10)
+    verdict = check(story.history(), BOUNDS)
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert "starved" in verdict.words
+
+
+def test_a_moment_of_starvation_leaves_the_rest_of_a_long_stall() -> None:
+    story = confirming(watched(300), "n1", 0, 60).canary(105, 10)
+    (finding,) = check(story.history(), BOUNDS).findings
+    assert (finding.start, finding.end) == (105, 300)
+
+
+def test_lateness_that_is_tolerated_is_added_to_the_bound() -> None:
+    assert check(watched(100).canary(50, 3).history(), BOUNDS).facts["bound_ns"] == 48
+
+
+def test_a_run_without_a_long_enough_stretch_is_unknown() -> None:
+    verdict = check(confirming(watched(40), "n1", 0, 40).history(), BOUNDS)
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert "no majority was surely whole" in verdict.words
+
+
+def test_without_confirmations_only_a_cluster_where_nobody_leads_stalls() -> None:
+    assert check(watched(200).history(), BOUNDS).outcome is Outcome.INVALID
+    led = check(watched(200, led=("n1", 0, 200)).history(), BOUNDS)
+    assert led.outcome is Outcome.UNKNOWN
+    assert led.words == "leadership was claimed but never confirmed: nobody asked it to"
+    partly = check(watched(200, led=("n1", 0, 100)).history(), BOUNDS)
+    assert (partly.outcome, letters(partly)) == (Outcome.INVALID, ["L"])
+
+
+def test_without_confirmations_every_node_of_the_majority_must_have_answered() -> None:
+    story = Story().until(200)
+    for at in range(0, 200, 5):
+        for node in NODES[:2]:
+            story.saw(node, at, at + 1)
+    for node in NODES[2:]:
+        story.asked("observe", node, 0, 200, "info")
+    assert check(story.history(), BOUNDS).outcome is Outcome.UNKNOWN
+
+
+def test_an_isolated_majority_is_all_that_some_systems_serve() -> None:
+    noise = [(a, b) for a, b in both_ways(["n1"], NODES[1:]) if b == "n1"]  # n1 is deaf, and heard by all
+    story = confirming(watched(300), "n2", 0, 60).cut(60, 65, noise)
+    assert letters(check(story.history(), BOUNDS)) == ["A"]
+    isolated = Bounds(stall_ns=20, slack_ns=5, eligibility="isolated")
+    assert check(story.history(), isolated).outcome is Outcome.VALID
+
+
+def test_a_history_of_nothing_is_unknown() -> None:
+    assert check(Story().history()).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("end", [1, 2, 10])
+def test_default_bounds_find_short_histories_too_short(end: int) -> None:
+    assert check(watched(end).history()).outcome is Outcome.UNKNOWN
