@@ -39,10 +39,7 @@ def test_a_change_is_unprovoked_iff_nothing_was_wrong_with_the_leader_all_the_wh
         return len(friends) >= 2 and all(dumb.healthy(history, node, t) for t in ticks)
 
     if len(set(firsts)) == len(firsts):
-        unprovoked = sum(
-            fine(node, min(at, first) - 5, first)
-            for (_, at, node, _), (first, *_) in pairwise(windows)
-        )
+        unprovoked = sum(fine(node, min(at, first) - 5, first) for (_, at, node, _), (first, *_) in pairwise(windows))
         verdict = check(history, Bounds(suspicion_ns=5, members=dumb.NODES))
         assert verdict.facts.get("unprovoked_changes", 0) == unprovoked
         assert (verdict.outcome is Outcome.INVALID) == bool(unprovoked)

@@ -1,0 +1,90 @@
+"""Coverage: a run that tested nothing is unknown, and says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from checkers.bounds import Bounds
+from checkers.coverage import check
+from checkers.history import History
+from checkers.tests.histories import Story, both_ways
+from checkers.verdict import Outcome
+
+CUT = both_ways(["n1"], ["n2", "n3"])
+
+
+def led() -> Story:
+    return Story().led("n1", 0, 1, term=1).saw("n2", 0, 1, leader="n1", term=1).saw("n3", 0, 1, leader="n1", term=1)
+
+
+def test_a_verified_fault_on_the_leader_is_coverage() -> None:
+    story = led().cut(10, 20, CUT, shape="isolated-leader", cell="C4", effect={"verified": True}).hurt("heal", 30, 40)
+    verdict = check(story.confirmed("n2", 25, 26).saw("n2", 27, 28).asked("observe", "n3", 28, 29, "fail").history())
+    assert verdict.outcome is Outcome.VALID
+    assert verdict.words == "1 fault took effect, 1 of them on a leader"
+    facts = verdict.facts
+    assert facts["faults_by_name"] == {"partition": 1}
+    assert (facts["faults_by_shape"], facts["faults_by_cell"]) == ({"isolated-leader": 1}, {"C4": 1})
+    assert (facts["faults_verified"], facts["faults_in_effect"], facts["repairs"]) == (1, 1, 1)
+    assert (facts["observations_during_faults"], facts["confirmations_during_faults"]) == (1, 1)
+    assert facts["observations_failed_share"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("story", "words"),
+    [
+        (Story().cut(10, 20, CUT), "nothing was observed"),
+        (Story().saw("n1", 0, 1).cut(10, 20, CUT), "no node was ever seen leading"),
+        (led(), "no fault was inflicted"),
+        (led().hurt("heal", 10, 20), "no fault was inflicted"),
+        (led().cut(10, 20, CUT, effect={"skipped": "no leader"}), "no fault took effect"),
+        (led().cut(10, None, CUT), "no fault took effect"),
+        (
+            led().cut(10, 20, CUT, id=4, effect={"verified": False}),
+            "1 fault did not verifiably take effect: partition 4",
+        ),
+        (led().cut(10, 20, [("n2", "n3")]), "no leader was ever touched by a fault"),
+        (led().cut(10, 20, CUT).canary(5, 90).canary(9, 90).canary(12, 1), "the machine was late throughout"),
+    ],
+)
+def test_a_run_that_tested_nothing_says_why(story: Story, words: str) -> None:
+    verdict = check(story.history(), Bounds(canary_late_ns=25))
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert words in verdict.words
+
+
+def test_one_unverified_fault_spoils_a_run_with_good_ones() -> None:
+    story = led().cut(10, 20, CUT).cut(30, 40, CUT, effect={"verified": False})
+    assert check(story.history()).outcome is Outcome.UNKNOWN
+    healed = led().cut(10, 20, CUT).hurt("heal", 30, 40, effect={"verified": False})
+    assert check(healed.history()).outcome is Outcome.UNKNOWN
+
+
+def test_a_skipped_fault_beside_a_good_one_is_counted_and_spoils_nothing() -> None:
+    story = led().cut(10, 20, CUT).cut(30, 40, CUT, effect={"skipped": "no leader"})
+    verdict = check(story.history())
+    assert verdict.outcome is Outcome.VALID
+    assert (verdict.facts["faults_skipped"], verdict.facts["skipped_because"]) == (1, {"no leader": 1})
+
+
+def test_a_fault_touches_whoever_led_by_its_last_answer() -> None:
+    story = led().saw("n1", 5, 6, leader="n2", term=2).led("n2", 5, 6, term=2)
+    assert check(story.cut(10, 20, [("n1", "n3")]).history()).outcome is Outcome.UNKNOWN
+    assert check(story.cut(30, 40, [("n2", "n3")]).history()).outcome is Outcome.VALID
+
+
+def test_a_fault_that_names_nobody_is_not_held_to_have_missed_the_leader() -> None:
+    assert check(led().hurt("weather", 10, 20).history()).outcome is Outcome.VALID
+
+
+def test_a_canary_that_is_late_half_of_the_time_is_borne_and_measured() -> None:
+    story = led().cut(10, 20, CUT).canary(5, 90).canary(9, 1)
+    facts = check(story.history(), Bounds(canary_late_ns=25)).facts
+    assert (facts["canary_samples"], facts["canary_late_share"], facts["canary_max_ns"]) == (2, 0.5, 90)
+
+
+def test_a_line_cut_off_is_told() -> None:
+    line = b'{"index": 0, "time": 1, "process": 1, "type": "invoke", "f": "observe", "node": "n1"}\n'
+    verdict = check(History.from_lines([line, b'{"ind']))
+    assert verdict.facts["truncated"] is True
+    assert "cut off" in verdict.words

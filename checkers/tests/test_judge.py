@@ -1,0 +1,174 @@
+"""The judge: what the promises make of what was found."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from checkers import judge as judging
+from checkers.bounds import Bounds
+from checkers.history import History
+from checkers.judge import ALL_PROMISED, Promises, Property, hold, judge
+from checkers.tests.histories import Story, both_ways
+from checkers.verdict import Finding, Outcome, Verdict
+
+BOUNDS = Bounds(stall_ns=40, slack_ns=10, suspicion_ns=20)
+NODES = ["n1", "n2", "n3"]
+
+
+def run(dual: bool = False) -> History:
+    """n1 leads in term 1, is cut off at 100, and n2 leads in term 2; with ``dual`` n1 does not notice."""
+    story = Story()
+    for at in range(0, 400, 4):
+        first, second = at < 100 or (dual and at < 200), at >= 120
+        story.saw("n1", at, at + 1, leading=first, leader=None if at < 200 else "n2", term=1 if at < 200 else 2)
+        story.saw("n2", at, at + 1, leading=second, leader="n2" if second else "n1", term=2 if second else 1)
+        story.saw("n3", at, at + 1, leader="n2" if second else "n1", term=2 if second else 1)
+        story.confirmed("n1" if at < 100 else "n2", at + 1, at + 2) if at < 100 or second else None
+    return story.cut(100, 102, both_ways(["n1"], ["n2", "n3"])).hurt("heal", 180, 182).history()
+
+
+def promised(**changed: Any) -> Promises:
+    return {**ALL_PROMISED, **changed}
+
+
+def test_a_run_that_keeps_every_promise_is_valid() -> None:
+    judgement = judge(run(), bounds=BOUNDS)
+    assert judgement.outcome is Outcome.VALID
+    assert [each.name for each in judgement.properties] == [
+        "term-safety",
+        "agreement",
+        "term-monotonicity",
+        "exclusivity",
+        "stall",
+        "stability",
+        "coverage",
+    ]
+
+
+def test_two_leaders_at_once_break_the_promise_that_there_are_none() -> None:
+    judgement = judge(run(dual=True), bounds=BOUNDS)
+    assert judgement.outcome is Outcome.INVALID
+    assert judgement["exclusivity"].outcome is Outcome.INVALID
+    assert judgement["term-safety"].outcome is Outcome.VALID
+
+
+@pytest.mark.parametrize(
+    ("mark", "dual", "strict", "outcome", "weakness"),
+    [
+        ("+", True, False, Outcome.INVALID, None),
+        ("+", False, True, Outcome.VALID, None),
+        ("!", True, False, Outcome.VALID, "shown"),
+        ("!", True, True, Outcome.VALID, "shown"),
+        ("!", False, False, Outcome.VALID, "not shown"),
+        ("!", False, True, Outcome.INVALID, "not shown"),
+        ("?", True, True, Outcome.VALID, None),
+        ("-", True, True, Outcome.VALID, None),
+    ],
+)
+def test_the_promise_decides_what_a_finding_means(
+    mark: str, dual: bool, strict: bool, outcome: Outcome, weakness: str | None
+) -> None:
+    judged = judge(run(dual), promised(X=mark), BOUNDS, strict)["exclusivity"]
+    assert (judged.outcome, judged.weakness) == (outcome, weakness)
+    assert judged.as_json()["class"] == ("proven" if dual else "excluded")
+
+
+def raw(outcome: Outcome, *letters: str, **facts: Any) -> Verdict:
+    findings = tuple(Finding(guarantee=letter, words="", evidence=(), start=0, end=1) for letter in letters)
+    return Verdict(property="stall", outcome=outcome, words="so it is", findings=findings, facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("mark", "strict", "outcome"),
+    [
+        ("+", False, Outcome.UNKNOWN),
+        ("!", True, Outcome.UNKNOWN),
+        ("?", False, Outcome.VALID),
+        ("-", False, Outcome.VALID),
+    ],
+)
+def test_what_could_not_be_told_is_no_pass_where_something_is_promised(
+    mark: Any, strict: bool, outcome: Outcome
+) -> None:
+    assert hold(raw(Outcome.UNKNOWN), {"A": mark}, strict).outcome is outcome
+
+
+def test_a_property_of_two_letters_is_held_to_each() -> None:
+    found = raw(Outcome.INVALID, "A")
+    assert hold(found, {"A": "+", "L": "+"}).outcome is Outcome.INVALID
+    assert hold(found, {"A": "?", "L": "+"}).outcome is Outcome.VALID
+    assert hold(found, {"A": "!", "L": "+"}).weakness == "shown"
+    assert hold(found, {"A": "?", "L": "!"}).weakness == "not shown"
+    assert hold(found, {"A": "?", "L": "!"}, strict=True).outcome is Outcome.INVALID
+
+
+def test_a_doubt_about_one_letter_stays_beside_a_permitted_finding_of_the_other() -> None:
+    found = raw(Outcome.INVALID, "A", undecided={"L": 1})
+    assert hold(found, {"A": "?", "L": "+"}).outcome is Outcome.UNKNOWN
+    assert hold(found, {"A": "?", "L": "?"}).outcome is Outcome.VALID
+    assert hold(found, {"A": "+", "L": "+"}).outcome is Outcome.INVALID
+
+
+def test_the_words_say_what_the_promise_made_of_it() -> None:
+    assert hold(raw(Outcome.INVALID, "A"), {"A": "+"}).words == "so it is"
+    assert "known to be weak, and that was shown" in hold(raw(Outcome.INVALID, "A"), {"A": "!"}).words
+    assert "but that was not shown, as was asked for" in hold(raw(Outcome.VALID), {"A": "!"}, True).words
+    assert "permitted to fail" in hold(raw(Outcome.INVALID, "A"), {"A": "?"}).words
+    assert "undefined" in hold(raw(Outcome.INVALID, "A"), {"A": "-"}).words
+
+
+def test_a_letter_without_a_promise_is_promised() -> None:
+    assert judge(run(dual=True), {}, BOUNDS).outcome is Outcome.INVALID
+
+
+def test_a_checker_that_fails_is_unknown_and_does_not_silence_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(history: History, bounds: Bounds) -> Verdict:
+        raise AssertionError("a bug of ours")
+
+    broken = Property(name="broken", letters=("T",), check=fails)
+    monkeypatch.setattr(judging, "PROPERTIES", (broken, *judging.PROPERTIES))
+    judgement = judge(run(dual=True), bounds=BOUNDS)
+    assert judgement["broken"].outcome is Outcome.UNKNOWN
+    assert "AssertionError: a bug of ours" in judgement["broken"].words
+    assert judgement["exclusivity"].outcome is Outcome.INVALID
+    assert judgement.outcome is Outcome.INVALID
+    monkeypatch.setattr(judging, "PROPERTIES", (broken, *judging.PROPERTIES[1:]))
+    assert judge(run(), bounds=BOUNDS).outcome is Outcome.UNKNOWN
+
+
+def test_the_judgement_is_plain_json_of_the_documented_form() -> None:
+    told = judge(run(dual=True), promised(X="!", A="?"), BOUNDS).as_json("store/raft-partition/7")
+    assert json.loads(json.dumps(told)) == told
+    assert (told["verdict"], told["run"]) == ("valid", "store/raft-partition/7")
+    exclusivity, stall = told["properties"]["exclusivity"], told["properties"]["stall"]
+    assert (exclusivity["verdict"], exclusivity["class"], exclusivity["promise"]) == ("valid", "proven", "!")
+    assert exclusivity["weakness"] == "shown"
+    assert exclusivity["evidence"] == exclusivity["findings"][0]["evidence"]
+    assert 2 <= len(exclusivity["evidence"]) <= 4
+    assert stall["promise"] == {"A": "?", "L": "+"}
+    assert "class" not in stall
+    assert "weakness" not in stall
+    assert told["properties"]["coverage"]["promise"] is None
+
+
+def test_every_evidence_is_a_line_of_the_history() -> None:
+    history = run(dual=True)
+    for judged in judge(history, bounds=BOUNDS).properties:
+        for finding in judged.found.findings:
+            assert set(judged.found.evidence) <= {line for each in judged.found.findings for line in each.evidence}
+            assert all(0 <= line < history.lines for line in finding.evidence)
+            assert finding.start <= finding.end
+
+
+def test_a_history_of_nothing_is_unknown_in_everything() -> None:
+    judgement = judge(History.from_lines([]))
+    assert {each.outcome for each in judgement.properties} == {Outcome.UNKNOWN}
+    json.dumps(judgement.as_json())
+
+
+def test_judging_changes_nothing_and_says_the_same_again() -> None:
+    history = run(dual=True)
+    assert judge(history, bounds=BOUNDS).as_json() == judge(history, bounds=BOUNDS).as_json()
