@@ -1,0 +1,266 @@
+"""One contract, two worlds: the same stories are told to a cluster of containers and to a simulated one.
+
+Each story is a coroutine over a ``Cluster``. What a simulation finds is worth something only as long as both worlds
+keep the same contract: a cut cuts, a heal heals, observers are never cut off, confirmations need a quorum, and a run
+leaves a history that is judged alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol, TypeVar
+
+import pytest
+
+from checkers.history import History
+from checkers.judge import judge
+from harness.drive import Driver
+from harness.experiment import Experiment, Workload
+from harness.promises import cells_of, promises_of
+from harness.recorder import HistoryFile, Recorder
+from harness.runtimes.base import Cluster, Fail, Ok, Unknown
+from harness.runtimes.sim.cluster import SimCluster
+from harness.runtimes.sim.runtime import Silence, simulate
+from harness.runtimes.sim.simulation import START_WITHIN_NS
+from harness.units import MS
+from nemesis.faults import Partition, Plan, plan
+from nemesis.schedules import Schedule, Step
+from nemesis.shapes import SHAPES
+from nemesis.targets import NoLeader, View
+
+T = TypeVar("T")
+TIMEOUT_NS = 500 * MS
+PATIENCE_NS = 10_000 * MS
+EXPERIMENT = Experiment(
+    system="raft-basic",  # its leaders do not step down when cut off, so a cut is always seen to matter
+    nemesis=("isolated-leader",),
+    runtime="sim",
+    nodes=5,
+    time_limit_s=4.0,
+    seed=11,
+    workload=Workload(observe_period_ms=20, confirm_period_ms=50, canary_period_ms=None),
+)
+
+
+class World(Protocol):
+    """A running cluster of five nodes, and the means to run a story on it."""
+
+    def tell(self, story: Callable[[Cluster], Coroutine[Any, Any, T]]) -> T: ...
+
+
+class Simulated:
+    """Virtual time."""
+
+    def __init__(self) -> None:
+        self._simulation = simulate(EXPERIMENT)
+        self._simulation.start()
+        self._simulation.run_until(START_WITHIN_NS)
+        self._cluster = SimCluster(self._simulation)
+
+    def tell(self, story: Callable[[Cluster], Coroutine[Any, Any, T]]) -> T:
+        return self._simulation.kernel.run(story(self._cluster))
+
+
+class Contained:
+    """Containers, on an event loop of their own."""
+
+    def __init__(self) -> None:
+        from harness.runtimes.docker.cluster import DockerCluster
+
+        self._loop = asyncio.new_event_loop()
+        self._cluster = DockerCluster(EXPERIMENT, "conformance", print)
+
+    def set_up(self) -> None:
+        self._loop.run_until_complete(self._cluster.set_up())
+
+    def tear_down(self, logs: Path) -> None:
+        self._loop.run_until_complete(self._cluster.tear_down(logs))
+        self._loop.close()
+
+    def tell(self, story: Callable[[Cluster], Coroutine[Any, Any, T]]) -> T:
+        return self._loop.run_until_complete(story(self._cluster))
+
+
+@pytest.fixture(scope="module", params=["sim", pytest.param("docker", marks=pytest.mark.engine)])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    if request.param == "sim":
+        yield Simulated()
+        return
+    contained = Contained()
+    try:
+        contained.set_up()
+        yield contained
+    finally:
+        contained.tear_down(tmp_path_factory.mktemp("logs"))
+
+
+# What stories are made of
+
+
+async def wait(cluster: Cluster, ns: int) -> None:
+    await cluster.alarm().wait_until(cluster.now() + ns)
+
+
+async def claims(cluster: Cluster) -> dict[str, Any]:
+    """What every node says of itself."""
+    replies = {node: await cluster.observe(node, TIMEOUT_NS) for node in cluster.nodes}
+    assert all(isinstance(reply, Ok) for reply in replies.values()), replies
+    return {node: reply.value for node, reply in replies.items() if isinstance(reply, Ok)}
+
+
+async def agreed_leader(cluster: Cluster) -> str:
+    """The leader, once all nodes follow one in one term."""
+    give_up = cluster.now() + PATIENCE_NS
+    while cluster.now() < give_up:
+        found = await claims(cluster)
+        leaders = [node for node, claim in found.items() if claim["leading"]]
+        if len(leaders) == 1 and len({(claim["leader"], claim["term"]) for claim in found.values()}) == 1:
+            return leaders[0]
+        await wait(cluster, 20 * MS)
+    raise AssertionError(f"no agreement: {await claims(cluster)}")
+
+
+async def planned(cluster: Cluster, shape: str) -> Plan:
+    view = View(nodes=tuple(cluster.nodes), leader=await agreed_leader(cluster))
+    made = plan(Partition(shape=shape), view, Random(shape))
+    assert not isinstance(made, NoLeader)
+    return made
+
+
+# The contract
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_takes_effect_as_seen_by_real_packets_and_is_undone(world: World, shape: str) -> None:
+    async def story(cluster: Cluster) -> None:
+        cut = await planned(cluster, shape)
+        hurt = await cluster.inflict(cut)
+        healed = await cluster.heal()
+        assert (hurt.verified, hurt.problems) == (True, ())
+        assert (healed.verified, healed.problems) == (True, ())
+        assert 0 < hurt.in_effect_ns < 1_000 * MS
+
+    world.tell(story)
+
+
+def test_a_cut_replaces_the_one_before_and_healing_twice_is_healing_once(world: World) -> None:
+    async def story(cluster: Cluster) -> None:
+        for shape in ("isolated-leader", "follower-deaf", "isolated-leader"):
+            assert (await cluster.inflict(await planned_around(cluster, shape))).verified
+        for _ in range(2):
+            assert (await cluster.heal()).verified
+        await agreed_leader(cluster)
+
+    async def planned_around(cluster: Cluster, shape: str) -> Plan:
+        """Aimed at a fixed node: in the middle of cuts nobody may be agreed on."""
+        made = plan(Partition(shape=shape), View(nodes=tuple(cluster.nodes), leader=cluster.nodes[0]), Random(shape))
+        assert not isinstance(made, NoLeader)
+        return made
+
+    world.tell(story)
+
+
+def test_observers_are_never_cut_off(world: World) -> None:
+    async def story(cluster: Cluster) -> None:
+        cut = await planned(cluster, "isolated-leader")
+        await cluster.inflict(cut)
+        try:
+            assert sorted(await claims(cluster)) == sorted(cluster.nodes)
+        finally:
+            await cluster.heal()
+
+    world.tell(story)
+
+
+def test_an_isolated_leader_claims_to_lead_and_cannot_confirm_it(world: World) -> None:
+    async def story(cluster: Cluster) -> None:
+        leader = await agreed_leader(cluster)
+        assert isinstance(await cluster.confirm(leader, TIMEOUT_NS), Ok)
+        await cluster.inflict(await planned(cluster, "isolated-leader"))
+        try:
+            reply = await cluster.observe(leader, TIMEOUT_NS)
+            assert isinstance(reply, Ok) and reply.value["leading"]
+            assert not isinstance(await cluster.confirm(leader, TIMEOUT_NS), Ok)
+        finally:
+            await cluster.heal()
+
+    world.tell(story)
+
+
+def test_a_confirmation_without_a_quorum_is_unknown_and_one_by_a_follower_fails(world: World) -> None:
+    async def story(cluster: Cluster) -> None:
+        cut = await planned(cluster, "isolated-leader")
+        (leader,) = cut.nodes
+        await cluster.inflict(cut)
+        began = cluster.now()
+        try:
+            unanswered = await cluster.confirm(leader, TIMEOUT_NS)
+            spent = cluster.now() - began
+        finally:
+            await cluster.heal()
+        assert isinstance(unanswered, Unknown)
+        assert TIMEOUT_NS <= spent < 2 * TIMEOUT_NS
+        new = await agreed_leader(cluster)
+        follower = next(node for node in cluster.nodes if node != new)
+        assert isinstance(await cluster.confirm(follower, TIMEOUT_NS), Fail)
+
+    world.tell(story)
+
+
+def test_a_healed_cluster_agrees_again(world: World) -> None:
+    async def story(cluster: Cluster) -> None:
+        before = await agreed_leader(cluster)
+        await cluster.inflict(await planned(cluster, "isolated-leader"))
+        await wait(cluster, 1_500 * MS)
+        await cluster.heal()
+        after = await agreed_leader(cluster)
+        assert after != before
+
+    world.tell(story)
+
+
+def test_jobs_run_together_and_an_error_in_one_ends_the_others(world: World) -> None:
+    ended: list[str] = []
+
+    async def story(cluster: Cluster) -> None:
+        async def long() -> None:
+            try:
+                await wait(cluster, 3_600_000 * MS)
+            finally:
+                ended.append("long")
+
+        async def broken() -> None:
+            await wait(cluster, 1 * MS)
+            raise ValueError("broken")
+
+        await cluster.together(broken(), [long(), long()])
+
+    with pytest.raises(ValueError, match="broken"):
+        world.tell(story)
+    assert ended == ["long", "long"]
+
+
+def test_the_same_schedule_leaves_histories_that_are_judged_alike(world: World, tmp_path: Path) -> None:
+    schedule = Schedule(
+        steps=(Step(at_ms=500, for_ms=6_000, fault=Partition(shape="isolated-leader")),), length_ms=8_000
+    )
+
+    def open_recorder(cluster: Cluster) -> Recorder:
+        return Recorder(HistoryFile(tmp_path / "history.jsonl"), cluster.now)
+
+    world.tell(Driver(EXPERIMENT, schedule, Silence(), open_recorder).drive)
+    history = History.read(tmp_path / "history.jsonl")
+    system = EXPERIMENT.under_test
+    promises = promises_of(system, cells_of(((fault.f, fault.cell) for fault in history.faults), system))
+    judged = judge(history, promises, EXPERIMENT.bounds)
+    found = {each.found.property: (each.found.outcome.word, each.found.kind) for each in judged.properties}
+    assert judged.outcome.word == "valid", [each.words for each in judged.properties]
+    assert found["exclusivity"] == ("invalid", "proven")
+    assert found["term-safety"] == found["agreement"] == found["term-monotonicity"] == ("valid", None)
+    faults = [fault for fault in history.faults if fault.f == "partition"]
+    assert [(fault.cell, fault.verified) for fault in faults] == [("C4", True)]
+    assert len(history.observations) > 5 * 100
+    assert history.operations("confirm").ok.sum() > 10
