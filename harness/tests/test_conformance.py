@@ -8,6 +8,7 @@ leaves a history that is judged alike.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from random import Random
@@ -71,7 +72,7 @@ class Contained:
         from harness.runtimes.docker.cluster import DockerCluster
 
         self._loop = asyncio.new_event_loop()
-        self._cluster = DockerCluster(EXPERIMENT, "conformance", print)
+        self._cluster = DockerCluster(EXPERIMENT, secrets.token_hex(4), print)
 
     def set_up(self) -> None:
         self._loop.run_until_complete(self._cluster.set_up())
