@@ -105,13 +105,15 @@ def _pairs(led: Leaderships, partner: Ints) -> tuple[list[_Pair], bool]:
     else:
         longest = longest_overlaps(led)[1][dual]
         known = longest != NOBODY
-        both = np.hstack([(dual, partner[dual]), (dual[known], longest[known])])
-        left, right = np.unique(np.sort(both, axis=0), axis=1)
+        ones = np.concatenate((dual, dual[known]))
+        others = np.concatenate((partner[dual], longest[known]))
+        pairs = np.unique(np.minimum(ones, others) * len(led) + np.maximum(ones, others))
+        left, right = np.divmod(pairs, len(led))
     overlap = np.minimum(led.s[left], led.s[right]) - np.maximum(led.f[left], led.f[right])
     shown = np.sort(np.argsort(-overlap, kind="stable")[:MOST_FINDINGS])
     complete = len(dual) <= MOST_COMPARED and len(shown) == len(left)
-    pairs = zip(left[shown].tolist(), right[shown].tolist(), overlap[shown].tolist(), strict=True)
-    return [_Pair(*pair) for pair in pairs], complete
+    found = zip(left[shown].tolist(), right[shown].tolist(), overlap[shown].tolist(), strict=True)
+    return [_Pair(*pair) for pair in found], complete
 
 
 def _finding(history: History, led: Leaderships, pair: _Pair) -> Finding:

@@ -25,6 +25,11 @@ def test_in_the_hard_histories_every_claim_is_a_reign(kind: str) -> None:
     assert len(history.leaderships) == 1_000
 
 
+def test_in_the_overlapping_history_all_nodes_lead_at_once() -> None:
+    judged = judge(History.from_lines(bench.lines(1_000, 5, "overlapping")))["exclusivity"]
+    assert (judged.outcome, judged.found.facts["conflicting_reigns"]) == (Outcome.INVALID, 500)
+
+
 def test_the_benchmark_prints_its_figures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["bench", "--observations", "500"])
     bench.main()
