@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from checkers.words import counted
 from reports import words
 from reports.frames import Effect, Frames, Recovery
 from reports.hurt import Window
@@ -100,7 +101,7 @@ def faults_note(frames: Frames, schedule: Json) -> str:
         return "No fault was begun." + (f" {planned} were planned." if planned else "")
     skipped = sum(1 for window in frames.hurt if window.fault.skipped)
     failed = sum(1 for window in frames.hurt if window.fault.verified is False)
-    told = [f"{begun} begun" + (f" of {planned} planned" if planned else "")]
+    told = [f"{begun} begun" + (f" by a plan of {counted(planned, 'step')}" if planned else "")]
     told += [f"{skipped} skipped"] if skipped else []
     told += [f"{failed} not verified to have taken effect"] if failed else []
     told += [f"the first {MAX_FAULT_ROWS} are listed"] if begun > MAX_FAULT_ROWS else []

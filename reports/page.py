@@ -45,6 +45,7 @@ class Page:
     verdict: str
     headline: str
     weaknesses: list[str]
+    remarks: list[str]
     facts: list[str]
     command: str | None
     missing: list[str]
@@ -110,7 +111,7 @@ def made(experiment: Json) -> list[Group]:
     """Everything the experiment says of itself, in groups; unknown keys are shown too."""
     grouped = ("versions", "durations_s", "workload", "bounds", "promises")
     names = {"durations_s": "durations, s", "workload": "workload", "bounds": "bounds", "promises": "promises"}
-    apart = {*grouped, "command", "format", "node_names"}
+    apart = {*grouped, "command", "format", "node_names", "notes"}
     top = [(key, value) for key, value in experiment.items() if key not in apart]
     groups = [Group(name="experiment", rows=_rows(top))]
     for key in grouped:

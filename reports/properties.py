@@ -60,13 +60,16 @@ class Meaning:
 
 
 def property_rows(verdicts: Json, history: History, file: Path) -> list[PropertyRow]:
-    """The properties, worst first, each with the history lines that prove it."""
+    """The properties, worst first and then those with findings, each with the history lines that prove it."""
     rows = [(str(name), words.mapping(row)) for name, row in words.mapping(verdicts.get("properties")).items()]
-    severity = {"invalid": 0, "unknown": 1}
-    rows.sort(key=lambda item: severity.get(str(item[1].get("verdict")), 2))
+    rows.sort(key=lambda item: _weight(item[1]))
     asked = invocations(history, {index for _, row in rows for index in _evidence(row)})
     text = lines_of(file, {index for _, row in rows for index in _cited(row, asked)})
     return [_property_row(name, row, asked, text) for name, row in rows]
+
+
+def _weight(row: Json) -> tuple[int, bool]:
+    return {"invalid": 0, "unknown": 1}.get(str(row.get("verdict")), 2), not row.get("findings")
 
 
 def _evidence(row: Json) -> list[int]:

@@ -133,6 +133,7 @@ def _page(run: _Run, frames: Frames | None, pictures: list[page.Picture], attemp
         verdict=words.verdict_of(run.verdicts),
         headline=words.headline(run.verdicts, run.experiment),
         weaknesses=words.weaknesses(run.verdicts),
+        remarks=[str(note) for note in words.sequence(run.experiment.get("notes"))],
         facts=of("The line of figures", lambda frames: page.facts(run.history, frames, run.experiment)) or [],
         command=str(command) if command else None,
         properties=attempt("The properties", lambda: property_rows(run.verdicts, run.history, file)) or [],

@@ -131,8 +131,8 @@ def _latency_tracks(rows: Sequence[Series]) -> list[dict[str, object]]:
 
 def _lateness_track(frames: Frames) -> list[dict[str, object]]:
     late = frames.lateness
-    if np.isnan(late.worst_ms).all():
-        return []
+    if not np.nanmax(late.worst_ms, initial=0) > 0:
+        return []  # never measured, or a controller in virtual time, which is never late
     lines = [
         {"name": "median, ms", "values": _values(late.median_ms)},
         {"name": "worst, ms", "values": _values(late.worst_ms)},

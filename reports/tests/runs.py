@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import reports
 from checkers.history import History
 from checkers.judge import ALL_PROMISED, judge
+from reports import run
 from reports.tests import samples
 
 HOSTILE = "</script><img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>"
@@ -44,10 +47,12 @@ def judged(history: History) -> dict[str, Any]:
     return plain
 
 
-def rendered(directory: Path, truth: samples.Truth, **experiment: Any) -> str:
-    """The page of that truth, drawn in the directory with all that belongs to it."""
+def rendered(directory: Path, truth: samples.Truth, *, pictures: bool = False, **experiment: Any) -> str:
+    """The page of that truth, drawn in the directory; without its pictures, which cost most of the time."""
     history = stored(directory, truth)
-    reports.render(history, judged(history), EXPERIMENT | experiment, {"format": 1, "steps": []}, directory)
+    drawn: AbstractContextManager[object] = nullcontext() if pictures else patch.object(run, "_figures", lambda _: {})
+    with drawn:
+        reports.render(history, judged(history), EXPERIMENT | experiment, {"format": 1, "steps": []}, directory)
     return (directory / "report.html").read_text()
 
 

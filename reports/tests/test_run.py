@@ -23,7 +23,7 @@ SPLIT = samples.elections(seconds=24, overlap=1.5)
 def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in which two leaders are proven, drawn once for all who look at it."""
     directory = tmp_path_factory.mktemp("split")
-    rendered(directory, SPLIT)
+    rendered(directory, SPLIT, pictures=True)
     return directory
 
 
@@ -39,6 +39,11 @@ def test_the_page_leads_with_the_verdict_and_how_to_run_it_again(split: Path) ->
     assert "raft under partition, kill: ✗ invalid" in text
     assert "raft broke a guarantee that it gives: exclusivity. Two leaders at once:" in text
     assert html.index("raft broke a guarantee") < html.index(EXPERIMENT["command"]) < html.index("What was judged")
+
+
+def test_what_the_harness_noted_of_the_run_stands_beside_the_verdict(tmp_path: Path) -> None:
+    html = rendered(tmp_path, samples.healthy(seconds=3), notes=["interrupted after 2 s"])
+    assert html.index("Note: interrupted after 2 s") < html.index("What was judged")
 
 
 def test_the_evidence_on_the_page_is_the_history_verbatim(split: Path) -> None:
@@ -76,7 +81,7 @@ def test_every_word_of_a_hostile_run_stays_a_word(tmp_path: Path) -> None:
         reigns=tuple(replace(led, node=HOSTILE) if led.node == "n1" else led for led in truth.reigns),
         faults=tuple(replace(fault, nodes=(HOSTILE,), links=(), shape=HOSTILE) for fault in truth.faults),
     )
-    words = {
+    words: dict[str, Any] = {
         "system": HOSTILE,
         "nemesis": [HOSTILE],
         "command": HOSTILE,
@@ -104,9 +109,9 @@ def test_a_picture_that_fails_takes_nothing_with_it_and_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truth = samples.healthy(seconds=3)
-    rendered(tmp_path, truth)
+    rendered(tmp_path, truth, pictures=True)
     monkeypatch.setattr(figures, "terms", failing)
-    text = Page(rendered(tmp_path, truth)).words
+    text = Page(rendered(tmp_path, truth, pictures=True)).words
     assert "The picture terms.png could not be made: ArithmeticError: no ink" in text
     assert not (tmp_path / "terms.png").exists()  # the one of the earlier report would pass for one of this
     assert all((tmp_path / name).exists() for name in PICTURES if name != "terms.png")
@@ -145,14 +150,14 @@ def test_a_run_that_stored_next_to_nothing_still_has_a_page(tmp_path: Path) -> N
     ids=["leaderless", "healthy", "keyless", "fifteen"],
 )
 def test_every_part_can_be_drawn_of_any_kind_of_run(truth: samples.Truth, tmp_path: Path) -> None:
-    text = Page(rendered(tmp_path, truth)).words
+    text = Page(rendered(tmp_path, truth, pictures=True)).words
     assert "could not be made" not in text
     assert all((tmp_path / name).exists() for name in PICTURES)
 
 
 def test_a_report_made_again_is_the_same(tmp_path: Path) -> None:
-    first = rendered(tmp_path, samples.healthy(seconds=3))
-    assert rendered(tmp_path, samples.healthy(seconds=3)) == first
+    first = rendered(tmp_path, samples.healthy(seconds=3), pictures=True)
+    assert rendered(tmp_path, samples.healthy(seconds=3), pictures=True) == first
 
 
 def test_an_adversarial_run_of_many_short_reigns_stays_small(tmp_path: Path) -> None:
