@@ -120,8 +120,7 @@ class Driver:
         self._socket.setblocking(False)
         self._socket.bind(place.listen)
         self._endpoint = Endpoint(place.http, self)
-        # Whatever must end the loop's wait early (a signal, a timer set by another thread) writes a byte
-        # here.
+        # What must end the loop's wait early (a signal, a timer set by another thread) writes a byte here.
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)

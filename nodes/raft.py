@@ -41,8 +41,7 @@ from nodes.protocol import (
 
 MS: Final = 1_000_000
 
-# Kinds of message. Each carries "kind", "term" and "round"; the two replies to a vote carry "granted" as
-# well.
+# Kinds of message. All carry "kind", "term" and "round"; the replies to votes carry "granted" as well.
 PRE_VOTE: Final = "pre_vote"
 PRE_VOTE_REPLY: Final = "pre_vote_reply"
 VOTE: Final = "vote"
@@ -59,8 +58,7 @@ LEADER: Final = "leader"
 ELECTION_TIMER: Final = "election"
 HEARTBEAT_TIMER: Final = "heartbeat"
 
-# A leader that cannot reach a quorum and does not check for it would collect unanswered confirmations for
-# ever.
+# A leader that neither reaches a quorum nor checks for it would collect unanswered confirmations for ever.
 CONFIRM_PATIENCE: Final = 10_000 * MS
 
 
@@ -104,8 +102,7 @@ RAFT_LEASE: Final = RaftOptions(lease=True)
 class Raft:
     """One node. ``peers`` are the others; ``boot`` is unique to this start of the process.
 
-    ``state`` is what was last persisted, ``{"term": int, "voted_for": str | None}``, or None on the first
-    start.
+    ``state`` is what was last persisted, ``{"term": int, "voted_for": str | None}``; None on the first start.
     """
 
     def __init__(
@@ -197,13 +194,17 @@ class Raft:
         self._effects.append(SetTimer(ELECTION_TIMER, self._timeout))
 
     def _heartbeat(self, at: int) -> None:
-        if self.options.check_quorum and at - self._contact > self.options.election_timeout_max:
+        if self.options.check_quorum and self._lost_quorum(at):
             self._follow(at, self.term, None)
             return
         if self._confirms:
             self._give_up_confirms(at)
         self._ask_heartbeat(at)
         self._effects.append(SetTimer(HEARTBEAT_TIMER, self.options.heartbeat))
+
+    def _lost_quorum(self, at: int) -> bool:
+        """Whether no majority has answered a round of this leader's for the longest timeout."""
+        return at - self._contact > self.options.election_timeout_max
 
     # Messages
 
@@ -244,7 +245,7 @@ class Raft:
             answered = self._answered
             if round_ > answered.get(sender, round_ - 1):
                 answered[sender] = round_
-                if round_ > self._contact:
+                if round_ > self._contact:  # else a majority has answered a later one already
                     self._count_answers(at)
 
     def _on_pre_vote(self, at: int, sender: str, term: int, round_: int) -> None:

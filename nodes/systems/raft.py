@@ -27,8 +27,7 @@ from typing import Final
 from nodes.raft import RAFT, RAFT_BASIC, RAFT_LEASE, Raft
 from nodes.systems.base import System
 
-# The longest timeout, for as many split votes in a row as happen once in a million elections, and the
-# messages.
+# The longest timeout, as often as votes split in one election of a million, and the messages.
 STALL_BOUND_MS: Final = 2100
 SUSPICION_MS: Final = 300
 

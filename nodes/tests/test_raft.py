@@ -163,6 +163,15 @@ def test_a_late_vote_of_an_earlier_term_is_no_vote() -> None:
     assert node.status(701 * MS).role == "candidate" and node.term == 2
 
 
+def test_a_vote_of_another_round_or_term_than_was_asked_for_is_no_vote() -> None:
+    node = follower()
+    request = sends(node.handle(TimerFired(300 * MS, "election")))[0]
+    for peer in PEERS:
+        node.handle(Received(301 * MS, peer, {**grant(request), "round": 1}))
+        node.handle(Received(301 * MS, peer, {**grant(request), "term": 0}))
+    assert role(node) == "candidate"
+
+
 def test_late_votes_after_stepping_down_do_not_elect_again_in_the_same_term() -> None:
     node = follower()
     request = sends(node.handle(TimerFired(300 * MS, "election")))[0]
@@ -200,7 +209,7 @@ def test_a_vote_asked_in_an_old_term_is_refused_with_the_present_one() -> None:
 
 
 def test_granting_a_vote_restarts_the_election_timer() -> None:
-    node = follower()
+    node = follower(state={"term": 1, "voted_for": None})
     node.handle(Received(299 * MS, "n2", vote(1)))
     node.handle(Received(300 * MS, "n3", vote(1)))  # refused: not a reason to wait longer
     effects = node.handle(TimerFired(440 * MS, "election"))
@@ -346,7 +355,8 @@ def test_pre_votes_of_an_earlier_attempt_do_not_count() -> None:
     first = sends(node.handle(TimerFired(300 * MS, "election")))
     node.handle(Received(301 * MS, "n2", grant(first[0])))
     node.handle(TimerFired(700 * MS, "election"))
-    node.handle(Received(701 * MS, "n3", grant(first[1])))
+    for request in first:
+        node.handle(Received(701 * MS, request.to, grant(request)))
     assert role(node) == "pre-candidate"
 
 
@@ -381,7 +391,7 @@ def test_a_refused_pre_candidate_that_learns_of_a_higher_term_adopts_it() -> Non
 
 
 def test_a_pre_candidate_stands_back_for_the_one_it_votes_for() -> None:
-    node = follower(RAFT)
+    node = follower(RAFT, state={"term": 1, "voted_for": None})
     requests = sends(node.handle(TimerFired(300 * MS, "election")))
     assert reply_of(node, 301 * MS, "n2", vote(1))["granted"]
     for request in requests:
@@ -406,6 +416,14 @@ def test_whoever_hears_a_leader_ignores_a_vote_asked_for_terms_included() -> Non
     assert node.handle(Received(1150 * MS - 1, "n3", vote(9))) == []
     assert node.term == 1
     assert reply_of(node, 1150 * MS, "n3", vote(9))["granted"]
+
+
+def test_whoever_is_behind_is_told_so_also_by_a_node_that_hears_a_leader() -> None:
+    node = follower(RAFT)
+    node.handle(Received(1000 * MS, "n2", heartbeat(5)))
+    for message in (vote(4), pre_vote(4)):
+        reply = reply_of(node, 1001 * MS, "n3", message)
+        assert (reply["term"], reply["granted"]) == (5, False)
 
 
 def test_without_the_check_of_the_quorum_a_vote_asked_for_disturbs() -> None:
@@ -508,6 +526,19 @@ def test_confirmations_under_way_fail_when_leadership_is_lost() -> None:
         Answer(5, 1, None, "lost leadership"),
         Answer(6, 1, None, "lost leadership"),
     ]
+    effects = node.handle(Received(1013 * MS, "n2", heartbeat(3)))
+    assert not [effect for effect in effects if isinstance(effect, Answer)]
+
+
+def test_each_confirmation_is_answered_once_also_by_a_leader_that_lost_and_won_in_between() -> None:
+    node = leader()
+    node.handle(ConfirmAsked(1010 * MS, 5))
+    node.handle(Received(1012 * MS, "n2", heartbeat(2)))
+    request = sends(node.handle(TimerFired(2000 * MS, "election")))[0]
+    effects = [e for peer in PEERS for e in node.handle(Received(2001 * MS, peer, grant(request)))]
+    for heartbeat_ in sends(effects, "heartbeat"):
+        effects += node.handle(Received(2002 * MS, heartbeat_.to, answer(heartbeat_)))
+    assert role(node) == "leader" and not [e for e in effects if isinstance(e, Answer)]
 
 
 def test_a_leader_without_quorum_gives_up_confirmations_rather_than_collect_them() -> None:
