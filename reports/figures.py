@@ -55,7 +55,7 @@ def timeline(
     quiet: Sequence[tuple[int, int]],
 ) -> Figure:
     """A lane a node with its reigns and what hurt it; above them faults, two leaders and no leadership."""
-    rows = ["faults", "two leaders", "no leadership", *nodes]
+    rows = ["faults", "two leaders", "no leadership", *map(_plain, nodes)]
     figure = Figure(figsize=(_WIDTH, 1.5 + 0.36 * len(rows)), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     for number in range(3, len(rows)):
@@ -102,7 +102,7 @@ def _draw_faults(axes: Axes, hurt: Sequence[Window], end: int) -> None:
             axes.text(
                 left + width / 2,
                 0,
-                label,
+                _plain(label),
                 ha="center",
                 va="center",
                 fontsize=7,
@@ -214,7 +214,7 @@ def terms(*, nodes: Sequence[str], end: int, steps: Terms, hurt: Sequence[Window
             at,
             term,
             where="post",
-            label=name,
+            label=_plain(name),
             lw=1.4,
             color=_LINE_COLOURS[number % len(_LINE_COLOURS)],
             linestyle=_DASHES[number // len(_LINE_COLOURS) % len(_DASHES)],
@@ -258,7 +258,7 @@ def recovery(*, rows: Sequence[Recovery], bounds: Sequence[Bound]) -> Figure:
         axes.axvline(bound.seconds, color=VERMILLION, ls="--", lw=1.2)
         label = f"{bound.words} {bound.seconds:.3g} s "
         axes.text(bound.seconds, -0.62, label, ha="right", va="bottom", fontsize=8, color=INK)
-    axes.set_yticks(range(len(rows)), [f"{row.shape} ({len(row.seen)} of {len(row.seconds)})" for row in rows])
+    axes.set_yticks(range(len(rows)), [f"{_plain(row.shape)} ({len(row.seen)} of {len(row.seconds)})" for row in rows])
     axes.set_ylim(max(1, len(rows)) - 0.4, -0.75)
     axes.set_xlim(0, worst * 1.1)
     axes.set_xlabel("seconds from the beginning of the fault to confirmed leadership (ring: none seen)")
@@ -347,6 +347,12 @@ def _legend_above(axes: Axes) -> None:
     axes.legend(
         loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, borderpad=0.1, frameon=False, fontsize=7, ncols=2
     )
+
+
+def _plain(text: str, most: int = 24) -> str:
+    """A name as it is, cut where it would leave no room: between dollar signs matplotlib would read mathematics."""
+    shown = text if len(text) <= most else text[: most - 1] + "…"
+    return shown.replace("$", r"\$")
 
 
 def _bare(axes: Axes) -> None:

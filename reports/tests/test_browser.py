@@ -96,6 +96,43 @@ def test_stepping_to_an_event_zooms_to_it_and_says_what_it_is(opened: Callable[.
     assert 'class="overview-window"' in seen.document
 
 
+GESTURES = """
+const root = document.getElementById('timeline'), box = root.getBoundingClientRect(), said = [];
+root.setPointerCapture = () => {};  // a made-up pointer cannot be captured
+const at = (kind, share, more) => {
+  const [x, y] = [box.left + 104 + share * (box.width - 118), box.top + 170];
+  const event = {bubbles: true, cancelable: true, button: 0, clientX: x, clientY: y, ...more};
+  root.dispatchEvent(kind === 'wheel' ? new WheelEvent(kind, event) : new PointerEvent(kind, event));
+};
+const shows = () => {
+  const words = [...root.querySelectorAll('text.sub')].map((text) => text.textContent);
+  said.push(words.filter((word) => word.endsWith(' s')).join(','));
+};
+shows();
+at('pointerdown', 0.24); at('pointermove', 0.51); at('pointerup', 0.51); shows();
+at('wheel', 0.5, {ctrlKey: true, deltaY: 250}); shows();
+document.querySelector('[data-do=all]').click(); shows();
+const bar = root.querySelector('.definite'), place = bar.getBoundingClientRect();
+bar.dispatchEvent(new PointerEvent('pointermove', {bubbles: true, clientX: place.left + 5, clientY: place.top + 5}));
+said.push(document.querySelector('.tip').textContent.replaceAll('\\n', ' / '));
+document.title = said.join(' | ');
+"""
+
+
+def test_dragging_and_the_wheel_zoom_and_pointing_tells(opened: Callable[..., Opened], tmp_path: Path) -> None:
+    rendered(tmp_path / "run", samples.healthy(seconds=8))
+    seen = opened(tmp_path / "run" / "report.html", GESTURES)
+    assert seen.console == []
+    title = re.search(r"<title>([^<]*)", seen.document)
+    assert title is not None
+    whole, dragged, wheeled, again, told = title[1].split(" | ")
+    assert (whole.split(",")[0], whole.split(",")[-1]) == ("0 s", "8 s")
+    assert (dragged.split(",")[0], dragged.split(",")[-1]) == ("2.0 s", "4.0 s")
+    assert float(wheeled.split(",")[0][:-2]) < 0.5
+    assert again == whole
+    assert "n1 leads, term 1" in told
+
+
 def test_hostile_words_do_not_run(opened: Callable[..., Opened], tmp_path: Path) -> None:
     rendered(tmp_path / "run", samples.healthy(seconds=3), system=HOSTILE, command=HOSTILE)
     seen = opened(tmp_path / "run" / "report.html")
