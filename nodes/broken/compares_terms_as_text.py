@@ -1,0 +1,52 @@
+"""Compares terms as text: term 10 is lower than term 9.
+
+What becomes of numbers that pass through a configuration store, a header or a shell script. Term monotonicity must
+catch it. Cheapest trigger: ten elections.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken, with_bug
+from nodes.protocol import Json
+from nodes.raft import Raft
+from nodes.systems.raft import RAFT_BASIC_SYSTEM
+
+
+class Text(int):
+    """A number in the order of its digits. Python asks it first, whichever side of a comparison it is on."""
+
+    def __lt__(self, other: int) -> bool:
+        return str(int(self)) < str(int(other))
+
+    def __le__(self, other: int) -> bool:
+        return str(int(self)) <= str(int(other))
+
+    def __gt__(self, other: int) -> bool:
+        return str(int(self)) > str(int(other))
+
+    def __ge__(self, other: int) -> bool:
+        return str(int(self)) >= str(int(other))
+
+
+class ComparesTermsAsText(Raft):
+    """Keeps its term as text and lets it be compared so."""
+
+    _term = Text(0)
+
+    @property
+    def term(self) -> int:
+        return self._term
+
+    @term.setter
+    def term(self, term: int) -> None:
+        self._term = Text(term)
+
+    def _receive(self, at: int, sender: str, message: Json) -> None:
+        super()._receive(at, sender, {**message, "term": int(message["term"])})
+
+
+BUG = Broken(
+    system=with_bug(RAFT_BASIC_SYSTEM, "compares-terms-as-text", "takes term 10 to be below 9", ComparesTermsAsText),
+    catches="term-monotonicity",
+    trigger="ten elections: isolate leaders, or flap",
+)

@@ -1,0 +1,31 @@
+"""Counts an answer to its heartbeat whatever term the answer speaks of: voters that have left still support it.
+
+The reply's term is the only word that the voter has gone over to somebody else (Ongaro & Ousterhout 2014, figure 2).
+That higher terms are adopted must catch it; where the old leader is not told otherwise, its lease lasts beside the
+new one. Cheapest trigger: a leader that is cut off for about a timeout, and heard again before it has given up.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken, with_bug
+from nodes.raft import Raft
+from nodes.systems.raft import RAFT_LEASE_SYSTEM
+
+
+class CountsForeignAnswers(Raft):
+    """Reads every answer as one in its own term."""
+
+    def _on_heartbeat_reply(self, at: int, sender: str, term: int, round_: int) -> None:
+        super()._on_heartbeat_reply(at, sender, self.term, round_)
+
+
+BUG = Broken(
+    system=with_bug(
+        RAFT_LEASE_SYSTEM,
+        "counts-foreign-answers",
+        "counts answers of another term for its lease",
+        CountsForeignAnswers,
+    ),
+    catches="higher-term-adopted",
+    trigger="cut the leader off, on and off, for about a timeout each",
+)

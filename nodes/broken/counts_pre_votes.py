@@ -1,0 +1,28 @@
+"""Counts a pre-vote that comes late as a vote.
+
+A pre-vote promises nothing (Ongaro's dissertation 2014, 9.6); where one handler serves both replies, those beyond the
+majority that began the election are counted in it. A quorum behind each win must catch it, with no fault at all.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken, with_bug
+from nodes.raft import CANDIDATE, Raft
+from nodes.systems.raft import RAFT_SYSTEM
+
+
+class CountsPreVotes(Raft):
+    """Adds pre-votes to the votes of the election that they were for."""
+
+    def _on_pre_vote_reply(self, at: int, sender: str, term: int, round_: int, granted: bool) -> None:
+        super()._on_pre_vote_reply(at, sender, term, round_, granted)
+        if granted and term == self.term and self.role == CANDIDATE:
+            self._votes.add(sender)
+            self._count_votes(at)
+
+
+BUG = Broken(
+    system=with_bug(RAFT_SYSTEM, "counts-pre-votes", "counts pre-votes as votes", CountsPreVotes),
+    catches="quorum-behind-win",
+    trigger="none needed",
+)

@@ -1,0 +1,30 @@
+"""Keeps its vote in memory only: after a restart it votes again in the term it voted in.
+
+The most common mistake in home-made implementations of Raft (Ongaro & Ousterhout 2014, figure 2: votedFor is
+persistent state). One vote a term must catch it. Cheapest trigger: kill a voter as it has granted its vote, while
+another candidate is still asking in the same term.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken, with_bug
+from nodes.protocol import Effect, Event, Persist
+from nodes.raft import Raft
+from nodes.systems.raft import RAFT_BASIC_SYSTEM
+
+
+class ForgetsVote(Raft):
+    """Makes its term durable, and not its vote."""
+
+    def handle(self, event: Event) -> list[Effect]:
+        return [
+            Persist({**effect.state, "voted_for": None}) if isinstance(effect, Persist) else effect
+            for effect in super().handle(event)
+        ]
+
+
+BUG = Broken(
+    system=with_bug(RAFT_BASIC_SYSTEM, "forgets-vote", "keeps its vote in memory only", ForgetsVote),
+    catches="one-vote-a-term",
+    trigger="kill a voter as it grants its vote, with two candidates in one term",
+)

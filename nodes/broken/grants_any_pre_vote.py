@@ -1,0 +1,28 @@
+"""Grants a pre-vote although it hears a leader: pre-vote then protects nobody.
+
+Ongaro's dissertation (2014), 9.6: a server grants a pre-vote only if it has not heard from a valid leader. The node
+that asked raises its term, and deposes the leader with it. Stability must catch it. Cheapest trigger: cut one link
+between leader and follower, and heal.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken, with_bug
+from nodes.raft import Raft
+from nodes.systems.raft import RAFT_SYSTEM
+
+
+class GrantsAnyPreVote(Raft):
+    """Does not think of its leader when it is asked for a pre-vote."""
+
+    def _on_pre_vote(self, at: int, sender: str, term: int, round_: int) -> None:
+        leader, self.leader = self.leader, None
+        super()._on_pre_vote(at, sender, term, round_)
+        self.leader = leader
+
+
+BUG = Broken(
+    system=with_bug(RAFT_SYSTEM, "grants-any-pre-vote", "grants pre-votes against a live leader", GrantsAnyPreVote),
+    catches="stability",
+    trigger="cut one link between the leader and a follower, and heal",
+)

@@ -1,0 +1,39 @@
+"""Takes half of an even cluster for a majority: both halves of four nodes elect a leader.
+
+``n / 2`` rounded up where ``n / 2 + 1`` rounded down is meant; right for every odd cluster, and so for every test
+with three or five nodes. A quorum behind each win must catch it. Cheapest trigger: cut four nodes into halves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from nodes.broken.base import Broken, with_bug
+from nodes.protocol import Json
+from nodes.raft import Raft, RaftOptions
+from nodes.systems.raft import RAFT_BASIC_SYSTEM
+
+
+class HalvesEvenClusters(Raft):
+    """Needs n/2 votes, rounded up."""
+
+    def __init__(
+        self,
+        id: str,
+        peers: Sequence[str],
+        options: RaftOptions,
+        rng: Random,
+        boot: str,
+        state: Mapping[str, Json] | None = None,
+    ) -> None:
+        super().__init__(id, peers, options, rng, boot, state)
+        self._majority = (len(self.peers) + 2) // 2
+
+
+BUG = Broken(
+    system=with_bug(RAFT_BASIC_SYSTEM, "halves-even-clusters", "takes half for a majority", HalvesEvenClusters),
+    catches="quorum-behind-win",
+    trigger="two halves of four nodes",
+    nodes=4,
+)

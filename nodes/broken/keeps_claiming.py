@@ -1,0 +1,27 @@
+"""Steps down and goes on saying that it leads: the flag that clients read is not the role that the protocol has.
+
+Two variables for one fact; deposed primaries that go on serving are a well-known outage. Term safety must catch it,
+for it claims the very term of its successor. Cheapest trigger: isolate the leader and heal.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken, with_bug
+from nodes.raft import Raft
+from nodes.systems.raft import RAFT_BASIC_SYSTEM
+
+
+class KeepsClaiming(Raft):
+    """Does not take its claim back."""
+
+    def _follow(self, at: int, term: int, leader: str | None) -> None:
+        reign = self._reign
+        super()._follow(at, term, leader)
+        self._reign = reign
+
+
+BUG = Broken(
+    system=with_bug(RAFT_BASIC_SYSTEM, "keeps-claiming", "claims to lead after it has stepped down", KeepsClaiming),
+    catches="term-safety",
+    trigger="isolate the leader and heal",
+)

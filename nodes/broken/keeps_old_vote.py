@@ -1,0 +1,27 @@
+"""Does not clear its vote when the term changes: it only ever votes for its first choice.
+
+A vote belongs to a term (Ongaro & Ousterhout 2014, section 5.2). Nobody can win once the first leader has gone:
+a stall must be found. Cheapest trigger: take the first leader away for longer than the bound.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken, with_bug
+from nodes.raft import Raft
+from nodes.systems.raft import RAFT_BASIC_SYSTEM
+
+
+class KeepsOldVote(Raft):
+    """Carries its vote over into later terms."""
+
+    def _follow(self, at: int, term: int, leader: str | None) -> None:
+        voted_for = self.voted_for
+        super()._follow(at, term, leader)
+        self.voted_for = voted_for
+
+
+BUG = Broken(
+    system=with_bug(RAFT_BASIC_SYSTEM, "keeps-old-vote", "does not clear its vote in a new term", KeepsOldVote),
+    catches="stall",
+    trigger="a second election: isolate the first leader",
+)

@@ -1,0 +1,33 @@
+"""Does not restart its election timer when it grants a vote: voters may soon stand against whom they voted for.
+
+Figure 2 of Ongaro & Ousterhout (2014) lets a follower stand only if it was "without receiving AppendEntries RPC from
+current leader or granting vote to candidate". Here a vote in a new term restarts the timer anyway, on the way into
+that term; only a vote granted twice, or in a term that was known already, does not.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken, with_bug
+from nodes.raft import Raft
+from nodes.systems.raft import RAFT_BASIC_SYSTEM
+
+
+class KeepsTimerWhenVoting(Raft):
+    """Leaves its timer alone when it votes."""
+
+    def _on_vote(self, at: int, sender: str, term: int, round_: int) -> None:
+        in_a_known_term, quiet_since = term == self.term, self._quiet_since
+        super()._on_vote(at, sender, term, round_)
+        if in_a_known_term:
+            self._quiet_since = quiet_since
+
+
+BUG = Broken(
+    system=with_bug(
+        RAFT_BASIC_SYSTEM, "keeps-timer-when-voting", "lets its timer run when it votes", KeepsTimerWhenVoting
+    ),
+    catches="stall",
+    trigger="a contested election",
+    harmless="votes in new terms restart the timer by entering the term; what is left is a slightly likelier split "
+    "vote, within the bound that elections are given",
+)

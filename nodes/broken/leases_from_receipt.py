@@ -1,0 +1,34 @@
+"""Counts its lease from when it got the answers, not from when it asked.
+
+Ongaro's dissertation (2014), 6.4.1: the lease begins when the round was sent, for that is the latest instant that the
+voters' promises surely date from. Exclusivity must catch it. Cheapest trigger: pause the leader with answers on their
+way, so that it reads them when it wakes.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken, with_bug
+from nodes.raft import Raft
+from nodes.systems.raft import RAFT_LEASE_SYSTEM
+
+
+class LeasesFromReceipt(Raft):
+    """Its lease begins when a majority's answers have come."""
+
+    _renewed = 0
+
+    def _count_answers(self, at: int) -> None:
+        contact = self._contact
+        super()._count_answers(at)
+        if self._contact > contact:
+            self._renewed = at
+
+    def _leads(self, at: int) -> bool:
+        return self._reign is not None and at < self._renewed + self._lease
+
+
+BUG = Broken(
+    system=with_bug(RAFT_LEASE_SYSTEM, "leases-from-receipt", "counts its lease from the answers", LeasesFromReceipt),
+    catches="exclusivity",
+    trigger="pause the leader while answers to its heartbeat are on their way",
+)

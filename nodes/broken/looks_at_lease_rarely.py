@@ -1,0 +1,31 @@
+"""Looks at its lease only when it sends heartbeats: between two of them, and after a pause, it claims what it lost.
+
+"Check, then act" with a pause in between (M. Kleppmann, "How to do distributed locking", 2016). Exclusivity must catch it. Cheapest trigger: pause the
+leader for longer than its lease.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken, with_bug
+from nodes.raft import Raft
+from nodes.systems.raft import RAFT_LEASE_SYSTEM
+
+
+class LooksAtLeaseRarely(Raft):
+    """Says what was true when it last sent heartbeats."""
+
+    _looked = 0
+
+    def _heartbeat(self, at: int) -> None:
+        self._looked = at
+        super()._heartbeat(at)
+
+    def _leads(self, at: int) -> bool:
+        return super()._leads(min(at, self._looked))
+
+
+BUG = Broken(
+    system=with_bug(RAFT_LEASE_SYSTEM, "looks-at-lease-rarely", "checks its lease on heartbeats", LooksAtLeaseRarely),
+    catches="exclusivity",
+    trigger="pause the leader for longer than its lease",
+)

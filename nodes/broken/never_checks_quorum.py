@@ -1,0 +1,21 @@
+"""Has pre-vote, and no check of the quorum: a leader that hears nobody keeps everybody quiet for ever.
+
+A silent stall, without a single change of leader (Ongaro's dissertation 2014, 6.2; H. Howard & I. Abraham, "Raft does
+not Guarantee Liveness in the face of Network Faults", 2020). A stall must be found. Cheapest trigger: a deaf leader.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nodes.broken.base import Broken, with_bug
+from nodes.raft import RAFT
+from nodes.systems.raft import RAFT_SYSTEM
+
+BUG = Broken(
+    system=with_bug(
+        RAFT_SYSTEM, "never-checks-quorum", "leads on without a quorum", options=replace(RAFT, check_quorum=False)
+    ),
+    catches="stall",
+    trigger="a leader that is heard by all and hears nobody",
+)

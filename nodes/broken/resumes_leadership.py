@@ -1,0 +1,30 @@
+"""Leads again after a restart, because it finds its own name as its vote on the disk.
+
+Having voted for oneself is not having won (Ongaro & Ousterhout 2014, figure 2 keeps no role). One reign a term must
+catch it; a candidate that lost, restarted, makes two leaders in one term. Cheapest trigger: kill the leader and let
+it come back.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken, with_bug
+from nodes.protocol import Effect, Event, Started
+from nodes.raft import Raft
+from nodes.systems.raft import RAFT_BASIC_SYSTEM
+
+
+class ResumesLeadership(Raft):
+    """Takes its vote for itself for a win."""
+
+    def handle(self, event: Event) -> list[Effect]:
+        effects = super().handle(event)
+        if isinstance(event, Started) and self.voted_for == self.id:
+            self._lead(event.at)
+        return effects
+
+
+BUG = Broken(
+    system=with_bug(RAFT_BASIC_SYSTEM, "resumes-leadership", "leads again after a restart", ResumesLeadership),
+    catches="one-reign-a-term",
+    trigger="kill the leader and let it come back",
+)
