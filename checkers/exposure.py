@@ -253,11 +253,13 @@ def _eligible_in(exposed: Exposure, at: int, kind: Eligibility, sets: Mask, stat
 
 def _eligible(joined: Mask, entrances: Mask, kind: Eligibility, sets: Mask) -> Mask:
     """``entrances`` [from, to] are the links through which an outsider may be heard."""
-    inside = sets.astype(np.float32)
-    apart = (inside @ (~joined).astype(np.float32) * inside).sum(axis=1)
+    inside = sets.astype(np.float32)  # counting by matrix products, which only floats do fast
+    clique: Mask = (inside @ (~joined).astype(np.float32) * inside).sum(axis=1) == 0
+    if kind == "clique":
+        return clique
     noise = ((1 - inside) @ entrances.astype(np.float32) * inside).sum(axis=1)
-    eligible: Mask = (apart == 0) & ((noise == 0) | (kind == "clique"))
-    return eligible
+    isolated: Mask = clique & (noise == 0)
+    return isolated
 
 
 def _all_majorities(n: int, kind: Eligibility) -> Mask:

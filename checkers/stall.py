@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ class _Trial:
     bounds: Bounds
     quiet: list[Stretch]
     starved: Starvation
-    asked_to_confirm: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    asked_to_confirm: Ints
 
     @property
     def bound(self) -> int:
@@ -159,7 +159,7 @@ def _doubt(trial: _Trial, start: int, end: int, witness: tuple[str, ...]) -> str
     rows = np.arange(*np.searchsorted(seen.invoke, (start, end)))
     ok = seen.outcome[rows] == OK
     claims = seen.invoke[rows[ok & seen.leading[rows]]]
-    members = [trial.history.code[node] for node in witness if node in trial.history.code]
+    members = [trial.history.code.get(node, NONE) for node in witness]
     if not len(trial.asked_to_confirm):
         answered = [seen.invoke[rows[ok & (seen.node[rows] == node)]] for node in members]
         enough = all(often_enough(times, start, end, trial.bounds.stall_ns) for times in answered)
@@ -206,32 +206,30 @@ def _weight(case: _Case) -> tuple[bool, int]:
 
 def _verdict(trial: _Trial, cases: list[_Case], facts: Mapping[str, Any]) -> Verdict:
     findings = tuple(_finding(trial, case) for case in cases if case.doubt is None)
-    bound = duration(trial.bound)
-    doubts = [case for case in cases if case.doubt is not None]
-    outcome = Outcome.INVALID if findings else Outcome.UNKNOWN
     if findings:
         longest = max(findings, key=lambda finding: finding.end - finding.start)
         more = f"; {counted(len(findings), 'stall')} in all" if len(findings) > 1 else ""
-        words = f"{longest.words}{more}"
-    elif not facts["eligible_stretches_beyond_bound"]:
+        return Verdict(
+            property=PROPERTY,
+            outcome=Outcome.INVALID,
+            words=longest.words + more,
+            evidence=longest.evidence,
+            findings=findings,
+            facts=facts,
+        )
+    bound = duration(trial.bound)
+    outcome = Outcome.UNKNOWN
+    if not facts["eligible_stretches_beyond_bound"]:
         words = f"no majority was surely whole for longer than {bound}, so nothing was tested"
-    elif doubts:
-        longest_doubt = max(doubts, key=_weight)
-        when = f"{instant(longest_doubt.start)} to {instant(longest_doubt.end)}"
-        words = f"nothing was confirmed from {when}, but {longest_doubt.doubt}"
+    elif cases:
+        case = max(cases, key=_weight)
+        words = f"nothing was confirmed from {instant(case.start)} to {instant(case.end)}, but {case.doubt}"
     elif not len(trial.asked_to_confirm):
         words = "leadership was claimed but never confirmed: nobody asked it to"
     else:
         outcome = Outcome.VALID
         words = f"every majority that was whole had a working leader within {bound}"
-    return Verdict(
-        property=PROPERTY,
-        outcome=outcome,
-        words=words,
-        evidence=max(findings, key=lambda f: f.end - f.start).evidence if findings else (),
-        findings=findings,
-        facts=facts,
-    )
+    return Verdict(property=PROPERTY, outcome=outcome, words=words, facts=facts)
 
 
 def _finding(trial: _Trial, case: _Case) -> Finding:
@@ -253,10 +251,9 @@ def _finding(trial: _Trial, case: _Case) -> Finding:
 
 
 def _attempts(trial: _Trial, case: _Case) -> list[int]:
-    """The lines of the first and the last probe that went unanswered, or was answered in vain, in the stall."""
-    lines: list[int] = []
+    """The lines of the first and the last probe in the stall, of confirmations if there were any."""
     for probes in (trial.history.operations("confirm"), trial.history.observations):
         first, last = np.searchsorted(probes.invoke, (case.start, case.end))
-        if first < last and not lines:
-            lines = [int(probes.invoke_index[first]), int(probes.invoke_index[last - 1])]
-    return lines
+        if first < last:
+            return [int(probes.invoke_index[first]), int(probes.invoke_index[last - 1])]
+    return []
