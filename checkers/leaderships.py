@@ -48,11 +48,6 @@ class Leaderships:
         return len(self.s)
 
     @property
-    def definite(self) -> Mask:
-        """Whether there is an instant at which the node surely led."""
-        return self.f <= self.s
-
-    @property
     def keys_comparable(self) -> bool:
         """Whether two different keys are different reigns: not when some are reigns and others terms."""
         return not (np.any(self.kind == BY_TERM) and np.any(self.kind == BY_REIGN))

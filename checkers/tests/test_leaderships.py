@@ -45,7 +45,6 @@ def test_s_is_the_latest_invoke_f_the_earliest_completion_and_denials_bound_a_re
         s, f = zone(seen, key)
         others = [(a, b) for k, a, b in seen if k != key]
         assert (led.s[at], led.f[at]) == (s, f)
-        assert led.definite[at] == (f <= s)
         assert widest.start[at] == max((a for a, b in others if b < s), default=-EVER)
         assert widest.end[at] == min((b for a, b in others if a > f), default=EVER)
 

@@ -127,6 +127,7 @@ def test_two_leaders_of_one_term_break_it_however_far_apart() -> None:
     verdict = term_safety.check(from_text(SPLIT_BRAIN))
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 3))
     assert verdict.words == "term 7 has 2 leaders: n1 and n2"
+    assert (verdict.findings[0].start, verdict.findings[0].end) == (2, 92)
     assert verdict.findings[0].guarantee == "T"
 
 
@@ -134,6 +135,8 @@ def test_a_claim_to_lead_names_oneself() -> None:
     verdict = agreement.check(from_text(SPLIT_BRAIN))
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 3))
     assert verdict.words == "two leaders are named for term 7: n1 names n1 and n2 names n2"
+    assert (verdict.findings[0].start, verdict.findings[0].end) == (2, 92)
+    assert verdict.facts["terms_with_a_change_of_mind"] == 0
 
 
 def test_leaders_of_different_terms_break_nothing() -> None:
