@@ -76,7 +76,8 @@ def test(
 ) -> None:
     """Run SYSTEM under faults, and judge what it did.
 
-    SYSTEM-NEMESIS in one word does too: `splitbrain test raft-basic-isolated-leader`.
+    SYSTEM-NEMESIS in one word does too: `splitbrain test raft-basic-isolated-leader`. A node class of your own is
+    named as package.module:Name and needs --runtime sim.
     """
     system, names = _system_and_nemeses(system, nemeses)
     experiment = _experiment(system, names, runtime, nodes, time_limit, _seed(seed), observe_period)
@@ -234,6 +235,8 @@ def _experiment(
 
     under_test = system_named(system)
     runtime_named(runtime)
+    if ":" in system and runtime != "sim":
+        raise UsageError(f"--runtime: {system} runs in simulation only, with --runtime sim; got {runtime}")
     if not under_test.min_nodes <= nodes <= under_test.max_nodes:
         raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
     if not 1 <= time_limit <= 86_400:

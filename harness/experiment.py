@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from checkers.bounds import Bounds
 from harness.errors import UsageError
+from harness.own import system_at
 from harness.promises import bounds_of
 from nemesis import schedules
 from nemesis.faults import ScheduleError
@@ -69,8 +71,8 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """The folder of its runs in the store."""
-        return f"{self.system}-{'+'.join(self.nemesis)}"
+        """The folder of its runs in the store; a system of one's own has a colon in its name, and a folder none."""
+        return re.sub(r"[^\w.+-]+", ".", f"{self.system}-{'+'.join(self.nemesis)}")
 
     @property
     def command(self) -> str:
@@ -104,10 +106,13 @@ class Experiment:
 
 
 def system_named(name: str) -> System:
-    """The system of that name, or a UsageError that lists those there are."""
+    """The system of that name, or a UsageError that lists those there are; ``package.module:Name`` is one's own."""
     if name in SYSTEMS:
         return SYSTEMS[name]
-    raise UsageError(f"unknown system {name!r}: expected one of {', '.join(SYSTEMS)}")
+    if ":" in name:
+        return system_at(name)
+    known = ", ".join(SYSTEMS)
+    raise UsageError(f"unknown system {name!r}: expected one of {known}, or package.module:Name of your own")
 
 
 def read_json(path: Path) -> Any:
