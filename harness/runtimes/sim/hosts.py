@@ -152,6 +152,8 @@ class Host:
         self._calls: dict[int, Call] = {}
         self._fuse: int | None = None  # how many effects are left until the node is killed
         self._fuse_durable: Durable = "torn"
+        self._plain = True  # nobody watches, and there is nothing to do but what the node says
+        self._take: Callable[[Event], Sequence[Effect]]  # the node's handle
 
     # The process
 
@@ -190,6 +192,8 @@ class Host:
         boot = sha256(key.encode()).hexdigest()[:8]
         state = None if self.durable is None else json.loads(self.durable)
         self.node = self._make_node(self.name, self.peers, Random(key), boot, state)
+        self._take = self.node.handle
+        self._look_plain()
         self._ready = True
         self._handle(Started(self.now()))
 
@@ -216,6 +220,7 @@ class Host:
         the next event it takes are the first to be counted."""
         self._fuse = effects
         self._fuse_durable = durable
+        self._look_plain()
 
     def pause(self) -> None:
         """Stop the process where it stands. Nothing if it is down or paused."""
@@ -237,6 +242,7 @@ class Host:
     def slow_down(self, work: Delay | None) -> None:
         """From now on have the node take that long over each event (None: no time at all)."""
         self._work = None if work is None else sampler(work, self._dice)
+        self._look_plain()
 
     def set_clock(self, which: Literal["wall", "monotonic"], *, jump: int = 0, ppm: int | None = None) -> None:
         """Move a clock by ``jump`` ns and let it gain ``ppm`` millionths from now on, as it did before if None.
@@ -317,22 +323,29 @@ class Host:
     # What goes out
 
     def _handle(self, event: Event) -> None:
-        node = self.node
-        assert node is not None
-        if self._witness is None:
-            effects = node.handle(event)
+        if self._plain:
+            effects = self._take(event)
+            if effects:
+                self._carry_out(iter(effects), event.at)
         else:
-            self._witness.before(self)
-            effects = node.handle(event)
-            self._witness.after(self, event)
+            self._handle_watched(event)
+
+    def _look_plain(self) -> None:
+        self._plain = self._witness is None and self._work is None and self._fuse is None
+
+    def _handle_watched(self, event: Event) -> None:
+        node, witness = self.node, self._witness
+        if witness is not None:
+            witness.before(self)
+        effects = self._take(event)
+        if witness is not None:
+            witness.after(self, event)
             if self.node is not node:  # the witness has killed it
                 return
-        watched = self._witness is not None or self._fuse is not None
-        batch = self._watched(effects) if watched else iter(effects)
         if self._work is not None:
-            self._block(self._work(), batch, event.at)
-        elif effects:
-            self._carry_out(batch, event.at)
+            self._block(self._work(), self._watched(effects), event.at)
+        else:
+            self._carry_out(self._watched(effects), event.at)
 
     def _carry_out(self, effects: Iterator[Effect], at: int) -> None:
         """Carry out what is left of a batch. By type, not by ``match``: most are messages, by the million."""
@@ -377,7 +390,8 @@ class Host:
         shift = self._shift
         at = due - shift if shift is not None else self.monotonic.when(due)
         kernel = self._kernel
-        heappush(kernel.queue, (max(at, kernel.now), kernel.ticket(), self._fire, timer, due))
+        now = kernel.now
+        heappush(kernel.queue, (at if at > now else now, kernel.ticket(), self._fire, timer, due))
 
     def _persist(self, state: Mapping[str, Json], effects: Iterator[Effect], at: int) -> None:
         self._writing = written = json.dumps(dict(state)).encode()

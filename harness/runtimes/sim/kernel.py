@@ -21,6 +21,7 @@ Event = tuple[int, int, Act, Any, Any]
 T = TypeVar("T")
 
 NOT_ASLEEP: Final = -1
+FOREVER: Final = 2**63
 
 
 class Stuck(AssertionError):
@@ -73,8 +74,9 @@ class Kernel:
 
     def __init__(self) -> None:
         self.now = 0
-        self.queue: list[Event] = []
         self.ticket = itertools.count().__next__
+        # The queue is never empty, so nobody has to ask: at its end stands an event that says so.
+        self.queue: list[Event] = [(FOREVER, self.ticket(), self._stuck, None, None)]
         self.current: Task
 
     def at(self, instant: int, act: Act, a: Any = None, b: Any = None) -> None:
@@ -97,8 +99,6 @@ class Kernel:
         queue, pop = self.queue, heappop
         try:
             while not ends:
-                if not queue:
-                    raise Stuck(f"nothing is left to happen at {self.now} ns, and the run is not over")
                 self.now, _, act, a, b = pop(queue)
                 act(a, b)
         finally:
@@ -111,10 +111,13 @@ class Kernel:
     def run_until(self, instant: int) -> None:
         """Let everything happen that is due up to ``instant``, itself included, and stand there."""
         queue, pop = self.queue, heappop
-        while queue and queue[0][0] <= instant:
+        while queue[0][0] <= instant:
             self.now, _, act, a, b = pop(queue)
             act(a, b)
         self.now = max(self.now, instant)
+
+    def _stuck(self, _: Any, __: Any) -> None:
+        raise Stuck("somebody waits, and nothing is left to happen")
 
     async def together(self, jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
         """Run the jobs until all have ended; an error in one ends them all, and is raised."""

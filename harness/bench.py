@@ -1,0 +1,156 @@
+"""How fast the simulation is here, against a fixed reference loop in the same run: ``python -m harness.bench``.
+
+The reference is the least that could be called a simulation: a heap, the same state machines, a delay for each
+message; no hosts, no observers, no history, no verdict. Machines and their moods differ, so every figure also stands
+as a share of the reference's, which was run just before it; each is the best of several rounds. CPU time throughout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from random import Random
+from typing import Any
+
+from checkers.judge import Judgement, judge
+from harness.experiment import Experiment, Workload
+from harness.promises import cells_of, promises_of
+from harness.runtimes.sim.runtime import Outcome, run_in_memory
+from harness.runtimes.sim.simulation import Simulation
+from harness.units import MS
+from nemesis.nemeses import build
+from nemesis.schedules import Schedule
+from nodes.protocol import CancelTimer, Effect, Received, Send, SetTimer, Started, TimerFired
+from nodes.raft import RAFT, Raft
+from nodes.systems import SYSTEMS
+
+SIZES = (3, 5, 9, 15, 31, 51, 101)
+SCHEDULES = 40
+WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
+
+
+def reference(nodes: int, seconds: float, seed: int = 1) -> None:
+    """The bare loop: ``nodes`` Raft nodes for that long, no faults."""
+    names = [f"n{i}" for i in range(nodes)]
+    dice = Random(seed)
+    machines = {a: Raft(a, [b for b in names if b != a], RAFT, Random(f"{seed}{a}"), a) for a in names}
+    queue: list[tuple[int, int, str, str | None, Any]] = []
+    timers: dict[tuple[str, str], int] = {}
+    ticket = 0
+
+    def carry_out(node: str, effects: Sequence[Effect], at: int) -> None:
+        nonlocal ticket
+        for effect in effects:
+            ticket += 1
+            if type(effect) is Send:
+                heappush(queue, (at + 200_000 + int(800_000 * dice.random()), ticket, effect.to, node, effect.message))
+            elif type(effect) is SetTimer:
+                timers[node, effect.timer] = ticket
+                heappush(queue, (at + effect.after, ticket, node, None, effect.timer))
+            elif type(effect) is CancelTimer:
+                timers.pop((node, effect.timer), None)
+
+    for name, machine in machines.items():
+        carry_out(name, machine.handle(Started(0)), 0)
+    while queue[0][0] < seconds * 1e9:
+        at, number, to, sender, what = heappop(queue)
+        if sender is not None:
+            carry_out(to, machines[to].handle(Received(at, sender, what)), at)
+        elif timers.get((to, what)) == number:
+            carry_out(to, machines[to].handle(TimerFired(at, what)), at)
+
+
+def planned(nodes: int, nemesis: str, seconds: float, seed: int) -> tuple[Experiment, Schedule]:
+    """A run of Raft, and its schedule."""
+    experiment = Experiment(
+        system="raft",
+        nemesis=(nemesis,),
+        runtime="sim",
+        nodes=nodes,
+        time_limit_s=seconds,
+        seed=seed,
+        workload=WORKLOAD,
+    )
+    return experiment, build((nemesis,), Random(f"{seed}/schedule"), nodes, round(seconds * 1000))
+
+
+def judged(experiment: Experiment, outcome: Outcome) -> Judgement:
+    """Judge a run by what its system promises under the faults that it held."""
+    system, history = experiment.under_test, outcome.history
+    cells = cells_of(((fault.f, fault.cell) for fault in history.faults if fault.skipped is None), system)
+    return judge(history, promises_of(system, cells), experiment.bounds)
+
+
+def cpu(work: Callable[[], Any], rounds: int) -> float:
+    """The least CPU seconds that ``work`` took."""
+
+    def once() -> float:
+        began = time.process_time()
+        work()
+        return time.process_time() - began
+
+    return min(once() for _ in range(rounds))
+
+
+class Bench:
+    """Prints a figure a line, each against the reference of the same cluster and length."""
+
+    def __init__(self, rounds: int) -> None:
+        self._rounds = rounds
+
+    def line(self, what: str, nodes: int, seconds: float, repeats: int, work: Callable[[], Any]) -> None:
+        """``work`` simulates ``seconds`` of ``nodes`` nodes ``repeats`` times."""
+        bare = cpu(lambda: reference(nodes, seconds), self._rounds)
+        spent = cpu(work, self._rounds) / repeats
+        print(
+            f"{what:<52} {seconds / spent:>7.0f} sim s/s {1000 * spent:>8.2f} ms {1 / spent:>7.0f} runs/s"
+            f" {bare / spent:>6.2f} of the bare loop",
+            flush=True,
+        )
+
+    def runs(self, nodes: int, nemesis: str, seconds: float, seeds: int) -> None:
+        """Whole runs: simulated and recorded, then judged too. Recovery after the last fault counts as run time."""
+        plans = [planned(nodes, nemesis, seconds, seed) for seed in range(seeds)]
+        outcomes = [run_in_memory(*plan) for plan in plans]
+        length = sum(outcome.history.end for outcome in outcomes) / len(outcomes) / 1e9
+        title = f"{nodes} nodes, {seconds:g} s, {nemesis}"
+        self.line(f"{title}: recorded", nodes, length, seeds, lambda: [run_in_memory(*plan) for plan in plans])
+        self.line(
+            f"{title}: recorded and judged",
+            nodes,
+            length,
+            seeds,
+            lambda: [judged(experiment, run_in_memory(experiment, schedule)) for experiment, schedule in plans],
+        )
+
+    def bare_simulation(self, nodes: int, seconds: float) -> None:
+        """Hosts and links, but nobody who observes."""
+
+        def work() -> None:
+            made = Simulation(1, [f"n{i}" for i in range(nodes)], SYSTEMS["raft"].make_node)
+            made.start()
+            made.run_until(round(seconds * 1000) * MS)
+
+        self.line(f"{nodes} nodes, {seconds:g} s: hosts and links alone", nodes, seconds, 1, work)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="of which the best counts")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    given = parser.parse_args(arguments)
+    bench, scale = Bench(given.rounds), 10 if given.quick else 1
+    bare = cpu(lambda: reference(5, 60 / scale), given.rounds)
+    print(f"the bare loop: {60 / scale / bare:.0f} simulated s of five nodes per CPU s")
+    bench.runs(5, "none", 60 / scale, 1)
+    bench.runs(5, "partition", 60 / scale, 1)
+    bench.runs(5, "partition", 30 / scale, 2)
+    bench.runs(3, "partition", 3, SCHEDULES // scale)
+    for nodes in SIZES[: len(SIZES) // 2 if given.quick else None]:
+        bench.bare_simulation(nodes, 30 / nodes)
+
+
+if __name__ == "__main__":
+    main()
