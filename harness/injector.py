@@ -1,23 +1,27 @@
-"""Carries out a schedule: each fault is begun, verified, and healed, and each of these is in the history.
+"""Carries out a schedule: each fault is begun, verified, and undone, and each of these is in the history.
 
-What is about to be hurt is written down before it is hurt, so a run that dies in between still knows. A fault
-that finds no leader to aim at waits for one up to a bound and is then recorded as skipped; one that was not seen
-to take effect is recorded as not verified. Neither is ever counted as exercise.
+What is about to be hurt is written down before it is hurt, so a run that dies in between still knows. Every step is
+a task of its own, so one that is slow, or waits for an event that does not come, delays no other's heal. A fault that
+finds nobody to aim at waits up to a bound and is then recorded as skipped, as is one whose event never came; one that
+was not seen to take effect is recorded as not verified. None of these is ever counted as exercise.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from harness.recorder import Recorder
-from harness.runtimes.base import Cluster, Effect
+from harness.runtimes.base import Alarm, Cluster, Effect
 from harness.units import MS
 from harness.watch import Watch
-from nemesis.faults import Plan, fault_to_json, plan
+from nemesis.faults import kind
+from nemesis.plans import Plan, plan, windows
 from nemesis.schedules import Schedule, Step, dice
-from nemesis.targets import NoLeader
+from nemesis.targets import NoTarget, View
+from nemesis.triggers import OBSERVED, Trigger
 
 LEADER_WAIT_NS = 2_000 * MS
 LOOK_AGAIN_NS = 10 * MS
@@ -39,69 +43,119 @@ class Injector:
         self._watch = watch
         self._seed = seed
         self._told = told
-        self._alarm = cluster.alarm()
         self._ids = itertools.count()
+        self._in_force: dict[int, str] = {}
 
     async def carry_out(self, schedule: Schedule) -> None:
         """Run the whole schedule, whose times count from now; ends with its last window healed."""
         start = self._cluster.now()
-        for step in schedule.steps:
-            await self._carry_out_step(step, start)
-        await self._wait_until(start + schedule.length_ms * MS)
+        end = self._wait_until(start + schedule.length_ms * MS, self._cluster.alarm())
+        await self._cluster.together(end, [self._carry_out_step(step, start) for step in schedule.steps])
 
-    async def heal(self, heals: list[int] | None = None, links: list[list[str]] | None = None) -> None:
-        """Undo everything on every host; with nothing named, whatever there may be."""
-        value = {"id": next(self._ids), "heals": heals, "links": links, "nodes": []}
-        self._note("heal", "begin", {key: given for key, given in value.items() if given is not None})
-        effect = await self._cluster.heal()
-        self._note("heal", "done", {"id": value["id"], "nodes": [], **_measured(effect)})
+    async def heal(self) -> None:
+        """Undo everything on every host, whatever there may be."""
+        await self._undo("heal", {}, self._cluster.heal)
+        self._in_force.clear()
         self._told(None)
 
     async def _carry_out_step(self, step: Step, start: int) -> None:
-        began, ends = start + step.at_ms * MS, start + step.end_ms * MS
-        await self._wait_until(began)
-        planned = await self._aim(step)
-        if isinstance(planned, NoLeader):
-            self._skip(step, planned)
+        alarm = self._cluster.alarm()
+        began = start + step.at_ms * MS
+        await self._wait_until(began, alarm)
+        subject = None
+        if step.when is not None:
+            subject = await self._subject(step.when, began + step.when.within_ms * MS, alarm)
+            if subject is None:
+                within = f"no {step.when.event} number {step.when.count} came within {step.when.within_ms} ms"
+                self._skip(step, within)
+                return
+            began = self._cluster.now()
+        planned = await self._aim(step, subject, alarm)
+        if isinstance(planned, NoTarget):
+            self._skip(step, f"{planned.words}, and nobody led for {LEADER_WAIT_NS // MS} ms")
             return
-        turn_ns = (planned.flap_ms or step.for_ms) * MS
-        while (now := self._cluster.now()) < ends:
-            await self._hurt_until(planned, min(now + turn_ns, ends))
-            await self._wait_until(min(self._cluster.now() + turn_ns, ends))
+        await self._hurt(planned, began + step.for_ms * MS, self._struck_at(step, subject), alarm)
 
-    async def _aim(self, step: Step) -> Plan | NoLeader:
+    async def _subject(self, trigger: Trigger, give_up: int, alarm: Alarm) -> str | None:
+        """The node of the event that is waited for, or None when it has not come in time."""
+        if trigger.event not in OBSERVED:
+            return await self._cluster.happens(trigger, give_up)
+        events = self._watch.events
+        seen, left = len(events), trigger.count
+        while True:
+            for event, node in itertools.islice(events, seen, None):
+                left -= event == trigger.event
+                if left == 0:
+                    return node
+            seen = len(events)
+            if self._cluster.now() >= give_up:
+                return None
+            await self._wait_until(self._cluster.now() + LOOK_AGAIN_NS, alarm)
+
+    async def _aim(self, step: Step, subject: str | None, alarm: Alarm) -> Plan | NoTarget:
         give_up = self._cluster.now() + LEADER_WAIT_NS
         while True:
-            planned = plan(step.fault, self._watch.view(self._cluster.now()), dice(self._seed, step))
-            if not isinstance(planned, NoLeader) or self._cluster.now() >= give_up:
+            planned = plan(step.fault, self._view(step, subject), dice(self._seed, step))
+            if not isinstance(planned, NoTarget) or self._cluster.now() >= give_up:
                 return planned
-            await self._wait_until(self._cluster.now() + LOOK_AGAIN_NS)
+            await self._wait_until(self._cluster.now() + LOOK_AGAIN_NS, alarm)
 
-    def _skip(self, step: Step, why: NoLeader) -> None:
-        fault = fault_to_json(step.fault)
-        value: dict[str, Any] = {"id": next(self._ids), "nodes": [], "links": [], "shape": fault.get("shape")}
-        skipped = f"{why.words}, and nobody led for {LEADER_WAIT_NS // MS} ms"
-        self._note(fault["f"], "begin", value)
-        self._note(fault["f"], "done", {**value, "skipped": skipped})
+    def _view(self, step: Step, subject: str | None) -> View:
+        """Who has just been seen to win is the leader, whatever others still claim."""
+        seen = self._watch.view(self._cluster.now())
+        if step.when is not None and step.when.event == "new-leader":
+            return replace(seen, leader=subject, subject=subject)
+        return replace(seen, subject=subject)
 
-    async def _hurt_until(self, planned: Plan, ends: int) -> None:
+    def _struck_at(self, step: Step, subject: str | None) -> dict[str, Any]:
+        return {} if step.when is None else {"event": step.when.event, "subject": subject}
+
+    def _skip(self, step: Step, why: str) -> None:
+        value: dict[str, Any] = {"id": next(self._ids), "nodes": [], "links": [], "shape": kind(step.fault)}
+        self._note(step.fault.f, "begin", value)
+        self._note(step.fault.f, "done", {**value, "skipped": why})
+
+    async def _hurt(self, planned: Plan, ends: int, because: dict[str, Any], alarm: Alarm) -> None:
+        """Strike and undo, by turns if it flaps; a turn that is over before its time has come is left out."""
+        began = self._cluster.now()
+        for start_ms, end_ms in windows(planned, max(1, -(-(ends - began) // MS))):
+            until = min(began + end_ms * MS, ends)
+            await self._wait_until(began + start_ms * MS, alarm)
+            if self._cluster.now() < until:
+                await self._hurt_until(planned, until, because, alarm)
+
+    async def _hurt_until(self, planned: Plan, until: int, because: dict[str, Any], alarm: Alarm) -> None:
         fault = next(self._ids)
-        links = planned.links()
-        value = {"id": fault, "nodes": list(planned.nodes), "links": links}
-        self._note(
-            planned.f,
-            "begin",
-            {**value, "shape": planned.shape, "cell": planned.cell, "words": planned.words},
-        )
-        self._told(planned.words)
+        value = {"id": fault, "nodes": list(planned.nodes), "links": planned.links()}
+        described = {"shape": planned.shape, "cell": planned.cell, "words": planned.words}
+        self._note(planned.f, "begin", {**value, **described, **planned.figures(), **because})
+        self._tell(fault, planned.words)
         effect = await self._cluster.inflict(planned)
         self._note(planned.f, "done", {**value, **_measured(effect)})
-        await self._wait_until(ends)
-        await self.heal([fault], links)
+        await self._wait_until(until, alarm)
+        undone = {"heals": [fault], "links": planned.links()}
+        if planned.undo_f != "heal":
+            undone["nodes"] = list(planned.nodes)
+        await self._undo(planned.undo_f, undone, lambda: self._cluster.undo(planned))
+        self._tell(fault, None)
 
-    async def _wait_until(self, at: int) -> None:
+    async def _undo(self, f: str, value: dict[str, Any], undo: Callable[[], Any]) -> None:
+        undone = {"id": next(self._ids), **value}
+        undone.setdefault("nodes", [])
+        self._note(f, "begin", undone)
+        effect = await undo()
+        self._note(f, "done", {"id": undone["id"], "nodes": undone["nodes"], **_measured(effect)})
+
+    def _tell(self, fault: int, words: str | None) -> None:
+        """A fault has come into force (with these words) or gone."""
+        self._in_force.pop(fault, None)
+        if words is not None:
+            self._in_force[fault] = words
+        self._told("; ".join(self._in_force.values()) or None)
+
+    async def _wait_until(self, at: int, alarm: Alarm) -> None:
         while self._cluster.now() < at:
-            await self._alarm.wait_until(at)
+            await alarm.wait_until(at)
 
     def _note(self, f: str, phase: str, value: dict[str, Any]) -> None:
         fault, rest = value["id"], {key: item for key, item in value.items() if key != "id"}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nemesis.targets import View
+from nemesis.triggers import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,13 @@ class Claim:
 
 
 class Watch:
-    """The last claim of each node. Times are ns on the cluster's clock."""
+    """The last claim of each node, and every change that was seen. Times are ns on the cluster's clock."""
 
     def __init__(self, nodes: Sequence[str], fresh_ns: int) -> None:
         self.nodes = tuple(nodes)
         self.claims: dict[str, Claim] = {}
+        self.events: list[tuple[Event, str]] = []
+        self._newest_term: int | None = None
         self._fresh_ns = fresh_ns
 
     def saw(self, node: str, claim: Claim) -> bool:
@@ -40,6 +43,11 @@ class Watch:
         before = self.claims.get(node)
         self.claims[node] = claim
         known = before is not None and before.leading and before.reign_or_term == claim.reign_or_term
+        if claim.term is not None and (self._newest_term is None or claim.term > self._newest_term):
+            self._newest_term = claim.term
+            self.events.append(("term-change", node))
+        if claim.leading and not known:
+            self.events.append(("new-leader", node))
         return claim.leading and not known
 
     def rivals(self, node: str) -> tuple[str, ...]:

@@ -1,27 +1,45 @@
-"""What may go wrong, as values: a closed union of faults, each planned against the cluster as it is observed.
+"""What may go wrong, as values: a closed union of faults, each aimed at a role.
 
-A fault says what is to be hurt in terms of roles, and is all that a schedule holds. ``plan`` turns it, at
-the moment it strikes, into a ``Plan`` that names nodes and links; somebody else carries that out, verifies
-it and undoes it. Nothing here acts. ``plan`` draws only from the dice it is given, so the same view and
-dice give the same plan.
+A fault says what is to be hurt in terms of roles, and is all that a schedule holds; ``nemesis.plans`` aims it at the
+moment it strikes, ``nemesis.codec`` writes it down. Nothing here acts. Numbers are small and whole, and nought is
+calm, so that a search which makes them smaller makes the world kinder.
 
 ``Fault`` is matched with ``match`` wherever it is taken apart: a new kind of fault is a new dataclass in that
-union, an arm in ``plan``, and one in each direction of the JSON codec.
+union, its abilities, and an arm in ``nemesis.plans.plan``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
-from random import Random
-from typing import Any
+from typing import ClassVar, Literal, get_args
 
-from nemesis.partitions import Cut
-from nemesis.shapes import SHAPES, Cell, cell_of
-from nemesis.targets import NoLeader, View
+from nemesis.shapes import SHAPES
+from nemesis.targets import ROLES, Role
 
-DEFAULT_FLAP_MS = 300
+Durable = Literal["kept", "lost", "torn"]
+STATES: tuple[Durable, ...] = get_args(Durable)
+ClockName = Literal["wall", "monotonic"]
+CLOCKS: tuple[ClockName, ...] = get_args(ClockName)
+MILLION = 1_000_000
+
+Ability = Literal[
+    "partition",
+    "kill",
+    "kill with state lost",
+    "kill with state torn",
+    "kill after some effects",
+    "pause",
+    "loss",
+    "delay",
+    "duplicate",
+    "skew of the wall clock",
+    "skew of the monotonic clock",
+    "slow",
+]
+ABILITIES: tuple[Ability, ...] = get_args(Ability)
+"""What carrying out a fault may take; not every runtime has every one."""
 
 
 class ScheduleError(ValueError):
@@ -37,142 +55,200 @@ class ScheduleError(ValueError):
         return f"{self.where}: expected {self.expected}, got {self.got}"
 
 
+def whole(where: str, value: object, *, at_least: int, at_most: int | None = None, of: str = "ms") -> int:
+    """``value`` if it is a whole number of that unit within bounds, else a ``ScheduleError``."""
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+    if not fits or (at_most is not None and isinstance(value, int) and value > at_most):
+        bounds = f"at least {at_least}" if at_most is None else f"{at_least} to {at_most}"
+        raise ScheduleError(where, f"a whole number of {of}, {bounds}", repr(value))
+    assert isinstance(value, int)
+    return value
+
+
+def known(where: str, value: object, names: Collection[str]) -> None:
+    """A ``ScheduleError`` unless ``value`` is one of the names."""
+    if not isinstance(value, str) or value not in names:
+        near = get_close_matches(value, list(names), n=1) if isinstance(value, str) else []
+        hint = f" (perhaps {near[0]}?)" if near else ""
+        raise ScheduleError(where, f"one of {', '.join(names)}{hint}", repr(value))
+
+
+def _flap(flap_ms: int | None) -> None:
+    if flap_ms is not None:
+        whole("flap_ms", flap_ms, at_least=1)
+
+
+# With ``flap_ms`` a fault strikes and is undone by turns, each turn that long, beginning with the blow; without, it
+# stays until its window is over.
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Partition:
     """Links drop packets in silence, in the shape of that name (a key of ``SHAPES``).
 
-    With ``flap_ms`` the cut is made and healed by turns, each turn that long, beginning with the cut;
-    without, it stays until the fault is healed. The shape ``flapping`` flaps in any case, every
-    ``DEFAULT_FLAP_MS`` if not told.
+    The shape ``flapping`` flaps in any case, every ``DEFAULT_FLAP_MS`` if not told.
     """
 
+    f: ClassVar[str] = "partition"
     shape: str
     flap_ms: int | None = None
 
     def __post_init__(self) -> None:
-        if self.shape not in SHAPES:
-            raise ScheduleError("shape", _one_of(self.shape, SHAPES), repr(self.shape))
-        if self.flap_ms is not None:
-            whole("flap_ms", self.flap_ms, at_least=1)
-
-
-Fault = Partition
+        known("shape", self.shape, SHAPES)
+        _flap(self.flap_ms)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """A fault aimed: what is done, to whom.
+class Kill:
+    """Processes end without a word (SIGKILL) and are started again when the fault is healed.
 
-    ``f`` is the name of the operation in a history; ``nodes`` are those that it is about (a hub among them
-    may have all its links); ``cut`` the directed links that drop; ``cell`` the class of fault that this is;
-    ``flap_ms`` the length of each turn of a cut that comes and goes, None for one that stays; ``words`` one
-    line for a reader.
+    ``state`` is what their disks then hold: all that was written (``kept``), what was also flushed (``torn``),
+    nothing (``lost``). With ``after_effects`` a node dies only when it next acts, having carried out so many of its
+    effects: 0 is before the first. Flapping, it is a storm of restarts.
     """
 
-    f: str
-    shape: str
-    cell: Cell
-    nodes: tuple[str, ...]
-    cut: Cut
-    flap_ms: int | None
-    words: str
+    f: ClassVar[str] = "kill"
+    target: Role
+    state: Durable = "kept"
+    after_effects: int | None = None
+    flap_ms: int | None = None
 
-    def links(self) -> list[list[str]]:
-        """The cut as JSON writes it: [from, to], sorted."""
-        return [[sender, receiver] for sender, receiver in sorted(self.cut)]
+    def __post_init__(self) -> None:
+        known("target", self.target, ROLES)
+        known("state", self.state, STATES)
+        if self.after_effects is not None:
+            whole("after_effects", self.after_effects, at_least=0, of="effects")
+        _flap(self.flap_ms)
 
 
-def plan(fault: Fault, view: View, rng: Random) -> Plan | NoLeader:
-    """What the fault means for the cluster as it is seen now.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pause:
+    """Processes stop where they stand (SIGSTOP), and go on when the fault is healed."""
 
-    ``NoLeader`` when it is aimed at a leader and there is none. A shape that does not exist for so few nodes
-    raises ``ImpossibleShape``.
+    f: ClassVar[str] = "pause"
+    target: Role
+    flap_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        known("target", self.target, ROLES)
+        _flap(self.flap_ms)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loss:
+    """Of the packets from and to the target so many in a hundred vanish, each by its own dice."""
+
+    f: ClassVar[str] = "loss"
+    percent: int
+    target: Role = "all"
+
+    def __post_init__(self) -> None:
+        whole("percent", self.percent, at_least=0, at_most=100, of="percent")
+        known("target", self.target, ROLES)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delay:
+    """Packets from and to the target take ``ms`` longer, and up to ``jitter_ms`` on top: some overtake others."""
+
+    f: ClassVar[str] = "delay"
+    ms: int
+    jitter_ms: int = 0
+    target: Role = "all"
+
+    def __post_init__(self) -> None:
+        whole("ms", self.ms, at_least=0)
+        whole("jitter_ms", self.jitter_ms, at_least=0)
+        known("target", self.target, ROLES)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Duplicate:
+    """Of the packets from and to the target so many in a hundred arrive twice."""
+
+    f: ClassVar[str] = "duplicate"
+    percent: int
+    target: Role = "all"
+
+    def __post_init__(self) -> None:
+        whole("percent", self.percent, at_least=0, at_most=100, of="percent")
+        known("target", self.target, ROLES)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skew:
+    """The target's clock jumps by ``offset_ms`` and then gains ``rate_ppm`` millionths.
+
+    Healed, a wall clock shows the right time again. A monotonic clock never goes back: it cannot jump back, and
+    keeps what it has gained.
     """
+
+    f: ClassVar[str] = "skew"
+    target: Role
+    clock: ClockName = "wall"
+    offset_ms: int = 0
+    rate_ppm: int = 0
+    flap_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        known("target", self.target, ROLES)
+        known("clock", self.clock, CLOCKS)
+        whole("offset_ms", self.offset_ms, at_least=0 if self.clock == "monotonic" else -(10**12))
+        whole("rate_ppm", self.rate_ppm, at_least=-MILLION + 1, of="millionths")
+        _flap(self.flap_ms)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slow:
+    """The target takes ``ms`` over everything that comes in."""
+
+    f: ClassVar[str] = "slow"
+    target: Role
+    ms: int
+
+    def __post_init__(self) -> None:
+        known("target", self.target, ROLES)
+        whole("ms", self.ms, at_least=0)
+
+
+Fault = Partition | Kill | Pause | Loss | Delay | Duplicate | Skew | Slow
+FAULTS: tuple[type[Fault], ...] = get_args(Fault)
+
+
+def abilities(fault: Fault) -> tuple[Ability, ...]:
+    """All that a runtime must be able to do to carry the fault out."""
     match fault:
-        case Partition(shape=name):
-            drawn = SHAPES[name].draw(view, rng)
-            if isinstance(drawn, NoLeader):
-                return drawn
-            flap_ms = _flap_ms(fault)
-            return Plan(
-                f="partition",
-                shape=name,
-                cell=cell_of(view.nodes, drawn.cut, view.leader),
-                nodes=drawn.nodes,
-                cut=drawn.cut,
-                flap_ms=flap_ms,
-                words=drawn.words + (f", on and off every {flap_ms} ms" if flap_ms else ""),
-            )
+        case Partition():
+            return ("partition",)
+        case Kill(state=state, after_effects=after_effects):
+            states: dict[Durable, tuple[Ability, ...]] = {
+                "kept": (),
+                "lost": ("kill with state lost",),
+                "torn": ("kill with state torn",),
+            }
+            late: tuple[Ability, ...] = () if after_effects is None else ("kill after some effects",)
+            return ("kill", *states[state], *late)
+        case Pause():
+            return ("pause",)
+        case Loss():
+            return ("loss",)
+        case Delay():
+            return ("delay",)
+        case Duplicate():
+            return ("duplicate",)
+        case Skew(clock="wall"):
+            return ("skew of the wall clock",)
+        case Skew():
+            return ("skew of the monotonic clock",)
+        case Slow():
+            return ("slow",)
 
 
-def cut_windows(plan: Plan, for_ms: int) -> tuple[tuple[int, int], ...]:
-    """When within a fault of ``for_ms`` its links are down: [from, to) in ms since it began, in order."""
-    turn = plan.flap_ms or for_ms
-    return tuple((start, min(start + turn, for_ms)) for start in range(0, for_ms, 2 * turn))
+def target_of(fault: Fault) -> Role | None:
+    """The role that it is aimed at; None for a partition, whose shape says it."""
+    return None if isinstance(fault, Partition) else fault.target
 
 
-def _flap_ms(fault: Partition) -> int | None:
-    return DEFAULT_FLAP_MS if fault.flap_ms is None and fault.shape == "flapping" else fault.flap_ms
-
-
-# JSON. A fault is {"f": "partition", "shape": "isolated-leader"}, with "flap_ms" where it has one.
-
-
-def fault_to_json(fault: Fault) -> dict[str, Any]:
-    """The fault as JSON holds it, keys in a fixed order."""
-    match fault:
-        case Partition(shape=shape, flap_ms=flap_ms):
-            flap = {} if flap_ms is None else {"flap_ms": flap_ms}
-            return {"f": "partition", "shape": shape, **flap}
-
-
-def fault_from_json(value: object, where: str = "fault") -> Fault:
-    """The inverse of ``fault_to_json``; ``where`` is how errors name the place. Raises ``ScheduleError``."""
-    fields = mapping(where, value, required=("f",))
-    match fields["f"]:
-        case "partition":
-            return _partition_from_json(fields, where)
-        case other:
-            raise ScheduleError(f"{where}.f", _one_of(other, ("partition",)), repr(other))
-
-
-def _partition_from_json(value: Mapping[str, object], where: str) -> Partition:
-    fields = mapping(where, value, required=("f", "shape"), optional=("flap_ms",), closed=True)
-    shape, flap_ms = fields["shape"], fields.get("flap_ms")
-    if not isinstance(shape, str) or shape not in SHAPES:
-        raise ScheduleError(f"{where}.shape", _one_of(shape, SHAPES), repr(shape))
-    return Partition(shape=shape, flap_ms=None if flap_ms is None else whole(f"{where}.flap_ms", flap_ms, at_least=1))
-
-
-def whole(where: str, value: object, *, at_least: int) -> int:
-    """``value`` if it is a whole number of milliseconds and not too small, else a ``ScheduleError``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise ScheduleError(where, f"a whole number of ms, at least {at_least}", repr(value))
-    return value
-
-
-def mapping(
-    where: str,
-    value: object,
-    *,
-    required: tuple[str, ...],
-    optional: tuple[str, ...] = (),
-    closed: bool = False,
-) -> Mapping[str, object]:
-    """``value`` if it is an object with the required keys and, if closed, no unknown ones."""
-    if not isinstance(value, Mapping):
-        raise ScheduleError(where, f"an object with {', '.join(required)}", repr(value))
-    for key in required:
-        if key not in value:
-            raise ScheduleError(f"{where}.{key}", "this key", "nothing")
-    known = (*required, *optional)
-    for key in value:
-        if closed and key not in known:
-            raise ScheduleError(f"{where}.{key}", f"no other keys than {', '.join(known)}", repr(key))
-    return value
-
-
-def _one_of(got: object, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    names = ", ".join(known)
-    near = get_close_matches(got, list(known), n=1) if isinstance(got, str) else []
-    return f"one of {names}" + (f" (perhaps {near[0]}?)" if near else "")
+def kind(fault: Fault) -> str:
+    """A name for faults that are alike: the shape of a partition, else such as ``kill-leader``."""
+    return fault.shape if isinstance(fault, Partition) else f"{fault.f}-{fault.target}"

@@ -1,13 +1,16 @@
 """A schedule: a timed list of faults that ends healed.
 
-Times are whole milliseconds from the start of the fault phase. A step's fault begins at ``at_ms`` and is
-healed ``for_ms`` later. A ``Schedule`` cannot be built unless its steps are in order, do not overlap, and
-the last is healed before the phase ends; so whoever carries it out needs no clean-up of its own invention.
+Times are whole milliseconds from the start of the fault phase. A step's fault begins at ``at_ms`` and is healed
+``for_ms`` later; one with a trigger waits from ``at_ms`` for an event, and its window begins with that. Steps may
+overlap. A ``Schedule`` cannot be built unless its steps are in order and all are surely healed before the phase
+ends; so whoever carries it out needs no clean-up of its own invention.
 
 As JSON, version 1::
 
     {"format": 1, "length_ms": 60000,
-     "steps": [{"at_ms": 2000, "for_ms": 5500, "fault": {"f": "partition", "shape": "isolated-leader"}}]}
+     "steps": [{"at_ms": 2000, "for_ms": 5500, "fault": {"f": "partition", "shape": "isolated-leader"}},
+               {"at_ms": 4000, "for_ms": 50, "fault": {"f": "kill", "target": "subject"},
+                "when": {"event": "new-leader", "count": 2}}]}
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
-from nemesis.faults import Fault, ScheduleError, fault_from_json, fault_to_json, mapping, whole
+from nemesis.codec import fault_from_json, fault_to_json, mapping, trigger_from_json, trigger_to_json
+from nemesis.faults import Fault, ScheduleError, target_of, whole
+from nemesis.triggers import Trigger
 
 FORMAT = 1
 MS_PER_HOUR = 3_600_000
@@ -27,24 +32,31 @@ MS_PER_HOUR = 3_600_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One fault and its window, [at_ms, at_ms + for_ms)."""
+    """One fault and its window: [at_ms, at_ms + for_ms), or so long from when ``when`` has happened.
+
+    A fault aimed at the ``subject`` needs a trigger to have one.
+    """
 
     at_ms: int
     for_ms: int
     fault: Fault
+    when: Trigger | None = None
 
     def __post_init__(self) -> None:
         whole("at_ms", self.at_ms, at_least=0)
         whole("for_ms", self.for_ms, at_least=1)
+        if self.when is None and target_of(self.fault) == "subject":
+            raise ScheduleError("when", "a trigger, whose subject the fault is aimed at", "nothing")
 
     @property
     def end_ms(self) -> int:
-        return self.at_ms + self.for_ms
+        """When it is healed at the latest."""
+        return self.at_ms + self.for_ms + (0 if self.when is None else self.when.within_ms)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedule:
-    """Steps in order of time, none overlapping, all healed before ``length_ms``; else a ``ScheduleError``."""
+    """Steps in the order of their beginnings, all healed before ``length_ms``; else a ``ScheduleError``."""
 
     steps: tuple[Step, ...]
     length_ms: int
@@ -52,13 +64,14 @@ class Schedule:
     def __post_init__(self) -> None:
         whole("length_ms", self.length_ms, at_least=1)
         for i, (before, after) in enumerate(pairwise(self.steps), start=1):
-            if after.at_ms < before.end_ms:
-                expected = f"at least {before.end_ms}, when the step before is healed"
+            if after.at_ms < before.at_ms:
+                expected = f"at least {before.at_ms}, when the step before begins"
                 raise ScheduleError(f"steps[{i}].at_ms", expected, str(after.at_ms))
-        if self.steps and self.steps[-1].end_ms >= self.length_ms:
-            last = self.steps[-1]
-            expected = f"less than {self.length_ms - last.at_ms}, to be healed before length_ms ({self.length_ms})"
-            raise ScheduleError(f"steps[{len(self.steps) - 1}].for_ms", expected, str(last.for_ms))
+        for i, step in enumerate(self.steps):
+            if step.end_ms >= self.length_ms:
+                left = self.length_ms - (step.end_ms - step.for_ms)
+                expected = f"less than {left}, to be healed before length_ms ({self.length_ms})"
+                raise ScheduleError(f"steps[{i}].for_ms", expected, str(step.for_ms))
 
 
 def fault_windows_per_hour(schedule: Schedule) -> float:
@@ -79,10 +92,13 @@ def to_json(schedule: Schedule) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "length_ms": schedule.length_ms,
-        "steps": [
-            {"at_ms": step.at_ms, "for_ms": step.for_ms, "fault": fault_to_json(step.fault)} for step in schedule.steps
-        ],
+        "steps": [_step_to_json(step) for step in schedule.steps],
     }
+
+
+def _step_to_json(step: Step) -> dict[str, Any]:
+    when = {} if step.when is None else {"when": trigger_to_json(step.when)}
+    return {"at_ms": step.at_ms, "for_ms": step.for_ms, "fault": fault_to_json(step.fault), **when}
 
 
 def from_json(value: object) -> Schedule:
@@ -100,12 +116,18 @@ def from_json(value: object) -> Schedule:
 
 
 def _step_from_json(value: object, where: str) -> Step:
-    fields = mapping(where, value, required=("at_ms", "for_ms", "fault"), closed=True)
-    return Step(
-        at_ms=whole(f"{where}.at_ms", fields["at_ms"], at_least=0),
-        for_ms=whole(f"{where}.for_ms", fields["for_ms"], at_least=1),
-        fault=fault_from_json(fields["fault"], f"{where}.fault"),
-    )
+    fields = mapping(where, value, required=("at_ms", "for_ms", "fault"), optional=("when",), closed=True)
+    fault = fault_from_json(fields["fault"], f"{where}.fault")
+    when = trigger_from_json(fields["when"], f"{where}.when") if "when" in fields else None
+    try:
+        return Step(
+            at_ms=whole("at_ms", fields["at_ms"], at_least=0),
+            for_ms=whole("for_ms", fields["for_ms"], at_least=1),
+            fault=fault,
+            when=when,
+        )
+    except ScheduleError as wrong:
+        raise ScheduleError(f"{where}.{wrong.where}", wrong.expected, wrong.got) from wrong
 
 
 def dumps(schedule: Schedule) -> str:

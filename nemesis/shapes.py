@@ -27,9 +27,9 @@ from typing import Literal
 
 from nemesis import partitions
 from nemesis.partitions import Cut, ImpossibleShape
-from nemesis.targets import NoLeader, View, follower_or_any, leader_first, leader_or_any
+from nemesis.targets import NoTarget, View, follower_or_any, leader_first, leader_or_any
 
-Cell = Literal["C3", "C4", "C5a", "C5b", "C5c", "C6"]
+Cell = Literal["C1", "C2", "C3", "C4", "C5a", "C5b", "C5c", "C6", "C7", "C8", "C9", "C10", "C11", "C12"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class Shape:
     needs_leader: bool
     aim: Callable[[View, Random], Drawn]
 
-    def draw(self, view: View, rng: Random) -> Drawn | NoLeader:
+    def draw(self, view: View, rng: Random) -> Drawn | NoTarget:
         """The shape on this cluster. Too few nodes is an ``ImpossibleShape``, whoever leads."""
         if len(view.nodes) < self.min_nodes:
             raise ImpossibleShape(f"{self.name} needs at least {self.min_nodes} nodes, not {len(view.nodes)}")
         if self.needs_leader and view.leader is None:
-            return NoLeader(f"{self.name} is aimed at the leader, and nobody was seen leading")
+            return NoTarget(f"{self.name} is aimed at the leader, and nobody was seen leading")
         return self.aim(view, rng)
 
 
@@ -108,7 +108,7 @@ def _random_halves(view: View, rng: Random) -> Drawn:
 
 
 def _isolated_node(view: View, rng: Random) -> Drawn:
-    node = follower_or_any(view, rng)
+    node = view.subject or follower_or_any(view, rng)
     return _about(view, (node,), partitions.isolate(view.nodes, node), f"{node} is alone")
 
 
@@ -199,7 +199,7 @@ def _shape(
 
 
 _ALL = (
-    _shape("isolated-node", "C3", 2, _isolated_node, "one follower sees nobody"),
+    _shape("isolated-node", "C3", 2, _isolated_node, "one follower, or whom the trigger names, sees nobody"),
     _shape("halves", "C3", 2, _halves, "the first half of the nodes against the rest"),
     _shape("random-halves", "C3", 2, _random_halves, "two halves drawn at random"),
     _shape("isolated-leader", "C4", 2, _isolated_leader, "the leader sees nobody", True),

@@ -2,7 +2,7 @@
 
 A schedule made beforehand cannot know who will lead, so it speaks of roles. A ``View`` is what was observed
 of the cluster just before a fault; the functions here turn a role into names, from the view and the dice
-alone. Where a role cannot be filled because nobody leads, the answer is the value ``NoLeader``: the fault
+alone. Where a role cannot be filled, mostly because nobody leads, the answer is the value ``NoTarget``: the fault
 is then recorded as not carried out, which must never count as something the system survived.
 """
 
@@ -15,8 +15,9 @@ from typing import Literal, get_args
 from nemesis.partitions import majority as majority_size
 from nemesis.partitions import others, shuffled
 
-Role = Literal["leader", "follower", "node", "majority", "minority"]
+Role = Literal["follower", "node", "minority", "subject", "leader", "majority", "all"]
 ROLES: tuple[Role, ...] = get_args(Role)
+"""The mildest first. ``subject`` is the node that a triggered fault's event was about."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,28 +25,32 @@ class View:
     """What was observed of the cluster: its nodes, in a fixed order, and who of them led, in which term.
 
     ``leader`` is None when nobody led, or when it could not be told who; ``term`` is None also where the
-    system has none. Names that repeat, and a leader who is no node, are a ValueError.
+    system has none. ``subject`` is the node about which something has just happened that a fault waited for.
+    Names that repeat, and a leader or subject who is no node, are a ValueError.
     """
 
     nodes: tuple[str, ...]
     leader: str | None
     term: int | None = None
+    subject: str | None = None
 
     def __post_init__(self) -> None:
         if len(set(self.nodes)) != len(self.nodes):
             raise ValueError(f"a node is named twice: {' '.join(self.nodes)}")
         if self.leader is not None and self.leader not in self.nodes:
             raise ValueError(f"the leader {self.leader!r} is not one of the nodes {' '.join(self.nodes)}")
+        if self.subject is not None and self.subject not in self.nodes:
+            raise ValueError(f"the subject {self.subject!r} is not one of the nodes {' '.join(self.nodes)}")
 
 
 @dataclass(frozen=True, slots=True)
-class NoLeader:
-    """The fault could not be aimed: it needs a leader and none was seen. ``words`` says what was wanted."""
+class NoTarget:
+    """The fault could not be aimed: whom it needs is not there. ``words`` says what was wanted."""
 
     words: str
 
 
-def resolve(role: Role, view: View, rng: Random) -> tuple[str, ...] | NoLeader:
+def resolve(role: Role, view: View, rng: Random) -> tuple[str, ...] | NoTarget:
     """The names that fill a role, in the view's order; which of several is drawn from ``rng``.
 
     ``majority`` is a smallest majority and ``minority`` a largest minority (it may be empty: of two nodes).
@@ -53,15 +58,19 @@ def resolve(role: Role, view: View, rng: Random) -> tuple[str, ...] | NoLeader:
     n = len(view.nodes)
     match role:
         case "leader":
-            return NoLeader("the leader was to be struck") if view.leader is None else (view.leader,)
+            return NoTarget("the leader was to be struck") if view.leader is None else (view.leader,)
         case "follower":
-            return _draw(view, _followers(view), 1, rng) if view.leader else NoLeader("a follower was to be struck")
+            return _draw(view, _followers(view), 1, rng) if view.leader else NoTarget("a follower was to be struck")
         case "node":
             return _draw(view, list(view.nodes), 1, rng)
         case "majority":
             return _draw(view, list(view.nodes), majority_size(n), rng)
         case "minority":
             return _draw(view, list(view.nodes), n - majority_size(n), rng)
+        case "all":
+            return view.nodes
+        case "subject":
+            return NoTarget("the node of an event was to be struck") if view.subject is None else (view.subject,)
 
 
 def follower_or_any(view: View, rng: Random) -> str:

@@ -13,7 +13,11 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from nemesis.faults import Plan
+from harness.errors import UsageError
+from nemesis.faults import ABILITIES, Ability, abilities
+from nemesis.plans import Plan
+from nemesis.schedules import Schedule
+from nemesis.triggers import EVENTS, OBSERVED, Event, Trigger
 
 Job = Coroutine[Any, Any, None]
 Say = Callable[[str], None]
@@ -58,6 +62,40 @@ class Effect:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Powers:
+    """What a runtime can do to a cluster, and which events it can strike at."""
+
+    faults: frozenset[Ability]
+    triggers: frozenset[Event]
+
+
+POWERS: Mapping[str, Powers] = {
+    "docker": Powers(faults=frozenset({"partition"}), triggers=OBSERVED),
+    "sim": Powers(faults=frozenset(ABILITIES), triggers=frozenset(EVENTS)),
+}
+"""Of each runtime, by its name. What a runtime lacks is refused before a run, never left out in silence."""
+
+
+def lacking(schedule: Schedule, powers: Powers) -> tuple[str, ...]:
+    """What the schedule asks for beyond these powers, each once with the first step that does, in words."""
+    found: dict[str, str] = {}
+    for at, step in enumerate(schedule.steps):
+        for ability in abilities(step.fault):
+            if ability not in powers.faults:
+                found.setdefault(ability, f"{ability} (steps[{at}])")
+        if step.when is not None and step.when.event not in powers.triggers:
+            found.setdefault(step.when.event, f"wait for the event {step.when.event} (steps[{at}])")
+    return tuple(found.values())
+
+
+def refuse_lacking(schedule: Schedule, runtime: str) -> None:
+    """A UsageError if the runtime of that name cannot do all that the schedule asks for."""
+    found = lacking(schedule, POWERS[runtime])
+    if found:
+        raise UsageError(f"the runtime {runtime} cannot do all of this schedule; it lacks: {', '.join(found)}")
+
+
 class Alarm(Protocol):
     """A sleeper that others may wake."""
 
@@ -86,12 +124,30 @@ class Cluster(Protocol):
         """Ask ``node`` for an acknowledgement that needs a round trip to its quorum."""
         ...
 
+    async def happens(self, trigger: Trigger, give_up: int) -> str | None:
+        """The node of the event that ``trigger`` waits for, counted from now; None if it has not come by ``give_up``.
+
+        Called for events that no observer can see, where the runtime says that it can wait for them. It returns
+        before anything that the node does because of the event.
+        """
+        ...
+
     async def inflict(self, plan: Plan) -> Effect:
-        """Make ``plan`` true on all hosts at once, in place of every cut before, and verify that it is."""
+        """Make ``plan`` true on all hosts at once, beside every other in force, and verify that it is.
+
+        Any number of plans may be inflicted and undone at the same time, by several tasks; none waits for another.
+        """
+        ...
+
+    async def undo(self, plan: Plan) -> Effect:
+        """End a plan in force, and verify that what it did is gone, but for what other plans in force do too.
+
+        A node that no plan wants down is started again, one that none wants paused goes on.
+        """
         ...
 
     async def heal(self) -> Effect:
-        """Undo everything, on every host, whatever was done before; verify that it is undone."""
+        """Undo everything, on every host, whatever was done before, and verify it. Doing so again does nothing."""
         ...
 
     async def together(self, main: Job, others: Sequence[Job]) -> None:

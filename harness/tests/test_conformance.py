@@ -27,10 +27,11 @@ from harness.runtimes.sim.cluster import SimCluster
 from harness.runtimes.sim.runtime import Silence, simulate
 from harness.runtimes.sim.simulation import START_WITHIN_NS
 from harness.units import MS
-from nemesis.faults import Partition, Plan, plan
+from nemesis.faults import Partition
+from nemesis.plans import Plan, plan
 from nemesis.schedules import Schedule, Step
 from nemesis.shapes import SHAPES
-from nemesis.targets import NoLeader, View
+from nemesis.targets import NoTarget, View
 
 T = TypeVar("T")
 TIMEOUT_NS = 500 * MS
@@ -127,7 +128,7 @@ async def agreed_leader(cluster: Cluster) -> str:
 async def planned(cluster: Cluster, shape: str) -> Plan:
     view = View(nodes=tuple(cluster.nodes), leader=await agreed_leader(cluster))
     made = plan(Partition(shape=shape), view, Random(shape))
-    assert not isinstance(made, NoLeader)
+    assert not isinstance(made, NoTarget)
     return made
 
 
@@ -158,7 +159,7 @@ def test_a_cut_replaces_the_one_before_and_healing_twice_is_healing_once(world: 
     async def planned_around(cluster: Cluster, shape: str) -> Plan:
         """Aimed at a fixed node: in the middle of cuts nobody may be agreed on."""
         made = plan(Partition(shape=shape), View(nodes=tuple(cluster.nodes), leader=cluster.nodes[0]), Random(shape))
-        assert not isinstance(made, NoLeader)
+        assert not isinstance(made, NoTarget)
         return made
 
     world.tell(story)

@@ -24,7 +24,7 @@ from harness.runtimes.sim.runtime import Silence, run, run_in_memory
 from nemesis.nemeses import build
 from nemesis.schedules import Schedule
 
-PINNED = "235d422169f71a99b95a07432c8edcc777027f8cb6931548ba9b535b35fd42a9"
+PINNED = "748286ce6a8fbc885b559ea92d16e411de0ef1b2d00d79a5db0c37722b43b0cd"
 WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis.faults import Partition
+from nemesis.faults import Partition, kind
 from nemesis.nemeses import NEMESES, ONE_ROUND_MS, SHORTEST_MS, NemesisError, build
 from nemesis.schedules import Schedule, fault_windows_per_hour
 from nemesis.shapes import SHAPES
@@ -23,7 +23,7 @@ HOUR_MS = 3_600_000
 
 
 def shapes_of(schedule: Schedule) -> list[str]:
-    return [step.fault.shape for step in schedule.steps]
+    return [kind(step.fault) for step in schedule.steps]
 
 
 def deals_fairly(dealt: list[str], kinds: int) -> bool:
@@ -135,7 +135,7 @@ def test_the_seed_decides() -> None:
 PROGRAM = """
 import hashlib
 from random import Random
-from nemesis import faults, nemeses, schedules
+from nemesis import nemeses, plans, schedules
 from nemesis.targets import View
 digest = hashlib.sha256()
 for n in (3, 4, 5, 7):
@@ -143,7 +143,7 @@ for n in (3, 4, 5, 7):
     schedule = nemeses.build(["partition"], Random(n), n, 600_000)
     digest.update(schedules.dumps(schedule).encode())
     for step in schedule.steps:
-        plan = faults.plan(step.fault, view, schedules.dice(n, step))
+        plan = plans.plan(step.fault, view, schedules.dice(n, step))
         digest.update(repr((plan.nodes, plan.links(), plan.words)).encode())
 print(digest.hexdigest(), hash("n1"))
 """

@@ -10,7 +10,7 @@ from nemesis import partitions
 from nemesis.partitions import ImpossibleShape
 from nemesis.shapes import SHAPES, Drawn, Shape, cell_of
 from nemesis.strategies import node_names
-from nemesis.targets import NoLeader, View
+from nemesis.targets import NoTarget, View
 from nemesis.tests.dice import FirstChoice
 
 ALL = list(SHAPES.values())
@@ -155,8 +155,8 @@ def test_one_cut_is_another_cell_for_another_leader(cut: partitions.Cut, leader:
 @pytest.mark.parametrize("shape", ALL, ids=lambda shape: shape.name)
 def test_without_a_leader_only_shapes_aimed_at_one_say_so(shape: Shape) -> None:
     result = shape.draw(View(nodes=node_names(5), leader=None), Random(1))
-    assert isinstance(result, NoLeader) == shape.needs_leader
-    if isinstance(result, NoLeader):
+    assert isinstance(result, NoTarget) == shape.needs_leader
+    if isinstance(result, NoTarget):
         assert result.words == f"{shape.name} is aimed at the leader, and nobody was seen leading"
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemesis.strategies import node_names, views
-from nemesis.targets import ROLES, NoLeader, Role, View, follower_or_any, leader_first, leader_or_any, resolve
+from nemesis.targets import ROLES, NoTarget, Role, View, follower_or_any, leader_first, leader_or_any, resolve
 from nemesis.tests.dice import FirstChoice
 
 LED = View(nodes=node_names(5), leader="n3", term=7)
@@ -32,20 +32,19 @@ def test_each_role_is_filled_from_the_view(role: Role, expected: tuple[str, ...]
 
 @pytest.mark.parametrize("role", ["leader", "follower"])
 def test_without_a_leader_neither_leader_nor_follower_is_named(role: Role) -> None:
-    assert isinstance(resolve(role, LEADERLESS, Random(0)), NoLeader)
+    assert isinstance(resolve(role, LEADERLESS, Random(0)), NoTarget)
 
 
 @settings(deadline=None)
 @given(st.sampled_from(ROLES), views(), st.integers(0, 99))
 def test_roles_have_the_size_they_say_and_followers_never_lead(role: Role, view: View, seed: int) -> None:
     found = resolve(role, view, Random(seed))
-    if isinstance(found, NoLeader):
-        assert view.leader is None
-        assert role in ("leader", "follower")
+    if isinstance(found, NoTarget):
+        assert (view.leader is None and role in ("leader", "follower")) or role == "subject"
         return
     n = len(view.nodes)
-    sizes = {"leader": 1, "follower": 1, "node": 1, "majority": n // 2 + 1, "minority": n - n // 2 - 1}
-    assert len(found) == sizes[role]
+    sizes = {"majority": n // 2 + 1, "minority": n - n // 2 - 1, "all": n}
+    assert len(found) == sizes.get(role, 1)
     assert [node for node in view.nodes if node in found] == list(found)
     assert (found == (view.leader,)) if role == "leader" else True
     assert (found != (view.leader,)) if role == "follower" else True

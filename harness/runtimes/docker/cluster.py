@@ -29,13 +29,14 @@ from harness.runtimes.docker.images import ImageBuilder, Images
 from harness.runtimes.docker.probes import Probes
 from harness.runtimes.docker.verification import Heard, problems
 from harness.units import MS
-from nemesis.faults import Plan
 from nemesis.partitions import Cut
+from nemesis.plans import Plan
+from nemesis.state import state_of
+from nemesis.triggers import Trigger
 
 READY_SECONDS = 30.0
 VERIFY_NS = 1_000 * MS
 VERIFY_AGAIN_SECONDS = 0.005
-NO_CUT: Cut = frozenset()
 
 T = TypeVar("T")
 
@@ -76,6 +77,7 @@ class DockerCluster:
         self._names: dict[str, str] = {}
         self._probes: Probes | None = None
         self._tokens = itertools.count(1)
+        self._in_force: list[Plan] = []
         self.nodes: Sequence[str] = experiment.node_names
         self.facts: dict[str, Any] = {}
 
@@ -96,10 +98,19 @@ class DockerCluster:
         return await self._probes.confirm(node, timeout_ns)
 
     async def inflict(self, plan: Plan) -> Effect:
-        return await self._cut(plan.cut)
+        self._in_force.append(plan)
+        return await self._cut()
+
+    async def undo(self, plan: Plan) -> Effect:
+        self._in_force.remove(plan)
+        return await self._cut()
 
     async def heal(self) -> Effect:
-        return await self._cut(NO_CUT)
+        self._in_force.clear()
+        return await self._cut()
+
+    async def happens(self, trigger: Trigger, give_up: int) -> str | None:
+        raise AssertionError(f"nobody sees a {trigger.event} inside a container, and a schedule with one is refused")
 
     async def together(self, main: Job, others: Sequence[Job]) -> None:
         try:
@@ -111,13 +122,13 @@ class DockerCluster:
 
     # --- cuts ----------------------------------------------------------------------------------------------------
 
-    async def _cut(self, cut: Cut) -> Effect:
-        """Put ``cut`` in place of whatever was cut, on all hosts at once, and verify it with real packets."""
-        began = self.now()
+    async def _cut(self) -> Effect:
+        """Put the cuts in force in place of whatever was cut, on all hosts at once; verify them with real packets."""
+        began, cut = self.now(), self._cuts()
         drops = {node: sorted(self._addresses[a] for a, b in cut if b == node) for node in self.nodes}
         await self._on_all("cut", {node: {"drop": drops[node]} for node in self.nodes})
         in_effect = self.now() - began
-        wrong = await self._verify(cut)
+        wrong = await self._verify()
         verification = round((self.now() - began - in_effect) / MS, 3)
         return Effect(
             verified=not wrong,
@@ -126,8 +137,11 @@ class DockerCluster:
             facts={"verification_ms": verification},
         )
 
-    async def _verify(self, cut: Cut) -> tuple[str, ...]:
-        """Send real packets until the hosts have seen what ``cut`` says, or its time has passed."""
+    def _cuts(self) -> Cut:
+        return state_of(self._in_force).cut
+
+    async def _verify(self) -> tuple[str, ...]:
+        """Send real packets until the hosts have seen what is to be cut, and no more, or its time has passed."""
         give_up = self.now() + VERIFY_NS
         while True:
             token = next(self._tokens)
@@ -138,7 +152,7 @@ class DockerCluster:
             await self._on_all("probe", peers)
             for _ in range(3):  # packets are on their way for a moment; their rules are asked again before new ones
                 answers = await self._on_all("heard", {node: {"token": token} for node in self.nodes})
-                wrong = problems(self.nodes, cut, {n: self._heard(a) for n, a in answers.items()})
+                wrong = problems(self.nodes, self._cuts(), {n: self._heard(a) for n, a in answers.items()})
                 if not wrong:
                     return ()
                 await asyncio.sleep(VERIFY_AGAIN_SECONDS)

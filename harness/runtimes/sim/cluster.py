@@ -7,7 +7,6 @@ later, and believed only when packets over the links have shown it.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from heapq import heappush
 from random import Random
@@ -20,8 +19,9 @@ from harness.runtimes.sim.kernel import Act, Alarm, suspend
 from harness.runtimes.sim.network import Link, Uniform, sampler
 from harness.runtimes.sim.simulation import Simulation
 from harness.units import MS
-from nemesis.faults import Plan
-from nemesis.partitions import Cut
+from nemesis.plans import Plan
+from nemesis.state import state_of
+from nemesis.triggers import Trigger
 
 CLIENT_WAY: Final = Uniform(50_000, 200_000)  # from a client to a node, or back
 APPLYING: Final = Uniform(5 * MS, 20 * MS)  # until a host has done what the nemesis asked for
@@ -29,7 +29,6 @@ VERIFY_NS: Final = 1_000 * MS
 LOOK_AGAIN_NS: Final = 5 * MS
 LOOKS_A_ROUND: Final = 3
 PROBE_NS: Final = 300_000
-NO_CUT: Final[Cut] = frozenset()
 
 
 class SimCluster:
@@ -43,7 +42,7 @@ class SimCluster:
         self._ways = {node: _Way(simulation.seed, node) for node in self.nodes}
         self._dice = Random(f"{simulation.seed}/nemesis")
         self._applying = sampler(APPLYING, self._dice)
-        self._tokens = itertools.count(1)
+        self._in_force: list[Plan] = []
 
     def now(self) -> int:
         return self._kernel.now
@@ -55,37 +54,49 @@ class SimCluster:
         await self._kernel.together([main, *others])
 
     async def observe(self, node: str, timeout_ns: int) -> Reply:
-        return await self._ask(self._hosts[node].observe, self._ways[node].draw, timeout_ns)
-
-    async def confirm(self, node: str, timeout_ns: int) -> Reply:
-        return await self._ask(self._hosts[node].confirm, self._ways[node].draw, timeout_ns)
-
-    async def _ask(self, question: Act, way: Callable[[], int], timeout_ns: int) -> Reply:
-        kernel = self._kernel
-        call = Call(kernel, kernel.now + timeout_ns, way)
-        heappush(kernel.queue, (kernel.now + way(), kernel.ticket(), question, call, None))
+        self._ask(self._hosts[node].observe, self._ways[node].draw, timeout_ns)
         reply: Reply = await suspend()
         return reply
 
+    async def confirm(self, node: str, timeout_ns: int) -> Reply:
+        self._ask(self._hosts[node].confirm, self._ways[node].draw, timeout_ns)
+        reply: Reply = await suspend()
+        return reply
+
+    def _ask(self, question: Act, way: Callable[[], int], timeout_ns: int) -> None:
+        """Put a question on its way; its answer wakes the present task."""
+        kernel = self._kernel
+        call = Call(kernel, kernel.now + timeout_ns, way)
+        heappush(kernel.queue, (kernel.now + way(), kernel.ticket(), question, call, None))
+
     async def inflict(self, plan: Plan) -> Effect:
-        return await self._cut(plan.cut)
+        self._in_force.append(plan)
+        return await self._cut()
+
+    async def undo(self, plan: Plan) -> Effect:
+        self._in_force.remove(plan)
+        return await self._cut()
 
     async def heal(self) -> Effect:
-        return await self._cut(NO_CUT)
+        self._in_force.clear()
+        return await self._cut()
+
+    async def happens(self, trigger: Trigger, give_up: int) -> str | None:
+        await self._kernel.sleep(max(0, give_up - self._kernel.now))
+        return None
 
     # Cuts
 
-    async def _cut(self, cut: Cut) -> Effect:
-        """Put ``cut`` in place of whatever was cut, on each host when it comes to it, and verify it."""
+    async def _cut(self) -> Effect:
+        """Put the cuts in force in place of whatever was cut, on each host when it comes to it, and verify them."""
         began = self._kernel.now
         in_effect = began
         for node in self.nodes:
             at = began + self._applying()
-            senders = frozenset(sender for sender, receiver in cut if receiver == node)
-            self._kernel.at(at, self.simulation.network.cut_into, node, senders)
+            self._kernel.at(at, self._apply, node)
             in_effect = max(in_effect, at)
         await self._kernel.sleep(in_effect - began)
-        wrong = await self._verify(cut)
+        wrong = await self._verify()
         return Effect(
             verified=not wrong,
             in_effect_ns=in_effect - began,
@@ -93,15 +104,21 @@ class SimCluster:
             facts={"verification_ms": round((self._kernel.now - in_effect) / MS, 3)},
         )
 
-    async def _verify(self, cut: Cut) -> tuple[str, ...]:
-        """Send packets over every link until what comes of them is what ``cut`` says, or the time for it is over."""
+    def _apply(self, node: str, _: Any) -> None:
+        """Whatever is in force by now, so that of several changes under way the last one wins."""
+        cut = state_of(self._in_force).cut
+        senders = frozenset(sender for sender, receiver in cut if receiver == node)
+        self.simulation.network.cut_into(node, senders)
+
+    async def _verify(self) -> tuple[str, ...]:
+        """Send packets over every link until they find what is to be cut, and no more, or the time for it is over."""
         give_up = self._kernel.now + VERIFY_NS
         while True:
             heard = _Ears(self.nodes)
             self._probe(heard)
             for _ in range(LOOKS_A_ROUND):
                 await self._kernel.sleep(LOOK_AGAIN_NS)
-                wrong = problems(self.nodes, cut, heard.reports())
+                wrong = problems(self.nodes, state_of(self._in_force).cut, heard.reports())
                 if not wrong:
                     return ()
             if self._kernel.now >= give_up:

@@ -1,0 +1,82 @@
+"""Faults and triggers as JSON: an object whose ``f`` (or ``event``) names the kind, and only what is not default.
+
+``{"f": "kill", "target": "leader", "state": "lost"}``. What a value may be is checked where it is made, in the
+dataclasses' own constructors; this module only says where in the document it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from nemesis.faults import FAULTS, Fault, ScheduleError, known
+from nemesis.triggers import Trigger
+
+T = TypeVar("T")
+BY_NAME: Mapping[str, Callable[..., Fault]] = MappingProxyType({fault.f: fault for fault in FAULTS})
+
+
+def fault_to_json(fault: Fault) -> dict[str, Any]:
+    """The fault as JSON holds it, keys in a fixed order."""
+    return {"f": fault.f, **_told(fault)}
+
+
+def fault_from_json(value: object, where: str = "fault") -> Fault:
+    """The inverse of ``fault_to_json``; ``where`` is how errors name the place. Raises ``ScheduleError``."""
+    name = mapping(where, value, required=("f",))["f"]
+    known(f"{where}.f", name, BY_NAME)
+    return _made(BY_NAME[str(name)], value, where, named=("f",))
+
+
+def trigger_to_json(trigger: Trigger) -> dict[str, Any]:
+    return _told(trigger)
+
+
+def trigger_from_json(value: object, where: str = "when") -> Trigger:
+    """The inverse of ``trigger_to_json``. Raises ``ScheduleError``."""
+    return _made(Trigger, value, where)
+
+
+def _told(value: Any) -> dict[str, Any]:
+    """The fields that are not as they would be by default."""
+    each = ((field, getattr(value, field.name)) for field in fields(value))
+    return {field.name: given for field, given in each if given != field.default}
+
+
+def _made(make: Callable[..., T], value: object, where: str, named: tuple[str, ...] = ()) -> T:
+    """An instance of the dataclass ``make`` from an object with its fields, and those ``named`` besides."""
+    parts = fields(make)  # type: ignore[arg-type]  # a dataclass's constructor is the dataclass
+    given = mapping(
+        where,
+        value,
+        required=(*named, *(part.name for part in parts if part.default is MISSING)),
+        optional=tuple(part.name for part in parts if part.default is not MISSING),
+        closed=True,
+    )
+    try:
+        return make(**{key: item for key, item in given.items() if key not in named})
+    except ScheduleError as wrong:
+        raise ScheduleError(f"{where}.{wrong.where}", wrong.expected, wrong.got) from wrong
+
+
+def mapping(
+    where: str,
+    value: object,
+    *,
+    required: tuple[str, ...],
+    optional: tuple[str, ...] = (),
+    closed: bool = False,
+) -> Mapping[str, object]:
+    """``value`` if it is an object with the required keys and, if closed, no unknown ones."""
+    if not isinstance(value, Mapping):
+        raise ScheduleError(where, f"an object with {', '.join(required)}", repr(value))
+    for key in required:
+        if key not in value:
+            raise ScheduleError(f"{where}.{key}", "this key", "nothing")
+    keys = (*required, *optional)
+    for key in value:
+        if closed and key not in keys:
+            raise ScheduleError(f"{where}.{key}", f"no other keys than {', '.join(keys)}", repr(key))
+    return value

@@ -1,0 +1,261 @@
+"""A fault aimed: what is to be done, to which nodes and links.
+
+``plan`` turns a fault, at the moment it strikes, into a ``Plan`` that names nodes and links; somebody else carries
+that out, verifies it and undoes it. It draws only from the dice it is given, so the same view and dice give the same
+plan.
+
+``cell`` names the class of fault under which a system's promises are written down. Those of cuts are in
+``nemesis.shapes``; of the rest:
+
+==== ====================================================================================================
+C1   a crash, all that was flushed to disk kept (so a torn disk too: what was not flushed was never durable)
+C2   a process paused, or slow
+C7   packets lost, late or doubled
+C8   a wall clock off
+C9   a clock at another rate, or a monotonic one that jumps: timers run out too early or too late
+C10  a wall clock that strobes
+C11  a crash, all state lost
+C12  a storm of restarts
+==== ====================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from random import Random
+from typing import Any, Literal, assert_never
+
+from nemesis.faults import (
+    ClockName,
+    Delay,
+    Duplicate,
+    Durable,
+    Fault,
+    Kill,
+    Loss,
+    Partition,
+    Pause,
+    Skew,
+    Slow,
+    kind,
+)
+from nemesis.partitions import Cut, Link, all_links
+from nemesis.shapes import SHAPES, Cell, cell_of
+from nemesis.targets import NoTarget, Role, View, resolve
+
+DEFAULT_FLAP_MS = 300
+
+Undo = Literal["heal", "restart", "resume"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Severed:
+    """These links drop every packet."""
+
+    links: Cut
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Killed:
+    """These nodes' processes are dead; ``state`` and ``after_effects`` as in ``Kill``."""
+
+    nodes: tuple[str, ...]
+    state: Durable
+    after_effects: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paused:
+    """These nodes' processes are stopped."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lossy:
+    """These links lose so many packets in a hundred."""
+
+    links: Cut
+    percent: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Late:
+    """These links take ``ms`` longer, and up to ``jitter_ms`` on top."""
+
+    links: Cut
+    ms: int
+    jitter_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Doubled:
+    """These links deliver so many packets in a hundred twice."""
+
+    links: Cut
+    percent: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skewed:
+    """These nodes' clock is ahead by ``offset_ms`` (or behind) and gains ``rate_ppm``."""
+
+    nodes: tuple[str, ...]
+    clock: ClockName
+    offset_ms: int
+    rate_ppm: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slowed:
+    """These nodes take ``ms`` over every event."""
+
+    nodes: tuple[str, ...]
+    ms: int
+
+
+OnLinks = Severed | Lossy | Late | Doubled
+OnNodes = Killed | Paused | Skewed | Slowed
+Harm = OnLinks | OnNodes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A fault aimed: what is done, to whom.
+
+    ``f`` is the name of the operation in a history; ``shape`` that of faults that are alike; ``nodes`` are those that
+    it is about (a hub among them may have all its links); ``harm`` what is true of the cluster while it is in force;
+    ``cell`` the class of fault that this is; ``flap_ms`` the length of each turn of a fault that comes and goes, None
+    for one that stays; ``words`` one line for a reader.
+    """
+
+    f: str
+    shape: str
+    cell: Cell
+    nodes: tuple[str, ...]
+    harm: Harm
+    flap_ms: int | None = None
+    words: str
+
+    @property
+    def undo_f(self) -> Undo:
+        """The name of its undoing in a history."""
+        match self.harm:
+            case Killed():
+                return "restart"
+            case Paused():
+                return "resume"
+            case _:
+                return "heal"
+
+    def links(self) -> list[list[str]]:
+        """The links that it hurts as JSON writes them: [from, to], sorted."""
+        links = self.harm.links if isinstance(self.harm, OnLinks) else ()
+        return [[sender, receiver] for sender, receiver in sorted(links)]
+
+    def figures(self) -> dict[str, Any]:
+        """How much of it, by name: the percent of a loss, the ms of a delay. Empty for a cut."""
+        each = ((field.name, getattr(self.harm, field.name)) for field in fields(self.harm))
+        return {name: value for name, value in each if name not in ("nodes", "links") and value is not None}
+
+
+def plan(fault: Fault, view: View, rng: Random) -> Plan | NoTarget:
+    """What the fault means for the cluster as it is seen now.
+
+    ``NoTarget`` when it is aimed at somebody who is not there, such as a leader when nobody leads. A shape that does
+    not exist for so few nodes raises ``ImpossibleShape``.
+    """
+    if isinstance(fault, Partition):
+        return _partition(fault, view, rng)
+    nodes = resolve(fault.target, view, rng)
+    if isinstance(nodes, NoTarget):
+        return nodes
+    cell, harm, done = _aimed(fault, nodes, view)
+    flap_ms = fault.flap_ms if isinstance(fault, Kill | Pause | Skew) else None
+    return Plan(
+        f=fault.f,
+        shape=kind(fault),
+        cell=cell,
+        nodes=nodes,
+        harm=harm,
+        flap_ms=flap_ms,
+        words=_flapping(f"{_whom(fault.target, nodes)} {done}", flap_ms),
+    )
+
+
+def windows(plan: Plan, for_ms: int) -> tuple[tuple[int, int], ...]:
+    """When within its window of ``for_ms`` it is in force: [from, to) in ms since the window began, in order."""
+    turn = plan.flap_ms or for_ms
+    return tuple((start, min(start + turn, for_ms)) for start in range(0, for_ms, 2 * turn))
+
+
+def _partition(fault: Partition, view: View, rng: Random) -> Plan | NoTarget:
+    drawn = SHAPES[fault.shape].draw(view, rng)
+    if isinstance(drawn, NoTarget):
+        return drawn
+    flap_ms = DEFAULT_FLAP_MS if fault.flap_ms is None and fault.shape == "flapping" else fault.flap_ms
+    return Plan(
+        f=fault.f,
+        shape=fault.shape,
+        cell=cell_of(view.nodes, drawn.cut, view.leader),
+        nodes=drawn.nodes,
+        harm=Severed(links=drawn.cut),
+        flap_ms=flap_ms,
+        words=_flapping(drawn.words, flap_ms),
+    )
+
+
+def _aimed(
+    fault: Kill | Pause | Loss | Delay | Duplicate | Skew | Slow, nodes: tuple[str, ...], view: View
+) -> tuple[Cell, Harm, str]:
+    """Its cell, what it does, and that in words."""
+    links = _links_of(nodes, view.nodes)
+    match fault:
+        case Kill(state=state, after_effects=after_effects):
+            crash: Cell = "C11" if state == "lost" else "C12" if fault.flap_ms is not None else "C1"
+            late = "" if after_effects is None else f" {after_effects} effects on"
+            found = {"kept": "", "torn": ", what was not flushed lost", "lost": ", all state lost"}[state]
+            return crash, Killed(nodes=nodes, state=state, after_effects=after_effects), f"killed{late}{found}"
+        case Pause():
+            return "C2", Paused(nodes=nodes), "paused"
+        case Loss(percent=percent):
+            return "C7", Lossy(links=links, percent=percent), f"losing {percent} % of all packets"
+        case Delay(ms=ms, jitter_ms=jitter_ms):
+            words = f"{ms} to {ms + jitter_ms}" if jitter_ms else f"{ms}"
+            return "C7", Late(links=links, ms=ms, jitter_ms=jitter_ms), f"with packets {words} ms late"
+        case Duplicate(percent=percent):
+            return "C7", Doubled(links=links, percent=percent), f"with {percent} % of all packets doubled"
+        case Skew(clock=clock, offset_ms=offset_ms, rate_ppm=rate_ppm):
+            harm = Skewed(nodes=nodes, clock=clock, offset_ms=offset_ms, rate_ppm=rate_ppm)
+            return _cell_of_skew(fault), harm, f"with the {clock} clock {offset_ms:+d} ms off, {rate_ppm:+d} ppm"
+        case Slow(ms=ms):
+            return "C2", Slowed(nodes=nodes, ms=ms), f"taking {ms} ms over everything"
+        case _:
+            assert_never(fault)
+
+
+def _cell_of_skew(skew: Skew) -> Cell:
+    if skew.clock == "monotonic" or skew.rate_ppm:
+        return "C9"
+    return "C8" if skew.flap_ms is None else "C10"
+
+
+def _links_of(nodes: Iterable[str], all_nodes: tuple[str, ...]) -> frozenset[Link]:
+    """Every link from or to one of the nodes."""
+    chosen = frozenset(nodes)
+    return frozenset(link for link in all_links(all_nodes) if not chosen.isdisjoint(link))
+
+
+def _whom(role: Role, nodes: tuple[str, ...]) -> str:
+    match role:
+        case "leader" | "follower":
+            return f"the {role} {nodes[0]} is"
+        case "all":
+            return "all nodes are"
+        case _:
+            return f"{' '.join(nodes) or 'nobody'} {'is' if len(nodes) == 1 else 'are'}"
+
+
+def _flapping(words: str, flap_ms: int | None) -> str:
+    return words if flap_ms is None else f"{words}, on and off every {flap_ms} ms"

@@ -1,0 +1,37 @@
+"""When a fault strikes, if not at a time: at an event of an election.
+
+Faults at random times hardly ever meet the few milliseconds in which votes are given; a fault that waits for a vote
+always does. Two of the events can be observed on any system. The other two happen inside a node, and only a
+runtime that sees into its nodes can wait for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from nemesis.faults import known, whole
+
+Event = Literal["new-leader", "term-change", "vote-granted", "campaign"]
+EVENTS: tuple[Event, ...] = get_args(Event)
+OBSERVED: frozenset[Event] = frozenset({"new-leader", "term-change"})
+"""Those that every runtime's observers see; the node is the one that leads, or that shows the new term."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trigger:
+    """The ``count``-th such event since it was armed, if that comes within ``within_ms``.
+
+    ``new-leader``: a leadership is seen that was not known; ``term-change``: a term is seen higher than any before;
+    ``vote-granted``: a node is about to grant its vote; ``campaign``: one is about to ask for votes. The node that
+    does it is the ``subject`` that a fault may be aimed at.
+    """
+
+    event: Event
+    count: int = 1
+    within_ms: int = 2_000
+
+    def __post_init__(self) -> None:
+        known("event", self.event, EVENTS)
+        whole("count", self.count, at_least=1, of="events")
+        whole("within_ms", self.within_ms, at_least=1)
