@@ -6,7 +6,7 @@ Harmless to safety, and twice the price in the very moment when the network is a
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.protocol import Effect, Event, Send
 from nodes.raft import VOTE, Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
@@ -21,7 +21,10 @@ class AsksTwice(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "asks-twice", "sends its requests for votes twice", AsksTwice),
+    name="asks-twice",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="sends its requests for votes twice",
+    factory=AsksTwice,
     catches="message-count",
     trigger="none needed",
 )

@@ -6,7 +6,7 @@ catch it. Cheapest trigger: ten elections.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.protocol import Json
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
@@ -46,7 +46,10 @@ class ComparesTermsAsText(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "compares-terms-as-text", "takes term 10 to be below 9", ComparesTermsAsText),
+    name="compares-terms-as-text",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="takes term 10 to be below 9",
+    factory=ComparesTermsAsText,
     catches="term-monotonicity",
     trigger="ten elections: isolate leaders, or flap",
 )

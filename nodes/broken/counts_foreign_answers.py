@@ -7,7 +7,7 @@ new one. Cheapest trigger: a leader that is cut off for about a timeout, and hea
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_LEASE_SYSTEM
 
@@ -20,12 +20,10 @@ class CountsForeignAnswers(Raft):
 
 
 BUG = Broken(
-    system=with_bug(
-        RAFT_LEASE_SYSTEM,
-        "counts-foreign-answers",
-        "counts answers of another term for its lease",
-        CountsForeignAnswers,
-    ),
+    name="counts-foreign-answers",
+    of=RAFT_LEASE_SYSTEM,
+    mistake="counts answers of another term for its lease",
+    factory=CountsForeignAnswers,
     catches="higher-term-adopted",
     trigger="cut the leader off, on and off, for about a timeout each",
 )

@@ -6,7 +6,7 @@ be found. Cheapest trigger: leave the leader exactly one of four peers, which ev
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_SYSTEM
 
@@ -21,7 +21,10 @@ class CountsItselfTwice(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_SYSTEM, "counts-itself-twice", "counts itself twice in its quorum", CountsItselfTwice),
+    name="counts-itself-twice",
+    of=RAFT_SYSTEM,
+    mistake="counts itself twice in its quorum",
+    factory=CountsItselfTwice,
     catches="stall",
     trigger="all nodes, the leader too, see only one node which is not the leader",
 )

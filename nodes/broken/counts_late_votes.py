@@ -7,7 +7,7 @@ off from its quorum by the same delays, has stepped down.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import FOLLOWER, Raft
 from nodes.systems.raft import RAFT_SYSTEM
 
@@ -23,7 +23,10 @@ class CountsLateVotes(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_SYSTEM, "counts-late-votes", "counts votes after it has stepped down", CountsLateVotes),
+    name="counts-late-votes",
+    of=RAFT_SYSTEM,
+    mistake="counts votes after it has stepped down",
+    factory=CountsLateVotes,
     catches="one-reign-a-term",
     trigger="links so slow that a vote comes after the leader has given up for want of answers",
 )

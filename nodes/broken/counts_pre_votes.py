@@ -6,7 +6,7 @@ majority that began the election are counted in it. A quorum behind each win mus
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import CANDIDATE, Raft
 from nodes.systems.raft import RAFT_SYSTEM
 
@@ -22,7 +22,10 @@ class CountsPreVotes(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_SYSTEM, "counts-pre-votes", "counts pre-votes as votes", CountsPreVotes),
+    name="counts-pre-votes",
+    of=RAFT_SYSTEM,
+    mistake="counts pre-votes as votes",
+    factory=CountsPreVotes,
     catches="quorum-behind-win",
     trigger="none needed",
 )

@@ -6,7 +6,7 @@ catch it. Cheapest trigger: two candidates in one term, who refuse each other.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -19,7 +19,10 @@ class CountsRefusals(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "counts-refusals", "counts a refusal as a vote", CountsRefusals),
+    name="counts-refusals",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="counts a refusal as a vote",
+    factory=CountsRefusals,
     catches="quorum-behind-win",
     trigger="a contested election",
 )

@@ -7,7 +7,7 @@ catch it. Cheapest trigger: duplicated datagrams during an election that most no
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import CANDIDATE, Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -22,7 +22,10 @@ class CountsReplies(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "counts-replies", "counts replies instead of voters", CountsReplies),
+    name="counts-replies",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="counts replies instead of voters",
+    factory=CountsReplies,
     catches="quorum-behind-win",
     trigger="doubled datagrams while a candidate reaches too few voters",
 )

@@ -6,7 +6,7 @@ node and let it come back while nobody can tell it the present term, or just loo
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.protocol import Effect, Event, Persist
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_SYSTEM
@@ -20,7 +20,10 @@ class ForgetsEverything(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_SYSTEM, "forgets-everything", "makes nothing durable", ForgetsEverything),
+    name="forgets-everything",
+    of=RAFT_SYSTEM,
+    mistake="makes nothing durable",
+    factory=ForgetsEverything,
     catches="term-monotonicity",
     trigger="kill and restart any node",
 )

@@ -7,7 +7,7 @@ another candidate is still asking in the same term.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.protocol import Effect, Event, Persist
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
@@ -24,7 +24,10 @@ class ForgetsVote(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "forgets-vote", "keeps its vote in memory only", ForgetsVote),
+    name="forgets-vote",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="keeps its vote in memory only",
+    factory=ForgetsVote,
     catches="one-vote-a-term",
     trigger="kill a voter as it grants its vote, with two candidates in one term",
 )

@@ -7,7 +7,7 @@ between leader and follower, and heal.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_SYSTEM
 
@@ -22,7 +22,10 @@ class GrantsAnyPreVote(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_SYSTEM, "grants-any-pre-vote", "grants pre-votes against a live leader", GrantsAnyPreVote),
+    name="grants-any-pre-vote",
+    of=RAFT_SYSTEM,
+    mistake="grants pre-votes against a live leader",
+    factory=GrantsAnyPreVote,
     catches="stability",
     trigger="cut one link between the leader and a follower, and heal",
 )

@@ -7,7 +7,7 @@ vote a term. Cheapest trigger: a node that comes back with a term behind the oth
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import VOTE_REPLY, Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -23,7 +23,10 @@ class GrantsLowerTerms(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "grants-lower-terms", "votes in terms lower than its own", GrantsLowerTerms),
+    name="grants-lower-terms",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="votes in terms lower than its own",
+    factory=GrantsLowerTerms,
     catches="durable-before-sent",
     trigger="a request for votes that comes late, or from a node that is terms behind",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.protocol import Json
 from nodes.raft import Raft, RaftOptions
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
@@ -32,7 +32,10 @@ class HalvesEvenClusters(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "halves-even-clusters", "takes half for a majority", HalvesEvenClusters),
+    name="halves-even-clusters",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="takes half for a majority",
+    factory=HalvesEvenClusters,
     catches="quorum-behind-win",
     trigger="two halves of four nodes",
     nodes=4,

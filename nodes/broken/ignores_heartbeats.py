@@ -6,7 +6,7 @@ with no fault at all.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -21,7 +21,10 @@ class IgnoresHeartbeats(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "ignores-heartbeats", "lets its timer run on heartbeats", IgnoresHeartbeats),
+    name="ignores-heartbeats",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="lets its timer run on heartbeats",
+    factory=IgnoresHeartbeats,
     catches="stability",
     trigger="none needed",
 )

@@ -7,7 +7,7 @@ Raft promises no exclusivity, and one of the two leaders works. Cheapest trigger
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import LEADER, Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -21,9 +21,10 @@ class IgnoresHigherTerms(Raft):
 
 
 BUG = Broken(
-    system=with_bug(
-        RAFT_BASIC_SYSTEM, "ignores-higher-terms", "leads on in the face of a higher term", IgnoresHigherTerms
-    ),
+    name="ignores-higher-terms",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="leads on in the face of a higher term",
+    factory=IgnoresHigherTerms,
     catches="higher-term-adopted",
     trigger="isolate the leader and heal",
 )

@@ -6,7 +6,7 @@ other terms are dropped. Only of pre-votes are there several rounds for one term
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_SYSTEM
 
@@ -22,7 +22,10 @@ class IgnoresRounds(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_SYSTEM, "ignores-rounds", "counts replies to earlier requests", IgnoresRounds),
+    name="ignores-rounds",
+    of=RAFT_SYSTEM,
+    mistake="counts replies to earlier requests",
+    factory=IgnoresRounds,
     catches="one-vote-a-term",
     trigger="replies delayed beyond the next election",
     harmless="a node asks for votes once in a term, so a reply of its term is one to its only round; pre-votes of an "

@@ -6,7 +6,7 @@ for it claims the very term of its successor. Cheapest trigger: isolate the lead
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -21,7 +21,10 @@ class KeepsClaiming(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "keeps-claiming", "claims to lead after it has stepped down", KeepsClaiming),
+    name="keeps-claiming",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="claims to lead after it has stepped down",
+    factory=KeepsClaiming,
     catches="term-safety",
     trigger="isolate the leader and heal",
 )

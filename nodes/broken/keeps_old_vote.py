@@ -6,7 +6,7 @@ a stall must be found. Cheapest trigger: take the first leader away for longer t
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -21,7 +21,10 @@ class KeepsOldVote(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "keeps-old-vote", "does not clear its vote in a new term", KeepsOldVote),
+    name="keeps-old-vote",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="does not clear its vote in a new term",
+    factory=KeepsOldVote,
     catches="stall",
     trigger="a second election: isolate the first leader",
 )

@@ -7,7 +7,7 @@ catch it. Cheapest trigger: a contested election.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import CANDIDATE, Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -21,7 +21,10 @@ class KeepsStanding(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "keeps-standing", "ignores whoever won its own term", KeepsStanding),
+    name="keeps-standing",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="ignores whoever won its own term",
+    factory=KeepsStanding,
     catches="stability",
     trigger="a contested election",
 )

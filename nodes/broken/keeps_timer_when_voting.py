@@ -7,7 +7,7 @@ that term; only a vote granted twice, or in a term that was known already, does 
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -23,9 +23,10 @@ class KeepsTimerWhenVoting(Raft):
 
 
 BUG = Broken(
-    system=with_bug(
-        RAFT_BASIC_SYSTEM, "keeps-timer-when-voting", "lets its timer run when it votes", KeepsTimerWhenVoting
-    ),
+    name="keeps-timer-when-voting",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="lets its timer run when it votes",
+    factory=KeepsTimerWhenVoting,
     catches="stall",
     trigger="a contested election",
     harmless="votes in new terms restart the timer by entering the term; what is left is a slightly likelier split "

@@ -7,7 +7,7 @@ way, so that it reads them when it wakes.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_LEASE_SYSTEM
 
@@ -28,7 +28,10 @@ class LeasesFromReceipt(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_LEASE_SYSTEM, "leases-from-receipt", "counts its lease from the answers", LeasesFromReceipt),
+    name="leases-from-receipt",
+    of=RAFT_LEASE_SYSTEM,
+    mistake="counts its lease from the answers",
+    factory=LeasesFromReceipt,
     catches="exclusivity",
     trigger="pause the leader while answers to its heartbeat are on their way",
 )

@@ -1,12 +1,12 @@
 """Looks at its lease only when it sends heartbeats: between two of them, and after a pause, it claims what it lost.
 
-"Check, then act" with a pause in between (M. Kleppmann, "How to do distributed locking", 2016). Exclusivity must catch it. Cheapest trigger: pause the
-leader for longer than its lease.
+"Check, then act" with a pause in between (M. Kleppmann, "How to do distributed locking", 2016). Exclusivity must
+catch it. Cheapest trigger: pause the leader for longer than its lease.
 """
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_LEASE_SYSTEM
 
@@ -25,7 +25,10 @@ class LooksAtLeaseRarely(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_LEASE_SYSTEM, "looks-at-lease-rarely", "checks its lease on heartbeats", LooksAtLeaseRarely),
+    name="looks-at-lease-rarely",
+    of=RAFT_LEASE_SYSTEM,
+    mistake="checks its lease on heartbeats",
+    factory=LooksAtLeaseRarely,
     catches="exclusivity",
     trigger="pause the leader for longer than its lease",
 )

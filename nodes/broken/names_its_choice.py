@@ -6,7 +6,7 @@ the wrong one. Cheapest trigger: a contested election, looked at in time.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -21,7 +21,10 @@ class NamesItsChoice(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "names-its-choice", "names as leader whom it voted for", NamesItsChoice),
+    name="names-its-choice",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="names as leader whom it voted for",
+    factory=NamesItsChoice,
     catches="agreement",
     trigger="a contested election in which a voter does not hear who won",
 )

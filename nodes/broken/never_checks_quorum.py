@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import RAFT
 from nodes.systems.raft import RAFT_SYSTEM
 
 BUG = Broken(
-    system=with_bug(
-        RAFT_SYSTEM, "never-checks-quorum", "leads on without a quorum", options=replace(RAFT, check_quorum=False)
-    ),
+    name="never-checks-quorum",
+    of=RAFT_SYSTEM,
+    mistake="leads on without a quorum",
+    options=replace(RAFT, check_quorum=False),
     catches="stall",
     trigger="a leader that is heard by all and hears nobody",
 )

@@ -6,7 +6,7 @@ catch it. Cheapest trigger: isolate a leader, and heal: it finds a cluster with 
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -21,7 +21,10 @@ class ObeysOldLeaders(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "obeys-old-leaders", "goes back to the term of an old leader", ObeysOldLeaders),
+    name="obeys-old-leaders",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="goes back to the term of an old leader",
+    factory=ObeysOldLeaders,
     catches="term-monotonicity",
     trigger="isolate the leader and heal",
 )

@@ -7,7 +7,7 @@ write lost, in the fraction of a millisecond between reply and write.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.protocol import Effect, Event, Persist
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
@@ -21,7 +21,10 @@ class RepliesFirst(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "replies-first", "writes its vote after it has replied", RepliesFirst),
+    name="replies-first",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="writes its vote after it has replied",
+    factory=RepliesFirst,
     catches="durable-before-sent",
     trigger="none needed; two votes need a voter that crashes between its reply and its write",
 )

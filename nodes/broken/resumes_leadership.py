@@ -7,7 +7,7 @@ it come back.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.protocol import Effect, Event, Started
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
@@ -24,7 +24,10 @@ class ResumesLeadership(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_BASIC_SYSTEM, "resumes-leadership", "leads again after a restart", ResumesLeadership),
+    name="resumes-leadership",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="leads again after a restart",
+    factory=ResumesLeadership,
     catches="one-reign-a-term",
     trigger="kill the leader and let it come back",
 )

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import RAFT_BASIC
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 BUG = Broken(
-    system=with_bug(
-        RAFT_BASIC_SYSTEM,
-        "same-timeouts",
-        "does not randomise its timeouts",
-        options=replace(RAFT_BASIC, election_timeout_max=RAFT_BASIC.election_timeout_min),
-    ),
+    name="same-timeouts",
+    of=RAFT_BASIC_SYSTEM,
+    mistake="does not randomise its timeouts",
+    options=replace(RAFT_BASIC, election_timeout_max=RAFT_BASIC.election_timeout_min),
     catches="stall",
     trigger="isolate the leader: every follower's timer runs out at the same instant",
 )

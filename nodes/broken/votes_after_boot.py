@@ -7,7 +7,7 @@ does not hear the leader asks just after the voters have been restarted.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken, with_bug
+from nodes.broken.base import Broken
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_LEASE_SYSTEM
 
@@ -20,7 +20,10 @@ class VotesAfterBoot(Raft):
 
 
 BUG = Broken(
-    system=with_bug(RAFT_LEASE_SYSTEM, "votes-after-boot", "votes as soon as it has booted", VotesAfterBoot),
+    name="votes-after-boot",
+    of=RAFT_LEASE_SYSTEM,
+    mistake="votes as soon as it has booted",
+    factory=VotesAfterBoot,
     catches="exclusivity",
     trigger="restart a majority of voters again and again while one node does not hear the leader",
 )
