@@ -216,10 +216,28 @@ def test_possible_is_what_the_widest_stretches_allow(seen: tuple[list[Claim], li
         assert verdict.kind == ("possible" if meet else "excluded")
 
 
+def test_stretches_that_only_touch_do_not_meet() -> None:
+    story = Story().led("n1", 0, 1, term=1).saw("n1", 3, 10).led("n2", 12, 13, term=2)
+    assert check(story.saw("n2", 9, 9).history()).kind == "possible"
+    assert check(story.saw("n2", 10, 11).history()).kind == "excluded"
+
+
+def test_a_node_that_contradicts_itself_is_reported_and_proves_nothing_of_others() -> None:
+    story = Story().led("n1", 0, 1, reign="a").led("n1", 2, 5, reign="b").led("n1", 5, 6, reign="a").saw("n2", 0, 1)
+    verdict = check(story.history())
+    assert verdict.outcome is Outcome.VALID
+    assert verdict.facts["contradictions"] == [{"node": "n1", "reigns": ["a", "b"], "lines": [2, 5, 7]}]
+    assert "1 contradictory self-report" in verdict.words
+
+
 def test_a_definite_overlap_is_measured_and_bounded() -> None:
     story = Story().led("n1", 0, 10, term=4).led("n1", 50, 60, term=4)
     story.led("n2", 20, 30, term=4).led("n2", 70, 80, term=4)
-    (finding,) = check(story.history()).findings
+    verdict = check(story.history())
+    (finding,) = verdict.findings
+    assert verdict.words == (
+        "two leaders at once: n1 (term 4) and n2 (term 4) both led for at least 20 ns, from 0.000 s to 0.000 s"
+    )
     assert (finding.start, finding.end, finding.facts["overlap_ns"]) == (30, 50, 20)
     assert finding.facts["same_term"] is True
     assert finding.nodes == ("n1", "n2")
@@ -270,8 +288,11 @@ def test_keys_of_two_kinds_are_not_held_against_one_another() -> None:
 
 
 def test_nothing_is_known_without_a_leader_or_with_one_node_only() -> None:
-    assert check(Story().saw("n1", 0, 1).saw("n2", 2, 3).history()).outcome is Outcome.UNKNOWN
-    assert check(Story().led("n1", 0, 1, term=1).history()).outcome is Outcome.UNKNOWN
+    nobody = check(Story().saw("n1", 0, 1).saw("n2", 2, 3).history())
+    assert (nobody.outcome, nobody.words) == (Outcome.UNKNOWN, "no node was seen leading, so nothing was tested")
+    alone = check(Story().led("n1", 0, 1, term=1).history())
+    assert alone.outcome is Outcome.UNKNOWN
+    assert alone.words == "fewer than two nodes ever answered, so nothing was tested"
     assert check(Story().history()).outcome is Outcome.UNKNOWN
 
 

@@ -193,6 +193,11 @@ def test_a_restart_is_no_excuse_but_a_wipe_is_and_is_counted() -> None:
     assert (verdict.outcome, verdict.facts["excused_by_a_wipe"]) == (Outcome.VALID, 1)
 
 
+def test_a_wipe_that_begins_as_the_lower_term_is_told_may_have_come_before_it() -> None:
+    story = Story().saw("n1", 0, 1, term=10).saw("n1", 2, 4, term=9)
+    assert term_monotonicity.check(story.hurt("wipe", 4, 5, nodes=["n1"]).history()).outcome is Outcome.VALID
+
+
 def test_a_running_node_forgets_only_when_it_is_started_again() -> None:
     story = Story().hurt("wipe", 0, 1, nodes=["n1"]).saw("n1", 2, 3, term=10)
     story.hurt("restart", 4, 5, nodes=["n1"]).saw("n1", 6, 7, term=1)
@@ -214,4 +219,6 @@ def test_of_many_findings_some_are_listed_and_all_are_counted() -> None:
     assert [len(verdict.findings) for verdict in (safety, agreed, falling)] == [200, 200, 200]
     assert safety.facts["terms_broken"] == agreed.facts["terms_broken"] == 250
     assert falling.facts["regressions"] == 249
+    assert "so do 249 other terms" in safety.words
+    assert "so it is in 249 other terms" in agreed.words
     assert all("200 are listed" in verdict.words for verdict in (safety, agreed, falling))
