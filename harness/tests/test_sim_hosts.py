@@ -134,6 +134,24 @@ def test_what_a_crash_during_a_write_leaves_on_the_disk(durable: Durable, found:
     assert node(sim, "n2").state == found
 
 
+def test_the_end_of_a_write_that_a_crash_cut_short_is_not_the_end_of_the_next_boots_write() -> None:
+    sim = simulation()
+    batch: list[Effect] = [Persist({"vote": 1}), Send("n1", "", "voted")]
+    node(sim, "n2").script["go"] = batch
+    send(sim, "go")
+    pass_time(sim, LINK_NS)
+    send(sim, "go")
+    pass_time(sim, LINK_NS // 2)
+    sim.hosts["n2"].kill("torn")
+    sim.hosts["n2"].start()
+    node(sim, "n2").script["go"] = batch
+    pass_time(sim, DISK_NS - LINK_NS // 2)  # the first write would end here
+    assert sim.hosts["n2"].durable is None
+    pass_time(sim, LINK_NS)
+    assert sim.hosts["n2"].durable is not None
+    assert node(sim, "n1").messages() == []
+
+
 def test_a_lying_disk_lets_a_message_out_before_what_it_relies_on_is_durable() -> None:
     for lying in (False, True):
         sim = simulation(lying_disk=lying)
