@@ -180,7 +180,7 @@ def plan(fault: Fault, view: View, rng: Random) -> Plan | NoTarget:
         nodes=nodes,
         harm=harm,
         flap_ms=flap_ms,
-        words=_flapping(f"{_whom(fault.target, nodes)} {done}", flap_ms),
+        words=_flapping(f"{_whom(fault.target, nodes)}: {done}", flap_ms),
     )
 
 
@@ -220,17 +220,17 @@ def _aimed(
         case Pause():
             return "C2", Paused(nodes=nodes), "paused"
         case Loss(percent=percent):
-            return "C7", Lossy(links=links, percent=percent), f"losing {percent} % of all packets"
+            return "C7", Lossy(links=links, percent=percent), f"{percent} % of packets lost"
         case Delay(ms=ms, jitter_ms=jitter_ms):
             words = f"{ms} to {ms + jitter_ms}" if jitter_ms else f"{ms}"
-            return "C7", Late(links=links, ms=ms, jitter_ms=jitter_ms), f"with packets {words} ms late"
+            return "C7", Late(links=links, ms=ms, jitter_ms=jitter_ms), f"packets {words} ms late"
         case Duplicate(percent=percent):
-            return "C7", Doubled(links=links, percent=percent), f"with {percent} % of all packets doubled"
+            return "C7", Doubled(links=links, percent=percent), f"{percent} % of packets doubled"
         case Skew(clock=clock, offset_ms=offset_ms, rate_ppm=rate_ppm):
             harm = Skewed(nodes=nodes, clock=clock, offset_ms=offset_ms, rate_ppm=rate_ppm)
-            return _cell_of_skew(fault), harm, f"with the {clock} clock {offset_ms:+d} ms off, {rate_ppm:+d} ppm"
+            return _cell_of_skew(fault), harm, _words_of_skew(fault)
         case Slow(ms=ms):
-            return "C2", Slowed(nodes=nodes, ms=ms), f"taking {ms} ms over everything"
+            return "C2", Slowed(nodes=nodes, ms=ms), f"{ms} ms over everything"
         case _:
             assert_never(fault)
 
@@ -239,6 +239,12 @@ def _cell_of_skew(skew: Skew) -> Cell:
     if skew.clock == "monotonic" or skew.rate_ppm:
         return "C9"
     return "C8" if skew.flap_ms is None else "C10"
+
+
+def _words_of_skew(skew: Skew) -> str:
+    jump = [f"{skew.offset_ms:+d} ms"] if skew.offset_ms or not skew.rate_ppm else []
+    rate = [f"{skew.rate_ppm:+d} ppm"] if skew.rate_ppm else []
+    return f"{skew.clock} clock {', '.join(jump + rate)}"
 
 
 def _links_of(nodes: Iterable[str], all_nodes: tuple[str, ...]) -> frozenset[Link]:
@@ -250,11 +256,11 @@ def _links_of(nodes: Iterable[str], all_nodes: tuple[str, ...]) -> frozenset[Lin
 def _whom(role: Role, nodes: tuple[str, ...]) -> str:
     match role:
         case "leader" | "follower":
-            return f"the {role} {nodes[0]} is"
+            return f"the {role} {nodes[0]}"
         case "all":
-            return "all nodes are"
+            return "all nodes"
         case _:
-            return f"{' '.join(nodes) or 'nobody'} {'is' if len(nodes) == 1 else 'are'}"
+            return " ".join(nodes) or "nobody"
 
 
 def _flapping(words: str, flap_ms: int | None) -> str:

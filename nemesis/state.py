@@ -8,13 +8,13 @@ when all are gone is nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nemesis.partitions import NOTHING, Cut, Link
 from nemesis.plans import Doubled, Killed, Late, Lossy, Paused, Plan, Severed, Skewed, Slowed
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Flaws:
     """What is wrong with a link: chances from 0 to 1, and ms."""
 
@@ -24,7 +24,7 @@ class Flaws:
     jitter_ms: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Error:
     """What is wrong with a clock."""
 
@@ -62,22 +62,20 @@ def _add(state: State, plan: Plan) -> None:
             state.paused |= frozenset(nodes)
         case Lossy(links=links, percent=percent):
             for link in links:
-                flaws = state.flaws.setdefault(link, Flaws())
-                flaws.loss = _either(flaws.loss, percent / 100)
+                flaws = state.flaws.get(link, Flaws())
+                state.flaws[link] = replace(flaws, loss=_either(flaws.loss, percent / 100))
         case Doubled(links=links, percent=percent):
             for link in links:
-                flaws = state.flaws.setdefault(link, Flaws())
-                flaws.duplication = _either(flaws.duplication, percent / 100)
+                flaws = state.flaws.get(link, Flaws())
+                state.flaws[link] = replace(flaws, duplication=_either(flaws.duplication, percent / 100))
         case Late(links=links, ms=ms, jitter_ms=jitter_ms):
             for link in links:
-                flaws = state.flaws.setdefault(link, Flaws())
-                flaws.ms += ms
-                flaws.jitter_ms += jitter_ms
+                flaws = state.flaws.get(link, Flaws())
+                state.flaws[link] = replace(flaws, ms=flaws.ms + ms, jitter_ms=flaws.jitter_ms + jitter_ms)
         case Skewed(nodes=nodes, clock=clock, offset_ms=offset_ms, rate_ppm=rate_ppm):
             for node in nodes:
-                error = state.errors.setdefault((node, clock), Error())
-                error.offset_ms += offset_ms
-                error.rate_ppm += rate_ppm
+                error = state.errors.get((node, clock), Error())
+                state.errors[node, clock] = Error(error.offset_ms + offset_ms, error.rate_ppm + rate_ppm)
         case Slowed(nodes=nodes, ms=ms):
             for node in nodes:
                 state.slow_ms[node] = state.slow_ms.get(node, 0) + ms

@@ -24,7 +24,7 @@ from harness.runtimes.sim.runtime import Silence, run, run_in_memory
 from nemesis.nemeses import build
 from nemesis.schedules import Schedule
 
-PINNED = "748286ce6a8fbc885b559ea92d16e411de0ef1b2d00d79a5db0c37722b43b0cd"
+PINNED = "4ab6d0d0cb8f769e72e10e59076c5b52310cce6dc42ced114ef8d8269ef786b8"
 WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
 
 

@@ -2,25 +2,29 @@
 
 Observers do not go through the network under test: their way to a host is short, of its own, and never cut. The
 nemesis is no better than the real one: what it asks for is applied by each host in its own time, some milliseconds
-later, and believed only when packets over the links have shown it.
+later, and believed only when it has been seen: packets over the links for a cut, the host's own tables and clocks for
+the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from heapq import heappush
 from random import Random
 from typing import Any, Final
 
 from harness.runtimes.base import Effect, Job, Reply
-from harness.runtimes.docker.verification import Heard, problems
-from harness.runtimes.sim.hosts import Call
+from harness.runtimes.sim.clock import MILLION
+from harness.runtimes.sim.hosts import Call, Host, Witnesses
 from harness.runtimes.sim.kernel import Act, Alarm, suspend
-from harness.runtimes.sim.network import Link, Uniform, sampler
+from harness.runtimes.sim.network import Conditions, Constant, Later, Link, Uniform, sampler
+from harness.runtimes.sim.sentry import Sentry
 from harness.runtimes.sim.simulation import Simulation
+from harness.runtimes.verification import Heard, problems
 from harness.units import MS
-from nemesis.plans import Plan
-from nemesis.state import state_of
+from nemesis.plans import Killed, OnNodes, Plan, Severed, Skewed
+from nemesis.state import Error, State, state_of
 from nemesis.triggers import Trigger
 
 CLIENT_WAY: Final = Uniform(50_000, 200_000)  # from a client to a node, or back
@@ -29,6 +33,8 @@ VERIFY_NS: Final = 1_000 * MS
 LOOK_AGAIN_NS: Final = 5 * MS
 LOOKS_A_ROUND: Final = 3
 PROBE_NS: Final = 300_000
+RIGHT: Final = Error()
+CLOCK_NS: Final = 1_000  # how exactly a clock is to be as asked
 
 
 class SimCluster:
@@ -42,7 +48,14 @@ class SimCluster:
         self._ways = {node: _Way(simulation.seed, node) for node in self.nodes}
         self._dice = Random(f"{simulation.seed}/nemesis")
         self._applying = sampler(APPLYING, self._dice)
-        self._in_force: list[Plan] = []
+        self._links = simulation.network.links
+        self._usual = {(link.sender, link.to): link.conditions for link in simulation.network}
+        self._in_force: list[_InForce] = []
+        self._state = State()
+        self._felled: set[str] = set()  # whom a plan has killed, or told to die
+        self._wall_errors = dict.fromkeys(self.nodes, RIGHT)
+        self._witnesses = {node: host.witness for node, host in self._hosts.items()}
+        self._sentries: list[Sentry] = []
 
     def now(self) -> int:
         return self._kernel.now
@@ -69,34 +82,52 @@ class SimCluster:
         call = Call(kernel, kernel.now + timeout_ns, way)
         heappush(kernel.queue, (kernel.now + way(), kernel.ticket(), question, call, None))
 
+    async def happens(self, trigger: Trigger, give_up: int) -> str | None:
+        sentry = Sentry(self._kernel, trigger)
+        self._sentries.append(sentry)
+        self._post_sentries()
+        try:
+            return await sentry.wait(give_up)
+        finally:
+            self._sentries.remove(sentry)
+            self._post_sentries()
+
+    def _post_sentries(self) -> None:
+        for node, host in self._hosts.items():
+            usual = self._witnesses[node]
+            watching = [*self._sentries] if usual is None else [usual, *self._sentries]
+            host.witness = Witnesses(*watching) if self._sentries else usual
+
     async def inflict(self, plan: Plan) -> Effect:
-        self._in_force.append(plan)
-        return await self._cut()
+        self._in_force.append(_InForce(plan, self._packets(plan)))
+        return await self._change(plan, lambda node: self._strike(node, plan), at_once=_is_timed(plan))
 
     async def undo(self, plan: Plan) -> Effect:
-        self._in_force.remove(plan)
-        return await self._cut()
+        ended = next(each for each in self._in_force if each.plan == plan)
+        self._in_force.remove(ended)
+        effect = await self._change(plan, self._mend)
+        packets = self._packets(plan) - ended.packets
+        return replace(effect, facts={**effect.facts, **asdict(packets)}) if packets.sent else effect
 
     async def heal(self) -> Effect:
         self._in_force.clear()
-        return await self._cut()
+        return await self._change(None, self._mend)
 
-    async def happens(self, trigger: Trigger, give_up: int) -> str | None:
-        await self._kernel.sleep(max(0, give_up - self._kernel.now))
-        return None
+    # What is done to the hosts
 
-    # Cuts
-
-    async def _cut(self) -> Effect:
-        """Put the cuts in force in place of whatever was cut, on each host when it comes to it, and verify them."""
-        began = self._kernel.now
-        in_effect = began
+    async def _change(self, plan: Plan | None, act: Callable[[str], None], at_once: bool = False) -> Effect:
+        """Have every host do its part when it comes to it, and see what became of ``plan`` (None: of everything)."""
+        self._state = state_of(each.plan for each in self._in_force)
+        began = in_effect = self._kernel.now
         for node in self.nodes:
             at = began + self._applying()
-            self._kernel.at(at, self._apply, node)
-            in_effect = max(in_effect, at)
+            if at_once:
+                act(node)
+            else:
+                self._kernel.at(at, lambda node, _: act(node), node)
+                in_effect = max(in_effect, at)
         await self._kernel.sleep(in_effect - began)
-        wrong = await self._verify()
+        wrong = await self._verify(plan)
         return Effect(
             verified=not wrong,
             in_effect_ns=in_effect - began,
@@ -104,31 +135,158 @@ class SimCluster:
             facts={"verification_ms": round((self._kernel.now - in_effect) / MS, 3)},
         )
 
-    def _apply(self, node: str, _: Any) -> None:
-        """Whatever is in force by now, so that of several changes under way the last one wins."""
-        cut = state_of(self._in_force).cut
-        senders = frozenset(sender for sender, receiver in cut if receiver == node)
-        self.simulation.network.cut_into(node, senders)
+    def _strike(self, node: str, plan: Plan) -> None:
+        """What a new plan does to a host, once; all that lasts is seen to by ``_mend``."""
+        host = self._hosts[node]
+        match plan.harm:
+            case Killed(nodes=nodes, state=state, after_effects=None) if node in nodes:
+                self._felled.add(node)
+                host.kill(state)
+            case Killed(nodes=nodes, state=state, after_effects=int(effects)) if node in nodes:
+                self._felled.add(node)
+                host.crash_after(effects, state)
+            case Skewed(nodes=nodes, clock="monotonic", offset_ms=offset_ms) if node in nodes and offset_ms:
+                host.set_clock("monotonic", jump=offset_ms * MS)
+            case _:
+                pass
+        self._mend(node)
 
-    async def _verify(self) -> tuple[str, ...]:
-        """Send packets over every link until they find what is to be cut, and no more, or the time for it is over."""
+    def _mend(self, node: str) -> None:
+        """Make a host as all plans now in force want it, so that of several changes under way the last one wins."""
+        host, state = self._hosts[node], self._state
+        self.simulation.network.cut_into(node, {sender for sender, receiver in state.cut if receiver == node})
+        for sender in host.peers:
+            link = self._links[sender][node]
+            if link.conditions != (wanted := self._conditions(link)):
+                link.conditions = wanted
+        self._set_clocks(node)
+        work = Constant(state.slow_ms[node] * MS) if state.slow_ms.get(node) else None
+        if host.work != work:
+            host.slow_down(work)
+        if node in self._felled and node not in state.down:
+            self._felled.remove(node)
+            host.call_off()
+            host.start()
+        if host.up and host.paused != (node in state.paused):
+            (host.resume if host.paused else host.pause)()
+
+    def _set_clocks(self, node: str) -> None:
+        host = self._hosts[node]
+        wall = self._error(node, "wall")
+        if wall != self._wall_errors[node]:
+            self._wall_errors[node] = wall
+            host.set_clock("wall", jump=wall.offset_ms * MS - self._ahead_ns(host), ppm=wall.rate_ppm)
+        rate = self._error(node, "monotonic").rate_ppm
+        if host.monotonic.ppm != rate:
+            host.set_clock("monotonic", ppm=rate)
+
+    def _error(self, node: str, clock: str) -> Error:
+        return self._state.errors.get((node, clock), RIGHT)
+
+    def _ahead_ns(self, host: Host) -> int:
+        """How far the host's wall clock is ahead of true time."""
+        return host.wall.read(self._kernel.now) - host.epoch - self._kernel.now
+
+    def _conditions(self, link: Link) -> Conditions:
+        """What a link is to be like: as it was made, and what the plans in force add."""
+        usual, flaws = self._usual[link.sender, link.to], self._state.flaws.get((link.sender, link.to))
+        if flaws is None:
+            return usual
+        late = Uniform(flaws.ms * MS, (flaws.ms + flaws.jitter_ms) * MS)
+        return Conditions(
+            delay=Later(usual.delay, late) if flaws.ms or flaws.jitter_ms else usual.delay,
+            loss=1.0 - (1.0 - usual.loss) * (1.0 - flaws.loss),
+            duplication=1.0 - (1.0 - usual.duplication) * (1.0 - flaws.duplication),
+        )
+
+    def _packets(self, plan: Plan) -> _Packets:
+        """What the links of a plan have counted so far."""
+        links = [self._links[sender][to] for sender, to in plan.links()]
+        return _Packets(
+            sent=sum(link.sent for link in links),
+            lost=sum(link.lost for link in links),
+            doubled=sum(link.doubled for link in links),
+        )
+
+    # Whether it was done
+
+    async def _verify(self, plan: Plan | None) -> tuple[str, ...]:
+        """Look, and look again, until all is as the plans in force want it, or the time for it is over.
+
+        Looked at is what ``plan`` was about, with None everything. For cuts packets are sent over every link.
+        """
         give_up = self._kernel.now + VERIFY_NS
+        cuts = plan is None or isinstance(plan.harm, Severed)
         while True:
             heard = _Ears(self.nodes)
-            self._probe(heard)
+            if cuts:
+                self._probe(heard)
             for _ in range(LOOKS_A_ROUND):
                 await self._kernel.sleep(LOOK_AGAIN_NS)
-                wrong = problems(self.nodes, state_of(self._in_force).cut, heard.reports())
+                wrong = problems(self.nodes, self._state.cut, heard.reports()) if cuts else ()
+                wrong += tuple(self._wrong_nodes(plan)) + tuple(self._wrong_links(plan))
                 if not wrong:
                     return ()
             if self._kernel.now >= give_up:
                 return wrong
 
+    def _wrong_nodes(self, plan: Plan | None) -> Iterator[str]:
+        for node in self.nodes if plan is None else plan.nodes if isinstance(plan.harm, OnNodes) else ():
+            host, state = self._hosts[node], self._state
+            if node in self._felled or node in state.down:
+                if host.up == (node in state.down):
+                    yield f"{node} should be {'down' if host.up else 'up'} and is not"
+            elif host.up and host.paused != (node in state.paused):
+                yield f"{node} should {'go on' if host.paused else 'be paused'} and does not"
+            yield from self._wrong_clocks(node)
+            if (0 if host.work is None else 1) != (1 if state.slow_ms.get(node) else 0):
+                yield f"{node} should be {'as fast as ever' if host.work else 'slow'} and is not"
+
+    def _wrong_clocks(self, node: str) -> Iterator[str]:
+        host = self._hosts[node]
+        for name, clock in (("wall", host.wall), ("monotonic", host.monotonic)):
+            wanted = self._error(node, name)
+            if clock.ppm != wanted.rate_ppm:
+                yield f"the {name} clock of {node} should gain {wanted.rate_ppm} ppm and gains {clock.ppm}"
+        drift = (self._kernel.now - host.wall.since) * host.wall.ppm // MILLION
+        ahead, offset_ms = self._ahead_ns(host) - drift, self._error(node, "wall").offset_ms
+        if abs(ahead - offset_ms * MS) > CLOCK_NS:
+            yield f"the wall clock of {node} should be off by {offset_ms} ms and is by {ahead / MS:.3f}"
+
+    def _wrong_links(self, plan: Plan | None) -> Iterator[str]:
+        every = self._usual if plan is None else [(sender, to) for sender, to in plan.links()]
+        for sender, to in every:
+            link = self._links[sender][to]
+            if link.conditions != (wanted := self._conditions(link)):
+                yield f"{sender} to {to} should be like {wanted} and is not"
+
     def _probe(self, ears: _Ears) -> None:
-        """One packet over every link, with dice of the nemesis's own: to look must not change what happens next."""
+        """A packet over every link, for the cuts alone: where packets are lost one is sent until it gets through."""
         for link in self.simulation.network:
-            if self._dice.random() >= link.conditions.loss:
-                self._kernel.at(self._kernel.now + PROBE_NS, ears.hear, link)
+            self._kernel.at(self._kernel.now + PROBE_NS, ears.hear, link)
+
+
+def _is_timed(plan: Plan) -> bool:
+    """A node that is to die so many effects from now is told at once, or it would have had them long since."""
+    return isinstance(plan.harm, Killed) and plan.harm.after_effects is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Packets:
+    """Packets counted on links that lose or double some."""
+
+    sent: int
+    lost: int
+    doubled: int
+
+    def __sub__(self, before: _Packets) -> _Packets:
+        return _Packets(self.sent - before.sent, self.lost - before.lost, self.doubled - before.doubled)
+
+
+@dataclass(frozen=True, slots=True)
+class _InForce:
+    plan: Plan
+    packets: _Packets  # what its links had counted when it came into force
 
 
 class _Way:

@@ -101,11 +101,42 @@ class Witness:
     def after(self, host: Host, event: Event) -> None:
         """The node has taken ``event``; none of its effects has been carried out."""
 
+    def intends(self, host: Host, effects: Sequence[Effect]) -> bool:
+        """The node will carry out these effects. True holds it up until all else of this instant has happened."""
+        return False
+
     def effect(self, host: Host, effect: Effect) -> None:
         """This effect is about to be carried out."""
 
     def down(self, host: Host) -> None:
         """The node has died."""
+
+
+class Witnesses(Witness):
+    """Several who watch the same hosts, told in the order given."""
+
+    def __init__(self, *each: Witness) -> None:
+        self._each = each
+
+    def before(self, host: Host) -> None:
+        for witness in self._each:
+            witness.before(host)
+
+    def after(self, host: Host, event: Event) -> None:
+        for witness in self._each:
+            witness.after(host, event)
+
+    def intends(self, host: Host, effects: Sequence[Effect]) -> bool:
+        held = [witness.intends(host, effects) for witness in self._each]
+        return any(held)
+
+    def effect(self, host: Host, effect: Effect) -> None:
+        for witness in self._each:
+            witness.effect(host, effect)
+
+    def down(self, host: Host) -> None:
+        for witness in self._each:
+            witness.down(host)
 
 
 class Host:
@@ -137,10 +168,12 @@ class Host:
         self._dice = Random(f"{seed}/host/{name}")
         self._disk = sampler(disk, self._dice)
         self._lying_disk = lying_disk
+        self.work: Delay | None = None  # how long the node takes over an event
         self._work: Callable[[], int] | None = None
         # Every host has been up for another while, so that an instant of one means nothing on another.
         self.monotonic = Clock(shown=self._dice.randrange(10**9, 10**12))
-        self.wall = Clock(shown=1_700_000_000 * 10**9)
+        self.epoch = 1_700_000_000 * 10**9  # what a right wall clock shows at true time 0
+        self.wall = Clock(shown=self.epoch)
         self._shift: int | None = self.monotonic.shown  # of a clock that runs true: what it shows less true time
         self._ready = False  # up, not paused, not busy
         self._paused = False
@@ -164,6 +197,16 @@ class Host:
     @property
     def paused(self) -> bool:
         return self._paused
+
+    @property
+    def witness(self) -> Witness | None:
+        """Who sees all that the node does; may be changed at any time."""
+        return self._witness
+
+    @witness.setter
+    def witness(self, witness: Witness | None) -> None:
+        self._witness = witness
+        self._look_plain()
 
     def now(self) -> int:
         """This instant on its monotonic clock, by which its node lives."""
@@ -222,6 +265,11 @@ class Host:
         self._fuse_durable = durable
         self._look_plain()
 
+    def call_off(self) -> None:
+        """Let the node live, if ``crash_after`` has not killed it yet."""
+        self._fuse = None
+        self._look_plain()
+
     def pause(self) -> None:
         """Stop the process where it stands. Nothing if it is down or paused."""
         if self.node is not None:
@@ -241,6 +289,7 @@ class Host:
 
     def slow_down(self, work: Delay | None) -> None:
         """From now on have the node take that long over each event (None: no time at all)."""
+        self.work = work
         self._work = None if work is None else sampler(work, self._dice)
         self._look_plain()
 
@@ -338,12 +387,14 @@ class Host:
         if witness is not None:
             witness.before(self)
         effects = self._take(event)
+        held = False
         if witness is not None:
             witness.after(self, event)
             if self.node is not node:  # the witness has killed it
                 return
-        if self._work is not None:
-            self._block(self._work(), self._watched(effects), event.at)
+            held = witness.intends(self, effects)
+        if held or self._work is not None:
+            self._block(0 if self._work is None else self._work(), self._watched(effects), event.at)
         else:
             self._carry_out(self._watched(effects), event.at)
 

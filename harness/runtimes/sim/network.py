@@ -59,7 +59,15 @@ class HeavyTail:
     shape: Literal[1, 2] = 2
 
 
-Delay = Constant | Uniform | Exponential | HeavyTail
+@dataclass(frozen=True, slots=True)
+class Later:
+    """As long as ``usual`` says and, on top, what ``by`` says."""
+
+    usual: Delay
+    by: Delay
+
+
+Delay = Constant | Uniform | Exponential | HeavyTail | Later
 
 LAN: Final = Uniform(200 * US, 1_000 * US)
 
@@ -79,6 +87,9 @@ def sampler(delay: Delay, rng: Random) -> Callable[[], int]:
             return lambda: low + int(width * random())
         case Exponential(low, mean):
             return lambda: low + int(mean * _exponential(random))
+        case Later(usual, by):
+            first, second = sampler(usual, rng), sampler(by, rng)
+            return lambda: first() + second()
         case HeavyTail(low, cap, 1):
             return lambda: min(cap, int(low / (1.0 - random())))
         case HeavyTail(low, cap, _):
@@ -119,21 +130,28 @@ ConditionsOf = Callable[[str, str], Conditions]
 
 
 class Link:
-    """One direction between two hosts. ``cut`` may be set at any time; ``dropped`` counts what it has killed."""
+    """One direction between two hosts. ``cut`` may be set at any time; ``dropped`` counts what it has killed.
+
+    ``sent``, ``lost`` and ``doubled`` count packets for as long as there is a chance of loss or of doubles.
+    """
 
     __slots__ = (
         "_arrive",
         "_conditions",
         "_delay",
         "_delays",
+        "_dice",
         "_flaws",
         "_kernel",
         "_key",
         "_queue",
         "_ticket",
         "cut",
+        "doubled",
         "dropped",
+        "lost",
         "sender",
+        "sent",
         "to",
     )
 
@@ -141,7 +159,7 @@ class Link:
         self.sender = sender
         self.to = to
         self.cut = False
-        self.dropped = 0
+        self.dropped = self.sent = self.lost = self.doubled = 0
         self._kernel = kernel
         self._queue = kernel.queue
         self._ticket = kernel.ticket
@@ -149,6 +167,7 @@ class Link:
         self._key = f"{seed}/link/{sender}/{to}"
         self._flaws: tuple[Callable[[], float], Callable[[], int]] | None
         self._delays: Random | None = None  # made when first needed: in a short run most links carry nothing
+        self._dice: Random | None = None  # the same, for losses and doubles
         self.conditions = conditions
 
     @property
@@ -161,8 +180,9 @@ class Link:
         self._delay = self._first_delay if self._delays is None else sampler(conditions.delay, self._delays)
         self._flaws = None
         if conditions.loss > 0.0 or conditions.duplication > 0.0:
-            dice = Random(f"{self._key}/flaws")
-            self._flaws = (dice.random, sampler(conditions.delay, dice))
+            if self._dice is None:
+                self._dice = Random(f"{self._key}/flaws")
+            self._flaws = (self._dice.random, sampler(conditions.delay, self._dice))
 
     def send(self, message: Any) -> None:
         """Put a packet on its way; it reaches ``arrive(link, message)``, once, twice or never."""
@@ -180,9 +200,12 @@ class Link:
             chance() < conditions.duplication,
             self._kernel.now + echo(),
         )
+        self.sent += 1
+        self.lost += lost
         if not lost:
             self._kernel.at(at, self._arrive, self, message)
             if doubled:
+                self.doubled += 1
                 self._kernel.at(echo_at, self._arrive, self, message)
 
     def _first_delay(self) -> int:
