@@ -6,8 +6,10 @@ catch it. Cheapest trigger: ten elections.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nodes.broken.base import Broken
-from nodes.protocol import Json
+from nodes.protocol import Json, Status
 from nodes.raft import Raft
 from nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -40,6 +42,9 @@ class ComparesTermsAsText(Raft):
     @term.setter
     def term(self, term: int) -> None:
         self._term = Text(term)
+
+    def status(self, at: int) -> Status:
+        return replace(super().status(at), term=int(self.term))
 
     def _receive(self, at: int, sender: str, message: Json) -> None:
         super()._receive(at, sender, {**message, "term": int(message["term"])})

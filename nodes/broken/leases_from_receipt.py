@@ -1,8 +1,8 @@
 """Counts its lease from when it got the answers, not from when it asked.
 
 Ongaro's dissertation (2014), 6.4.1: the lease begins when the round was sent, for that is the latest instant that the
-voters' promises surely date from. Exclusivity must catch it. Cheapest trigger: pause the leader with answers on their
-way, so that it reads them when it wakes.
+voters' promises surely date from. Exclusivity must catch it. Cheapest trigger: slow links to and from the leader alone,
+and then none away from it: the last answers come when the voters have all but left.
 """
 
 from __future__ import annotations
@@ -33,5 +33,5 @@ BUG = Broken(
     mistake="counts its lease from the answers",
     factory=LeasesFromReceipt,
     catches="exclusivity",
-    trigger="pause the leader while answers to its heartbeat are on their way",
+    trigger="slow links to and from the leader, and then none away from it",
 )
