@@ -22,6 +22,7 @@ from checkers.verdict import Outcome
 from harness import errors
 from harness.errors import Interrupted, SplitbrainError, UsageError
 from harness.experiment import Experiment, Workload, read_json, read_schedule, system_named
+from harness.hunt.cli import hunt
 from harness.store import EXPERIMENT, SCHEDULE, existing_run
 from nemesis.nemeses import NEMESES, NemesisError, build
 from nemesis.schedules import Schedule
@@ -206,6 +207,9 @@ def serve(port: int, store: Path) -> None:
     from harness.serve import serve_store
 
     serve_store(store, port)
+
+
+cli.add_command(hunt)
 
 
 def _seed(given: int | None) -> int:

@@ -16,6 +16,7 @@ from harness.promises import bounds_of
 from nemesis import schedules
 from nemesis.faults import ScheduleError
 from nemesis.schedules import Schedule
+from nodes.broken import BROKEN
 from nodes.systems import SYSTEMS
 from nodes.systems.base import System
 
@@ -106,9 +107,12 @@ class Experiment:
 
 
 def system_named(name: str) -> System:
-    """The system of that name, or a UsageError that lists those there are; ``package.module:Name`` is one's own."""
+    """The system of that name, or a UsageError that lists those there are; ``package.module:Name`` is one's own,
+    and ``broken/NAME`` one with a planted bug."""
     if name in SYSTEMS:
         return SYSTEMS[name]
+    if name in BROKEN:
+        return BROKEN[name].system
     if ":" in name:
         return system_at(name)
     known = ", ".join(SYSTEMS)

@@ -1,0 +1,159 @@
+"""One case of a hunt: a system, a size, a seed and a schedule; run in memory, it says which promises it broke.
+
+The promise: a case is all there is to it. The same case breaks the same promises with the same history in any
+process, on any machine, and so does the run that ``splitbrain replay`` makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from checkers.history import History
+from checkers.judge import PROPERTIES, Judgement, judge
+from harness.drive import Driver
+from harness.experiment import Experiment, Workload, system_named
+from harness.hunt.trace import Trace
+from harness.promises import bounds_of, cells_of, promises_of
+from harness.recorder import Recorder
+from harness.runtimes.base import Cluster
+from harness.runtimes.sim.runtime import RecorderInMemory, Silence, drive, simulate
+from harness.whitebox import FACTS, Breach, Notary, breaches
+from nemesis.schedules import Schedule
+from nodes.systems.base import System
+
+NEMESIS = "hunt"
+WHITE_BOX = "white-box"
+FACTS_OF_VOTES = frozenset({"one-vote-a-term", "quorum-behind-win"})
+OBSERVE_MS = 100
+CONFIRM_MS = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A run in simulation, entirely."""
+
+    system: str
+    nodes: int
+    seed: int
+    schedule: Schedule
+
+    @property
+    def experiment(self) -> Experiment:
+        timeout_ms = min(500, system_named(self.system).stall_bound_ms // 4 - 1)
+        return Experiment(
+            system=self.system,
+            nemesis=(NEMESIS,),
+            runtime="sim",
+            nodes=self.nodes,
+            time_limit_s=self.schedule.length_ms / 1000,
+            seed=self.seed,
+            workload=Workload(
+                observe_period_ms=OBSERVE_MS,
+                confirm_period_ms=CONFIRM_MS,
+                probe_timeout_ms=timeout_ms,
+                canary_period_ms=None,
+            ),
+        )
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Charge:
+    """A promise that was broken, and the kind of evidence for it: what must stay the same when a case is shrunk.
+
+    ``guarantee`` is its letter, or ``white-box`` for a fact that only a simulation sees; ``kind`` the class of the
+    verdict, such as ``proven``, or empty where the property has none.
+    """
+
+    property: str
+    guarantee: str
+    kind: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.property} ({self.guarantee}{f', {self.kind}' if self.kind else ''})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """A case that was run: what observers recorded, what the judge made of it, what really happened."""
+
+    case: Case
+    history: History
+    judgement: Judgement
+    trace: Trace
+    breaches: tuple[Breach, ...]
+
+    @property
+    def simulated_s(self) -> float:
+        return self.trace.ended / 1e9
+
+    def charges(self, wanted: str | None = None) -> tuple[Charge, ...]:
+        """Every broken promise, in a fixed order; with ``wanted`` only those of the properties that it means."""
+        found = {*charges_of(self.judgement), *(Charge(breach.fact, WHITE_BOX) for breach in self.breaches)}
+        return tuple(sorted(charge for charge in found if charge.property in meant(wanted)))
+
+
+def meant(wanted: str | None) -> frozenset[str]:
+    """The properties that a name means: itself, or for ``votes`` the facts about votes; None means all that is
+    judged from what observers see, which is what a system promises."""
+    match wanted:
+        case None:
+            return frozenset(tested.name for tested in PROPERTIES if tested.letters)
+        case "votes":
+            return FACTS_OF_VOTES
+        case _:
+            return frozenset({wanted})
+
+
+def needs_white_box(wanted: str | None) -> bool:
+    return not meant(wanted).isdisjoint(FACTS)
+
+
+def charges_of(judgement: Judgement) -> Iterator[Charge]:
+    """The promised guarantees that a judgement found broken."""
+    for judged in judgement.properties:
+        for finding in judged.found.findings:
+            if judged.promises.get(finding.guarantee) == "+":
+                yield Charge(judged.name, finding.guarantee, judged.found.kind or "")
+
+
+def look(case: Case, *, white_box: bool = False) -> Seen:
+    """Run a case in memory and judge it; ``white_box`` takes a look into the nodes too. Raises UsageError for a
+    system that there is not."""
+    experiment = case.experiment
+    recorders: list[RecorderInMemory] = []
+
+    def open_recorder(cluster: Cluster) -> Recorder:
+        recorders.append(RecorderInMemory(cluster.now))
+        return recorders[0]
+
+    notary = Notary() if white_box else None
+    trace = Trace(notary)
+    simulation = simulate(experiment, trace)
+    drive(Driver(experiment, case.schedule, Silence(), open_recorder), simulation)
+    trace.ended = simulation.now
+    history = History.from_entries(recorders[0].entries, "memory")
+    return Seen(
+        case=case,
+        history=history,
+        judgement=judged(history, experiment.under_test, experiment.node_names),
+        trace=trace,
+        breaches=() if notary is None else breaches(notary.trace(case.nodes)),
+    )
+
+
+def judged(history: History, system: System, nodes: tuple[str, ...]) -> Judgement:
+    """The history held to what the system promises under the faults that are in it."""
+    cells = cells_of(((fault.f, fault.cell) for fault in history.faults if fault.skipped is None), system)
+    return judge(history, promises_of(system, cells), bounds_of(system, nodes))
+
+
+def broken_promises(system: str, schedule: Schedule, *, nodes: int, seed: int) -> frozenset[str]:
+    """The names of the properties that this run breaks though the system promises them, and of the facts about
+    elections that did not hold in it (those of ``harness.whitebox``).
+
+    It is what a test asks that was made of a hunt's find.
+    """
+    seen = look(Case(system=system, nodes=nodes, seed=seed, schedule=schedule), white_box=True)
+    judged_ = {charge.property for charge in charges_of(seen.judgement)}
+    return frozenset(judged_ | {breach.fact for breach in seen.breaches})

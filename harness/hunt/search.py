@@ -1,0 +1,218 @@
+"""The search: batches of drawn cases over all cores, until one breaks a promise or the time is over.
+
+The stream of cases is fixed by the seed: batch k draws from dice of its own, and of several hits that of the
+lowest batch counts, whatever the number of cores. What the clock decides is only how far the stream is read.
+
+Half of the batches deal schedules from the nemeses' decks, which is cheap; the other half has Hypothesis draw
+them from the strategies, which know more (faults that wait for an event, odd lengths) and prefer small ones.
+Both work in swarm style (A. Groce et al., "Swarm Testing", ISSTA 2012): a case uses few kinds of fault.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final, Protocol
+
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
+
+from harness.experiment import system_named
+from harness.hunt.case import Case, Charge, Seen, look, needs_white_box
+from harness.hunt.coverage import Coverage
+from nemesis.nemeses import NEMESES, build
+from nemesis.schedules import Schedule
+from nemesis.strategies import schedules
+
+BATCH: Final = 40
+LENGTHS_MS: Final = (3_000, 6_000, 12_000)
+DECKS_MAX: Final = 3
+SEEDS: Final = 2**31
+A_TICK_S: Final = 0.2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quarry:
+    """What is hunted, in clusters of up to ``nodes``: a property of a system, or with None any that it promises."""
+
+    system: str
+    nodes: int
+    wanted: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder of its runs in a store."""
+        return Case(
+            system=self.system, nodes=self.nodes, seed=0, schedule=Schedule(steps=(), length_ms=1)
+        ).experiment.name
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A case and what it broke."""
+
+    case: Case
+    charge: Charge
+
+
+@dataclass(slots=True)
+class Haul:
+    """What a batch, or many, came back with. ``cases`` counts the whole ones up to the hit."""
+
+    cases: int = 0
+    simulated_s: float = 0.0
+    cpu_s: float = 0.0
+    hit: Hit | None = None
+    coverage: Coverage = field(default_factory=Coverage)
+
+    def add(self, other: Haul) -> None:
+        self.cases += other.cases
+        self.simulated_s += other.simulated_s
+        self.cpu_s += other.cpu_s
+        self.hit = self.hit or other.hit
+        self.coverage.add(other.coverage)
+
+
+class Draw(Protocol):
+    """A way to draw cases: calls ``try_`` with one after the other until it is told that this was enough."""
+
+    def __call__(self, quarry: Quarry, dice: Random, try_: Callable[[Case], bool]) -> None: ...
+
+
+def hunt(
+    quarry: Quarry, *, seed: int, seconds: float, cores: int, told: Callable[[Haul], None] = lambda haul: None
+) -> Haul:
+    """Search for so long, or until a hit. ``told`` is given what there is so far, after every batch."""
+    until = time.time() + seconds
+    total = Haul()
+    with _runner(cores) as run:
+        for haul in run((quarry, seed, k, until) for k in _forever(until)):
+            total.add(haul)
+            told(total)
+            if total.hit is not None:
+                break
+    return total
+
+
+def batch(quarry: Quarry, seed: int, k: int, until: float = float("inf")) -> Haul:
+    """The k-th batch of the stream of cases of ``seed``; it ends early at a hit, or at ``until`` (as of
+    ``time.time``)."""
+    haul = Haul()
+    white_box = needs_white_box(quarry.wanted)
+    began = time.process_time()
+
+    def try_(case: Case) -> bool:
+        if haul.hit is not None:
+            return case == haul.hit.case
+        if time.time() >= until:
+            return False
+        seen = look(case, white_box=white_box)
+        _count(haul, seen)
+        charges = seen.charges(quarry.wanted)
+        if charges:
+            haul.hit = Hit(case, charges[0])
+        return bool(charges)
+
+    draw: Draw = dealt if k % 2 == 0 else drawn
+    draw(quarry, Random(f"{seed}/batch/{k}"), try_)
+    haul.cpu_s = time.process_time() - began
+    return haul
+
+
+def _count(haul: Haul, seen: Seen) -> None:
+    haul.cases += 1
+    haul.simulated_s += seen.simulated_s
+    haul.coverage.take(seen.history.faults, seen.trace)
+
+
+# Ways to draw
+
+
+def dealt(quarry: Quarry, dice: Random, try_: Callable[[Case], bool]) -> None:
+    """Cases from the decks of one to three nemeses each."""
+    for _ in range(BATCH):
+        nodes = dice.choice(sizes(quarry))
+        possible = [name for name, nemesis in NEMESES.items() if nemesis.min_nodes <= nodes]
+        names = dice.sample(possible, dice.randint(1, DECKS_MAX))
+        schedule = build(names, dice, nodes, dice.choice(LENGTHS_MS))
+        if try_(Case(system=quarry.system, nodes=nodes, seed=dice.randrange(SEEDS), schedule=schedule)):
+            return
+
+
+def drawn(quarry: Quarry, dice: Random, try_: Callable[[Case], bool]) -> None:
+    """Cases from the strategies, as Hypothesis draws them."""
+    how = settings(
+        max_examples=BATCH,
+        phases=(Phase.generate,),
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    with suppress(NoSuchExample):
+        find(cases(quarry), try_, settings=how, random=dice)
+
+
+@st.composite
+def cases(draw: st.DrawFn, quarry: Quarry) -> Case:
+    """Any case for the quarry; the simplest has the fewest nodes and no fault."""
+    nodes = draw(st.sampled_from(sizes(quarry)))
+    schedule = draw(schedules(nodes, lead_in_ms=1_000, recovery_ms=1_000))
+    seed = draw(st.integers(0, SEEDS - 1))
+    return Case(system=quarry.system, nodes=nodes, seed=seed, schedule=schedule)
+
+
+def sizes(quarry: Quarry) -> list[int]:
+    """The clusters to hunt in: the smallest that the system allows, since that is cheapest, and the one asked for."""
+    return sorted({max(1, min(system_named(quarry.system).min_nodes, quarry.nodes)), quarry.nodes})
+
+
+# Over cores
+
+Task = tuple[Quarry, int, int, float]
+
+
+def _forever(until: float) -> Iterator[int]:
+    k = 0
+    while time.time() < until:
+        yield k
+        k += 1
+
+
+@contextmanager
+def _runner(cores: int) -> Iterator[Callable[[Iterator[Task]], Iterator[Haul]]]:
+    """Something that runs batches and gives their hauls in the order of the batches."""
+    if cores == 1:
+        yield lambda tasks: (batch(*task) for task in tasks)
+        return
+    # Leaving the block ends the workers at once, whatever they do: that is how a hit, or ctrl-C, ends a hunt.
+    with multiprocessing.get_context("spawn").Pool(cores, initializer=_leave_signals_to_the_parent) as pool:
+        yield lambda tasks: _in_order(pool, tasks, 2 * cores)
+
+
+def _in_order(pool: Any, tasks: Iterator[Task], ahead: int) -> Iterator[Haul]:
+    under_way: deque[Any] = deque()
+    for task in tasks:
+        under_way.append(pool.apply_async(batch, task))
+        while len(under_way) >= ahead:
+            yield _wait(under_way.popleft())
+    while under_way:
+        yield _wait(under_way.popleft())
+
+
+def _wait(result: Any) -> Haul:
+    """In short waits, so that a signal is seen to between them."""
+    while not result.ready():
+        result.wait(A_TICK_S)
+    haul: Haul = result.get()
+    return haul
+
+
+def _leave_signals_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

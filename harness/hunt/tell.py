@@ -1,0 +1,103 @@
+"""What a hunt leaves behind: a run's directory like any other, with the story, and the coverage of the campaign.
+
+The run is made once more, through the same door as every run, so the files are those of a run and ``splitbrain
+replay`` on the directory makes it again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness import store as stores
+from harness.drive import Driver
+from harness.hunt.case import WHITE_BOX, Case, Charge, look
+from harness.hunt.coverage import PHASES, Blow, Coverage
+from harness.hunt.snippet import snippet
+from harness.hunt.story import story
+from harness.recorder import HistoryFile, Recorder
+from harness.run import Judged, draw, judge_run, own_versions
+from harness.runtimes.base import Cluster
+from harness.runtimes.sim.runtime import Silence
+from harness.runtimes.sim.runtime import run as simulate
+from harness.store import RunDirectory
+from nemesis import schedules
+
+COVERAGE_CSV = "coverage.csv"
+COVERAGE_JSON = "coverage.json"
+FOUND = "hunt.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """A find, as it is shown: the run that was stored, and what there is to say of it."""
+
+    case: Case
+    judged: Judged
+    charge: Charge
+    story: str
+    replay: str
+    test: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "broken": str(self.charge),
+            "property": self.charge.property,
+            "story": self.story,
+            "replay": self.replay,
+            "test": self.test,
+        }
+
+
+def tell(case: Case, charge: Charge, store: Path) -> Told:
+    """Store the run of a case that broke a promise, with its report and its story."""
+    experiment = case.experiment
+    run = stores.new_run(store, experiment.name, case.seed)
+    line = story(look(case, white_box=charge.guarantee == WHITE_BOX), charge)
+    replay = f"splitbrain replay {run.path}"
+    record: dict[str, Any] = {
+        **experiment.to_json(),
+        "command": replay,
+        "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": own_versions(),
+        "notes": [line],
+    }
+    schedule = schedules.to_json(case.schedule)
+    run.write_json(stores.EXPERIMENT, record)
+    run.write_json(stores.SCHEDULE, schedule)
+    _record(case, run)
+    judged = judge_run(run, record, strict=False)
+    told = Told(case=case, judged=judged, charge=charge, story=line, replay=replay, test=snippet(case, charge))
+    run.write_json(FOUND, told.as_json())
+    draw(judged, record, schedule, store)
+    run.write_json(stores.EXPERIMENT, record)
+    stores.link_latest(store, run)
+    return told
+
+
+def _record(case: Case, run: RunDirectory) -> None:
+    def open_recorder(cluster: Cluster) -> Recorder:
+        return Recorder(HistoryFile(run.history), cluster.now)
+
+    simulate(Driver(case.experiment, case.schedule, Silence(), open_recorder), run.logs, lambda words: None)
+
+
+def write_coverage(coverage: Coverage, folder: Path) -> None:
+    """``coverage.csv``, the table, and ``coverage.json``, all of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    RunDirectory(folder).write_json(COVERAGE_JSON, coverage.as_json())
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(coverage_rows(coverage))
+    (folder / COVERAGE_CSV).write_text(out.getvalue())
+
+
+def coverage_rows(coverage: Coverage) -> Iterator[tuple[str, ...]]:
+    """The table of blows as text, its heading first; fault and role by phase."""
+    yield ("fault", "role", *PHASES)
+    for fault, role in sorted({(blow.fault, blow.role) for blow in coverage.blows}):
+        yield (fault, role, *(str(coverage.blows[Blow(fault, role, phase)]) for phase in PHASES))
