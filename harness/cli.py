@@ -238,9 +238,9 @@ def _experiment(
     from harness.runtimes import runtime_named
 
     under_test = system_named(system)
-    runtime_named(runtime)
     if ":" in system and runtime != "sim":
         raise UsageError(f"--runtime: {system} runs in simulation only, with --runtime sim; got {runtime}")
+    runtime_named(runtime)
     if not under_test.min_nodes <= nodes <= under_test.max_nodes:
         raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
     if not 1 <= time_limit <= 86_400:
