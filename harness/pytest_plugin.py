@@ -14,7 +14,7 @@ import argparse
 import os
 import shlex
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +89,7 @@ def splitbrain(pytestconfig: pytest.Config, _splitbrain_turn: int) -> Splitbrain
 class Splitbrain:
     """What the fixture gives. ``seed`` and ``seeds`` are the options, ``turn`` counts repetitions."""
 
-    runs: Runs
+    runs: Runs = field(repr=False)
     turn: int
     seed: int | None
     seeds: int

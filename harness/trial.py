@@ -9,6 +9,7 @@ The system may be a name, ``package.module:Name``, a ``System``, or a class or f
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,8 @@ class Trial:
             lines += [f"           {_line(self.entries[at])}" for at in judged.found.evidence[:MOST_EVIDENCE]]
         lines.append(f"what was done to {counted(self.experiment.nodes, 'node')}:")
         lines += [f"           {_act(fault)}" for fault in _hurting(self.history)] or ["           nothing"]
+        if self.experiment.nemesis == GIVEN:
+            lines.append(f"schedule.json: {json.dumps(schedules.to_json(self.schedule))}")
         lines += [f"again: {command}" for command in self.again]
         return "\n".join(lines)
 
@@ -167,6 +170,7 @@ def run(
     has its own length. ``strict``: a known weakness that was not shown is invalid. ``again`` are commands that a
     failure's message shows. Raises UsageError for what cannot be, and NodeFailure where a node of one's own breaks.
     """
+    __tracebackhide__ = True
     experiment, planned = _plan(system, nodes, nemesis, schedule, seconds, seed, observe_period_ms)
     entries, history = _record(experiment, planned)
     cells = cells_of(((it.f, it.cell) for it in history.faults if it.skipped is None), experiment.under_test)
@@ -243,11 +247,17 @@ def _names(nemesis: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _command(experiment: Experiment, target: object, schedule: Schedule | None, period_ms: int) -> tuple[str, ...]:
-    """The command line that makes the same run, where one can: it needs a name, and a nemesis."""
-    if schedule is not None or not _can_be_named(experiment.system, target):
+    """The command line that makes the same run, where one can: it needs a name."""
+    if not _can_be_named(experiment.system, target):
         return ()
-    period = "" if period_ms == PERIOD_MS else f" --observe-period {period_ms}"
-    return (experiment.command + period,)
+    if schedule is None:
+        return (experiment.command + ("" if period_ms == PERIOD_MS else f" --observe-period {period_ms}"),)
+    if period_ms != PERIOD_MS:
+        return ()
+    return (
+        f"splitbrain replay schedule.json --system {experiment.system} --runtime sim "
+        f"--nodes {experiment.nodes} --seed {experiment.seed}",
+    )
 
 
 def _can_be_named(name: str, target: object) -> bool:
@@ -264,6 +274,7 @@ def _can_be_named(name: str, target: object) -> bool:
 
 
 def _record(experiment: Experiment, schedule: Schedule, witness: Witness | None = None) -> tuple[list[Entry], History]:
+    __tracebackhide__ = True
     recorders: list[RecorderInMemory] = []
 
     def open_recorder(cluster: Cluster) -> Recorder:
@@ -274,8 +285,11 @@ def _record(experiment: Experiment, schedule: Schedule, witness: Witness | None 
     try:
         drive(Driver(experiment, schedule, Silence(), open_recorder), simulation)
     except NodeFailure as failure:
-        when = f"seed {experiment.seed}, {recorders[0].now() / 1e9:.3f} s of the run" if recorders else "at the start"
-        raise NodeFailure(f"{failure}\n({when})") from failure
+        when = (
+            f"{recorders[0].now() / 1e9:.3f} s from the beginning of the run" if recorders else "before the run began"
+        )
+        # Its message holds the traceback, as far as that is the node's own; pytest would print all of ours too.
+        raise NodeFailure(f"{failure}\nThat was {when}, with seed {experiment.seed}.") from None
     return recorders[0].entries, History.from_entries(recorders[0].entries, "memory")
 
 
