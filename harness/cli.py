@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 from types import FrameType
 from typing import Any
 
@@ -24,7 +23,7 @@ from harness.errors import Interrupted, SplitbrainError, UsageError
 from harness.experiment import Experiment, Workload, read_json, read_schedule, system_named
 from harness.hunt.cli import hunt
 from harness.store import EXPERIMENT, SCHEDULE, existing_run
-from nemesis.nemeses import NEMESES, NemesisError, build
+from nemesis.nemeses import NEMESES, NemesisError
 from nemesis.schedules import Schedule
 from nodes.systems import SYSTEMS
 
@@ -262,9 +261,8 @@ def _experiment(
 
 
 def _schedule(experiment: Experiment) -> Schedule:
-    rng = Random(f"{experiment.seed}/schedule")
     try:
-        return build(experiment.nemesis, rng, experiment.nodes, round(experiment.time_limit_s * 1000))
+        return experiment.planned()
     except NemesisError as wrong:
         raise UsageError(f"--nemesis: {wrong}") from wrong
 
@@ -274,10 +272,8 @@ def _perform(experiment: Experiment, schedule: Schedule, store: Path, as_json: b
     from harness.run import perform
 
     console = Console(stderr=True)
-    console.print(f"seed {experiment.seed}: {experiment.command}", markup=False, highlight=False, soft_wrap=True)
     with shown(console) as progress:
         judged = perform(experiment, schedule, store, progress, progress.say, strict)
-    console.print(f"again: {experiment.command}", markup=False, highlight=False, soft_wrap=True)
     _conclude(judged, as_json)
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from checkers.bounds import Bounds
@@ -15,6 +16,7 @@ from harness.own import system_at
 from harness.promises import bounds_of
 from nemesis import schedules
 from nemesis.faults import ScheduleError
+from nemesis.nemeses import build
 from nemesis.schedules import Schedule
 from nodes.broken import BROKEN
 from nodes.systems import SYSTEMS
@@ -77,15 +79,21 @@ class Experiment:
 
     @property
     def command(self) -> str:
-        """The command that makes this run again."""
+        """The command that makes this run again, if its schedule is the one that it plans itself."""
         limit = f"{self.time_limit_s:g}"
         return (
             f"splitbrain test {self.system} --nemesis {','.join(self.nemesis)} --runtime {self.runtime} "
-            f"--nodes {self.nodes} --time-limit {limit} --seed {self.seed}"
+            f"--nodes {self.nodes} --time-limit {limit} --seed {self.seed} "
+            f"--observe-period {self.workload.observe_period_ms}"
         )
 
+    def planned(self) -> Schedule:
+        """The schedule that follows from its nemeses and seed; raises NemesisError for one that cannot be."""
+        rng = Random(f"{self.seed}/schedule")
+        return build(self.nemesis, rng, self.nodes, round(self.time_limit_s * 1000))
+
     def to_json(self) -> dict[str, Any]:
-        return {"format": FORMAT, **asdict(self), "node_names": self.node_names, "command": self.command}
+        return {"format": FORMAT, **asdict(self), "node_names": self.node_names}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], source: str) -> Experiment:

@@ -26,10 +26,11 @@ from harness.experiment import Experiment, system_named
 from harness.promises import bounds_json, bounds_of, cells_of, promises_of
 from harness.recorder import HistoryFile, Recorder
 from harness.runtimes import runtime_named
-from harness.runtimes.base import Cluster, Facts, Say
+from harness.runtimes.base import Cluster, Facts, Say, refuse_lacking
 from harness.store import RunDirectory
 from harness.watch import Watch
 from nemesis import schedules
+from nemesis.nemeses import NemesisError
 from nemesis.schedules import Schedule
 
 
@@ -73,10 +74,14 @@ def perform(
     experiment: Experiment, schedule: Schedule, store: Path, progress: Progress, say: Say, strict: bool
 ) -> Judged:
     """Run, store, judge and draw. Raises SplitbrainError, whose message then names what is kept, and where."""
+    refuse_lacking(schedule, experiment.runtime)
     run = stores.new_run(store, experiment.name, experiment.seed)
     watch = Stopwatch(progress)
+    command = _command(experiment, schedule, run)
+    say(f"seed {experiment.seed}: {command}")
     record = {
         **experiment.to_json(),
+        "command": command,
         "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": own_versions(),
     }
@@ -100,7 +105,16 @@ def perform(
         with contextlib.suppress(SplitbrainError):  # a full disk has been said already
             run.write_json(stores.EXPERIMENT, {**record, "durations_s": watch.durations_s})
             stores.link_latest(store, run)
+        say(f"again: {command}")
     return judged
+
+
+def _command(experiment: Experiment, schedule: Schedule, run: RunDirectory) -> str:
+    """What makes the run again: its seed, where that plans the schedule, else the schedule as it is kept."""
+    with contextlib.suppress(NemesisError):
+        if experiment.planned() == schedule:
+            return experiment.command
+    return f"splitbrain replay {run.path}"
 
 
 def _run(experiment: Experiment, schedule: Schedule, run: RunDirectory, watch: Stopwatch, say: Say) -> Facts:

@@ -251,7 +251,7 @@ def _command(experiment: Experiment, target: object, schedule: Schedule | None, 
     if not _can_be_named(experiment.system, target):
         return ()
     if schedule is None:
-        return (experiment.command + ("" if period_ms == PERIOD_MS else f" --observe-period {period_ms}"),)
+        return (experiment.command,)
     if period_ms != PERIOD_MS:
         return ()
     return (

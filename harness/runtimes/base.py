@@ -71,7 +71,9 @@ class Powers:
 
 
 POWERS: Mapping[str, Powers] = {
-    "docker": Powers(faults=frozenset({"partition"}), triggers=OBSERVED),
+    "docker": Powers(
+        faults=frozenset({"partition", "kill", "kill with state lost", "pause", "loss"}), triggers=OBSERVED
+    ),
     "sim": Powers(faults=frozenset(ABILITIES), triggers=frozenset(EVENTS)),
 }
 """Of each runtime, by its name. What a runtime lacks is refused before a run, never left out in silence."""

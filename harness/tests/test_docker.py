@@ -128,3 +128,37 @@ def test_without_an_engine_it_says_what_to_install(tmp_path: Path) -> None:
     assert run.returncode == 3
     assert "no Docker engine answers" in err and "make engine" in err
     assert "Traceback" not in err
+
+
+def test_nodes_are_killed_wiped_and_paused_and_links_made_lossy(tmp_path: Path) -> None:
+    steps = [
+        {"at_ms": 1500, "for_ms": 1500, "fault": {"f": "kill", "target": "leader"}},
+        {"at_ms": 2000, "for_ms": 1500, "fault": {"f": "loss", "target": "node", "percent": 30}},
+        {"at_ms": 4500, "for_ms": 1000, "fault": {"f": "pause", "target": "leader"}},
+        {"at_ms": 6500, "for_ms": 500, "fault": {"f": "kill", "target": "follower", "state": "lost"}},
+    ]
+    schedule = tmp_path / "schedule.json"
+    schedule.write_text(json.dumps({"format": 1, "length_ms": 8000, "steps": steps}))
+    command = [*COMMAND, "replay", str(schedule), "--seed", "4", "--json", "--store", str(tmp_path / "store")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    folder = latest(tmp_path / "store")
+    lines = [json.loads(line) for line in (folder / "history.jsonl").open() if '"nemesis"' in line]
+    done = [line for line in lines if line["value"]["phase"] == "done"]
+    assert [line["f"] for line in done].count("restart") == 2
+    assert {line["f"] for line in done} == {"kill", "restart", "loss", "heal", "pause", "resume"}
+    assert all(line["value"]["verified"] for line in done)
+    (loss,) = [line["value"] for line in done if line["f"] == "loss"]
+    assert abs(loss["loss_seen"] - 0.30) < 0.08
+    starts = "".join(log.read_text() for log in (folder / "logs").iterdir()).count('"event": "started"')
+    assert starts == 3 + 2 + 2, "each node once, and the two that were killed once more"
+    assert f"splitbrain replay {folder}" in run.stderr
+
+
+def test_what_containers_cannot_suffer_is_refused_before_the_run(tmp_path: Path) -> None:
+    step = {"at_ms": 100, "for_ms": 100, "fault": {"f": "skew", "target": "leader", "clock": "wall", "offset_ms": 500}}
+    schedule = tmp_path / "schedule.json"
+    schedule.write_text(json.dumps({"format": 1, "length_ms": 1000, "steps": [step]}))
+    run = subprocess.run([*COMMAND, "replay", str(schedule)], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert run.returncode == 64
+    assert "docker cannot do all of this schedule" in run.stderr

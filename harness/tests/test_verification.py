@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from harness.runtimes.docker.verification import Heard, problems
+from harness.runtimes.verification import Heard, problems
 
 NODES = ("n1", "n2", "n3")
 ALL = {node: Heard(frozenset(set(NODES) - {node}), {}) for node in NODES}

@@ -7,10 +7,9 @@ nemesis and the agents, so that a slow engine delays no observer and no heal.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -25,18 +24,14 @@ from harness.runtimes.docker import hosts as machines
 from harness.runtimes.docker.channel import AgentChannel
 from harness.runtimes.docker.engine import connect, remove_runs, translated, versions
 from harness.runtimes.docker.hosts import Host
+from harness.runtimes.docker.hurt import Hurt
 from harness.runtimes.docker.images import ImageBuilder, Images
 from harness.runtimes.docker.probes import Probes
-from harness.runtimes.docker.verification import Heard, problems
 from harness.units import MS
-from nemesis.partitions import Cut
 from nemesis.plans import Plan
-from nemesis.state import state_of
 from nemesis.triggers import Trigger
 
 READY_SECONDS = 30.0
-VERIFY_NS = 1_000 * MS
-VERIFY_AGAIN_SECONDS = 0.005
 
 T = TypeVar("T")
 
@@ -74,14 +69,10 @@ class DockerCluster:
         self._hosts: dict[str, Host] = {}
         self._agents: dict[str, AgentChannel] = {}
         self._addresses: dict[str, str] = {}
-        self._names: dict[str, str] = {}
+        self._hurt = Hurt(experiment.node_names, self._addresses, self._agents, self._revive)
         self._probes: Probes | None = None
-        self._tokens = itertools.count(1)
-        self._in_force: list[Plan] = []
         self.nodes: Sequence[str] = experiment.node_names
         self.facts: dict[str, Any] = {}
-
-    # --- what the workload and the nemesis use -----------------------------------------------------------------
 
     def now(self) -> int:
         return time.monotonic_ns()
@@ -98,16 +89,13 @@ class DockerCluster:
         return await self._probes.confirm(node, timeout_ns)
 
     async def inflict(self, plan: Plan) -> Effect:
-        self._in_force.append(plan)
-        return await self._cut()
+        return await self._hurt.inflict(plan)
 
     async def undo(self, plan: Plan) -> Effect:
-        self._in_force.remove(plan)
-        return await self._cut()
+        return await self._hurt.undo(plan)
 
     async def heal(self) -> Effect:
-        self._in_force.clear()
-        return await self._cut()
+        return await self._hurt.heal()
 
     async def happens(self, trigger: Trigger, give_up: int) -> str | None:
         raise AssertionError(f"nobody sees a {trigger.event} inside a container, and a schedule with one is refused")
@@ -120,58 +108,6 @@ class DockerCluster:
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
 
-    # --- cuts ----------------------------------------------------------------------------------------------------
-
-    async def _cut(self) -> Effect:
-        """Put the cuts in force in place of whatever was cut, on all hosts at once; verify them with real packets."""
-        began, cut = self.now(), self._cuts()
-        drops = {node: sorted(self._addresses[a] for a, b in cut if b == node) for node in self.nodes}
-        await self._on_all("cut", {node: {"drop": drops[node]} for node in self.nodes})
-        in_effect = self.now() - began
-        wrong = await self._verify()
-        verification = round((self.now() - began - in_effect) / MS, 3)
-        return Effect(
-            verified=not wrong,
-            in_effect_ns=in_effect,
-            problems=wrong,
-            facts={"verification_ms": verification},
-        )
-
-    def _cuts(self) -> Cut:
-        return state_of(self._in_force).cut
-
-    async def _verify(self) -> tuple[str, ...]:
-        """Send real packets until the hosts have seen what is to be cut, and no more, or its time has passed."""
-        give_up = self.now() + VERIFY_NS
-        while True:
-            token = next(self._tokens)
-            peers = {
-                node: {"to": [self._addresses[p] for p in self.nodes if p != node], "token": token}
-                for node in self.nodes
-            }
-            await self._on_all("probe", peers)
-            for _ in range(3):  # packets are on their way for a moment; their rules are asked again before new ones
-                answers = await self._on_all("heard", {node: {"token": token} for node in self.nodes})
-                wrong = problems(self.nodes, self._cuts(), {n: self._heard(a) for n, a in answers.items()})
-                if not wrong:
-                    return ()
-                await asyncio.sleep(VERIFY_AGAIN_SECONDS)
-            if self.now() >= give_up:
-                return wrong
-
-    def _heard(self, answer: Mapping[str, Any]) -> Heard:
-        return Heard(
-            peers=frozenset(self._names[a] for a in answer["heard"] if a in self._names),
-            dropped={self._names[a]: n for a, n in answer["dropped"].items() if a in self._names},
-        )
-
-    async def _on_all(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        names = list(arguments)
-        answers = await asyncio.gather(*(self._agents[n].ask(do, **arguments[n]) for n in names))
-        return dict(zip(names, answers, strict=True))
-
-    # --- set up and tear down ------------------------------------------------------------------------------------
-
     async def set_up(self) -> None:
         """Images, network, hosts and nodes; returns when every node answers. Raises EnvironmentFailure."""
         client = self._client = await self._blocking(connect)
@@ -180,8 +116,7 @@ class DockerCluster:
         self.facts["images"] = {"host": images.host, "node": images.node}
         self._say(f"starting {len(self.nodes)} hosts and nodes")
         network, prefix = await self._blocking(machines.create_network, client, self._run)
-        self._addresses = machines.addresses(prefix, self.nodes)
-        self._names = {address: node for node, address in self._addresses.items()}
+        self._addresses.update(machines.addresses(prefix, self.nodes))
         await asyncio.gather(*(self._set_up_host(client, images, network, node) for node in self.nodes))
         self._probes = Probes({node: host.port for node, host in self._hosts.items()})
         await asyncio.gather(*(self._until_answers(node) for node in self.nodes))
@@ -218,6 +153,12 @@ class DockerCluster:
                 )
             await asyncio.sleep(0.02)
 
+    async def _revive(self, node: str) -> None:
+        """Start a node's container again and wait until it answers."""
+        with translated(f"starting node {node} again"):
+            await self._blocking(self._hosts[node].node.start)
+        await self._until_answers(node)
+
     async def tear_down(self, logs: Path) -> None:
         """Keep the nodes' logs, then remove everything of this run, whatever state it is in.
 
@@ -251,6 +192,3 @@ class DockerCluster:
     async def _blocking(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, lambda: work(*arguments, **named))
-
-
-Drive = Callable[["DockerCluster"], Coroutine[Any, Any, None]]

@@ -21,6 +21,7 @@ from harness.runtimes.docker.engine import CONTROLLER_LABEL, RUN_LABEL, controll
 
 CLIENT_PORT = 8000
 PEER_PORT = 7000
+DATA = "/data"
 FIRST_ADDRESS = 11
 SUBNETS = tuple(f"10.{second}.{third}" for second in range(201, 206) for third in range(256))
 
@@ -135,7 +136,7 @@ def node_command(algorithm: Sequence[str], name: str, peers: Mapping[str, str], 
         "--http",
         f"0.0.0.0:{CLIENT_PORT}",
         "--data",
-        "/data",
+        DATA,
         "--seed",
         str(seed),
     )
