@@ -27,7 +27,21 @@ def test_a_verified_fault_on_the_leader_is_coverage() -> None:
     assert (facts["faults_by_shape"], facts["faults_by_cell"]) == ({"isolated-leader": 1}, {"C4": 1})
     assert (facts["faults_verified"], facts["faults_in_effect"], facts["repairs"]) == (1, 1, 1)
     assert (facts["observations_during_faults"], facts["confirmations_during_faults"]) == (1, 1)
-    assert facts["observations_failed_share"] == 0.2
+    assert (facts["observations_failed_share"], facts["observations_unknown_share"]) == (0.2, 0.0)
+    assert (facts["observations_asked"], facts["observations_ok"]) == (5, 4)
+
+
+def test_only_faults_in_effect_are_counted_by_shape_and_cell() -> None:
+    story = led().cut(10, 20, CUT, shape="halves", cell="C3", effect={"verified": False}).cut(30, 40, CUT)
+    facts = check(story.history()).facts
+    assert (facts["faults_by_shape"], facts["faults_by_cell"], facts["faults_not_verified"]) == ({}, {}, 1)
+
+
+def test_probes_during_faults_are_counted_once_however_many_faults_there_are() -> None:
+    story = led().cut(10, 11, CUT).cut(15, 16, CUT).hurt("heal", 20, 21).cut(30, 31, CUT)
+    for at in (9, 10, 17, 20, 25, 30, 40):
+        story.saw("n2", at, at)
+    assert check(story.history()).facts["observations_during_faults"] == 5
 
 
 @pytest.mark.parametrize(

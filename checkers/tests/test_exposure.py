@@ -184,3 +184,23 @@ def test_time_covered_counts_overlaps_once() -> None:
 
 def test_no_history_has_no_stretch() -> None:
     assert stretches(Story()) == []
+
+
+def test_what_a_kill_says_of_links_does_not_make_it_a_cut() -> None:
+    story = five().hurt("kill", 10, 20, nodes=["n1", "n2", "n3"], links=[["n4", "n5"]])
+    assert stretches(story) == [(0, 10)]
+    assert stretches(five().hurt("jitter", 10, 20, nodes=["n1", "n2", "n3"], links=[["n4", "n5"]])) == [(0, 100)]
+
+
+def test_links_to_those_who_are_no_members_do_not_count() -> None:
+    story = five().cut(10, 20, both_ways(["client"], ["n1", "n2", "n3", "n4", "n5"]))
+    exposed = exposure(story.history(), Bounds(members=("n1", "n2", "n3", "n4", "n5")))
+    assert exposed.joined.all()
+    assert not exposed.quiet.all()
+
+
+def test_a_partition_that_names_no_links_may_have_cut_its_nodes_off() -> None:
+    story = five().hurt("partition", 10, 20, nodes=["n1", "n2", "n3"])
+    assert stretches(story) == [(0, 10)]
+    assert not exposure(story.history(), Bounds()).down.any()
+    assert stretches(story.hurt("heal", 30, 40)) == [(0, 10), (40, 100)]

@@ -122,3 +122,49 @@ def test_a_node_that_is_down_need_not_agree_but_one_that_is_cut_off_makes_it_moo
     assert agreed(story.history()) == [10]
     moot = Story().cut(1, 2, [("n1", "n2")]).cut(10, 11, [("n1", "n3")]).hurt("heal", 20, 21, links=[["n1", "n3"]])
     assert agreed(moot.until(50).history()) == []
+
+
+def test_confirmations_belong_to_the_reign_of_their_own_node() -> None:
+    story = Story().led("n1", 0, 1, term=1).led("n2", 2, 3, term=2).confirmed("n1", 4, 5).confirmed("n2", 6, 7)
+    history = story.confirmed("n3", 8, 9).history()
+    assert Confirms.of(history).led.tolist() == [0, 1, -1]
+
+
+def test_a_fault_on_a_follower_recovers_with_the_first_confirmation_whoever_gives_it() -> None:
+    story = Story().led("n1", 0, 1, term=1).confirmed("n1", 2, 4).hurt("kill", 10, 12, nodes=["n3"])
+    story.confirmed("n1", 12, 15).led("n2", 20, 21, term=2).confirmed("n2", 22, 25)
+    (fault,) = recovered(story.history())
+    assert (fault["recovery_ns"], fault["leader_touched"], fault["leader_changed"]) == (5, False, True)
+
+
+def test_the_time_before_the_first_confirmation_is_a_gap_too() -> None:
+    (fault,) = recovered(Story().hurt("kill", 10, 12, nodes=["n3"]).confirmed("n1", 20, 30).history())
+    assert (fault["gap"], fault["recovery_ns"]) == ([0, 30], 20)
+
+
+def test_a_confirmation_that_comes_as_the_next_fault_begins_is_none_of_this_one() -> None:
+    story = failover().hurt("kill", 35, 36, id=6, nodes=["n3"])
+    first, second = recovered(story.history())
+    assert first["recovery_ns"] is None
+    assert (second["gap"], second["recovery_ns"]) == ([35, 100], None)
+    earlier = Story().confirmed("n1", 2, 10).hurt("kill", 10, 12, nodes=["n1"]).confirmed("n1", 20, 25)
+    assert recovered(earlier.history())[0]["gap"] == [10, 25]
+
+
+def test_agreement_lasts_until_the_next_fault_that_was_not_skipped() -> None:
+    story = Story().cut(10, 11, [("n1", "n2")]).hurt("heal", 20, 21)
+    for node in NODES:
+        story.saw(node, 30, 31, leader="n2", term=1).saw(node, 90, 91, leader="n2", term=1)
+    story.hurt("kill", 25, 26, nodes=["n1"], effect={"skipped": "no leader"})
+    assert agreed(story.history()) == [10]
+
+
+def test_agreement_must_be_sure_at_one_instant_of_all() -> None:
+    story = Story().cut(10, 11, [("n1", "n2")]).hurt("heal", 20, 21).until(100)
+    for node in NODES[:2]:
+        story.saw(node, 30, 31, leader="n2", term=1).saw(node, 50, 51, leader="n2", term=1)
+    late = story.saw("n3", 48, 50, leader="n2", term=1).saw("n3", 60, 61, leader="n2", term=1)
+    assert agreed(late.history()) == [29]
+    later = Story(list(story.lines[:-4]), story.clients, story.faults)
+    later.saw("n3", 48, 51, leader="n2", term=1).saw("n3", 60, 61, leader="n2", term=1)
+    assert agreed(later.history()) == [None]

@@ -141,3 +141,27 @@ def test_changes_are_counted_by_heal_and_by_minute() -> None:
     assert facts["changes_after_heals"] == [{"id": 9, "changes": 1}]
     assert (facts["changes_a_heal"], facts["term_growth"]) == (1.0, 6)
     assert facts["changes_a_minute"] == 2 * 60_000_000_000 / 60
+
+
+def test_a_fault_that_ends_or_begins_at_the_very_edge_of_the_time_excuses() -> None:
+    cut = both_ways(["n1"], ["n2", "n3"])
+    assert changed(cluster().cut(10, 11, cut).hurt("heal", 30, 35)) is Outcome.VALID
+    assert changed(cluster().cut(10, 11, cut).hurt("heal", 30, 34)) is Outcome.INVALID
+    assert changed(cluster().cut(61, 62, cut)) is Outcome.VALID
+    assert changed(cluster().cut(62, 63, cut)) is Outcome.INVALID
+
+
+def test_a_change_that_a_fault_explains_is_not_also_laid_to_starvation() -> None:
+    story = cluster().led("n1", 40, 41, term=1).led("n2", 60, 61, term=2).canary(50, 4)
+    story.hurt("kill", 42, 43, nodes=["n1"])
+    assert check(story.history(), BOUNDS).facts["excused_by_starvation"] == 0
+
+
+def test_of_many_changes_some_are_listed_and_all_are_counted() -> None:
+    story = cluster(1000)
+    for term in range(202):
+        story.led("n1", 2 * term, 2 * term + 1, term=term)
+    verdict = check(story.history(), BOUNDS)
+    assert (len(verdict.findings), verdict.facts["unprovoked_changes"]) == (200, 201)
+    assert "200 are listed" in verdict.words
+    assert verdict.findings[0].words.startswith("n1 (term 0) lost its leadership and won it again (term 1) by")

@@ -214,3 +214,80 @@ def test_a_history_of_nothing_is_unknown() -> None:
 @pytest.mark.parametrize("end", [1, 2, 10])
 def test_default_bounds_find_short_histories_too_short(end: int) -> None:
     assert check(watched(end).history()).outcome is Outcome.UNKNOWN
+
+
+def silent(end: int) -> Story:
+    """Confirmed until 4, and refused all the while after that."""
+    story = Story().until(end).confirmed("n1", 2, 4)
+    for at in range(4, end, 5):
+        story.refused("n1", at, at)
+    return story
+
+
+def test_a_silence_as_long_as_the_bound_is_no_stall_and_a_longer_one_is() -> None:
+    assert check(silent(49).history(), BOUNDS).outcome is Outcome.VALID
+    assert check(silent(50).history(), BOUNDS).outcome is Outcome.INVALID
+    assert check(silent(50).confirmed("n1", 49, 50).history(), BOUNDS).outcome is Outcome.VALID
+
+
+def test_a_stall_that_is_too_long_only_with_its_faulty_part_is_one_of_availability() -> None:
+    story = silent(100).hurt("kill", 44, 45, nodes=["n3"]).saw("n2", 0, 1)
+    verdict = check(story.history(), Bounds(stall_ns=20, slack_ns=5, members=("n1", "n2", "n3")))
+    assert [(f.guarantee, f.start, f.end) for f in verdict.findings] == [("A", 4, 100)]
+    assert verdict.words == (
+        "nothing was confirmed for 96 ns during faults, from 0.000 s to 0.000 s, though n1 and n2 were up and connected"
+    )
+
+
+def test_a_fault_active_for_as_long_as_the_bound_leaves_it_to_convergence() -> None:
+    members = Bounds(stall_ns=20, slack_ns=5, members=("n1", "n2", "n3"))
+    story = silent(200).saw("n2", 0, 1).cut(100, 101, [("n3", "n1")]).hurt("heal", 140, 145)
+    assert letters(check(story.history(), members)) == ["L", "L"]
+    longer = silent(200).saw("n2", 0, 1).cut(100, 101, [("n3", "n1")]).hurt("heal", 140, 146)
+    assert letters(check(longer.history(), members)) == ["A", "L", "L"]
+
+
+def test_asking_nodes_outside_the_majority_is_not_asking_it() -> None:
+    rest = NODES[2:]
+    story = confirming(Story().until(300), "n3", 0, 60).cut(60, 61, both_ways(["n1", "n2"], rest))
+    for at in range(0, 300, 5):
+        story.saw("n1", at, at).saw("n2", at, at)
+    assert check(story.history(), BOUNDS).outcome is Outcome.UNKNOWN
+    for at in range(0, 300, 5):
+        story.saw("n4", at, at)
+    assert check(story.history(), BOUNDS).outcome is Outcome.INVALID
+
+
+@pytest.mark.parametrize(
+    ("claimed", "asked", "outcome"),
+    [
+        (100, 80, Outcome.INVALID),
+        (100, 79, Outcome.UNKNOWN),
+        (100, 120, Outcome.INVALID),
+        (100, 121, Outcome.UNKNOWN),
+        (180, 5, Outcome.UNKNOWN),
+        (181, 5, Outcome.INVALID),  # too late to have been asked in time
+    ],
+)
+def test_every_claim_must_be_asked_to_confirm_within_the_bound(claimed: int, asked: int, outcome: Outcome) -> None:
+    story = watched(200).confirmed("n1", 2, 4).led("n1", claimed, claimed, term=1).refused("n1", asked, asked)
+    assert check(story.history(), BOUNDS).outcome is outcome
+
+
+def test_of_several_stalls_the_longest_is_told_and_all_are_listed() -> None:
+    story = confirming(confirming(watched(300), "n1", 0, 20), "n1", 100, 120)
+    verdict = check(story.history(), BOUNDS)
+    assert [(f.start, f.end) for f in verdict.findings] == [(12, 100), (112, 300)]
+    assert verdict.words.startswith("nothing was confirmed for 188 ns while no fault was active")
+    assert verdict.words.endswith("; 2 stalls in all")
+    first, last = verdict.findings
+    confirms = story.history().operations("confirm").complete_index.tolist()
+    assert verdict.evidence == last.evidence
+    assert {confirms[1], confirms[2]} <= set(first.evidence)
+
+
+def test_one_stall_shows_once_however_many_majorities_it_had() -> None:
+    story = confirming(watched(400), "n2", 0, 20)
+    story.cut(50, 60, both_ways(["n1"], NODES[1:])).hurt("heal", 120, 130)
+    story.cut(150, 160, both_ways(["n5"], NODES[:4]))
+    assert letters(check(story.history(), BOUNDS)) == ["A"]
