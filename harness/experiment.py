@@ -14,6 +14,7 @@ from checkers.bounds import Bounds
 from harness.errors import UsageError
 from harness.own import system_at
 from harness.promises import bounds_of
+from harness.runtimes.base import POWERS
 from nemesis import schedules
 from nemesis.faults import ScheduleError
 from nemesis.nemeses import build
@@ -90,7 +91,8 @@ class Experiment:
     def planned(self) -> Schedule:
         """The schedule that follows from its nemeses and seed; raises NemesisError for one that cannot be."""
         rng = Random(f"{self.seed}/schedule")
-        return build(self.nemesis, rng, self.nodes, round(self.time_limit_s * 1000))
+        can = POWERS[self.runtime].faults
+        return build(self.nemesis, rng, self.nodes, round(self.time_limit_s * 1000), can=can)
 
     def to_json(self) -> dict[str, Any]:
         return {"format": FORMAT, **asdict(self), "node_names": self.node_names}

@@ -3,20 +3,40 @@
 A nemesis is a deck of faults. ``build`` shuffles the decks of the nemeses named into one, deals a fault to
 each window until the deck is empty, shuffles again, and so on: every fault comes once before any comes
 twice. Between windows, before the first and after the last, the cluster is left in peace, so that each
-fault meets a leader and each recovery can be seen. Equal arguments give equal schedules, in every process.
+fault meets a leader and each recovery can be seen. A nemesis of several lanes lays as many such sequences over one
+another, so that its faults meet. Equal arguments give equal schedules, in every process.
+
+``all`` is a swarm (A. Groce et al., "Swarm Testing", ISSTA 2012): each schedule leaves out about half of the kinds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import heapq
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from random import Random
 from types import MappingProxyType
 
-from nemesis.faults import Fault, Partition
+from nemesis.faults import (
+    ABILITIES,
+    Ability,
+    Delay,
+    Duplicate,
+    Durable,
+    Fault,
+    Kill,
+    Loss,
+    Partition,
+    Pause,
+    Skew,
+    Slow,
+    abilities,
+)
 from nemesis.schedules import Schedule, Step
 from nemesis.shapes import SHAPES, Shape
+from nemesis.targets import Role
+from nemesis.triggers import Trigger
 
 LEAD_IN_MS = 2_000
 WINDOW_MS = (5_000, 6_500)
@@ -28,6 +48,16 @@ SHORTEST_MS = 100
 # The systems that are tested time out after 150 ms to a second or so: a leader that flaps faster than
 # that is hardly missed, one that flaps more slowly is merely isolated again and again.
 FLAPS_MS = (150, 250, 400, 700, 1_100)
+STORMS_MS = (50, 100, 150, 250)  # a node that is restarted so often hardly ever ends an election
+LOSSES_PERCENT = (10, 20, 30)
+DELAYS_MS = (10, 50, 100, 200)
+DOUBLES_PERCENT = (10, 50)
+JUMPS_MS = (-3_600_000, -5_000, -500, 500, 5_000, 3_600_000)
+STROBES_MS = (50, 200, 1_000)
+RATES_PPM = (-400_000, -100_000, 100_000, 400_000)
+SLOW_MS = (1, 5, 20)
+CARDS_OF_A_KIND = 6
+"""How many cards of each kind ``all`` takes at most, so that the many shapes of partitions do not drown the rest."""
 
 
 class NemesisError(ValueError):
@@ -36,39 +66,76 @@ class NemesisError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
-    """One kind of fault in a deck; ``fault`` makes one, given dice and the length of its window in ms."""
+    """One kind of fault in a deck; ``fault`` makes one, given dice and the length of its window in ms.
+
+    With ``when`` the fault waits for that event during its window, and a quarter of it is then left to the fault.
+    """
 
     strikes_leader: bool
     fault: Callable[[Random, int], Fault]
+    when: Trigger | None = None
+
+    def step(self, rng: Random, at_ms: int, for_ms: int) -> Step:
+        """The card played in the window [at_ms, at_ms + for_ms)."""
+        if self.when is None:
+            return Step(at_ms=at_ms, for_ms=for_ms, fault=self.fault(rng, for_ms))
+        lasts_ms = max(1, for_ms // 4)
+        when = replace(self.when, within_ms=max(1, for_ms - lasts_ms))
+        return Step(at_ms=at_ms, for_ms=lasts_ms, fault=self.fault(rng, lasts_ms), when=when)
+
+
+Deck = Callable[[int], tuple[Card, ...]]
+"""The cards for that many nodes, in a fixed order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Nemesis:
-    """A name for a deck of faults; ``deck`` gives its cards for that many nodes, in a fixed order."""
+    """A name for a deck of faults, of which ``lanes`` may be in force at a time."""
 
     name: str
     help: str
     min_nodes: int
-    deck: Callable[[int], tuple[Card, ...]]
+    deck: Deck
+    lanes: int = 1
 
 
-def build(names: Sequence[str], rng: Random, nodes: int, length_ms: int) -> Schedule:
+def build(
+    names: Sequence[str], rng: Random, nodes: int, length_ms: int, *, can: Collection[Ability] = ABILITIES
+) -> Schedule:
     """A schedule of ``length_ms`` for that many nodes, mixed from the nemeses of those names.
 
-    A fault that is in two of the decks is dealt twice as often. Raises ``NemesisError``.
+    A fault that is in two of the decks is dealt twice as often. ``can`` is what the runtime is able to do: ``all``
+    holds no more than that; any other nemesis is what its name says, and it is for the runtime to refuse it. Raises
+    ``NemesisError``.
     """
     if not names:
         raise NemesisError(f"name at least one nemesis of: {', '.join(NEMESES)}")
-    deck = [card for name in names for card in _find(name, nodes).deck(nodes)]
+    named = [_find(name, nodes) for name in names]
+    deck = [card for nemesis in named for card in _deck(nemesis, nodes, rng, can)]
     if not deck:
         return Schedule(steps=(), length_ms=length_ms)
     if length_ms < SHORTEST_MS:
         raise NemesisError(f"{length_ms} ms is too short for a fault; at least {SHORTEST_MS} ms are needed")
+    lanes = [_windows(length_ms, rng, lane) for lane in range(max(nemesis.lanes for nemesis in named))]
     steps = tuple(
-        Step(at_ms=at_ms, for_ms=for_ms, fault=card.fault(rng, for_ms))
-        for (at_ms, for_ms), card in zip(_windows(length_ms, rng), _deal(deck, rng), strict=False)
+        card.step(rng, at_ms, for_ms)
+        for (at_ms, for_ms), card in zip(heapq.merge(*lanes), _deal(deck, rng), strict=False)
     )
     return Schedule(steps=steps, length_ms=length_ms)
+
+
+def _deck(nemesis: Nemesis, nodes: int, rng: Random, can: Collection[Ability]) -> Sequence[Card]:
+    if nemesis.name != ALL:
+        return nemesis.deck(nodes)
+    possible = [[card for card in kind(nodes) if _needs(card) <= set(can)] for kind in KINDS]
+    kinds = [cards for cards in possible if cards]
+    kept = [cards for cards in kinds if rng.random() < 0.5] or [rng.choice(kinds)]
+    return [card for cards in kept for card in rng.sample(cards, min(len(cards), CARDS_OF_A_KIND))]
+
+
+def _needs(card: Card) -> set[Ability]:
+    """What a runtime must be able to do for it: the same whatever the dice show."""
+    return set(abilities(card.fault(Random(0), SHORTEST_MS)))
 
 
 def _find(name: str, nodes: int) -> Nemesis:
@@ -82,14 +149,17 @@ def _find(name: str, nodes: int) -> Nemesis:
     return nemesis
 
 
-def _windows(length_ms: int, rng: Random) -> Iterator[tuple[int, int]]:
-    """(at_ms, for_ms) of each window, for as long as a window and the quiet after it still fit."""
+def _windows(length_ms: int, rng: Random, lane: int) -> Iterator[tuple[int, int]]:
+    """(at_ms, for_ms) of each window, for as long as a window and the quiet after it still fit.
+
+    Every lane but the first begins up to a window later, so that lanes are not in step.
+    """
     scale = min(1.0, length_ms / ONE_ROUND_MS)
 
     def draw(low: int, high: int) -> int:
         return max(1, int(rng.randint(low, high) * scale))
 
-    at_ms = int(LEAD_IN_MS * scale)
+    at_ms = int(LEAD_IN_MS * scale) + (draw(1, WINDOW_MS[0]) if lane else 0)
     while True:
         for_ms, quiet_ms = draw(*WINDOW_MS), draw(*QUIET_MS)
         if at_ms + for_ms + quiet_ms > length_ms:
@@ -129,6 +199,100 @@ def _of_shape(shape: Shape) -> Nemesis:
     return Nemesis(name=shape.name, help=shape.help, min_nodes=shape.min_nodes, deck=lambda nodes: (card,))
 
 
+def _aimed(*targets: Role, fault: Callable[[Random, Role], Fault]) -> tuple[Card, ...]:
+    """A card for each target."""
+
+    def card(target: Role) -> Card:
+        return Card(strikes_leader=target in ("leader", "all"), fault=lambda rng, for_ms: fault(rng, target))
+
+    return tuple(map(card, targets))
+
+
+def _kills(state: Durable, *targets: Role) -> tuple[Card, ...]:
+    return _aimed(*targets, fault=lambda rng, target: Kill(target=target, state=state))
+
+
+def _rate(rng: Random, target: Role) -> Fault:
+    return Skew(target=target, clock="monotonic", rate_ppm=rng.choice(RATES_PPM))
+
+
+def _jump(rng: Random, target: Role) -> Fault:
+    return Skew(target=target, offset_ms=rng.choice(JUMPS_MS))
+
+
+def _strobe(rng: Random, target: Role) -> Fault:
+    return Skew(target=target, offset_ms=rng.choice(JUMPS_MS), flap_ms=rng.choice(STROBES_MS))
+
+
+def _late(rng: Random, target: Role) -> Fault:
+    ms = rng.choice(DELAYS_MS)
+    return Delay(ms=ms, jitter_ms=rng.choice((0, ms)), target=target)
+
+
+def _storm(rng: Random, target: Role) -> Fault:
+    return Kill(target=target, flap_ms=rng.choice(STORMS_MS))
+
+
+def _at_vote(state: Durable, most_effects: int) -> Card:
+    """The voter dies while it grants its vote, before or after the reply has left."""
+    return Card(
+        strikes_leader=False,
+        fault=lambda rng, for_ms: Kill(target="subject", state=state, after_effects=rng.randint(0, most_effects)),
+        when=Trigger(event="vote-granted"),
+    )
+
+
+def _at_win(fault: Fault) -> Card:
+    return Card(strikes_leader=True, fault=lambda rng, for_ms: fault, when=Trigger(event="new-leader"))
+
+
+KILLS = _kills("kept", "leader", "follower", "node", "minority", "majority", "all")
+AMNESIA = _kills("lost", "leader", "follower", "minority")
+TORN = _kills("torn", "leader", "follower", "all")
+PAUSES = (
+    *_aimed("leader", "follower", "minority", "majority", fault=lambda rng, target: Pause(target=target)),
+    *_aimed("leader", fault=lambda rng, target: Pause(target=target, flap_ms=rng.choice(FLAPS_MS))),
+)
+LOSSES = _aimed(
+    "all", "leader", "follower", fault=lambda rng, role: Loss(percent=rng.choice(LOSSES_PERCENT), target=role)
+)
+DELAYS = _aimed("all", "leader", "follower", fault=_late)
+DOUBLES = _aimed("all", fault=lambda rng, role: Duplicate(percent=rng.choice(DOUBLES_PERCENT), target=role))
+JUMPS = _aimed("leader", "follower", "minority", "all", fault=_jump)
+STROBES = _aimed("leader", "all", fault=_strobe)
+RATES = _aimed("leader", "follower", "minority", fault=_rate)
+SLOWNESS = _aimed("leader", "follower", fault=lambda rng, role: Slow(target=role, ms=rng.choice(SLOW_MS)))
+STORMS = _aimed("leader", "node", "minority", "all", fault=_storm)
+DISTURBED = (_card(SHAPES["isolated-leader"]), *_kills("kept", "leader"))
+"""What makes the others elect somebody."""
+VOTERS = (*DISTURBED, _at_vote("lost", 3), _at_vote("torn", 3))
+SUCCESSORS = (
+    *DISTURBED,
+    _at_win(Pause(target="subject")),
+    _at_win(Kill(target="subject")),
+    _at_win(Partition(shape="isolated-leader")),
+)
+
+
+def _always(cards: tuple[Card, ...]) -> Deck:
+    return lambda nodes: cards
+
+
+KINDS: tuple[Deck, ...] = (
+    _possible,
+    *map(
+        _always,
+        (KILLS, AMNESIA, TORN, PAUSES, LOSSES, DELAYS, DOUBLES, JUMPS, STROBES, RATES, SLOWNESS, STORMS),
+    ),
+)
+"""What ``all`` is drawn from."""
+ALL = "all"
+
+
+def _nemesis(name: str, help: str, cards: tuple[Card, ...], lanes: int = 1) -> Nemesis:
+    return Nemesis(name=name, help=help, min_nodes=2, deck=_always(cards), lanes=lanes)
+
+
 _ALL = (
     Nemesis(name="none", help="no fault at all", min_nodes=1, deck=lambda nodes: ()),
     Nemesis(
@@ -138,6 +302,21 @@ _ALL = (
         deck=_possible,
     ),
     *(_of_shape(shape) for shape in SHAPES.values()),
+    _nemesis("kill", "the leader, others, or all are killed and started again, their state kept", KILLS),
+    _nemesis("amnesia", "nodes are killed and start again with nothing on their disks", AMNESIA),
+    _nemesis("torn", "nodes are killed, and what they had not flushed is lost", TORN),
+    _nemesis("storm", "nodes are killed and started again faster than an election goes", STORMS),
+    _nemesis("pause", "the leader or others stop for longer than a timeout, and go on", PAUSES),
+    _nemesis("slow", "the leader or a follower takes its time over everything", SLOWNESS),
+    _nemesis("loss", "10 to 30 % of packets are lost", LOSSES),
+    _nemesis("delay", "packets are late, some more than others", DELAYS),
+    _nemesis("duplicate", "packets arrive twice", DOUBLES),
+    _nemesis("skew", "wall clocks jump, by half a second to an hour", JUMPS),
+    _nemesis("strobe", "wall clocks jump forth and back", STROBES),
+    _nemesis("rate", "clocks that timers run on are 10 to 40 % too fast or too slow", RATES),
+    _nemesis("voter", "a voter is killed as it grants its vote, and forgets it; leaders fall meanwhile", VOTERS, 2),
+    _nemesis("successor", "the leader falls, and the next as soon as it wins", SUCCESSORS, 2),
+    Nemesis(name=ALL, help="everything that the runtime can do, two at a time", min_nodes=2, deck=_possible, lanes=2),
 )
 
 NEMESES: Mapping[str, Nemesis] = MappingProxyType({nemesis.name: nemesis for nemesis in _ALL})

@@ -6,24 +6,45 @@ whole grains, so that a shrunken schedule has round numbers in it.
 
 Schedules are drawn in swarm style (A. Groce et al., "Swarm Testing", ISSTA 2012): each case first switches
 most kinds of fault off, then draws from those that are left, since some failures show only when one kind is
-repeated undisturbed by the others.
+repeated undisturbed by the others. Whether faults overlap, and whether they wait for events, is switched in the same
+way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from nemesis.faults import Fault, Partition
+from nemesis.faults import (
+    ABILITIES,
+    Ability,
+    Delay,
+    Duplicate,
+    Fault,
+    Kill,
+    Loss,
+    Partition,
+    Pause,
+    Skew,
+    Slow,
+)
 from nemesis.nemeses import FLAPS_MS, LEAD_IN_MS
 from nemesis.partitions import Cut, all_links
 from nemesis.schedules import Schedule, Step
 from nemesis.shapes import SHAPES
-from nemesis.targets import View
+from nemesis.targets import Role, View
+from nemesis.triggers import EVENTS, Event, Trigger
 
 GRAIN_MS = 50
+MOST_FAULTS = 50
+# Leaders are worth more than their share; so is whoever the event was about.
+TARGETS: tuple[Role, ...] = ("follower", "node", "minority", "leader", "leader", "leader", "majority", "all")
+TRIGGERED: tuple[Role, ...] = ("subject", "subject", "subject", "follower", "leader", "all")
+WIDE: SearchStrategy[Role] = st.sampled_from(("follower", "leader", "minority", "all", "all"))
 
 
 def node_names(n: int) -> tuple[str, ...]:
@@ -50,13 +71,72 @@ def possible_shapes(nodes: int) -> list[str]:
     return [shape.name for shape in SHAPES.values() if shape.min_nodes <= nodes]
 
 
+def kinds(nodes: int, can: Collection[Ability] = ABILITIES) -> list[str]:
+    """What a swarm switches on and off: the shapes that so many nodes allow, the mildest first, and other faults."""
+    shapes = possible_shapes(nodes) if "partition" in can else []
+    return [*shapes, *(kind for kind in OTHERS if set(OTHERS[kind]) <= set(can))]
+
+
+OTHERS: Mapping[str, tuple[Ability, ...]] = MappingProxyType(
+    {
+        "slow": ("slow",),
+        "duplicate": ("duplicate",),
+        "delay": ("delay",),
+        "loss": ("loss",),
+        "skew": ("skew of the wall clock",),
+        "rate": ("skew of the monotonic clock",),
+        "pause": ("pause",),
+        "kill": ("kill",),
+        "torn": ("kill", "kill with state torn"),
+        "amnesia": ("kill", "kill with state lost"),
+        "kill in mid-act": ("kill", "kill with state torn", "kill after some effects"),
+    }
+)
+"""What each kind of fault but partitions takes to carry out, the mildest first."""
+
+
 @st.composite
-def faults(draw: DrawFn, nodes: int, shapes: Sequence[str] | None = None) -> Fault:
-    """A fault that so many nodes allow, of the shapes named or of all; the first of them is the simplest."""
-    shape = draw(st.sampled_from(possible_shapes(nodes) if shapes is None else list(shapes)))
-    if shape == "flapping":
-        return Partition(shape=shape, flap_ms=draw(st.sampled_from(FLAPS_MS)))
-    return Partition(shape=shape)
+def faults(draw: DrawFn, nodes: int, of: Sequence[str] | None = None, triggered: bool = False) -> Fault:
+    """A fault that so many nodes allow, of the ``kinds`` named or of all; the first of them is the simplest.
+
+    Only one that is triggered may be aimed at a subject, and mostly is.
+    """
+    kind = draw(st.sampled_from(kinds(nodes) if of is None else list(of)))
+    target: SearchStrategy[Role] = st.sampled_from(TRIGGERED if triggered else TARGETS)
+    flap_ms = st.none() | st.sampled_from(FLAPS_MS)
+    match kind:
+        case "slow":
+            return Slow(target=draw(target), ms=draw(_small(50)))
+        case "duplicate":
+            return Duplicate(percent=draw(_small(100)), target=draw(WIDE))
+        case "delay":
+            return Delay(ms=draw(_small(300)), jitter_ms=draw(_small(300)), target=draw(WIDE))
+        case "loss":
+            return Loss(percent=draw(_small(90)), target=draw(WIDE))
+        case "skew":
+            return Skew(target=draw(target), offset_ms=draw(st.integers(-10_000, 10_000)), flap_ms=draw(flap_ms))
+        case "rate":
+            rate_ppm = 10_000 * draw(st.integers(-90, 90))
+            return Skew(target=draw(target), clock="monotonic", offset_ms=draw(_small(1_000)), rate_ppm=rate_ppm)
+        case "pause":
+            return Pause(target=draw(target), flap_ms=draw(flap_ms))
+        case "kill":
+            return Kill(target=draw(target), flap_ms=draw(flap_ms))
+        case "torn":
+            return Kill(target=draw(target), state="torn", flap_ms=draw(flap_ms))
+        case "amnesia":
+            return Kill(target=draw(target), state="lost")
+        case "kill in mid-act":
+            return Kill(target=draw(target), state="torn", after_effects=draw(_small(6)))
+        case shape:
+            flaps = draw(st.sampled_from(FLAPS_MS)) if shape == "flapping" else None
+            return Partition(shape=shape, flap_ms=flaps)
+
+
+def triggers(events: Sequence[Event] = EVENTS, max_within_ms: int = 2_000) -> SearchStrategy[Trigger]:
+    """An event to wait for; the simplest is the next new leader, seen at once."""
+    within_ms = _times(GRAIN_MS, max_within_ms)
+    return st.builds(Trigger, event=st.sampled_from(list(events)), count=st.integers(1, 5), within_ms=within_ms)
 
 
 @st.composite
@@ -69,24 +149,46 @@ def schedules(
     max_quiet_ms: int = 4_000,
     lead_in_ms: int = LEAD_IN_MS,
     recovery_ms: int = 4_000,
+    can: Collection[Ability] = ABILITIES,
+    events: Collection[Event] = EVENTS,
 ) -> Schedule:
     """A schedule for so many nodes, at least two; the simplest has no fault.
 
-    No fault begins before ``lead_in_ms``, and the last is healed ``recovery_ms`` before the end.
+    It holds at most ``max_faults`` (of ``MOST_FAULTS``), of what the runtime can do, at times and at events that it
+    can wait for. Faults come one after the other or, in half of the cases, may overlap. None begins before
+    ``lead_in_ms``, and the last is healed ``recovery_ms`` before the end.
     """
-    switched_on = draw(st.lists(st.sampled_from(possible_shapes(nodes)), min_size=1, unique=True))
+    waits_for = [event for event in EVENTS if event in events]
+    switched_on = draw(st.lists(st.sampled_from(kinds(nodes, can)), min_size=1, unique=True))
+    overlap, triggered = draw(st.booleans()), bool(waits_for) and draw(st.booleans())
     drawn = draw(
         st.lists(
-            st.tuples(_times(0, max_quiet_ms), _times(GRAIN_MS, max_window_ms), faults(nodes, switched_on)),
-            max_size=max_faults,
+            _steps(nodes, switched_on, waits_for if triggered else [], max_window_ms, max_quiet_ms),
+            max_size=min(max_faults, MOST_FAULTS),
         )
     )
     steps: list[Step] = []
     now = lead_in_ms
-    for quiet_ms, for_ms, fault in drawn:
-        steps.append(Step(at_ms=now + quiet_ms, for_ms=for_ms, fault=fault))
-        now = steps[-1].end_ms
-    return Schedule(steps=tuple(steps), length_ms=now + recovery_ms)
+    for quiet_ms, step in drawn:
+        steps.append(replace(step, at_ms=now + quiet_ms))
+        now = steps[-1].at_ms if overlap else steps[-1].end_ms
+    end = max((step.end_ms for step in steps), default=lead_in_ms)
+    return Schedule(steps=tuple(steps), length_ms=end + recovery_ms)
+
+
+@st.composite
+def _steps(
+    draw: DrawFn, nodes: int, of: Sequence[str], events: Sequence[Event], max_window_ms: int, max_quiet_ms: int
+) -> tuple[int, Step]:
+    """A step whose time is not yet fixed, and how long after the one before it begins."""
+    quiet_ms, for_ms = draw(_times(0, max_quiet_ms)), draw(_times(GRAIN_MS, max_window_ms))
+    when = draw(st.none() | triggers(events)) if events else None
+    fault = draw(faults(nodes, of, triggered=when is not None))
+    return quiet_ms, Step(at_ms=0, for_ms=for_ms, fault=fault, when=when)
+
+
+def _small(most: int) -> SearchStrategy[int]:
+    return st.integers(0, most)
 
 
 def _times(low_ms: int, high_ms: int) -> SearchStrategy[int]:

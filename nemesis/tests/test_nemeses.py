@@ -13,11 +13,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis.faults import Partition, kind
+from nemesis import plans
+from nemesis.faults import (
+    ABILITIES,
+    Ability,
+    Delay,
+    Duplicate,
+    Fault,
+    Kill,
+    Loss,
+    Partition,
+    Pause,
+    Skew,
+    Slow,
+    kind,
+)
 from nemesis.nemeses import NEMESES, ONE_ROUND_MS, SHORTEST_MS, NemesisError, build
+from nemesis.plans import Plan
 from nemesis.schedules import Schedule, fault_windows_per_hour
 from nemesis.shapes import SHAPES
 from nemesis.strategies import possible_shapes
+from nemesis.targets import View
 
 HOUR_MS = 3_600_000
 
@@ -32,8 +48,9 @@ def deals_fairly(dealt: list[str], kinds: int) -> bool:
     return all(len(set(hand)) == len(hand) for hand in hands)
 
 
-def test_there_is_calm_a_mix_and_every_shape_by_its_name() -> None:
-    assert list(NEMESES) == ["none", "partition", *SHAPES]
+def test_there_is_calm_a_mix_and_every_shape_and_other_fault_by_its_name() -> None:
+    assert list(NEMESES)[: 2 + len(SHAPES)] == ["none", "partition", *SHAPES]
+    assert {"kill", "amnesia", "torn", "storm", "pause", "loss", "delay", "skew", "all"} <= set(NEMESES)
     assert all(nemesis.name == name and nemesis.help for name, nemesis in NEMESES.items())
 
 
@@ -124,6 +141,68 @@ def test_a_flap_fits_its_window_several_times(length_ms: int, seed: int) -> None
         assert 4 * step.fault.flap_ms <= step.for_ms
 
 
+# Other faults than partitions.
+
+
+def faults_of(name: str, seeds: int = 6, can: frozenset[Ability] = frozenset(ABILITIES)) -> list[Fault]:
+    return [step.fault for seed in range(seeds) for step in build([name], Random(seed), 5, 300_000, can=can).steps]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind_of", "cells"),
+    [
+        ("kill", Kill, {"C1"}),
+        ("amnesia", Kill, {"C11"}),
+        ("torn", Kill, {"C1"}),
+        ("storm", Kill, {"C12"}),
+        ("pause", Pause, {"C2"}),
+        ("slow", Slow, {"C2"}),
+        ("loss", Loss, {"C7"}),
+        ("delay", Delay, {"C7"}),
+        ("duplicate", Duplicate, {"C7"}),
+        ("skew", Skew, {"C8"}),
+        ("strobe", Skew, {"C10"}),
+        ("rate", Skew, {"C9"}),
+    ],
+)
+def test_a_nemesis_deals_faults_of_the_class_that_it_is_named_for(name: str, kind_of: type, cells: set[str]) -> None:
+    view = View(nodes=tuple(f"n{i}" for i in range(5)), leader="n1")
+    dealt = faults_of(name)
+    assert all(isinstance(fault, kind_of) for fault in dealt)
+    planned = [plans.plan(fault, view, Random(1)) for fault in dealt]
+    assert {each.cell for each in planned if isinstance(each, Plan)} == cells
+    assert len({kind(fault) for fault in dealt}) == len(NEMESES[name].deck(5)) or name == "pause"
+
+
+def overlaps(schedule: Schedule) -> int:
+    return sum(after.at_ms < before.end_ms for before, after in pairwise(schedule.steps))
+
+
+def test_faults_of_everything_meet_and_those_of_one_kind_do_not() -> None:
+    assert overlaps(build(["all"], Random(2), 5, HOUR_MS)) > 100
+    assert overlaps(build(["kill"], Random(2), 5, HOUR_MS)) == 0
+
+
+def test_everything_leaves_out_kinds_in_each_schedule_and_none_in_all_of_them() -> None:
+    dealt = [{step.fault.f for step in build(["all"], Random(seed), 5, 60_000).steps} for seed in range(40)]
+    every = {"partition", "kill", "pause", "loss", "delay", "duplicate", "skew", "slow"}
+    assert set().union(*dealt) == every
+    assert all(len(kinds) < len(every) for kinds in dealt)
+
+
+def test_everything_is_no_more_than_the_runtime_can_do() -> None:
+    can: frozenset[Ability] = frozenset({"partition", "pause"})
+    assert {fault.f for fault in faults_of("all", 20, can)} == {"partition", "pause"}
+    assert {fault.f for fault in faults_of("kill", 1, can)} == {"kill"}  # asked for by name; to be refused
+
+
+def test_a_fault_that_waits_for_an_event_keeps_to_its_window() -> None:
+    schedule = build(["voter"], Random(1), 5, 120_000)
+    waiting = [step for step in schedule.steps if step.when is not None]
+    assert {step.when.event for step in waiting if step.when} == {"vote-granted"}
+    assert all(5_000 <= step.end_ms - step.at_ms <= 6_500 for step in waiting)
+
+
 # The same arguments, the same schedule.
 
 
@@ -139,8 +218,8 @@ from nemesis import nemeses, plans, schedules
 from nemesis.targets import View
 digest = hashlib.sha256()
 for n in (3, 4, 5, 7):
-    view = View(nodes=tuple(f"n{i}" for i in range(n)), leader="n1", term=2)
-    schedule = nemeses.build(["partition"], Random(n), n, 600_000)
+    view = View(nodes=tuple(f"n{i}" for i in range(n)), leader="n1", term=2, subject="n2")
+    schedule = nemeses.build(["partition", "all"], Random(n), n, 600_000)
     digest.update(schedules.dumps(schedule).encode())
     for step in schedule.steps:
         plan = plans.plan(step.fault, view, schedules.dice(n, step))
