@@ -3,7 +3,9 @@
 #   make test-<system>-<nemesis>   one run; SEED= TIME= NODES= RUNTIME= STRICT=1 STORE= change it
 #   make test                      all tests; make test-quick leaves out those that need an engine or a browser
 #   make check                     ruff, ruff format, mypy --strict
-#   make bench                     how fast judging, reading and drawing are, here
+#   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SEED= change it
+#   make mutants                   how soon each planted bug is caught, and by what
+#   make bench                     how fast judging and the simulation are, here
 #   make engine                    a Docker engine, where none answers (ENGINE=skip: never)
 #   make clean                     what an interrupted run left behind, and all caches
 
@@ -17,7 +19,7 @@ options += $(if $(SEED),--seed $(SEED)) $(if $(TIME),--time-limit $(TIME)) $(if 
 options += $(if $(STRICT),--strict) $(if $(STORE),--store $(STORE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine browser test test-quick check format bench clean
+.PHONY: help install engine test test-quick check format mutants bench clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
@@ -56,8 +58,15 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+hunt-%: install
+	@$(BIN)/splitbrain hunt $* $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(STORE),--store $(STORE))
+
+mutants: install
+	$(BIN)/python -m harness.mutants
+
 bench: install
 	$(BIN)/python -m checkers.bench
+	$(BIN)/python -m harness.bench
 
 clean:
 	@if [ -x $(BIN)/splitbrain ] && docker version >/dev/null 2>&1; then $(BIN)/splitbrain clean; fi
