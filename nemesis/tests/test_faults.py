@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 from typing import Any
 
@@ -10,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemesis import plans
-from nemesis.codec import fault_from_json, fault_to_json
-from nemesis.faults import Fault, Partition, ScheduleError
+from nemesis.codec import fault_from_json, fault_to_json, trigger_from_json, trigger_to_json
+from nemesis.faults import Fault, Kill, Partition, ScheduleError
 from nemesis.partitions import ImpossibleShape, isolate
 from nemesis.plans import Plan, Severed, windows
-from nemesis.strategies import node_names, possible_shapes, views
+from nemesis.strategies import faults, node_names, possible_shapes, triggers, views
 from nemesis.targets import NoTarget, View
+from nemesis.triggers import Trigger
 
 LED = View(nodes=node_names(3), leader="n2", term=4)
 
@@ -105,6 +107,77 @@ def test_a_fault_is_written_with_only_the_keys_it_has() -> None:
 @given(st.builds(Partition, shape=st.sampled_from(possible_shapes(9)), flap_ms=st.none() | st.integers(1)))
 def test_a_fault_comes_back_from_json_as_it_was(fault: Partition) -> None:
     assert fault_from_json(fault_to_json(fault)) == fault
+
+
+@given(faults(5))
+def test_every_kind_of_fault_comes_back_from_json_as_it_was(fault: Fault) -> None:
+    assert fault_from_json(json.loads(json.dumps(fault_to_json(fault)))) == fault
+
+
+def test_what_is_by_default_is_not_written() -> None:
+    assert fault_to_json(Kill(target="leader")) == {"f": "kill", "target": "leader"}
+    assert fault_to_json(Kill(target="leader", state="lost", after_effects=0)) == {
+        "f": "kill",
+        "target": "leader",
+        "state": "lost",
+        "after_effects": 0,
+    }
+
+
+@given(triggers())
+def test_a_trigger_comes_back_from_json_as_it_was(trigger: Trigger) -> None:
+    assert trigger_from_json(json.loads(json.dumps(trigger_to_json(trigger)))) == trigger
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"f": "kill"}, r"^x\.target: expected this key, got nothing$"),
+        ({"f": "kill", "target": "laeder"}, r"^x\.target: expected one of .*\(perhaps leader\?\), got 'laeder'$"),
+        (
+            {"f": "kill", "target": "leader", "state": "gone"},
+            r"^x\.state: expected one of kept, lost, torn, got 'gone'$",
+        ),
+        (
+            {"f": "kill", "target": "leader", "after_effects": -1},
+            r"^x\.after_effects: expected a whole number of effects, at least 0, got -1$",
+        ),
+        ({"f": "loss", "percent": 101}, r"^x\.percent: expected a whole number of percent, 0 to 100, got 101$"),
+        ({"f": "loss", "percent": 10, "target": None}, r"^x\.target: expected one of .*, got None$"),
+        (
+            {"f": "delay", "ms": 1, "jitter_ms": -1},
+            r"^x\.jitter_ms: expected a whole number of ms, at least 0, got -1$",
+        ),
+        ({"f": "duplicate"}, r"^x\.percent: expected this key, got nothing$"),
+        ({"f": "pause", "target": "all", "flap_ms": 0}, r"^x\.flap_ms: expected .*, at least 1, got 0$"),
+        (
+            {"f": "skew", "target": "all", "clock": "monotonic", "offset_ms": -1},
+            r"^x\.offset_ms: expected a whole number of ms, at least 0, got -1$",
+        ),
+        (
+            {"f": "skew", "target": "all", "rate_ppm": -1_000_000},
+            r"^x\.rate_ppm: expected a whole number of millionths, at least -999999, got -1000000$",
+        ),
+        ({"f": "slow", "target": "all", "ms": "5"}, r"^x\.ms: expected a whole number of ms, at least 0, got '5'$"),
+    ],
+)
+def test_faults_of_each_kind_are_checked_field_by_field(value: Any, message: str) -> None:
+    with pytest.raises(ScheduleError, match=message):
+        fault_from_json(value, where="x")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({}, r"^when\.event: expected this key, got nothing$"),
+        ({"event": "new-leder"}, r"^when\.event: expected one of .*\(perhaps new-leader\?\), got 'new-leder'$"),
+        ({"event": "campaign", "count": 0}, r"^when\.count: expected a whole number of events, at least 1, got 0$"),
+        ({"event": "campaign", "within_ms": 0}, r"^when\.within_ms: expected .*, at least 1, got 0$"),
+    ],
+)
+def test_what_is_no_trigger_is_refused(value: Any, message: str) -> None:
+    with pytest.raises(ScheduleError, match=message):
+        trigger_from_json(value)
 
 
 @pytest.mark.parametrize(

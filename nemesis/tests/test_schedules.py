@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis.faults import Partition, ScheduleError
+from nemesis.faults import Kill, Partition, ScheduleError
 from nemesis.schedules import (
     Schedule,
     Step,
@@ -22,6 +22,7 @@ from nemesis.schedules import (
     to_json,
 )
 from nemesis.strategies import schedules
+from nemesis.triggers import Trigger
 
 HALVES = Partition(shape="halves")
 BRIDGE = Partition(shape="bridge")
@@ -59,6 +60,36 @@ def test_a_schedule_ends_healed() -> None:
     assert Schedule(steps=(step(10, 19),), length_ms=30).steps
     with pytest.raises(ScheduleError, match=r"^steps\[0\]\.for_ms: expected less than 20, .*\(30\), got 20$"):
         Schedule(steps=(step(10, 20),), length_ms=30)
+
+
+def test_a_step_that_waits_is_healed_within_its_wait_and_its_window() -> None:
+    waiting = Step(at_ms=10, for_ms=5, fault=HALVES, when=Trigger(event="new-leader", within_ms=20))
+    assert waiting.end_ms == 35
+    assert Schedule(steps=(waiting,), length_ms=36).steps
+    with pytest.raises(ScheduleError, match=r"^steps\[0\]\.for_ms: expected less than 5, .*\(35\), got 5$"):
+        Schedule(steps=(waiting,), length_ms=35)
+
+
+def test_a_fault_aimed_at_a_subject_needs_a_trigger() -> None:
+    assert Step(at_ms=0, for_ms=1, fault=Kill(target="subject"), when=Trigger(event="campaign"))
+    with pytest.raises(ScheduleError, match=r"^when: expected a trigger, whose subject .*, got nothing$"):
+        Step(at_ms=0, for_ms=1, fault=Kill(target="subject"))
+    with pytest.raises(ScheduleError, match=r"^steps\[0\]\.when: expected a trigger"):
+        from_json(broken("steps/0/fault", {"f": "kill", "target": "subject"}))
+
+
+def test_a_step_that_waits_is_written_with_what_it_waits_for() -> None:
+    step = Step(at_ms=1, for_ms=2, fault=Kill(target="subject"), when=Trigger(event="campaign", count=3))
+    schedule = Schedule(steps=(step,), length_ms=9_000)
+    assert to_json(schedule)["steps"] == [
+        {
+            "at_ms": 1,
+            "for_ms": 2,
+            "fault": {"f": "kill", "target": "subject"},
+            "when": {"event": "campaign", "count": 3},
+        }
+    ]
+    assert loads(dumps(schedule)) == schedule
 
 
 @pytest.mark.parametrize(("at_ms", "for_ms", "where"), [(-1, 5, "at_ms"), (0, 0, "for_ms")])

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hypothesis import HealthCheck, find, settings
+from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from nemesis.faults import Fault, Partition, kind
+from nemesis.faults import Ability, Fault, Kill, Loss, Partition, Pause, kind
 from nemesis.partitions import NOTHING, Cut
 from nemesis.schedules import Schedule, Step
-from nemesis.strategies import GRAIN_MS, cuts, faults, node_names, schedules, views
+from nemesis.strategies import GRAIN_MS, MOST_FAULTS, cuts, faults, node_names, schedules, views
 from nemesis.targets import View
+from nemesis.triggers import Event, Trigger
 
+PARTITION: tuple[Ability, ...] = ("partition",)
+KILL: tuple[Ability, ...] = ("kill",)
+LOSS: tuple[Ability, ...] = ("loss",)
+PAUSE_AND_LOSS: tuple[Ability, ...] = ("pause", "loss")
+TERM_CHANGE: tuple[Event, ...] = ("term-change",)
 FIND = settings(
     max_examples=2_000, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
@@ -42,9 +48,45 @@ def test_a_failure_after_a_long_fault_shrinks_to_the_mildest_that_is_just_long_e
 def test_a_failure_from_repetition_alone_is_found_and_keeps_only_what_it_needs() -> None:
     """Three bridges and nothing else: what swarming is for."""
     schedule = shrunk_schedule(
-        schedules(5, max_faults=3), lambda s: [kind(step.fault) for step in s.steps] == ["bridge"] * 3
+        schedules(5, max_faults=3, can=PARTITION, events=()),
+        lambda s: [kind(step.fault) for step in s.steps] == ["bridge"] * 3,
     )
     assert {step.for_ms for step in schedule.steps} == {GRAIN_MS}
+
+
+def test_a_failure_from_two_faults_that_meet_keeps_their_meeting() -> None:
+    def meet(schedule: Schedule) -> bool:
+        killed = [step for step in schedule.steps if isinstance(step.fault, Kill)]
+        paused = [step for step in schedule.steps if isinstance(step.fault, Pause)]
+        return any(a.at_ms < b.end_ms and b.at_ms < a.end_ms for a in killed for b in paused)
+
+    schedule = shrunk_schedule(schedules(3, lead_in_ms=0, can=("kill", "pause")), meet)
+    assert sorted(step.fault.f for step in schedule.steps) == ["kill", "pause"]
+    assert all(step.at_ms == 0 and step.for_ms == GRAIN_MS and step.when is None for step in schedule.steps)
+
+
+def test_a_failure_from_a_death_in_a_vote_keeps_the_vote_and_nothing_else() -> None:
+    def dies(schedule: Schedule) -> bool:
+        return any(step.when is not None and step.when.event == "vote-granted" for step in schedule.steps)
+
+    events: tuple[Event, ...] = ("new-leader", "vote-granted")
+    schedule = shrunk_schedule(schedules(3, lead_in_ms=0, can=KILL, events=events), dies)
+    (step,) = schedule.steps
+    assert step.when == Trigger(event="vote-granted", count=1, within_ms=GRAIN_MS)
+    assert step.fault == Kill(target="subject")
+
+
+def test_a_number_that_does_not_matter_shrinks_to_calm() -> None:
+    schedule = shrunk_schedule(schedules(3, can=LOSS), lambda s: len(s.steps) == 1)
+    assert schedule.steps[0].fault == Loss(percent=0, target="follower")
+
+
+@settings(deadline=None, max_examples=50)
+@given(schedules(5, max_faults=99, can=PAUSE_AND_LOSS, events=TERM_CHANGE))
+def test_only_what_the_runtime_can_do_is_drawn_and_no_more_than_so_much(schedule: Schedule) -> None:
+    assert len(schedule.steps) <= MOST_FAULTS
+    assert {step.fault.f for step in schedule.steps} <= {"pause", "loss"}
+    assert {step.when.event for step in schedule.steps if step.when} <= {"term-change"}
 
 
 def test_a_schedule_leaves_time_before_and_after() -> None:

@@ -24,6 +24,7 @@ LEADERLESS = View(nodes=node_names(5), leader=None)
         ("node", ("n1",)),
         ("majority", ("n1", "n2", "n3")),
         ("minority", ("n1", "n2")),
+        ("all", ("n1", "n2", "n3", "n4", "n5")),
     ],
 )
 def test_each_role_is_filled_from_the_view(role: Role, expected: tuple[str, ...]) -> None:
@@ -65,6 +66,14 @@ def test_the_leader_stands_first_and_everybody_once() -> None:
         order = leader_first(LED, Random(seed))
         assert order[0] == "n3"
         assert sorted(order) == list(LED.nodes)
+
+
+def test_the_subject_of_an_event_is_struck_and_nobody_in_its_place() -> None:
+    of_event = View(nodes=node_names(3), leader=None, subject="n2")
+    assert resolve("subject", of_event, Random(0)) == ("n2",)
+    assert isinstance(resolve("subject", LED, Random(0)), NoTarget)
+    with pytest.raises(ValueError, match="the subject 'n9' is not one of the nodes n1 n2 n3"):
+        View(nodes=node_names(3), leader=None, subject="n9")
 
 
 def test_a_leader_from_elsewhere_is_no_view() -> None:

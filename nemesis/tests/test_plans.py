@@ -1,0 +1,142 @@
+"""A fault aimed names nodes and links, is of the class of faults that it is, and says how it is undone."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nemesis.faults import ABILITIES, Delay, Duplicate, Fault, Kill, Loss, Partition, Pause, Skew, Slow, abilities, kind
+from nemesis.partitions import all_links
+from nemesis.plans import Killed, Late, OnLinks, Plan, Severed, plan
+from nemesis.shapes import Cell
+from nemesis.strategies import faults, kinds, node_names
+from nemesis.targets import NoTarget, View
+
+LED = View(nodes=node_names(3), leader="n2", term=4, subject="n3")
+
+
+def planned(fault: Fault, view: View = LED) -> Plan:
+    result = plan(fault, view, Random(0))
+    assert isinstance(result, Plan), result
+    return result
+
+
+@pytest.mark.parametrize(
+    ("fault", "cell", "undo", "words"),
+    [
+        (Kill(target="leader"), "C1", "restart", "the leader n2: killed"),
+        (Kill(target="subject", state="lost"), "C11", "restart", "n3: killed, all state lost"),
+        (
+            Kill(target="all", state="torn", after_effects=2),
+            "C1",
+            "restart",
+            "all nodes: killed 2 effects on, what was not flushed lost",
+        ),
+        (Kill(target="leader", flap_ms=50), "C12", "restart", "the leader n2: killed, on and off every 50 ms"),
+        (Pause(target="leader"), "C2", "resume", "the leader n2: paused"),
+        (Loss(percent=20), "C7", "heal", "all nodes: 20 % of packets lost"),
+        (Delay(ms=5, target="leader"), "C7", "heal", "the leader n2: packets 5 ms late"),
+        (Delay(ms=5, jitter_ms=10), "C7", "heal", "all nodes: packets 5 to 15 ms late"),
+        (Duplicate(percent=3), "C7", "heal", "all nodes: 3 % of packets doubled"),
+        (Skew(target="leader", offset_ms=-500), "C8", "heal", "the leader n2: wall clock -500 ms"),
+        (Skew(target="leader", rate_ppm=9), "C9", "heal", "the leader n2: wall clock +9 ppm"),
+        (
+            Skew(target="leader", clock="monotonic", offset_ms=7),
+            "C9",
+            "heal",
+            "the leader n2: monotonic clock +7 ms",
+        ),
+        (
+            Skew(target="leader", offset_ms=9, flap_ms=80),
+            "C10",
+            "heal",
+            "the leader n2: wall clock +9 ms, on and off every 80 ms",
+        ),
+        (Slow(target="leader", ms=3), "C2", "heal", "the leader n2: 3 ms over everything"),
+    ],
+)
+def test_every_fault_has_a_class_an_undoing_and_words(fault: Fault, cell: Cell, undo: str, words: str) -> None:
+    made = planned(fault)
+    assert (made.f, made.cell, made.undo_f, made.words) == (fault.f, cell, undo, words)
+    assert made.shape == kind(fault)
+
+
+def test_a_bad_link_is_every_link_of_whom_it_is_aimed_at() -> None:
+    made = planned(Delay(ms=5, jitter_ms=1, target="leader"))
+    assert made.links() == [["n1", "n2"], ["n2", "n1"], ["n2", "n3"], ["n3", "n2"]]
+    assert made.harm == Late(links=frozenset((a, b) for a, b in made.links()), ms=5, jitter_ms=1)
+    assert len(planned(Loss(percent=1)).links()) == len(all_links(LED.nodes))
+    assert planned(Pause(target="leader")).links() == []
+
+
+def test_the_figures_of_a_plan_are_what_there_is_to_say_of_it_beside_its_targets() -> None:
+    assert planned(Loss(percent=30)).figures() == {"percent": 30}
+    assert planned(Kill(target="leader")).figures() == {"state": "kept"}
+    assert planned(Kill(target="leader", after_effects=0)).figures() == {"state": "kept", "after_effects": 0}
+    assert planned(Partition(shape="bridge")).figures() == {}
+
+
+def test_whom_nobody_can_name_is_not_struck() -> None:
+    nobody = View(nodes=node_names(3), leader=None)
+    for fault in (Kill(target="leader"), Pause(target="follower"), Kill(target="subject")):
+        assert isinstance(plan(fault, nobody, Random(0)), NoTarget)
+    assert isinstance(plan(Kill(target="node"), nobody, Random(0)), Plan)
+
+
+def test_of_two_nodes_a_minority_is_nobody() -> None:
+    made = planned(Kill(target="minority"), View(nodes=node_names(2), leader="n1"))
+    assert (made.nodes, made.words) == ((), "nobody: killed")
+
+
+def test_an_isolated_node_is_the_subject_where_there_is_one() -> None:
+    assert planned(Partition(shape="isolated-node")).nodes == ("n3",)
+
+
+@settings(deadline=None)
+@given(faults(5), st.integers(0, 9))
+def test_equal_dice_give_equal_plans_and_only_nodes_of_the_view(fault: Fault, seed: int) -> None:
+    view = View(nodes=node_names(5), leader="n4", subject="n1")
+    first, second = (plan(fault, view, Random(seed)) for _ in range(2))
+    assert first == second
+    assert isinstance(first, Plan)
+    assert {node for link in first.links() for node in link} | set(first.nodes) <= set(view.nodes)
+    assert bool(first.links()) == isinstance(first.harm, OnLinks) or not first.nodes
+
+
+def test_every_ability_is_asked_for_by_some_fault_and_by_no_calmer_one() -> None:
+    every: list[Fault] = [
+        Partition(shape="bridge"),
+        Kill(target="all"),
+        Kill(target="all", state="lost"),
+        Kill(target="all", state="torn"),
+        Kill(target="all", after_effects=0),
+        Pause(target="all"),
+        Loss(percent=0),
+        Delay(ms=0),
+        Duplicate(percent=0),
+        Skew(target="all"),
+        Skew(target="all", clock="monotonic"),
+        Slow(target="all", ms=0),
+    ]
+    assert {ability for fault in every for ability in abilities(fault)} == set(ABILITIES)
+    assert abilities(Kill(target="all")) == ("kill",)
+    assert abilities(Kill(target="all", state="lost", after_effects=1)) == (
+        "kill",
+        "kill with state lost",
+        "kill after some effects",
+    )
+
+
+def test_kinds_are_no_more_than_the_runtime_can_do() -> None:
+    assert kinds(5, ("pause", "kill")) == ["pause", "kill"]
+    assert "amnesia" in kinds(5)
+    assert kinds(5)[0] == "isolated-node"
+
+
+def test_a_cut_and_a_kill_are_told_apart_by_what_they_do() -> None:
+    cut, kill = planned(Partition(shape="isolated-leader")).harm, planned(Kill(target="leader")).harm
+    assert isinstance(cut, Severed)
+    assert kill == Killed(nodes=("n2",), state="kept", after_effects=None)
