@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import msgspec
@@ -33,7 +33,7 @@ from harness.runtimes.base import Cluster
 from harness.runtimes.sim.hosts import Witness
 from harness.runtimes.sim.runtime import Log, RecorderInMemory, Silence, drive, simulate
 from nemesis import schedules
-from nemesis.nemeses import NemesisError, build
+from nemesis.nemeses import NemesisError
 from nemesis.schedules import Schedule
 from nodes.systems import SYSTEMS
 from nodes.systems.base import System
@@ -227,7 +227,7 @@ def _plan(
         given=system,
     )
     try:
-        return experiment, schedule or build(names, Random(f"{seed}/schedule"), nodes, round(limit * 1000))
+        return experiment, schedule or experiment.planned()
     except NemesisError as wrong:
         raise UsageError(f"nemesis: {wrong}") from wrong
 
@@ -336,6 +336,8 @@ def _keep(trial: Trial, repeat: Repeat, store: Path) -> Path:
     schedule = schedules.to_json(trial.schedule)
     record: dict[str, Any] = {
         **experiment.to_json(),
+        "command": "; or: ".join(trial.again),
+        "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": own_versions(),
         "notes": [] if repeat.differs_at is None else [repeat.words],
         "promises": dict(trial.promises),
