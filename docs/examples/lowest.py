@@ -35,9 +35,7 @@ class Lowest:
     splitbrain_promises = "+++++?"  # all but stability: a lower name that comes back takes over
     splitbrain_eligibility = "isolated"  # a lower name that a part of the majority hears can be in its way
 
-    def __init__(
-        self, id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Any] | None
-    ) -> None:
+    def __init__(self, id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Any] | None) -> None:
         self.id, self.peers, self.boot = id, peers, boot
         self.majority = (len(peers) + 1) // 2 + 1
         self.heard: dict[str, int] = {}  # who -> when
