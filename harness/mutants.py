@@ -503,6 +503,8 @@ def shrink_all(frame: pd.DataFrame, cores: int) -> list[Small]:
         )
         for row in smallest(frame).to_dict("records")
     ]
+    if cores == 1:
+        return list(map(smaller, found))
     with get_context("spawn").Pool(cores) as pool:
         return pool.map(smaller, found, chunksize=1)
 
