@@ -53,7 +53,7 @@ def shrink(case: Case, charge: Charge, seconds: float = SECONDS) -> Shrunk:
     best = case
     in_time = True
     try:
-        for smaller in _descend(case, tests):
+        for smaller in descend(case, tests):
             best = smaller
     except OutOfTime:
         in_time = False
@@ -87,7 +87,7 @@ def still(case: Case, charge: Charge) -> bool:
         return False
 
 
-def _descend(case: Case, test: Test) -> Iterator[Case]:
+def descend(case: Case, test: Test) -> Iterator[Case]:
     """Smaller and smaller cases, each of which passes the test; the last cannot be made smaller in these ways."""
     best = case
     for smaller in _fewer_steps(best, test):
@@ -133,7 +133,9 @@ def _reseeded(case: Case, test: Test) -> Iterator[Case]:
     while again and case.schedule.steps:
         again = False
         for fewer in _one_less(case):
-            found = next((c for c in _with_seeds(fewer, SEEDS) if test(c)), None)
+            # What shows without any fault shows with most seeds.
+            seeds = SEEDS if fewer.schedule.steps else FEW_SEEDS
+            found = next((c for c in _with_seeds(fewer, seeds) if test(c)), None)
             if found is not None:
                 again, case = True, found
                 yield case
@@ -178,7 +180,7 @@ def _weight(value: dict[str, Any]) -> tuple[int, int, int]:
     """How far from calm: how much there is to say, the sum of all numbers, and of the digits that they need."""
     numbers = [number for _, number in _numbers(value)]
     said = sum(len(step) + len(step["fault"]) for step in value["steps"])
-    return said, value["length_ms"] + sum(numbers), sum(len(str(number).rstrip("0")) for number in numbers)
+    return said, value["length_ms"] + sum(map(abs, numbers)), sum(len(str(number).rstrip("0")) for number in numbers)
 
 
 def _sooner(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -225,20 +227,20 @@ def _numbers_changed(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _smaller(number: int) -> Iterator[int]:
-    """Half of it and less, then what is a little less and rounder."""
-    yield from dict.fromkeys((0, 1, number // 4, number // 2))
-    for grain in ROUND_MS:
-        rounder = number // grain * grain
-        if rounder < number:
-            yield rounder
+    """Nought, and what is closer to it: half of it and less, a little less, and rounder."""
+    size, sign = abs(number), 1 if number > 0 else -1
+    rounder = [size // grain * grain for grain in ROUND_MS]
+    for smaller in dict.fromkeys((0, 1, size // 4, size // 2, size * 3 // 4, size * 7 // 8, *rounder)):
+        if smaller < size:
+            yield sign * smaller
 
 
 def _numbers(value: Any, path: Path = ()) -> Iterator[tuple[Path, int]]:
-    """Every positive integer of a schedule's steps, and the way to it."""
+    """Every integer of a schedule's steps but nought, and the way to it."""
     match value:
         case bool():
             return
-        case int() if value > 0 and path[0] == "steps":
+        case int() if value and path[0] == "steps":
             yield path, value
         case dict():
             for key, item in value.items():

@@ -26,6 +26,8 @@ def story(seen: Seen, charge: Charge) -> str:
         return _breach(seen, charge)
     finding = _finding(seen, charge)
     match charge.guarantee:
+        case "T" if charge.property == "term-monotonicity":
+            return f"{finding.words}{_restarted(seen, finding)}{_meanwhile(seen, finding)}"
         case "T":
             return _term(seen, finding)
         case "X":
@@ -59,12 +61,12 @@ def _breach(seen: Seen, charge: Charge) -> str:
     breach: Breach | None = next((each for each in seen.breaches if each.fact == charge.property), None)
     if breach is None:
         raise ValueError(f"{charge} was not broken in this run")
-    if charge.property == "one-vote-a-term" and (told := _voted_twice(seen.trace.facts, breach.node)) is not None:
+    if charge.property == "one-vote-a-term" and (told := voted_twice(seen.trace.facts, breach.node)) is not None:
         return told
     return f"{breach.words}, at {_s(breach.at)}"
 
 
-def _voted_twice(facts: Sequence[Fact], node: str | None = None, term: int | None = None) -> str | None:
+def voted_twice(facts: Sequence[Fact], node: str | None = None, term: int | None = None) -> str | None:
     """Who (``node``, if given) voted twice in a term (``term``, if given), and why; None if nobody did."""
     cast: dict[tuple[str, int], Voted] = {}
     for fact in facts:
@@ -93,9 +95,18 @@ def _term(seen: Seen, finding: Finding) -> str:
         if first.term is not None and first.term == second.term and first.node != second.node:
             both = f"{first.node} and {second.node} both led in term {first.term}"
             since = f"from {_s(first.at)} and from {_s(second.at)}"
-            twice = _voted_twice(facts, term=first.term)
+            twice = voted_twice(facts, term=first.term)
             return f"{twice}; so {both}" if twice is not None else f"{both}, {since}"
-    return finding.words
+    return f"{finding.words}{_meanwhile(seen, finding)}"
+
+
+def _restarted(seen: Seen, finding: Finding) -> str:
+    """That the node began anew during what was found, if it did."""
+    since, until = finding.start + START_WITHIN_NS, finding.end + START_WITHIN_NS
+    boots = [
+        f for f in seen.trace.facts if isinstance(f, Booted) and f.node in finding.nodes and since <= f.at <= until
+    ]
+    return f": it forgot it when restarted at {_s(boots[-1].at)}" if boots else ""
 
 
 def _whom(vote: Voted) -> str:

@@ -1,0 +1,153 @@
+"""The command: its statuses, what it stores, and that what it stores can be run again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.cli import cli
+from harness.errors import UsageError
+from harness.hunt import confirm as confirming
+from harness.hunt.case import WHITE_BOX, Case, Charge, look
+from harness.hunt.confirm import confirm, on_containers, unable
+from nemesis.faults import Kill, Partition
+from nemesis.schedules import Schedule, Step
+from nemesis.triggers import Trigger
+
+STALL = Charge("stall", "A")
+
+
+def hunt(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["hunt", *map(str, arguments), "--cores", "1"])
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    store = tmp_path_factory.mktemp("store")
+    return store, hunt("broken/never-checks-quorum", "--nodes", 3, "--seed", 1, "--store", store, "--json")
+
+
+def test_a_find_ends_with_1_and_is_stored_like_any_run(found: tuple[Path, Result]) -> None:
+    store, done = found
+    assert done.exit_code == 1, done.output
+    said = json.loads(done.stdout)
+    assert said["verdict"] == said["properties"]["stall"]["verdict"] == "invalid"
+    run = Path(said["run"])
+    kept = {path.name for path in run.iterdir()}
+    assert {"experiment.json", "schedule.json", "history.jsonl", "verdicts.json", "report.html", "hunt.json"} <= kept
+    assert (store / "latest").resolve() == run.resolve()
+    experiment = json.loads((run / "experiment.json").read_text())
+    assert experiment["notes"] == [said["hunt"]["found"]["story"]]
+    assert said["hunt"]["found"]["replay"] == f"splitbrain replay {run}"
+
+
+def test_a_find_is_replayed_to_the_same_history_and_verdict(found: tuple[Path, Result], tmp_path: Path) -> None:
+    run = Path(json.loads(found[1].stdout)["run"])
+    done = CliRunner().invoke(cli, ["replay", str(run), "--json", "--store", str(tmp_path)])
+    assert done.exit_code == 1, done.output
+    again = json.loads(done.stdout)
+    assert (Path(again["run"]) / "history.jsonl").read_bytes() == (run / "history.jsonl").read_bytes()
+    assert again["properties"] == json.loads((run / "verdicts.json").read_text())["properties"]
+
+
+def test_the_coverage_lies_beside_the_run_as_a_table_and_as_figures(found: tuple[Path, Result]) -> None:
+    run = Path(json.loads(found[1].stdout)["run"])
+    heading, *rows = csv.reader((run / "coverage.csv").read_text().splitlines())
+    assert heading == ["fault", "role", "stable", "electing", "recovering"]
+    assert rows
+    figures = json.loads((run / "coverage.json").read_text())
+    assert figures["growth"][-1] == [figures["cases"], figures["states"]]
+
+
+def test_nothing_found_ends_with_0_and_says_how_much_was_tried(tmp_path: Path) -> None:
+    done = hunt("raft", "--nodes", 3, "--seed", 1, "--seconds", 1.5, "--store", tmp_path, "--coverage")
+    assert done.exit_code == 0, done.output
+    assert "NOTHING FOUND in" in done.stdout
+    assert "simulated hours" in done.stdout and "95 % confidence" in done.stdout
+    assert "distinct election states" in " ".join(done.stdout.split())
+    assert (tmp_path / "raft-hunt" / "coverage.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["no-such-system"], "unknown system"),
+        (["raft", "--nodes", "2"], "--nodes"),
+        (["raft", "--property", "beauty"], "one-vote-a-term"),
+        (["raft", "--seconds", "0"], "--seconds"),
+        (["raft", "--cores", "0"], "--cores"),
+    ],
+)
+def test_wrong_usage_is_refused_in_words(arguments: list[str], says: str) -> None:
+    done = CliRunner().invoke(cli, ["hunt", *arguments])
+    assert isinstance(done.exception, UsageError)
+    assert says in str(done.exception)
+
+
+def test_a_run_of_containers_is_replayed_in_simulation_at_its_own_pace(
+    found: tuple[Path, Result], tmp_path: Path
+) -> None:
+    """How often clients ask is a runtime's own affair: a replay elsewhere takes what is usual there."""
+    run = Path(json.loads(found[1].stdout)["run"])
+    copy = tmp_path / "run"
+    copy.mkdir()
+    experiment = json.loads((run / "experiment.json").read_text())
+    workload = {"observe_period_ms": 20, "confirm_period_ms": 50, "probe_timeout_ms": 500, "canary_period_ms": 10}
+    (copy / "experiment.json").write_text(json.dumps({**experiment, "runtime": "docker", "workload": workload}))
+    (copy / "schedule.json").write_text((run / "schedule.json").read_text())
+    done = CliRunner().invoke(
+        cli, ["replay", str(copy), "--runtime", "sim", "--json", "--store", str(tmp_path / "store")]
+    )
+    assert done.exit_code == 1, done.output
+    replayed = json.loads((Path(json.loads(done.stdout)["run"]) / "experiment.json").read_text())
+    assert (replayed["runtime"], replayed["workload"]["observe_period_ms"]) == ("sim", 100)
+
+
+# Confirmation on containers
+
+
+def small(*steps: Step) -> Case:
+    return Case(system="raft", nodes=3, seed=4, schedule=Schedule(steps=steps, length_ms=9_000))
+
+
+CUT = Step(at_ms=0, for_ms=500, fault=Partition(shape="isolated-leader"))
+AT_A_VOTE = Step(at_ms=0, for_ms=50, fault=Kill(target="subject"), when=Trigger(event="vote-granted"))
+
+
+def test_containers_say_what_they_cannot_do_before_anything_is_run() -> None:
+    assert unable(small(CUT), STALL) is None
+    assert "vote-granted" in str(unable(small(AT_A_VOTE), STALL))
+    assert "inside the nodes" in str(unable(small(CUT), Charge("one-vote-a-term", WHITE_BOX)))
+    nothing = confirm(small(AT_A_VOTE), STALL, 3, Path("nowhere"), print)
+    assert (nothing.shown, nothing.of) == (0, 0)
+
+
+def test_containers_run_the_same_schedule_observed_in_their_own_way() -> None:
+    experiment = on_containers(small(CUT))
+    assert (experiment.runtime, experiment.nodes, experiment.seed) == ("docker", 3, 4)
+    assert experiment.workload.canary_period_ms is not None
+
+
+def test_a_confirmation_counts_the_runs_that_show_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of the runs one shows it: the judgement of each stands in for a run on containers."""
+    shows = look(
+        Case(
+            system="broken/never-checks-quorum",
+            nodes=3,
+            seed=0,
+            schedule=Schedule(
+                steps=(Step(at_ms=0, for_ms=5_200, fault=Partition(shape="leader-deaf")),), length_ms=5_500
+            ),
+        )
+    )
+    shows_not = look(small(CUT))
+    runs = iter([shows_not, shows, shows_not])
+    monkeypatch.setattr(confirming, "perform", lambda *_, **__: next(runs))
+    said: list[str] = []
+    found = confirm(small(CUT), STALL, 3, tmp_path, said.append)
+    assert (found.shown, found.of) == (1, 3)
+    assert said == ["on containers: 0 of 1", "on containers: 1 of 2", "on containers: 1 of 3"]

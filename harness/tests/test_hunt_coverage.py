@@ -1,0 +1,113 @@
+"""What a campaign has exercised: states without names, blows by role and phase, and what is still unseen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from checkers.fault import Fault
+from harness.hunt.case import Case, look
+from harness.hunt.coverage import Blow, Coverage, Window, blows_of, phase_of, state_of, states_of, windows
+from harness.hunt.tell import coverage_rows
+from harness.hunt.trace import NodeState, Sample
+from harness.runtimes.sim.simulation import START_WITHIN_NS
+from nemesis.faults import Partition
+from nemesis.schedules import Schedule, Step
+
+
+def node(
+    name: str, role: str = "follower", term: int | None = 4, follows: str | None = "n1", **other: Any
+) -> NodeState:
+    return NodeState(name, role, term, other.get("voted", True), other.get("connected", True), follows)
+
+
+LEADER, SECOND, THIRD = node("n1", "leader"), node("n2"), node("n3")
+STABLE = (LEADER, SECOND, THIRD)
+
+
+def fault(key: int, f: str, begin: int, **asked: Any) -> Fault:
+    return Fault(
+        id=key, f=f, begin=begin, begin_index=0, done=begin + 1, nodes=tuple(asked.pop("nodes", ())), asked=asked
+    )
+
+
+CUT = fault(0, "partition", 10, nodes=["n1"], shape="leader-deaf")
+HEAL = fault(1, "heal", 30, heals=[0])
+
+
+def test_a_state_knows_no_names_and_no_heights_of_terms() -> None:
+    renamed = (node("n3", "leader", 9, "n3"), node("n1", term=9), node("n2", term=9))
+    assert state_of(STABLE, ()) == state_of(renamed, ())
+    assert state_of(STABLE, ()) != state_of(STABLE, ("pause",))
+    assert state_of(STABLE, ()) != state_of((LEADER, SECOND, node("n3", term=5)), ())
+    assert state_of(STABLE, ()) != state_of((LEADER, SECOND, node("n3", connected=False)), ())
+    assert state_of(STABLE, ()) != state_of((LEADER, SECOND, node("n3", voted=False)), ())
+
+
+def test_a_fault_is_in_force_until_it_is_healed_by_its_number_or_with_all() -> None:
+    other = fault(5, "kill", 20, nodes=["n2"])
+    assert windows((CUT, other, HEAL), 99) == (Window(CUT, 10, 30), Window(other, 20, 99))
+    assert windows((CUT, other, fault(9, "heal", 50)), 99) == (Window(CUT, 10, 50), Window(other, 20, 50))
+
+
+def test_a_fault_that_was_skipped_is_never_in_force() -> None:
+    skipped = Fault(id=0, f="kill", begin=1, begin_index=0, done=2, nodes=("n1",), skipped="nobody led")
+    assert windows((skipped,), 99) == ()
+    assert list(blows_of((skipped,), [Sample(START_WITHIN_NS, STABLE)])) == []
+
+
+def test_a_sample_carries_the_kinds_in_force_at_it() -> None:
+    samples = [Sample(START_WITHIN_NS + at, STABLE) for at in (5, 20, 40)]
+    assert [kinds for _, kinds in states_of((CUT, HEAL), samples)] == [(), ("partition",), ()]
+
+
+def test_a_blow_is_told_by_who_was_struck_and_what_was_going_on() -> None:
+    samples = [Sample(START_WITHIN_NS, STABLE), Sample(START_WITHIN_NS + 20, (node("n1", "candidate"), SECOND, THIRD))]
+    assert list(blows_of((CUT,), samples)) == [Blow("partition leader-deaf", "leader", "stable")]
+    late = fault(3, "kill", 25, nodes=["n1", "n2"])
+    assert list(blows_of((late,), samples)) == [
+        Blow("kill", "candidate", "electing"),
+        Blow("kill", "follower", "electing"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "phase"),
+    [
+        (STABLE, "stable"),
+        ((node("n1", "candidate"), SECOND, THIRD), "electing"),
+        ((node("n1", "leader", connected=False), SECOND, THIRD), "electing"),
+        ((LEADER, SECOND, node("n3", follows=None)), "recovering"),
+        ((LEADER, SECOND, node("n3", "down", None, None)), "recovering"),
+        ((LEADER, node("n2", "leader", 5, "n2"), THIRD), "recovering"),
+    ],
+)
+def test_the_phase_is_read_off_the_nodes(nodes: tuple[NodeState, ...], phase: str) -> None:
+    assert phase_of(nodes) == phase
+
+
+def test_the_unseen_are_estimated_from_what_was_seen_once() -> None:
+    coverage = Coverage()
+    assert coverage.chance_of_new == 1.0
+    states = [state_of((node("n1", term=None, role=role),), ()) for role in "abcd"]
+    coverage.states.update({states[0]: 6, states[1]: 2, states[2]: 1, states[3]: 1})
+    assert coverage.chance_of_new == pytest.approx(2 / 10)
+    assert coverage.unseen_at_least == pytest.approx(2 * 1 / (2 * (1 + 1)))
+
+
+def test_coverage_adds_up_and_remembers_how_it_grew() -> None:
+    def seen(seed: int) -> Coverage:
+        step = Step(at_ms=500, for_ms=500, fault=Partition(shape="isolated-leader"))
+        found = look(Case(system="raft", nodes=3, seed=seed, schedule=Schedule(steps=(step,), length_ms=1_500)))
+        coverage = Coverage()
+        assert coverage.take(found.history.faults, found.trace) == len(coverage.states) > 1
+        return coverage
+
+    total = Coverage()
+    for seed in (1, 2):
+        total.add(seen(seed))
+    assert total.growth == [(1, len(seen(1).states)), (2, len(total.states))]
+    assert total.blows[Blow("partition isolated-leader", "leader", "stable")] == 2
+    assert ("partition isolated-leader", "leader", "2", "0", "0") in coverage_rows(total)
+    assert total.as_json()["growth"][-1] == [2, len(total.states)]

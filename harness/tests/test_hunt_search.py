@@ -1,0 +1,95 @@
+"""The search is a stream of cases fixed by its seed: it finds what is there, and accuses nobody else."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from harness.errors import UsageError
+from harness.hunt.case import Case, Charge, broken_promises, look, meant
+from harness.hunt.search import BATCH, Haul, Quarry, batch, dealt, drawn, hunt, sizes
+from nemesis.schedules import Schedule
+
+CALM = Schedule(steps=(), length_ms=1_000)
+DEAF = Quarry(system="broken/never-checks-quorum", nodes=3)
+FEW_S = 60.0
+
+
+@pytest.mark.parametrize("draw", [dealt, drawn])
+def test_a_batch_is_the_same_cases_each_time_and_another_seed_gives_others(draw: object) -> None:
+    def cases(seed: int) -> list[Case]:
+        found: list[Case] = []
+
+        def try_(case: Case) -> bool:
+            found.append(case)
+            return False
+
+        draw(Quarry(system="raft", nodes=5), Random(seed), try_)  # type: ignore[operator]
+        return found
+
+    assert cases(1) == cases(1) != cases(2)
+    assert {case.nodes for case in cases(1)} == {3, 4, 5}
+    assert len({case.seed for case in cases(1)}) > 10
+
+
+def test_a_planted_bug_is_found_and_what_is_found_is_real() -> None:
+    haul = hunt(DEAF, seed=1, seconds=FEW_S, cores=1)
+    assert haul.hit is not None
+    assert haul.hit.charge.property == "stall"
+    assert haul.hit.charge in look(haul.hit.case).charges()
+
+
+def test_the_hit_is_the_same_on_one_core_and_on_two() -> None:
+    one, two = (hunt(DEAF, seed=2, seconds=FEW_S, cores=cores) for cores in (1, 2))
+    assert one.hit == two.hit
+    assert (one.cases, one.coverage.states) == (two.cases, two.coverage.states)
+
+
+def test_a_correct_system_is_accused_of_nothing() -> None:
+    haul = batch(Quarry(system="raft", nodes=3), 5, 0)
+    assert haul.hit is None
+    assert haul.cases == BATCH
+    assert haul.simulated_s > haul.cases
+    assert haul.coverage.cases == haul.cases
+
+
+def test_a_search_whose_time_is_over_has_tried_nothing() -> None:
+    assert batch(DEAF, 1, 0, until=0.0).cases == 0
+    assert hunt(DEAF, seed=1, seconds=0.0, cores=1).hit is None
+
+
+def test_only_what_is_wanted_is_charged() -> None:
+    seen = look(Case(system="raft", nodes=3, seed=1, schedule=CALM), white_box=True)
+    assert seen.charges() == seen.charges("votes") == ()
+    assert "votes" not in meant(None)
+    assert meant("votes") == {"one-vote-a-term", "quorum-behind-win"}
+    assert meant("stall") == {"stall"}
+
+
+def test_votes_that_do_not_count_are_seen_from_inside_when_they_are_asked_for() -> None:
+    """Refusals are counted as votes: a split vote makes two leaders of one term, or one without its quorum."""
+    haul = hunt(Quarry(system="broken/counts-refusals", nodes=3, wanted="votes"), seed=1, seconds=FEW_S, cores=1)
+    assert haul.hit is not None
+    assert haul.hit.charge == Charge("quorum-behind-win", "white-box")
+
+
+def test_what_is_told_while_hunting_only_grows() -> None:
+    told: list[tuple[int, float]] = []
+
+    def note(haul: Haul) -> None:
+        told.append((haul.cases, haul.simulated_s))
+
+    haul = hunt(DEAF, seed=1, seconds=FEW_S, cores=1, told=note)
+    assert told == sorted(told)
+    assert told[-1] == (haul.cases, haul.simulated_s)
+
+
+def test_the_sizes_are_the_smallest_possible_an_even_one_and_the_one_asked_for() -> None:
+    assert sizes(Quarry(system="raft", nodes=5)) == [3, 4, 5]
+    assert sizes(Quarry(system="raft", nodes=3)) == [3]
+
+
+def test_an_unknown_system_is_refused_in_words() -> None:
+    with pytest.raises(UsageError, match="unknown system"):
+        broken_promises("no-such-system", CALM, nodes=3, seed=0)

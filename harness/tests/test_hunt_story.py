@@ -1,0 +1,91 @@
+"""What is told of a find is what happened; the test that is printed for it fails where the bug is, and only there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.hunt.case import Case, Charge, look
+from harness.hunt.snippet import snippet
+from harness.hunt.story import story, voted_twice
+from harness.hunt.trace import Booted, Fact, Voted
+from harness.runtimes.sim.simulation import START_WITHIN_NS
+from harness.units import MS
+from nemesis.faults import Partition
+from nemesis.schedules import Schedule, Step
+
+STALLED = Charge("stall", "A")
+
+
+def at(ms: int) -> int:
+    return START_WITHIN_NS + ms * MS
+
+
+def cut(shape: str, for_ms: int) -> Schedule:
+    step = Step(at_ms=0, for_ms=for_ms, fault=Partition(shape=shape))
+    return Schedule(steps=(step,), length_ms=for_ms + 500)
+
+
+def deaf(system: str = "broken/never-checks-quorum") -> Case:
+    return Case(system=system, nodes=3, seed=0, schedule=cut("leader-deaf", 5_200))
+
+
+def test_a_forgotten_vote_is_told_with_the_restart_that_forgot_it() -> None:
+    facts: list[Fact] = [
+        Voted(at(100), "n1", 4, "n2"),
+        Booted(at(231), "n1", 2),
+        Voted(at(300), "n1", 4, "n3"),
+    ]
+    assert voted_twice(facts) == (
+        "n1 voted twice in term 4, for n2 at 0.10 s and for n3 at 0.30 s: it forgot its vote when restarted at 0.23 s"
+    )
+
+
+def test_two_votes_without_a_restart_between_are_told_without_one() -> None:
+    facts: list[Fact] = [Booted(at(50), "n1", 1), Voted(at(100), "n1", 4, "n1"), Voted(at(300), "n1", 4, "n3")]
+    assert voted_twice(facts) == "n1 voted twice in term 4, for itself at 0.10 s and for n3 at 0.30 s"
+
+
+def test_votes_for_one_candidate_or_in_two_terms_are_no_story() -> None:
+    facts = [Voted(at(1), "n1", 4, "n2"), Voted(at(2), "n1", 4, "n2"), Voted(at(3), "n1", 5, "n3")]
+    assert voted_twice(facts) is None
+
+
+def test_a_stall_is_told_with_the_fault_that_was_in_force() -> None:
+    told = story(look(deaf()), STALLED)
+    assert told.startswith("no leader worked from 0.30 s to 5.30 s")
+    assert told.endswith("while the leader n1 hears nobody")
+
+
+def test_a_leader_that_goes_on_leading_is_told_with_who_led_beside_it() -> None:
+    found = Case(system="broken/keeps-claiming", nodes=3, seed=1, schedule=cut("isolated-leader", 2_000))
+    seen = look(found, white_box=True)
+    told = [story(seen, charge) for charge in seen.charges()]
+    assert told, "the bug was not shown"
+    assert all("leaders" in line and "while the leader" in line for line in told)
+
+
+def test_what_was_not_broken_has_no_story() -> None:
+    with pytest.raises(ValueError, match="was not broken"):
+        story(look(deaf("raft")), STALLED)
+    with pytest.raises(ValueError, match="was not broken"):
+        story(look(deaf("raft"), white_box=True), Charge("one-vote-a-term", "white-box"))
+
+
+def the_test_in(source: str) -> Callable[[], None]:
+    module: dict[str, Any] = {}
+    exec(compile(source, "snippet", "exec"), module)
+    (test,) = (value for name, value in module.items() if name.startswith("test_"))
+    run: Callable[[], None] = test
+    return run
+
+
+def test_the_printed_test_fails_on_the_buggy_node_and_passes_on_the_correct_one() -> None:
+    source = snippet(deaf(), STALLED)
+    body = [line for line in source.splitlines() if line]
+    assert len(body) <= 10
+    with pytest.raises(AssertionError):
+        the_test_in(source)()
+    the_test_in(source.replace("broken/never-checks-quorum", "raft"))()
