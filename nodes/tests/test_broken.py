@@ -125,3 +125,10 @@ def test_a_lease_looked_at_rarely_is_claimed_between_two_heartbeats() -> None:
         node = cluster.nodes[cluster.leader()]
         much_later = cluster.clock(cluster.leader()) + 1000 * MS
         assert node.status(much_later).leading is claims
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=NAMES)
+def test_the_documentation_names_the_bug_and_what_catches_it(bug: Broken) -> None:
+    text = (Path(str(package.__file__)).parents[2] / "docs" / "planted-bugs.md").read_text()
+    lines = [line for line in text.splitlines() if f"`{bug.name}`" in line]
+    assert lines and (bug.harmless is not None or f"`{bug.catches}`" in lines[0])
