@@ -20,6 +20,7 @@ from harness.watch import Watch
 from nemesis.faults import kind
 from nemesis.plans import Plan, plan, windows
 from nemesis.schedules import Schedule, Step, dice
+from nemesis.state import state_of
 from nemesis.targets import NoTarget, View
 from nemesis.triggers import OBSERVED, Trigger
 
@@ -44,7 +45,7 @@ class Injector:
         self._seed = seed
         self._told = told
         self._ids = itertools.count()
-        self._in_force: dict[int, str] = {}
+        self._in_force: dict[int, Plan] = {}
 
     async def carry_out(self, schedule: Schedule) -> None:
         """Run the whole schedule, whose times count from now; ends with its last window healed."""
@@ -101,8 +102,10 @@ class Injector:
             await self._wait_until(self._cluster.now() + LOOK_AGAIN_NS, alarm)
 
     def _view(self, step: Step, subject: str | None) -> View:
-        """Who has just been seen to win is the leader, whatever others still claim."""
+        """Who has just been seen to win is the leader, whatever others still claim; who has been killed is none."""
         seen = self._watch.view(self._cluster.now())
+        if seen.leader in state_of(self._in_force.values()).down:
+            seen = replace(seen, leader=None, term=None)
         if step.when is not None and step.when.event == "new-leader":
             return replace(seen, leader=subject, subject=subject)
         return replace(seen, subject=subject)
@@ -129,7 +132,8 @@ class Injector:
         value = {"id": fault, "nodes": list(planned.nodes), "links": planned.links()}
         described = {"shape": planned.shape, "cell": planned.cell, "words": planned.words}
         self._note(planned.f, "begin", {**value, **described, **planned.figures(), **because})
-        self._tell(fault, planned.words)
+        self._in_force[fault] = planned
+        self._tell()
         effect = await self._cluster.inflict(planned)
         self._note(planned.f, "done", {**value, **_measured(effect)})
         await self._wait_until(until, alarm)
@@ -137,7 +141,8 @@ class Injector:
         if planned.undo_f != "heal":
             undone["nodes"] = list(planned.nodes)
         await self._undo(planned.undo_f, undone, lambda: self._cluster.undo(planned))
-        self._tell(fault, None)
+        del self._in_force[fault]
+        self._tell()
 
     async def _undo(self, f: str, value: dict[str, Any], undo: Callable[[], Any]) -> None:
         undone = {"id": next(self._ids), **value}
@@ -146,12 +151,8 @@ class Injector:
         effect = await undo()
         self._note(f, "done", {"id": undone["id"], "nodes": undone["nodes"], **_measured(effect)})
 
-    def _tell(self, fault: int, words: str | None) -> None:
-        """A fault has come into force (with these words) or gone."""
-        self._in_force.pop(fault, None)
-        if words is not None:
-            self._in_force[fault] = words
-        self._told("; ".join(self._in_force.values()) or None)
+    def _tell(self) -> None:
+        self._told("; ".join(planned.words for planned in self._in_force.values()) or None)
 
     async def _wait_until(self, at: int, alarm: Alarm) -> None:
         while self._cluster.now() < at:

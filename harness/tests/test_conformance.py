@@ -19,15 +19,16 @@ import pytest
 from checkers.history import History
 from checkers.judge import judge
 from harness.drive import Driver
+from harness.errors import UsageError
 from harness.experiment import Experiment, Workload
 from harness.promises import cells_of, promises_of
 from harness.recorder import HistoryFile, Recorder
-from harness.runtimes.base import Cluster, Fail, Ok, Unknown
+from harness.runtimes.base import POWERS, Cluster, Fail, Ok, Unknown, lacking, refuse_lacking
 from harness.runtimes.sim.cluster import SimCluster
 from harness.runtimes.sim.runtime import Silence, simulate
 from harness.runtimes.sim.simulation import START_WITHIN_NS
 from harness.units import MS
-from nemesis.faults import Partition
+from nemesis.faults import Delay, Duplicate, Fault, Kill, Loss, Partition, Pause, Skew, Slow
 from nemesis.plans import Plan, plan
 from nemesis.schedules import Schedule, Step
 from nemesis.shapes import SHAPES
@@ -47,14 +48,34 @@ EXPERIMENT = Experiment(
 )
 
 
+FAULTS: tuple[Fault, ...] = (
+    Kill(target="leader"),
+    Kill(target="minority", state="lost"),
+    Kill(target="follower", state="torn"),
+    Kill(target="leader", state="torn", after_effects=2),
+    Pause(target="leader"),
+    Loss(percent=30),
+    Delay(ms=20, jitter_ms=10, target="leader"),
+    Duplicate(percent=50),
+    Skew(target="minority", offset_ms=-60_000),
+    Skew(target="leader", rate_ppm=50_000),
+    Skew(target="leader", clock="monotonic", offset_ms=20, rate_ppm=50_000),
+    Slow(target="follower", ms=1),
+)
+
+
 class World(Protocol):
     """A running cluster of five nodes, and the means to run a story on it."""
+
+    name: str
 
     def tell(self, story: Callable[[Cluster], Coroutine[Any, Any, T]]) -> T: ...
 
 
 class Simulated:
     """Virtual time."""
+
+    name = "sim"
 
     def __init__(self) -> None:
         self._simulation = simulate(EXPERIMENT)
@@ -68,6 +89,8 @@ class Simulated:
 
 class Contained:
     """Containers, on an event loop of their own."""
+
+    name = "docker"
 
     def __init__(self) -> None:
         from harness.runtimes.docker.cluster import DockerCluster
@@ -125,9 +148,10 @@ async def agreed_leader(cluster: Cluster) -> str:
     raise AssertionError(f"no agreement: {await claims(cluster)}")
 
 
-async def planned(cluster: Cluster, shape: str) -> Plan:
+async def planned(cluster: Cluster, fault: str | Fault) -> Plan:
+    """The fault, or the partition of that shape, aimed at the cluster as it is."""
     view = View(nodes=tuple(cluster.nodes), leader=await agreed_leader(cluster))
-    made = plan(Partition(shape=shape), view, Random(shape))
+    made = plan(Partition(shape=fault) if isinstance(fault, str) else fault, view, Random(str(fault)))
     assert not isinstance(made, NoTarget)
     return made
 
@@ -148,7 +172,92 @@ def test_every_shape_takes_effect_as_seen_by_real_packets_and_is_undone(world: W
     world.tell(story)
 
 
-def test_a_cut_replaces_the_one_before_and_healing_twice_is_healing_once(world: World) -> None:
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+def test_every_fault_takes_effect_and_is_undone_or_is_refused_before_a_run(world: World, fault: Fault) -> None:
+    async def story(cluster: Cluster) -> None:
+        hurting = await planned(cluster, fault)
+        hurt = await cluster.inflict(hurting)
+        undone = await cluster.undo(hurting)
+        healed = await cluster.heal()
+        assert (hurt.verified, undone.verified, healed.verified) == (True, True, True), (hurt, undone, healed)
+        await agreed_leader(cluster)
+
+    schedule = Schedule(steps=(Step(at_ms=0, for_ms=1, fault=fault),), length_ms=2)
+    if lacking(schedule, POWERS[world.name]):
+        with pytest.raises(UsageError, match=f"the runtime {world.name} cannot do all of this schedule"):
+            refuse_lacking(schedule, world.name)
+    else:
+        world.tell(story)
+
+
+def test_a_killed_node_refuses_and_comes_back_under_a_new_leader(world: World) -> None:
+    async def story(cluster: Cluster) -> None:
+        kill = await planned(cluster, Kill(target="leader"))
+        (dead,) = kill.nodes
+        assert (await cluster.inflict(kill)).verified
+        assert isinstance(await cluster.observe(dead, TIMEOUT_NS), Fail)
+        await wait(cluster, 1_500 * MS)
+        assert (await cluster.undo(kill)).verified
+        assert await agreed_leader(cluster) != dead
+
+    world.tell(story)
+
+
+def test_a_paused_node_does_not_answer_until_it_goes_on(world: World) -> None:
+    async def story(cluster: Cluster) -> None:
+        pause = await planned(cluster, Pause(target="follower"))
+        (paused,) = pause.nodes
+        assert (await cluster.inflict(pause)).verified
+        assert isinstance(await cluster.observe(paused, 100 * MS), Unknown)
+        assert (await cluster.undo(pause)).verified
+        assert isinstance(await cluster.observe(paused, TIMEOUT_NS), Ok)
+        await agreed_leader(cluster)
+
+    world.tell(story)
+
+
+def test_what_one_plan_undoes_another_keeps(world: World) -> None:
+    """Cut from everybody, then dead as well, then only dead, then whole."""
+
+    async def story(cluster: Cluster) -> None:
+        cut = await planned(cluster, "isolated-leader")
+        view = View(nodes=tuple(cluster.nodes), leader=cut.nodes[0])
+        kill, everybody = (plan(Kill(target=target), view, Random(1)) for target in ("leader", "all"))
+        assert isinstance(kill, Plan) and isinstance(everybody, Plan)
+        for act in (
+            cluster.inflict(cut),
+            cluster.inflict(kill),
+            cluster.inflict(everybody),
+            cluster.undo(everybody),
+            cluster.undo(cut),
+        ):
+            assert (await act).verified
+        up = [node for node in cluster.nodes if isinstance(await cluster.observe(node, TIMEOUT_NS), Ok)]
+        assert up == [node for node in cluster.nodes if node not in kill.nodes]
+        assert (await cluster.undo(kill)).verified
+        await agreed_leader(cluster)
+
+    world.tell(story)
+
+
+def test_plans_are_inflicted_and_undone_at_the_same_time(world: World) -> None:
+    async def story(cluster: Cluster) -> None:
+        plans = [await planned(cluster, fault) for fault in ("isolated-leader", "bridge", Pause(target="follower"))]
+        seen: list[bool] = []
+
+        async def hurt(each: Plan) -> None:
+            for act in (cluster.inflict, cluster.undo, cluster.inflict, cluster.undo):
+                seen.append((await act(each)).verified)
+
+        await cluster.together(hurt(plans[0]), [hurt(each) for each in plans[1:]])
+        assert seen == [True] * 12
+        assert (await cluster.heal()).verified
+        await agreed_leader(cluster)
+
+    world.tell(story)
+
+
+def test_cuts_add_up_and_healing_twice_is_healing_once(world: World) -> None:
     async def story(cluster: Cluster) -> None:
         for shape in ("isolated-leader", "follower-deaf", "isolated-leader"):
             assert (await cluster.inflict(await planned_around(cluster, shape))).verified

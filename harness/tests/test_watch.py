@@ -23,6 +23,28 @@ def leads(at: int, node: str, term: int, reign: str | None = None) -> Claim:
     return claim(at, leading=True, leader=node, term=term, reign=reign or f"{node}-{term}")
 
 
+def test_new_leaders_and_new_terms_are_events_each_once() -> None:
+    watch = Watch(NODES, FRESH)
+    watch.saw("n1", leads(0, "n1", 1))
+    watch.saw("n1", leads(5, "n1", 1))
+    watch.saw("n2", claim(6, leader="n1", term=1))
+    watch.saw("n2", claim(7, term=3))
+    watch.saw("n2", leads(8, "n2", 3))
+    watch.saw("n3", claim(9, term=2))
+    assert watch.events == [
+        ("term-change", "n1"),
+        ("new-leader", "n1"),
+        ("term-change", "n2"),
+        ("new-leader", "n2"),
+    ]
+
+
+def test_a_system_without_terms_has_no_change_of_term() -> None:
+    watch = Watch(NODES, FRESH)
+    watch.saw("n1", claim(0, leading=True, leader="n1", term=None, reign="a"))
+    assert watch.events == [("new-leader", "n1")]
+
+
 def test_a_leadership_is_new_once() -> None:
     watch = Watch(NODES, FRESH)
     assert watch.saw("n1", leads(0, "n1", 1))

@@ -1,0 +1,189 @@
+"""Schedules carried out in simulation: what each fault leaves in the history, together and at events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from checkers.fault import Fault as Found
+from checkers.history import History
+from harness.errors import UsageError
+from harness.experiment import Experiment, Workload
+from harness.runtimes.base import POWERS, lacking, refuse_lacking
+from harness.runtimes.sim.runtime import run_in_memory
+from harness.units import MS
+from nemesis.faults import Duplicate, Fault, Kill, Loss, Partition, Pause, Skew, Slow
+from nemesis.schedules import Schedule, Step
+from nemesis.triggers import Trigger
+
+LENGTH_MS = 8_000
+
+
+def histories(*steps: Step, seed: int = 3, system: str = "raft") -> History:
+    experiment = Experiment(
+        system=system,
+        nemesis=("replay",),
+        runtime="sim",
+        nodes=5,
+        time_limit_s=LENGTH_MS / 1000,
+        seed=seed,
+        workload=Workload(observe_period_ms=50, confirm_period_ms=100, canary_period_ms=None),
+    )
+    return run_in_memory(experiment, Schedule(steps=steps, length_ms=LENGTH_MS)).history
+
+
+def step(at_ms: int, for_ms: int, fault: Fault, when: Trigger | None = None) -> Step:
+    return Step(at_ms=at_ms, for_ms=for_ms, fault=fault, when=when)
+
+
+def names(faults: Iterable[Found]) -> list[str]:
+    return [fault.f for fault in faults]
+
+
+def undoing(history: History, fault: Found) -> Found:
+    """The act that names ``fault`` as what it undoes."""
+    (found,) = [act for act in history.faults if fault.id in act.asked.get("heals", ())]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fault", "undone_by"),
+    [
+        (Partition(shape="bridge"), "heal"),
+        (Kill(target="leader"), "restart"),
+        (Pause(target="leader"), "resume"),
+        (Loss(percent=20), "heal"),
+        (Skew(target="leader", offset_ms=900), "heal"),
+    ],
+)
+def test_every_fault_is_two_lines_and_so_is_its_undoing(fault: Fault, undone_by: str) -> None:
+    history = histories(step(2_000, 1_000, fault))
+    hurt, undone, last = history.faults
+    assert (hurt.f, undone.f, last.f) == (fault.f, undone_by, "heal")
+    assert undoing(history, hurt) is undone
+    assert all(act.verified for act in history.faults)
+    assert undone.links == hurt.links
+    assert undone.nodes == (hurt.nodes if undone_by != "heal" else ())
+    assert 900 * MS < undone.begin - hurt.begin <= 1_000 * MS
+
+
+def test_what_is_to_be_hurt_is_described_before_it_is() -> None:
+    hurt = histories(step(2_000, 500, Kill(target="leader", state="lost"))).faults[0]
+    asked = hurt.asked
+    assert (asked["shape"], asked["cell"], asked["state"]) == ("kill-leader", "C11", "lost")
+    assert asked["words"] == f"the leader {hurt.nodes[0]}: killed, all state lost"
+
+
+def test_steps_overlap_and_none_waits_for_another() -> None:
+    history = histories(
+        step(1_000, 4_000, Partition(shape="isolated-node")),
+        step(1_500, 500, Kill(target="leader")),
+        step(1_600, 2_000, Loss(percent=10)),
+    )
+    assert names(history.faults) == ["partition", "kill", "loss", "restart", "heal", "heal", "heal"]
+    ends = {fault.f: undoing(history, fault).begin // MS for fault in history.faults[:3]}
+    assert ends == {"kill": 2_000, "loss": 3_600, "partition": 5_000}
+
+
+def test_a_storm_kills_and_restarts_by_turns() -> None:
+    acts = histories(step(2_000, 900, Kill(target="node", flap_ms=150))).faults
+    assert names(acts) == ["kill", "restart"] * 3 + ["heal"]
+    assert [act.begin // MS for act in acts[:6]] == [2_000, 2_150, 2_300, 2_450, 2_600, 2_750]
+
+
+def test_the_loss_that_was_asked_for_and_that_was_achieved_are_told() -> None:
+    history = histories(step(1_000, 5_000, Loss(percent=30)), step(1_000, 5_000, Duplicate(percent=50)))
+    effects = [undoing(history, fault).effect for fault in history.faults[:2]]
+    for effect in effects:
+        assert effect["sent"] > 1_000
+        assert 0.27 < effect["lost"] / effect["sent"] < 0.33
+        assert 0.45 < effect["doubled"] / (effect["sent"] - effect["lost"]) < 0.55
+
+
+def test_a_fault_waits_for_a_new_leader_and_strikes_it() -> None:
+    won = Trigger(event="new-leader", within_ms=3_000)
+    history = histories(
+        step(1_500, 4_000, Partition(shape="isolated-leader")), step(1_500, 500, Pause(target="subject"), won)
+    )
+    cut, pause = history.faults[:2]
+    assert pause.f == "pause"
+    assert pause.nodes != cut.nodes
+    assert (pause.asked["event"], pause.asked["subject"]) == ("new-leader", pause.nodes[0])
+    assert undoing(history, pause).begin - pause.begin == 500 * MS
+
+
+def test_an_event_that_does_not_come_is_a_fault_skipped_in_words() -> None:
+    never = Trigger(event="term-change", count=2, within_ms=1_000)
+    skipped, healed = histories(step(2_000, 500, Kill(target="subject"), never)).faults
+    assert skipped.skipped == "no term-change number 2 came within 1000 ms"
+    assert (skipped.begin // MS, skipped.nodes, healed.f) == (3_000, (), "heal")
+
+
+@pytest.mark.parametrize("event", ["campaign", "vote-granted"])
+def test_nothing_inside_a_node_is_waited_for_beyond_its_time(event: str) -> None:
+    inside = Trigger(event="campaign" if event == "campaign" else "vote-granted", within_ms=1_000)
+    skipped, _ = histories(step(2_000, 500, Kill(target="subject"), inside)).faults
+    assert skipped.skipped == f"no {event} number 1 came within 1000 ms"
+
+
+def test_a_fault_that_finds_no_leader_is_skipped() -> None:
+    history = histories(step(1_000, 6_000, Kill(target="all")), step(2_000, 3_000, Pause(target="leader")))
+    skipped = next(fault for fault in history.faults if fault.f == "pause")
+    assert skipped.skipped == "the leader was to be struck, and nobody led for 2000 ms"
+
+
+def test_a_leader_that_is_dead_already_is_nobody_to_aim_at() -> None:
+    """It was seen leading a moment ago; the fault waits for the next one."""
+    history = histories(step(2_000, 3_000, Kill(target="leader")), step(2_100, 3_000, Pause(target="leader")))
+    kill, pause = history.faults[:2]
+    assert pause.nodes != kill.nodes
+    assert pause.verified
+
+
+def voters_killed(after_effects: int) -> list[int]:
+    """When each voter was killed as it granted, over some seeds."""
+    struck = []
+    for seed in range(4):
+        history = histories(
+            step(1_500, 3_000, Partition(shape="isolated-leader")),
+            step(
+                1_500,
+                500,
+                Kill(target="subject", state="lost", after_effects=after_effects),
+                Trigger(event="vote-granted", within_ms=3_000),
+            ),
+            seed=seed,
+        )
+        kill = next(fault for fault in history.faults if fault.f == "kill")
+        assert kill.verified and kill.effect["in_effect_ms"] == 0
+        struck.append(kill.begin)
+    return struck
+
+
+def test_a_voter_dies_at_the_instant_it_grants_its_vote() -> None:
+    assert voters_killed(0) == voters_killed(3)
+
+
+# What a runtime cannot do.
+
+
+def test_what_a_runtime_lacks_is_refused_in_words_and_names_the_step() -> None:
+    inside = Trigger(event="campaign")
+    schedule = Schedule(
+        steps=(
+            step(0, 1, Partition(shape="halves")),
+            step(1, 1, Kill(target="all", after_effects=1)),
+            step(2, 1, Slow(target="all", ms=1), inside),
+            step(3, 1, Slow(target="all", ms=1), inside),
+        ),
+        length_ms=LENGTH_MS,
+    )
+    assert lacking(schedule, POWERS["sim"]) == ()
+    refuse_lacking(schedule, "sim")
+    lacks = lacking(schedule, POWERS["docker"])
+    assert "kill after some effects (steps[1])" in lacks
+    assert "wait for the event campaign (steps[2])" in lacks
+    assert len(lacks) == len(set(lacks))
+    with pytest.raises(UsageError, match=r"the runtime docker cannot do all of this schedule; it lacks: .*steps\[1\]"):
+        refuse_lacking(schedule, "docker")
