@@ -1,0 +1,224 @@
+"""The nemesis of the simulation: what it does to hosts, that it sees what was not done, and how it strikes at votes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any, TypeVar
+
+import pytest
+
+from harness.runtimes.base import Cluster, Effect
+from harness.runtimes.sim.cluster import SimCluster
+from harness.runtimes.sim.hosts import Host, Witness
+from harness.runtimes.sim.network import CALM, Later
+from harness.runtimes.sim.simulation import Simulation
+from harness.units import MS
+from nemesis.faults import Delay, Fault, Kill, Loss, Partition, Pause, Skew, Slow
+from nemesis.plans import Plan, plan
+from nemesis.targets import View
+from nemesis.triggers import Trigger
+from nodes import protocol
+from nodes.protocol import Persist, Send
+from nodes.systems.raft import RAFT_SYSTEM
+
+T = TypeVar("T")
+NAMES = ("n1", "n2", "n3")
+
+
+def running(witness: Witness | None = None, until_ms: int = 2_000) -> tuple[Simulation, SimCluster]:
+    simulation = Simulation(5, NAMES, RAFT_SYSTEM.make_node, witness=witness)
+    simulation.start()
+    simulation.run_until(until_ms * MS)
+    return simulation, SimCluster(simulation)
+
+
+def tell(simulation: Simulation, story: Coroutine[Any, Any, T]) -> T:
+    return simulation.kernel.run(story)
+
+
+def planned(fault: Fault, subject: str = "n1") -> Plan:
+    made = plan(fault, View(nodes=NAMES, leader="n1", subject=subject), Random(0))
+    assert isinstance(made, Plan)
+    return made
+
+
+def struck(fault: Fault) -> tuple[Simulation, SimCluster, Effect]:
+    simulation, cluster = running()
+    return simulation, cluster, tell(simulation, cluster.inflict(planned(fault)))
+
+
+def test_clocks_go_wrong_and_a_wall_clock_is_right_again_when_healed() -> None:
+    simulation, cluster, hurt = struck(Skew(target="leader", offset_ms=-700, rate_ppm=1_000_000))
+    host = simulation.hosts["n1"]
+    simulation.run_until(simulation.now + 1_000 * MS)
+    ahead = host.wall.read(simulation.now) - host.epoch - simulation.now
+    assert hurt.verified and 300 * MS < ahead < 320 * MS  # -700 ms, and a second gained in a second
+    assert tell(simulation, cluster.heal()).verified
+    assert host.wall.read(simulation.now) - host.epoch == simulation.now
+
+
+def test_a_monotonic_clock_keeps_what_it_has_gained() -> None:
+    simulation, cluster, hurt = struck(Skew(target="leader", clock="monotonic", offset_ms=40, rate_ppm=500_000))
+    host, other = simulation.hosts["n1"], simulation.hosts["n2"]
+    assert hurt.verified and host.monotonic.ppm == 500_000 and other.monotonic.ppm == 0
+    before = host.now()
+    assert tell(simulation, cluster.heal()).verified
+    assert host.now() > before and host.monotonic.ppm == 0
+
+
+def test_links_are_as_they_were_when_every_plan_is_undone() -> None:
+    simulation, cluster = running()
+    link = simulation.network.links["n1"]["n2"]
+    late, lossy = planned(Delay(ms=5, jitter_ms=2)), planned(Loss(percent=50))
+    for act in (cluster.inflict(late), cluster.inflict(lossy), cluster.undo(late)):
+        assert tell(simulation, act).verified
+    assert (link.conditions.delay, link.conditions.loss) == (CALM.delay, 0.5)
+    assert tell(simulation, cluster.undo(lossy)).verified
+    assert link.conditions == CALM
+    assert tell(simulation, cluster.inflict(late)).verified
+    assert isinstance(link.conditions.delay, Later)
+
+
+def test_a_slow_node_is_as_fast_as_ever_when_healed() -> None:
+    simulation, cluster, hurt = struck(Slow(target="leader", ms=3))
+    assert hurt.verified and simulation.hosts["n1"].work is not None
+    assert tell(simulation, cluster.heal()).verified and simulation.hosts["n1"].work is None
+
+
+def test_a_node_that_is_started_while_it_should_be_paused_is_paused() -> None:
+    simulation, cluster = running()
+    host, kill, pause = simulation.hosts["n1"], planned(Kill(target="leader")), planned(Pause(target="leader"))
+    for act in (cluster.inflict(kill), cluster.inflict(pause), cluster.undo(kill)):
+        assert tell(simulation, act).verified
+    assert host.up and host.paused
+    assert tell(simulation, cluster.undo(pause)).verified
+    assert host.up and not host.paused
+
+
+@pytest.mark.parametrize(
+    ("fault", "sabotage", "problem"),
+    [
+        (Kill(target="leader"), lambda host: setattr(host, "kill", lambda state: None), "n1 should be down and is not"),
+        (Pause(target="leader"), lambda host: setattr(host, "pause", lambda: None), "n1 should be paused and does not"),
+        (Slow(target="leader", ms=1), lambda host: setattr(host, "slow_down", lambda work: None), "n1 should be slow"),
+        (
+            Skew(target="leader", offset_ms=1),
+            lambda host: setattr(host, "set_clock", lambda which, **how: None),
+            "the wall clock of n1 should be off by 1 ms and is by 0.000",
+        ),
+        (
+            Skew(target="leader", clock="monotonic", rate_ppm=9),
+            lambda host: setattr(host, "set_clock", lambda which, **how: None),
+            "the monotonic clock of n1 should gain 9 ppm and gains 0",
+        ),
+    ],
+)
+def test_a_fault_that_was_not_carried_out_is_not_verified(
+    fault: Fault, sabotage: Callable[[Host], None], problem: str
+) -> None:
+    simulation, cluster = running()
+    sabotage(simulation.hosts["n1"])
+    hurt = tell(simulation, cluster.inflict(planned(fault)))
+    assert not hurt.verified
+    assert hurt.problems[0].startswith(problem)
+
+
+def test_a_node_that_has_nothing_to_do_does_not_die_of_its_effects() -> None:
+    simulation, cluster = running()
+    tell(simulation, cluster.inflict(planned(Pause(target="leader"))))
+    kill = planned(Kill(target="leader", after_effects=0))
+    assert not tell(simulation, cluster.inflict(kill)).verified
+    tell(simulation, cluster.heal())
+    simulation.run_until(simulation.now + 500 * MS)
+    assert simulation.hosts["n1"].up  # the fuse is out
+
+
+def test_two_equal_plans_are_two() -> None:
+    simulation, cluster = running()
+    kill = planned(Kill(target="leader"))
+    for act in (cluster.inflict(kill), cluster.inflict(kill), cluster.undo(kill)):
+        assert tell(simulation, act).verified
+    assert not simulation.hosts["n1"].up
+    assert tell(simulation, cluster.undo(kill)).verified and simulation.hosts["n1"].up
+
+
+# Events inside nodes
+
+
+class Batches(Witness):
+    """What every node has carried out, since the last boot of each."""
+
+    def __init__(self) -> None:
+        self.did: dict[str, list[protocol.Effect]] = {name: [] for name in NAMES}
+
+    def intends(self, host: Host, effects: object) -> bool:
+        self.did[host.name] = []
+        return False
+
+    def effect(self, host: Host, effect: protocol.Effect) -> None:
+        self.did[host.name].append(effect)
+
+
+def killed_at_a_vote(after_effects: int) -> tuple[list[type], bytes | None, bytes | None]:
+    """What the voter had done of the batch in which it granted, and its disk before and after."""
+    batches = Batches()
+    simulation, cluster = running(batches, until_ms=11)
+    kill: list[tuple[str, bytes | None]] = []
+
+    async def story(cluster: Cluster) -> None:
+        node = await cluster.happens(Trigger(event="vote-granted"), cluster.now() + 2_000 * MS)
+        assert node is not None
+        kill.append((node, simulation.hosts[node].durable))
+        effect = await cluster.inflict(planned(Kill(target="subject", state="torn", after_effects=after_effects), node))
+        assert effect.verified
+
+    tell(simulation, story(cluster))
+    ((node, before),) = kill
+    return [type(effect) for effect in batches.did[node]][:after_effects], before, simulation.hosts[node].durable
+
+
+def test_a_voter_killed_before_its_first_effect_has_neither_kept_nor_sent_its_vote() -> None:
+    did, before, after = killed_at_a_vote(0)
+    assert did == []
+    assert before == after
+
+
+def test_a_voter_killed_after_its_write_has_kept_the_vote_that_it_never_sent() -> None:
+    did, before, after = killed_at_a_vote(2)
+    assert Persist in did and Send not in did
+    assert before != after
+
+
+def test_waiting_changes_nothing_of_what_happens() -> None:
+    def leaders(wait: bool) -> list[tuple[str, ...]]:
+        simulation, cluster = running(until_ms=11)
+
+        async def story(cluster: Cluster) -> None:
+            if wait:
+                assert await cluster.happens(Trigger(event="campaign", count=99), 3_000 * MS) is None
+            else:
+                await cluster.alarm().wait_until(3_000 * MS)
+
+        tell(simulation, story(cluster))
+        seen = []
+        for ms in range(3_001, 4_000, 100):
+            simulation.run_until(ms * MS)
+            seen.append(simulation.leaders())
+        return seen
+
+    assert leaders(True) == leaders(False)
+
+
+def test_a_campaign_is_seen_at_the_node_that_stands() -> None:
+    simulation, cluster = running()
+    (leader,) = simulation.leaders()
+
+    async def story(cluster: Cluster) -> str | None:
+        cut = plan(Partition(shape="isolated-leader"), View(nodes=NAMES, leader=leader), Random(0))
+        assert isinstance(cut, Plan)
+        await cluster.inflict(cut)
+        return await cluster.happens(Trigger(event="campaign"), cluster.now() + 2_000 * MS)
+
+    found = tell(simulation, story(cluster))
+    assert found in set(NAMES) - {leader}
