@@ -21,7 +21,14 @@ from nodes.protocol import CancelTimer, Effect, Event, Persist, Received, Send, 
 from nodes.systems.base import CELLS
 from nodes.systems.raft import RAFT_SYSTEM
 
-QUIET = Status(role="follower", leading=False, leader=None, term=0, reign=None)
+
+def quiet(**changes: Any) -> Status:
+    """The status of a follower in term 0, but for what is changed."""
+    usual = {"role": "follower", "leading": False, "leader": None, "term": 0, "reign": None}
+    return Status(**{**usual, **changes})
+
+
+QUIET = quiet()
 
 
 class Calm:
@@ -44,7 +51,7 @@ class Calm:
 
 class Termless(Calm):
     def status(self, at: int) -> Status:
-        return replace(QUIET, term=None)
+        return quiet(term=None)
 
 
 class Doing(Calm):
@@ -287,12 +294,12 @@ def test_an_effect_that_nobody_could_carry_out_is_named(does: object, says: str)
     ("says", "expected"),
     [
         (None, "a nodes.protocol.Status"),
-        (replace(QUIET, leading=1), "leading True or False"),  # type: ignore[arg-type]
-        (replace(QUIET, leader=2), "leading True or False"),  # type: ignore[arg-type]
-        (replace(QUIET, reign=7), "leading True or False"),  # type: ignore[arg-type]
-        (replace(QUIET, term=1.5), "leading True or False"),  # type: ignore[arg-type]
-        (replace(QUIET, term=True), "a term from 0"),
-        (replace(QUIET, term=-1), "a term from 0"),
+        (quiet(leading=1), "leading True or False"),
+        (quiet(leader=2), "leading True or False"),
+        (quiet(reign=7), "leading True or False"),
+        (quiet(term=1.5), "leading True or False"),
+        (quiet(term=True), "a term from 0"),
+        (quiet(term=-1), "a term from 0"),
     ],
 )
 def test_a_status_that_no_history_could_hold_is_named(says: object, expected: str) -> None:
@@ -318,7 +325,7 @@ def test_terms_that_turn_up_later_must_have_been_declared() -> None:
             self.term = None if boot == "trial" else 1
 
         def status(self, at: int) -> Status:
-            return replace(QUIET, term=self.term)
+            return quiet(term=self.term)
 
     with pytest.raises(NodeFailure, match="declare splitbrain_terms = True"):
         started(Late).status(0)
