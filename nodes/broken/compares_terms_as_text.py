@@ -6,8 +6,6 @@ catch it. Cheapest trigger: ten elections.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from nodes.broken.base import Broken
 from nodes.protocol import Json, Status
 from nodes.raft import Raft
@@ -44,7 +42,9 @@ class ComparesTermsAsText(Raft):
         self._term = Text(term)
 
     def status(self, at: int) -> Status:
-        return replace(super().status(at), term=int(self.term))
+        said = super().status(at)
+        term = int(self.term)
+        return Status(said.role, said.leading, said.leader, term, said.reign, said.lease)
 
     def _receive(self, at: int, sender: str, message: Json) -> None:
         super()._receive(at, sender, {**message, "term": int(message["term"])})
