@@ -233,13 +233,12 @@ def record_lines(lines: Iterable[bytes], source: str) -> Recording:
 def record_entries(entries: Iterable[Entry | Mapping[str, Any]], source: str) -> Recording:
     """What the entries say, for histories that never were a file; raises HistoryError."""
     recording = Recording()
-    for entry in entries:
-        _take_all(recording, [_entry(entry, source, recording.count + 1)], source)
+    _take_all(recording, (_entry(entry, source, line) for line, entry in enumerate(entries, 1)), source)
     recording.finish()
     return recording
 
 
-def _take_all(recording: Recording, entries: list[Entry], source: str) -> None:
+def _take_all(recording: Recording, entries: Iterable[Entry], source: str) -> None:
     take = recording.take
     try:
         for entry in entries:

@@ -75,12 +75,13 @@ class Driver:
         or until the patience is over; then the checkers will say what it was."""
         alarm = cluster.alarm()
         give_up = cluster.now() + self.experiment.patience_ns
+        settle_ns = self.experiment.settle_ns
         agreed_since: int | None = None
         while (now := cluster.now()) < give_up:
             if watch.disagreement(now) is not None:
                 agreed_since = None
             elif agreed_since is None:
                 agreed_since = now
-            elif now - agreed_since >= self.experiment.settle_ns:
+            elif now - agreed_since >= settle_ns:
                 return
             await alarm.wait_until(now + LOOK_AGAIN_NS)

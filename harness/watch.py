@@ -7,14 +7,13 @@ no verdict: that is left to the checkers, who have only the history.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nemesis.targets import View
 from nemesis.triggers import Event
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """A node's last answer, and when it came."""
 
     at: int
@@ -35,6 +34,7 @@ class Watch:
         self.nodes = tuple(nodes)
         self.claims: dict[str, Claim] = {}
         self.events: list[tuple[Event, str]] = []
+        self._leading: set[str] = set()  # by their last claims
         self._newest_term: int | None = None
         self._fresh_ns = fresh_ns
 
@@ -42,24 +42,27 @@ class Watch:
         """Take in a claim; whether it shows a leadership of ``node`` that was not known before."""
         before = self.claims.get(node)
         self.claims[node] = claim
-        known = before is not None and before.leading and before.reign_or_term == claim.reign_or_term
+        if claim.leading:
+            self._leading.add(node)
+        else:
+            self._leading.discard(node)
         if claim.term is not None and (self._newest_term is None or claim.term > self._newest_term):
             self._newest_term = claim.term
             self.events.append(("term-change", node))
+        known = before is not None and before.leading and before.reign_or_term == claim.reign_or_term
         if claim.leading and not known:
             self.events.append(("new-leader", node))
         return claim.leading and not known
 
     def rivals(self, node: str) -> tuple[str, ...]:
         """Every other node that was last seen leading."""
-        return tuple(other for other in self.nodes if other != node and self.claims_to_lead(other))
+        return tuple(other for other in self.nodes if other != node and other in self._leading)
 
     def claims_to_lead(self, node: str) -> bool:
-        claim = self.claims.get(node)
-        return claim is not None and claim.leading
+        return node in self._leading
 
     def anyone_leads(self) -> bool:
-        return any(claim.leading for claim in self.claims.values())
+        return bool(self._leading)
 
     def view(self, now: int) -> View:
         """What a fault may be aimed by: the leader of the newest term among the fresh claims, if there is one."""

@@ -56,13 +56,11 @@ class Clients:
     async def _observe(self, process: int, node: str) -> int:
         self._recorder.invoke(process, "observe", node)
         reply = await self._cluster.observe(node, self._timeout_ns)
-        match reply:
-            case Ok(value):
-                self._recorder.ok(process, "observe", node, value)
-                self._saw(node, value)
-                return process
-            case _:
-                return self._missed(process, "observe", node, reply)
+        if not isinstance(reply, Ok):
+            return self._missed(process, "observe", node, reply)
+        self._recorder.ok(process, "observe", node, reply.value)
+        self._saw(node, reply.value)
+        return process
 
     def _saw(self, node: str, value: Mapping[str, Any]) -> None:
         """Adaptive probing: when a new leadership shows up, every node last seen leading is asked again at once,
@@ -74,10 +72,11 @@ class Clients:
             for rival in self._watch.rivals(node):
                 self._ask_after[rival].add(node)
                 self._observers[rival].ring()
-        newcomers, self._ask_after[node] = self._ask_after[node], set()
-        if claim.leading:
-            for newcomer in sorted(newcomers):
-                self._observers[newcomer].ring()
+        if newcomers := self._ask_after[node]:
+            self._ask_after[node] = set()
+            if claim.leading:
+                for newcomer in sorted(newcomers):
+                    self._observers[newcomer].ring()
 
     async def _confirm_forever(self, node: str) -> None:
         """Asks its node while that claims to lead, and while nobody does (so that a stall is one in which every
@@ -93,12 +92,10 @@ class Clients:
     async def _confirm(self, process: int, node: str) -> int:
         self._recorder.invoke(process, "confirm", node)
         reply = await self._cluster.confirm(node, self._timeout_ns)
-        match reply:
-            case Ok(value):
-                self._recorder.ok(process, "confirm", node, value)
-                return process
-            case _:
-                return self._missed(process, "confirm", node, reply)
+        if not isinstance(reply, Ok):
+            return self._missed(process, "confirm", node, reply)
+        self._recorder.ok(process, "confirm", node, reply.value)
+        return process
 
     def _missed(self, process: int, f: str, node: str, reply: Fail | Unknown) -> int:
         match reply:
@@ -122,5 +119,5 @@ class Clients:
 
 def _next_due(due: int, period: int, now: int) -> int:
     """The next instant of the grid that began at ``due``; turns already missed are not made up for."""
-    missed = max(0, (now - due) // period)
+    missed = (now - due) // period if now > due else 0
     return due + (missed + 1) * period

@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -137,7 +137,7 @@ class Driver:
             at = time.monotonic_ns()
             return {
                 "id": self._place.id,
-                **asdict(self._node.status(at)),
+                **self._node.status(at)._asdict(),
                 "boot": self._boot,
                 "sent": dict(self._sent),
                 "dropped": dict(self._dropped),

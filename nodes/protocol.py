@@ -12,9 +12,9 @@ before responding").
 
 Times are integer nanoseconds on the node's own monotonic clock; their origin means nothing.
 
-``Received`` and ``Send`` are named tuples, the others frozen dataclasses: a simulation makes those two by the
-million, and they cost half as much that way. (Named tuples of different types may be equal; these two cannot,
-since one begins with an instant and the other with a name.)
+``Received``, ``Send`` and ``Status`` are named tuples, the others frozen dataclasses: a simulation makes those three
+by the million, and they cost half as much that way. (Named tuples of different types may be equal; these cannot,
+since one begins with an instant and the others, of different lengths, with a name.)
 """
 
 from __future__ import annotations
@@ -119,8 +119,7 @@ class Answer:
 Effect = Persist | Send | SetTimer | CancelTimer | Led | Followed | Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """What a node says of itself, all of one instant.
 
     ``leading`` is the claim: "I am the leader, now". ``reign`` names the present stretch of leadership,
