@@ -3,9 +3,10 @@
 The stream of cases is fixed by the seed: batch k draws from dice of its own, and of several hits that of the
 lowest batch counts, whatever the number of cores. What the clock decides is only how far the stream is read.
 
-Half of the batches deal schedules from the nemeses' decks, which is cheap; the other half has Hypothesis draw
-them from the strategies, which know more (faults that wait for an event, odd lengths) and prefer small ones.
-Both work in swarm style (A. Groce et al., "Swarm Testing", ISSTA 2012): a case uses few kinds of fault.
+Cases are drawn in three ways, batch by batch: as the nemeses deal them, one fault after the other with time to
+recover; crowded, many faults over one another and some of them waiting for an event of the election; and as
+Hypothesis draws them from the strategies, which cost more and know more. All work in swarm style (A. Groce et al.,
+"Swarm Testing", ISSTA 2012): a case uses few kinds of fault.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import multiprocessing
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -27,15 +28,21 @@ from hypothesis.errors import NoSuchExample
 from harness.experiment import system_named
 from harness.hunt.case import Case, Charge, Seen, look, needs_white_box
 from harness.hunt.coverage import Coverage
-from nemesis.nemeses import NEMESES, build
-from nemesis.schedules import Schedule
+from nemesis.faults import Kill, Pause
+from nemesis.nemeses import NEMESES, Card, build
+from nemesis.schedules import Schedule, Step
 from nemesis.strategies import schedules
+from nemesis.triggers import EVENTS, Trigger
 
 BATCH: Final = 40
 LENGTHS_MS: Final = (3_000, 6_000, 12_000)
 DECKS_MAX: Final = 3
 LEAD_IN_MS: Final = 500  # time for a first leader; faults that need one wait for it
 QUIET_MS: Final = 1_500
+CROWD_MAX: Final = 10
+CROWDED_MS: Final = 6_000
+SHORTEST_MS: Final = 5
+COUNT_MAX: Final = 3
 SEEDS: Final = 2**31
 A_TICK_S: Final = 0.2
 
@@ -122,7 +129,7 @@ def batch(quarry: Quarry, seed: int, k: int, until: float = float("inf")) -> Hau
             haul.hit = Hit(case, charges[0])
         return bool(charges)
 
-    draw: Draw = dealt if k % 2 == 0 else drawn
+    draw = WAYS[k % len(WAYS)]
     draw(quarry, Random(f"{seed}/batch/{k}"), try_)
     haul.cpu_s = time.process_time() - began
     return haul
@@ -141,11 +148,44 @@ def dealt(quarry: Quarry, dice: Random, try_: Callable[[Case], bool]) -> None:
     """Cases from the decks of one to three nemeses each."""
     for _ in range(BATCH):
         nodes = dice.choice(sizes(quarry))
-        possible = [name for name, nemesis in NEMESES.items() if nemesis.min_nodes <= nodes]
-        names = dice.sample(possible, dice.randint(1, DECKS_MAX))
-        schedule = build(names, dice, nodes, dice.choice(LENGTHS_MS))
+        schedule = build(_names(dice, nodes), dice, nodes, dice.choice(LENGTHS_MS))
         if try_(Case(system=quarry.system, nodes=nodes, seed=dice.randrange(SEEDS), schedule=schedule)):
             return
+
+
+def crowded(quarry: Quarry, dice: Random, try_: Callable[[Case], bool]) -> None:
+    """Cases of up to ten faults from those decks, at any times, for long or hardly at all, and in half of the cases
+    half of them at events."""
+    for _ in range(BATCH):
+        nodes = dice.choice(sizes(quarry))
+        cards = [card for name in _names(dice, nodes) for card in NEMESES[name].deck(nodes)]
+        at_events = dice.random() < 0.5
+        steps = [_crowded_step(dice, cards, at_events) for _ in range(dice.randint(1, CROWD_MAX))]
+        schedule = Schedule(
+            steps=tuple(sorted(steps, key=lambda step: step.at_ms)),
+            length_ms=max(step.end_ms for step in steps) + LEAD_IN_MS,
+        )
+        if try_(Case(system=quarry.system, nodes=nodes, seed=dice.randrange(SEEDS), schedule=schedule)):
+            return
+
+
+def _crowded_step(dice: Random, cards: Sequence[Card], at_events: bool) -> Step:
+    """A card played at any time; at an event it strikes, where it is aimed at nodes, mostly whom the event is about."""
+    at_ms = LEAD_IN_MS + dice.randrange(CROWDED_MS)
+    for_ms = round(SHORTEST_MS * (CROWDED_MS / SHORTEST_MS) ** dice.random())
+    step = dice.choice(cards).step(dice, at_ms, for_ms)
+    if not at_events or step.when is not None or dice.random() < 0.5:
+        return step
+    when = Trigger(event=dice.choice(EVENTS), count=dice.randint(1, COUNT_MAX), within_ms=CROWDED_MS // 2)
+    fault = step.fault
+    if isinstance(fault, Kill | Pause) and dice.random() < 0.7:
+        fault = replace(fault, target="subject")
+    return replace(step, fault=fault, when=when)
+
+
+def _names(dice: Random, nodes: int) -> list[str]:
+    possible = [name for name, nemesis in NEMESES.items() if nemesis.min_nodes <= nodes]
+    return dice.sample([name for name in possible if name not in ("none", "all")], dice.randint(1, DECKS_MAX))
 
 
 def drawn(quarry: Quarry, dice: Random, try_: Callable[[Case], bool]) -> None:
@@ -175,6 +215,10 @@ def sizes(quarry: Quarry) -> list[int]:
     the two is even and halves may be mistaken for majorities there, and the one asked for."""
     least = min(system_named(quarry.system).min_nodes, quarry.nodes)
     return sorted({least, min(least + 1, quarry.nodes), quarry.nodes})
+
+
+# Crowded schedules find most, drawn ones take longest to draw.
+WAYS: Final[tuple[Draw, ...]] = (crowded, dealt, crowded, drawn)
 
 
 # Over cores

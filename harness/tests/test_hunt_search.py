@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.hunt.case import Case, Charge, broken_promises, look, meant
-from harness.hunt.search import BATCH, Haul, Quarry, batch, dealt, drawn, hunt, sizes
+from harness.hunt.search import BATCH, Draw, Haul, Quarry, batch, crowded, dealt, drawn, hunt, sizes
 from nemesis.schedules import Schedule
 
 CALM = Schedule(steps=(), length_ms=1_000)
@@ -16,8 +16,8 @@ DEAF = Quarry(system="broken/never-checks-quorum", nodes=3)
 FEW_S = 60.0
 
 
-@pytest.mark.parametrize("draw", [dealt, drawn])
-def test_a_batch_is_the_same_cases_each_time_and_another_seed_gives_others(draw: object) -> None:
+@pytest.mark.parametrize("draw", [dealt, crowded, drawn])
+def test_a_batch_is_the_same_cases_each_time_and_another_seed_gives_others(draw: Draw) -> None:
     def cases(seed: int) -> list[Case]:
         found: list[Case] = []
 
@@ -25,7 +25,7 @@ def test_a_batch_is_the_same_cases_each_time_and_another_seed_gives_others(draw:
             found.append(case)
             return False
 
-        draw(Quarry(system="raft", nodes=5), Random(seed), try_)  # type: ignore[operator]
+        draw(Quarry(system="raft", nodes=5), Random(seed), try_)
         return found
 
     assert cases(1) == cases(1) != cases(2)
