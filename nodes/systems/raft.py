@@ -105,7 +105,9 @@ RAFT_BASIC_SYSTEM: Final = System(
     promises=BASIC_PROMISES,
     stall_bound_ms=STALL_BOUND_MS,
     suspicion_ms=SUSPICION_MS,
-    eligibility="isolated",
+    # Of an isolated clique only does it promise to serve; but where it promises nothing more, it is to be shown: the
+    # clique that a deaf leader keeps silent is not isolated, for that leader's heartbeats come in.
+    eligibility="clique",
     message_complexity=PLAIN_ELECTION,
     options=RAFT_BASIC,
     factory=Raft,
