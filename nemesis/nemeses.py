@@ -56,6 +56,7 @@ JUMPS_MS = (-3_600_000, -5_000, -500, 500, 5_000, 3_600_000)
 STROBES_MS = (50, 200, 1_000)
 RATES_PPM = (-400_000, -100_000, 100_000, 400_000)
 SLOW_MS = (1, 5, 20)
+BOUNCE_MS = 50  # a voter that is to vote again in the same election must be back before that is over
 CARDS_OF_A_KIND = 6
 """How many cards of each kind ``all`` takes at most, so that the many shapes of partitions do not drown the rest."""
 
@@ -68,18 +69,20 @@ class NemesisError(ValueError):
 class Card:
     """One kind of fault in a deck; ``fault`` makes one, given dice and the length of its window in ms.
 
-    With ``when`` the fault waits for that event during its window, and a quarter of it is then left to the fault.
+    With ``when`` the fault waits for that event during its window. It then lasts ``lasts_ms`` at most, and never more
+    than a quarter of the window.
     """
 
     strikes_leader: bool
     fault: Callable[[Random, int], Fault]
     when: Trigger | None = None
+    lasts_ms: int | None = None
 
     def step(self, rng: Random, at_ms: int, for_ms: int) -> Step:
         """The card played in the window [at_ms, at_ms + for_ms)."""
         if self.when is None:
             return Step(at_ms=at_ms, for_ms=for_ms, fault=self.fault(rng, for_ms))
-        lasts_ms = max(1, for_ms // 4)
+        lasts_ms = max(1, min(for_ms // 4, self.lasts_ms or for_ms))
         when = replace(self.when, within_ms=max(1, for_ms - lasts_ms))
         return Step(at_ms=at_ms, for_ms=lasts_ms, fault=self.fault(rng, lasts_ms), when=when)
 
@@ -239,6 +242,7 @@ def _at_vote(state: Durable, most_effects: int) -> Card:
         strikes_leader=False,
         fault=lambda rng, for_ms: Kill(target="subject", state=state, after_effects=rng.randint(0, most_effects)),
         when=Trigger(event="vote-granted"),
+        lasts_ms=BOUNCE_MS,
     )
 
 
@@ -265,7 +269,7 @@ SLOWNESS = _aimed("leader", "follower", fault=lambda rng, role: Slow(target=role
 STORMS = _aimed("leader", "node", "minority", "all", fault=_storm)
 DISTURBED = (_card(SHAPES["isolated-leader"]), *_kills("kept", "leader"))
 """What makes the others elect somebody."""
-VOTERS = (*DISTURBED, _at_vote("lost", 3), _at_vote("torn", 3))
+VOTERS = (*DISTURBED, _at_vote("kept", 9), _at_vote("torn", 9))
 SUCCESSORS = (
     *DISTURBED,
     _at_win(Pause(target="subject")),
@@ -314,7 +318,9 @@ _ALL = (
     _nemesis("skew", "wall clocks jump, by half a second to an hour", JUMPS),
     _nemesis("strobe", "wall clocks jump forth and back", STROBES),
     _nemesis("rate", "clocks that timers run on are 10 to 40 % too fast or too slow", RATES),
-    _nemesis("voter", "a voter is killed as it grants its vote, and forgets it; leaders fall meanwhile", VOTERS, 2),
+    _nemesis(
+        "voter", "leaders fall, and voters are killed as they grant their votes, before or after these leave", VOTERS, 2
+    ),
     _nemesis("successor", "the leader falls, and the next as soon as it wins", SUCCESSORS, 2),
     Nemesis(name=ALL, help="everything that the runtime can do, two at a time", min_nodes=2, deck=_possible, lanes=2),
 )

@@ -200,7 +200,8 @@ def test_a_fault_that_waits_for_an_event_keeps_to_its_window() -> None:
     schedule = build(["voter"], Random(1), 5, 120_000)
     waiting = [step for step in schedule.steps if step.when is not None]
     assert {step.when.event for step in waiting if step.when} == {"vote-granted"}
-    assert all(5_000 <= step.end_ms - step.at_ms <= 6_500 for step in waiting)
+    assert all(3_700 <= step.end_ms - step.at_ms <= 6_500 for step in waiting)
+    assert {step.for_ms for step in waiting} == {50}
 
 
 # The same arguments, the same schedule.
