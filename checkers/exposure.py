@@ -226,10 +226,13 @@ def _hub_stretches(exposed: Exposure) -> list[Stretch]:
     enough = len(exposed.members) // 2 + 1
     for hub in range(len(exposed.members)):
         reached = 0
-        for start in range(len(exposed.quiet)):
-            joined = np.logical_and.accumulate(exposed.joined[start:, hub], axis=0)
+        own = exposed.joined[:, hub]
+        # Where nothing is newly joined a stretch that began one interval earlier lasts as long.
+        gains = (np.diff(own, axis=0, prepend=False) & own).any(axis=1)
+        for start in np.flatnonzero(gains & (own.sum(axis=1) >= enough)).tolist():
+            joined = np.logical_and.accumulate(own[start:], axis=0)
             end = start + int(np.argmin(np.append(joined.sum(axis=1) >= enough, False)))
-            if end > max(reached, start):
+            if end > reached:
                 reached = end
                 period = int(exposed.edges[start]), int(exposed.edges[end])
                 witness = _names(exposed, joined[end - start - 1])

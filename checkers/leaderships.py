@@ -106,9 +106,9 @@ def claimed_at(seen: Observations, times: Ints, node: int) -> Ints:
 def leading_at(seen: Observations, times: Ints, nodes: int) -> Mask:
     """[time, node]: whether by its latest answer before that time the node led."""
     led = np.zeros((len(times), nodes), bool)
+    leading = np.append(seen.leading, False)  # the last entry serves row -1, which is no answer
     for node in range(nodes):
-        row = claimed_at(seen, times, node)
-        led[:, node] = (row != NONE) & np.append(seen.leading, False)[row]
+        led[:, node] = leading[claimed_at(seen, times, node)]
     return led
 
 

@@ -9,6 +9,7 @@ both ends (Gibbons and Korach 1997, on reads of a register).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class Operations:
     def __len__(self) -> int:
         return len(self.invoke)
 
-    @property
+    @cached_property
     def ok(self) -> Mask:
         """Which rows completed with ok."""
         return np.equal(self.outcome, OK)

@@ -34,11 +34,13 @@ def check(history: History) -> Verdict:
     for node in np.unique(seen.node[rows]):
         own = rows[seen.node[rows] == node]
         invoke, complete, term = seen.invoke[own], seen.complete[own], seen.term[own]
-        earlier = regressions(invoke, complete, term, losses(history.faults, history.nodes[node], history.end))
+        lost = losses(history.faults, history.nodes[node], history.end)
+        earlier = regressions(invoke, complete, term, lost)
         fallen = np.flatnonzero(earlier != NONE)
         compared += int((complete.min() < invoke).sum())
         broken += len(fallen)
-        excused += int((regressions(invoke, complete, term, []) != NONE).sum()) - len(fallen)
+        if lost:
+            excused += int((regressions(invoke, complete, term, []) != NONE).sum()) - len(fallen)
         for at in fallen[: MOST_FINDINGS - len(findings)].tolist():
             findings.append(_finding(history, int(own[earlier[at]]), int(own[at])))
     facts = {"observations_compared": compared, "regressions": broken, "excused_by_a_wipe": excused}

@@ -37,13 +37,14 @@ def suspend() -> Generator[None, Any, Any]:
 class Task:
     """A coroutine at work. ``wake`` goes on with it until it suspends again; ``ended`` is told its end, once."""
 
-    __slots__ = ("_coroutine", "_ended", "_kernel", "_over")
+    __slots__ = ("_coroutine", "_ended", "_kernel", "_over", "_send")
 
     def __init__(
         self, kernel: Kernel, work: Coroutine[Any, Any, Any], ended: Callable[[Any, Exception | None], None]
     ) -> None:
         self._kernel = kernel
         self._coroutine = work
+        self._send = work.send
         self._ended = ended
         self._over = False
 
@@ -53,7 +54,7 @@ class Task:
             return
         self._kernel.current = self
         try:
-            self._coroutine.send(value)
+            self._send(value)
         except StopIteration as end:
             self._over = True
             self._ended(end.value, None)

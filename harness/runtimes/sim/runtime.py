@@ -89,7 +89,7 @@ class RecorderInMemory(Recorder):
         self.entries: list[Entry] = []
 
     def _write(self, process: Process, kind: Any, f: str, node: str | None, value: Any, error: str | None) -> int:
-        time = self._last = self.now()
+        time = self._last = self._now() - self._zero  # virtual time never goes back
         self.entries.append(Entry(self.lines, time, process, kind, f, node, value, error))
         self.lines += 1
         return time
