@@ -3,14 +3,19 @@
 The reference is the least that could be called a simulation: a heap, the same state machines, a delay for each
 message; no hosts, no observers, no history, no verdict. Machines and their moods differ, so every figure also stands
 as a share of the reference's, which was run just before it; each is the best of several rounds. CPU time throughout.
+
+What a simulated second costs with three nodes, and with ever more up to a hundred, is kept as a table and a figure.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
 from heapq import heappop, heappush
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -94,38 +99,55 @@ def cpu(work: Callable[[], Any], rounds: int) -> float:
     return min(once() for _ in range(rounds))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """The CPU seconds that ``part`` of the work took with so many nodes, and the bare loop for as long."""
+
+    nodes: int
+    part: str
+    simulated_s: float
+    cpu_s: float
+    bare_loop_cpu_s: float
+
+
 class Bench:
     """Prints a figure a line, each against the reference of the same cluster and length."""
 
     def __init__(self, rounds: int) -> None:
         self._rounds = rounds
 
-    def line(self, what: str, nodes: int, seconds: float, repeats: int, work: Callable[[], Any]) -> None:
+    def line(self, title: str, part: str, nodes: int, seconds: float, repeats: int, work: Callable[[], Any]) -> Cost:
         """``work`` simulates ``seconds`` of ``nodes`` nodes ``repeats`` times."""
         bare = cpu(lambda: reference(nodes, seconds), self._rounds)
         spent = cpu(work, self._rounds) / repeats
         print(
-            f"{what:<52} {seconds / spent:>7.0f} sim s/s {1000 * spent:>8.2f} ms {1 / spent:>7.0f} runs/s"
+            f"{f'{title}: {part}':<52} {seconds / spent:>7.0f} sim s/s {1000 * spent:>8.2f} ms {1 / spent:>7.0f} runs/s"
             f" {bare / spent:>6.2f} of the bare loop",
             flush=True,
         )
+        return Cost(nodes=nodes, part=part, simulated_s=seconds, cpu_s=spent, bare_loop_cpu_s=bare)
 
-    def runs(self, nodes: int, nemesis: str, seconds: float, seeds: int) -> None:
+    def runs(self, nodes: int, nemesis: str, seconds: float, seeds: int) -> list[Cost]:
         """Whole runs: simulated and recorded, then judged too. Recovery after the last fault counts as run time."""
         plans = [planned(nodes, nemesis, seconds, seed) for seed in range(seeds)]
         outcomes = [run_in_memory(*plan) for plan in plans]
         length = sum(outcome.history.end for outcome in outcomes) / len(outcomes) / 1e9
-        title = f"{nodes} nodes, {seconds:g} s, {nemesis}"
-        self.line(f"{title}: recorded", nodes, length, seeds, lambda: [run_in_memory(*plan) for plan in plans])
-        self.line(
-            f"{title}: recorded and judged",
-            nodes,
-            length,
-            seeds,
-            lambda: [judged(experiment, run_in_memory(experiment, schedule)) for experiment, schedule in plans],
-        )
+        title = f"{nodes} nodes, {seconds:.3g} s, {nemesis}"
 
-    def bare_simulation(self, nodes: int, seconds: float) -> None:
+        def record() -> None:
+            for plan in plans:
+                run_in_memory(*plan)
+
+        def record_and_judge() -> None:
+            for experiment, schedule in plans:
+                judged(experiment, run_in_memory(experiment, schedule))
+
+        return [
+            self.line(title, "recorded", nodes, length, seeds, record),
+            self.line(title, "recorded and judged", nodes, length, seeds, record_and_judge),
+        ]
+
+    def bare_simulation(self, nodes: int, seconds: float) -> Cost:
         """Hosts and links, but nobody who observes."""
 
         def work() -> None:
@@ -133,12 +155,27 @@ class Bench:
             made.start()
             made.run_until(round(seconds * 1000) * MS)
 
-        self.line(f"{nodes} nodes, {seconds:g} s: hosts and links alone", nodes, seconds, 1, work)
+        return self.line(f"{nodes} nodes, {seconds:.3g} s", "hosts and links alone", nodes, seconds, 1, work)
+
+
+def keep(costs: Sequence[Cost], folder: Path) -> None:
+    """What each part costs against the number of nodes: ``nodes.csv`` and ``nodes.png``."""
+    import pandas as pd  # here, for what they leave in memory would slow down what is measured
+
+    from reports.bench import write
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "nodes.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(column.name for column in fields(Cost))
+        table.writerows(map(astuple, costs))
+    write(pd.DataFrame(map(asdict, costs)), folder / "nodes.png")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="of which the best counts")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder of the table and the figure")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
     given = parser.parse_args(arguments)
     bench, scale = Bench(given.rounds), 10 if given.quick else 1
@@ -148,8 +185,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bench.runs(5, "partition", 60 / scale, 1)
     bench.runs(5, "partition", 30 / scale, 2)
     bench.runs(3, "partition", 3, SCHEDULES // scale)
+    costs: list[Cost] = []
     for nodes in SIZES[: len(SIZES) // 2 if given.quick else None]:
-        bench.bare_simulation(nodes, 30 / nodes)
+        costs.append(bench.bare_simulation(nodes, 30 / nodes))
+        costs += bench.runs(nodes, "none", max(1.0, 30 / nodes), 1)
+    keep(costs, given.out)
 
 
 if __name__ == "__main__":
