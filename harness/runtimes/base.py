@@ -9,7 +9,7 @@ All times are integer nanoseconds on the controller's monotonic clock, ``Cluster
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -101,7 +101,7 @@ def refuse_lacking(schedule: Schedule, runtime: str) -> None:
 class Alarm(Protocol):
     """A sleeper that others may wake."""
 
-    async def wait_until(self, at: int) -> None:
+    def wait_until(self, at: int) -> Awaitable[None]:
         """Return at the instant ``at``, or as soon as the alarm rings; at once when it has rung since last."""
         ...
 

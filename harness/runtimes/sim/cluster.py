@@ -8,16 +8,17 @@ the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from heapq import heappush
 from random import Random
+from types import coroutine
 from typing import Any, Final
 
 from harness.runtimes.base import Effect, Job, Reply
 from harness.runtimes.sim.clock import MILLION
 from harness.runtimes.sim.hosts import Call, Host, Witnesses
-from harness.runtimes.sim.kernel import Act, Alarm, suspend
+from harness.runtimes.sim.kernel import Act, Alarm
 from harness.runtimes.sim.network import Conditions, Constant, Later, Link, Uniform, sampler
 from harness.runtimes.sim.sentry import Sentry
 from harness.runtimes.sim.simulation import Simulation
@@ -67,20 +68,18 @@ class SimCluster:
         await self._kernel.together([main, *others])
 
     async def observe(self, node: str, timeout_ns: int) -> Reply:
-        self._ask(self._hosts[node].observe, self._ways[node].draw, timeout_ns)
-        reply: Reply = await suspend()
-        return reply
+        return await self._answer(self._hosts[node].observe, self._ways[node].draw, timeout_ns)
 
     async def confirm(self, node: str, timeout_ns: int) -> Reply:
-        self._ask(self._hosts[node].confirm, self._ways[node].draw, timeout_ns)
-        reply: Reply = await suspend()
-        return reply
+        return await self._answer(self._hosts[node].confirm, self._ways[node].draw, timeout_ns)
 
-    def _ask(self, question: Act, way: Callable[[], int], timeout_ns: int) -> None:
+    @coroutine
+    def _answer(self, question: Act, way: Callable[[], int], timeout_ns: int) -> Generator[None, Reply, Reply]:
         """Put a question on its way; its answer wakes the present task."""
         kernel = self._kernel
         call = Call(kernel, kernel.now + timeout_ns, way)
         heappush(kernel.queue, (kernel.now + way(), kernel.ticket(), question, call, None))
+        return (yield)
 
     async def happens(self, trigger: Trigger, give_up: int) -> str | None:
         sentry = Sentry(self._kernel, trigger)

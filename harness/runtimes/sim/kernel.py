@@ -158,13 +158,14 @@ class Alarm:
         self._sleep = NOT_ASLEEP  # names the present sleep, so that the end of an earlier one wakes nobody
         self._sleeper: Task
 
-    async def wait_until(self, at: int) -> None:
+    @coroutine
+    def wait_until(self, at: int) -> Generator[None, Any, None]:
         kernel = self._kernel
         if at > kernel.now and not self._rung:
             self._sleeper = kernel.current
             self._sleep = sleep = kernel.ticket()
             heappush(kernel.queue, (at, sleep, self._time_is_up, sleep, None))
-            await suspend()
+            yield
         self._rung = False
 
     def ring(self) -> None:
