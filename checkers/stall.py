@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from checkers.bounds import Bounds
+from checkers.disagreement import lasting_disagreements
 from checkers.exposure import Stretch, covered, eligible_stretches, exposure, quiet_stretches
 from checkers.history import History
 from checkers.operations import NONE, OK, Ints
@@ -91,6 +92,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         case for gap in _gaps(trial) for stretch in eligible for case in _cases(trial, gap, stretch)
     )
     confirms = Confirms.of(history)
+    disagreements = lasting_disagreements(history, trial.quiet, trial.bound, bounds.stall_ns, trial.starved)
     facts = {
         "bound_ns": trial.bound,
         "eligible_ns": covered(eligible),
@@ -100,7 +102,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         "faults": recoveries(history, confirms),
         "heals": agreements(history, exposed),
     }
-    return _verdict(trial, cases, facts)
+    return _verdict(trial, cases, disagreements, facts)
 
 
 def _gaps(trial: _Trial) -> Iterator[_Gap]:
@@ -204,11 +206,12 @@ def _weight(case: _Case) -> tuple[bool, int]:
     return case.doubt is None, case.end - case.start
 
 
-def _verdict(trial: _Trial, cases: list[_Case], facts: Mapping[str, Any]) -> Verdict:
-    findings = tuple(_finding(trial, case) for case in cases if case.doubt is None)
+def _verdict(trial: _Trial, cases: list[_Case], disagreements: list[Finding], facts: Mapping[str, Any]) -> Verdict:
+    stalls = [_finding(trial, case) for case in cases if case.doubt is None]
+    findings = (*stalls, *disagreements)
     if findings:
-        longest = max(findings, key=lambda finding: finding.end - finding.start)
-        more = f"; {counted(len(findings), 'stall')} in all" if len(findings) > 1 else ""
+        longest = max(stalls or findings, key=lambda finding: finding.end - finding.start)
+        more = f"; {counted(len(stalls), 'stall')} in all" if len(stalls) > 1 else ""
         return Verdict(
             property=PROPERTY,
             outcome=Outcome.INVALID,

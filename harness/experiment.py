@@ -65,8 +65,8 @@ class Experiment:
 
     @property
     def patience_ns(self) -> int:
-        """How long recovery may take before the run goes on without it: past the bound that a stall is judged by."""
-        return 2 * self.bounds.stall_ns + self.bounds.slack_ns
+        """How long recovery may take before the run goes on without it: past the bound that it is judged by."""
+        return 2 * self.bounds.stall_ns + self.bounds.slack_ns + self.settle_ns
 
     @property
     def settle_ns(self) -> int:

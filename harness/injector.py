@@ -18,7 +18,7 @@ from harness.runtimes.base import Alarm, Cluster, Effect
 from harness.units import MS
 from harness.watch import Watch
 from nemesis.faults import kind
-from nemesis.plans import Plan, plan, windows
+from nemesis.plans import Plan, classed, plan, windows
 from nemesis.schedules import Schedule, Step, dice
 from nemesis.state import state_of
 from nemesis.targets import NoTarget, View
@@ -119,13 +119,16 @@ class Injector:
         self._note(step.fault.f, "done", {**value, "skipped": why})
 
     async def _hurt(self, planned: Plan, ends: int, because: dict[str, Any], alarm: Alarm) -> None:
-        """Strike and undo, by turns if it flaps; a turn that is over before its time has come is left out."""
+        """Strike and undo, by turns if it flaps; a turn that is over before its time has come is left out.
+
+        Each turn is classed anew: the second may isolate one who led only when the first began."""
         began = self._cluster.now()
         for start_ms, end_ms in windows(planned, max(1, -(-(ends - began) // MS))):
             until = min(began + end_ms * MS, ends)
             await self._wait_until(began + start_ms * MS, alarm)
             if self._cluster.now() < until:
-                await self._hurt_until(planned, until, because, alarm)
+                now_seen = self._watch.view(self._cluster.now())
+                await self._hurt_until(classed(planned, now_seen), until, because, alarm)
 
     async def _hurt_until(self, planned: Plan, until: int, because: dict[str, Any], alarm: Alarm) -> None:
         fault = next(self._ids)

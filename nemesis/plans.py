@@ -22,7 +22,7 @@ C12  a storm of restarts
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from random import Random
 from typing import Any, Literal, assert_never
 
@@ -182,6 +182,13 @@ def plan(fault: Fault, view: View, rng: Random) -> Plan | NoTarget:
         flap_ms=flap_ms,
         words=_flapping(f"{_whom(fault.target, nodes)}: {done}", flap_ms),
     )
+
+
+def classed(plan: Plan, view: View) -> Plan:
+    """The plan with the class that it has for the cluster as it is seen now: whose links a cut takes decides it."""
+    if isinstance(plan.harm, Severed):
+        return replace(plan, cell=cell_of(view.nodes, plan.harm.links, view.leader))
+    return plan
 
 
 def windows(plan: Plan, for_ms: int) -> tuple[tuple[int, int], ...]:

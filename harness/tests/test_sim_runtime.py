@@ -24,7 +24,7 @@ from harness.runtimes.sim.runtime import Silence, run, run_in_memory
 from nemesis.nemeses import build
 from nemesis.schedules import Schedule
 
-PINNED = "4ab6d0d0cb8f769e72e10e59076c5b52310cce6dc42ced114ef8d8269ef786b8"
+PINNED = "605eb3af499b1aa7e75371f7ce8f64509e2e4c943cb6b0c446cca235572387c1"
 WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
 
 
