@@ -1,8 +1,8 @@
 """What a cluster should be like while several plans are in force: what each of its runtimes makes true.
 
-Cuts unite, chances of loss combine as those of independent dice do, delays and clock errors add up, and a node is
-down or paused for as long as any plan wants it so. So plans may come and go in any order, and what is left of them
-when all are gone is nothing.
+Cuts unite, chances of loss combine as those of independent dice do, delays and clock errors add up (though no clock
+ever stops or runs backwards), and a node is down or paused for as long as any plan wants it so. So plans may come and
+go in any order, and what is left of them when all are gone is nothing.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from nemesis.faults import MILLION
 from nemesis.partitions import NOTHING, Cut, Link
 from nemesis.plans import Doubled, Killed, Late, Lossy, Paused, Plan, Severed, Skewed, Slowed
+
+SLOWEST_PPM = 1 - MILLION
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ def state_of(plans: Iterable[Plan]) -> State:
     state = State()
     for plan in plans:
         _add(state, plan)
+    for error in state.errors.values():
+        error.rate_ppm = max(error.rate_ppm, SLOWEST_PPM)
     return state
 
 

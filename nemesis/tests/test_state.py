@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis.faults import Delay, Duplicate, Fault, Kill, Loss, Partition, Pause, Skew, Slow
+from nemesis.faults import MILLION, Delay, Duplicate, Fault, Kill, Loss, Partition, Pause, Skew, Slow
 from nemesis.partitions import isolate
 from nemesis.plans import Plan, plan
 from nemesis.state import Error, Flaws, State, state_of
@@ -76,3 +76,12 @@ def test_the_order_in_which_plans_came_does_not_matter(several: list[Fault], rng
     )
     assert first.flaws.keys() == second.flaws.keys()
     assert all(abs(first.flaws[link].loss - second.flaws[link].loss) < 1e-12 for link in first.flaws)
+
+
+@given(st.lists(st.integers(1 - MILLION, 2 * MILLION), min_size=1, max_size=5))
+def test_no_clock_runs_backwards_however_many_slow_it_down(rates: list[int]) -> None:
+    """Two faults that each take six tenths of a clock's rate would add up to one that runs backwards."""
+    plans = [planned(Skew(target="leader", clock="monotonic", rate_ppm=rate)) for rate in rates]
+    (error,) = state_of(plans).errors.values()
+    assert error.rate_ppm > -MILLION
+    assert error.rate_ppm == max(sum(rates), 1 - MILLION)
