@@ -52,8 +52,9 @@ def state_of(plans: Iterable[Plan]) -> State:
     state = State()
     for plan in plans:
         _add(state, plan)
-    for error in state.errors.values():
-        error.rate_ppm = max(error.rate_ppm, SLOWEST_PPM)
+    for clock, error in state.errors.items():
+        if error.rate_ppm < SLOWEST_PPM:
+            state.errors[clock] = replace(error, rate_ppm=SLOWEST_PPM)
     return state
 
 
