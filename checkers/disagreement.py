@@ -9,6 +9,8 @@ each must have named some leader in its time, for some systems' nodes know of no
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,28 +28,50 @@ def lasting_disagreements(
     history: History, quiet: Iterable[Stretch], bound: int, stall_ns: int, starved: Starvation
 ) -> list[Finding]:
     """One finding a quiet stretch longer than ``bound`` (ns) in which the nodes never agreed."""
+    long = [s for s in quiet if s.end - s.start > bound and starved.free(s.start, s.end) == [(s.start, s.end)]]
+    if not long:
+        return []
+    members = [_Member.of(history, history.code.get(name, NONE)) for name in long[0].witness]
+    if not all(member.names_leaders for member in members):
+        return []
     found = []
-    for stretch in quiet:
-        if stretch.end - stretch.start > bound and starved.free(stretch.start, stretch.end) == [
-            (stretch.start, stretch.end)
-        ]:
-            rows = _answers(history, stretch, stall_ns)
-            if rows is not None and not _agreed(history, rows):
-                found.append(_finding(history, stretch, rows))
+    for stretch in long:
+        answers = [member.within(stretch) for member in members]
+        if all(_often(history, rows, stretch, stall_ns) for rows in answers) and not _agreed(history, answers):
+            found.append(_finding(history, stretch, answers))
     return found
 
 
-def _answers(history: History, stretch: Stretch, stall_ns: int) -> list[Ints] | None:
-    """Each member's answers within the stretch, in order; None if one answered too rarely or never named anybody."""
-    seen, found = history.observations, []
-    for member in stretch.witness:
-        own = seen.ok & (seen.node == history.code.get(member, NONE))
-        rows = np.flatnonzero(own & (seen.invoke >= stretch.start) & (seen.complete <= stretch.end))
-        times = np.concatenate(([stretch.start], seen.complete[rows], [stretch.end]))
-        if np.diff(times).max() > stall_ns // 2 or not (seen.leading[own] | (seen.leader[own] != NONE)).any():
-            return None
-        found.append(rows)
-    return found
+@dataclass(frozen=True, kw_only=True)
+class _Member:
+    """One node's answers, in the order in which they were asked for."""
+
+    rows: Ints
+    invoke: Ints
+    complete: Ints
+    names_leaders: bool
+
+    @classmethod
+    def of(cls, history: History, code: int) -> _Member:
+        seen = history.observations
+        rows = np.flatnonzero(seen.ok & (seen.node == code))
+        return cls(
+            rows=rows,
+            invoke=seen.invoke[rows],
+            complete=seen.complete[rows],
+            names_leaders=bool((seen.leading[rows] | (seen.leader[rows] != NONE)).any()),
+        )
+
+    def within(self, stretch: Stretch) -> Ints:
+        """Those asked for and given within the stretch."""
+        first, last = np.searchsorted(self.invoke, (stretch.start, stretch.end))
+        return self.rows[first:last][self.complete[first:last] <= stretch.end]
+
+
+def _often(history: History, rows: Ints, stretch: Stretch, stall_ns: int) -> bool:
+    """Whether answers came at least twice in every bound."""
+    times = np.concatenate(([stretch.start], history.observations.complete[rows], [stretch.end]))
+    return bool(np.diff(times).max() <= stall_ns // 2)
 
 
 def _agreed(history: History, answers: list[Ints]) -> bool:
@@ -63,13 +87,15 @@ def _stretches(history: History, rows: Ints) -> dict[tuple[int, int], tuple[int,
     """For each leader and term that the answers name, the widest stretch in which they may have."""
     seen = history.observations
     leader = np.where(seen.leading[rows], seen.node[rows], seen.leader[rows])
-    views = np.stack((leader, seen.term[rows]), axis=1)[leader != NONE]
-    of_row = rows[leader != NONE]
-    distinct, which = np.unique(views, axis=0, return_inverse=True)
+    named = leader != NONE
+    leader, term, rows = leader[named], seen.term[rows[named]], rows[named]
+    order = np.lexsort((term, leader))
+    fresh = np.flatnonzero(np.diff(leader[order], prepend=NONE) | np.diff(term[order], prepend=NONE))
     found = {}
-    for at, (named, term) in enumerate(distinct.tolist()):
-        own = of_row[which.ravel() == at]
-        found[named, term] = int(seen.invoke[own].min()), int(seen.complete[own].max())
+    for first, last in pairwise([*fresh.tolist(), len(order)]):
+        own = rows[order[first:last]]
+        view = int(leader[order[first]]), int(term[order[first]])
+        found[view] = int(seen.invoke[own].min()), int(seen.complete[own].max())
     return found
 
 
