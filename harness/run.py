@@ -103,8 +103,8 @@ def perform(
     finally:
         watch.phase("end")
         with contextlib.suppress(SplitbrainError):  # a full disk has been said already
-            run.write_json(stores.EXPERIMENT, {**record, "durations_s": watch.durations_s})
             stores.link_latest(store, run)
+            run.write_json(stores.EXPERIMENT, {**record, "durations_s": watch.durations_s})
         say(f"again: {command}")
     return judged
 

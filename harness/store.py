@@ -5,7 +5,6 @@ A file that others read is written beside its place and then renamed into it, so
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -46,11 +45,12 @@ class RunDirectory:
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Raises EnvironmentFailure when the disk does not take it."""
         target = self.path / name
+        beside = target.with_name(f".{name}.new")
         try:
-            beside = target.with_name(f".{name}.new")
             beside.write_text(json.dumps(value, indent=2) + "\n")
             beside.replace(target)
         except OSError as failure:
+            beside.unlink(missing_ok=True)
             raise EnvironmentFailure(_words(target, failure)) from failure
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -84,13 +84,15 @@ def new_run(store: Path, name: str, seed: int) -> RunDirectory:
 
 
 def link_latest(store: Path, run: RunDirectory) -> None:
-    """Point ``store/latest`` and ``store/<name>/latest`` to the run."""
+    """Point ``store/latest`` and ``store/<name>/latest`` to the run. Raises EnvironmentFailure if the disk refuses."""
     for folder in (store, run.path.parent):
         beside = folder / f".{LATEST}.{os.getpid()}"
-        with contextlib.suppress(FileNotFoundError):
-            beside.unlink()
-        beside.symlink_to(run.path.relative_to(folder) if folder in run.path.parents else run.path.resolve())
-        beside.replace(folder / LATEST)
+        try:
+            beside.unlink(missing_ok=True)
+            beside.symlink_to(run.path.relative_to(folder) if folder in run.path.parents else run.path.resolve())
+            beside.replace(folder / LATEST)
+        except OSError as failure:
+            raise EnvironmentFailure(_words(folder / LATEST, failure)) from failure
 
 
 def existing_run(path: Path) -> RunDirectory:

@@ -190,12 +190,12 @@ def test_every_fault_takes_effect_and_is_undone_or_is_refused_before_a_run(world
         world.tell(story)
 
 
-def test_a_killed_node_refuses_and_comes_back_under_a_new_leader(world: World) -> None:
+def test_a_killed_node_does_not_answer_and_comes_back_under_a_new_leader(world: World) -> None:
     async def story(cluster: Cluster) -> None:
         kill = await planned(cluster, Kill(target="leader"))
         (dead,) = kill.nodes
         assert (await cluster.inflict(kill)).verified
-        assert isinstance(await cluster.observe(dead, TIMEOUT_NS), Fail)
+        assert not isinstance(await cluster.observe(dead, TIMEOUT_NS), Ok)  # the engine's port may accept, and hang up
         await wait(cluster, 1_500 * MS)
         assert (await cluster.undo(kill)).verified
         assert await agreed_leader(cluster) != dead

@@ -154,8 +154,12 @@ class DockerCluster:
             await asyncio.sleep(0.02)
 
     async def _revive(self, node: str) -> None:
-        """Start a node's container again and wait until it answers."""
+        """Start a node's container again and wait until it answers.
+
+        Its processes are gone, but the engine learns of that a little later, and would take it to be running still.
+        """
         with translated(f"starting node {node} again"):
+            await self._blocking(self._hosts[node].node.wait, timeout=READY_SECONDS)
             await self._blocking(self._hosts[node].node.start)
         await self._until_answers(node)
 
@@ -182,10 +186,12 @@ class DockerCluster:
             host.node.remove(force=True, v=True)
             host.container.remove(force=True, v=True)
 
-        logs.mkdir(parents=True, exist_ok=True)
         try:
+            logs.mkdir(parents=True, exist_ok=True)
             with translated("keeping the nodes' logs and removing their containers"):
                 list(pool.map(end, self._hosts.values()))
+        except OSError as failure:
+            raise EnvironmentFailure(f"{logs}: the nodes' logs cannot be kept: {failure.strerror}") from failure
         finally:
             remove_runs(client, self._run)
 

@@ -44,7 +44,7 @@ async def _run(driver: Driver, logs: Path, say: Say) -> Facts:
             try:
                 await cluster.tear_down(logs)
             except EnvironmentFailure as left:
-                problems = (str(left), "when the engine answers again: splitbrain clean")
+                problems = (str(left), "what may be left behind is removed by: splitbrain clean")
                 say("\n".join(problems))
     return Facts(versions=cluster.facts, problems=problems)
 
