@@ -219,6 +219,7 @@ def test_a_stopped_leader_is_replaced_and_follows_once_it_goes_on(launch: Launch
 def test_a_stopped_leader_with_a_lease_claims_nothing_when_it_goes_on(launch: Launch) -> None:
     processes = launch(3, "raft-lease")
     old = agreed_leader(processes)
+    reign = old.status()["reign"]
     connection = HTTPConnection("127.0.0.1", old.http, timeout=DEADLINE_S)
     connection.connect()
     old.signal(signal.SIGSTOP)
@@ -227,7 +228,8 @@ def test_a_stopped_leader_with_a_lease_claims_nothing_when_it_goes_on(launch: La
     old.signal(signal.SIGCONT)
     status = json.loads(connection.getresponse().read())
     connection.close()
-    assert status["leading"] is False and status["reign"] is None
+    # On a busy machine it may have been elected anew before it came to answer: that is another reign.
+    assert reign is not None and status["reign"] != reign
 
 
 def test_sigterm_ends_a_node_at_once_and_cleanly(launch: Launch) -> None:
