@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,15 +29,20 @@ STANDARD_LIBRARY_ONLY = ("nodes",)
 DOCKER = Path("runtimes/docker")
 
 
-def imported(source: str) -> set[str]:
-    """The top-level names that a module imports, inside functions too."""
+def modules_imported(source: str) -> set[str]:
+    """The modules that a module imports from, by their whole names, inside functions too."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names.update(alias.name.split(".")[0] for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module.split(".")[0])
+            names.add(node.module)
     return names
+
+
+def imported(source: str) -> set[str]:
+    """The top-level names that a module imports."""
+    return {name.split(".")[0] for name in modules_imported(source)}
 
 
 def sources(package: str) -> Iterator[tuple[Path, set[str]]]:
@@ -56,11 +62,21 @@ def test_a_package_imports_only_those_below_it(package: str) -> None:
 
 @pytest.mark.parametrize("package", STANDARD_LIBRARY_ONLY)
 def test_what_goes_into_an_image_needs_the_standard_library_only(package: str) -> None:
-    import sys
-
     for path, names in sources(package):
         foreign = names - set(sys.stdlib_module_names) - {package}
         assert not foreign, f"{package}/{path} imports {sorted(foreign)}"
+
+
+def test_the_agent_on_a_host_needs_the_standard_library_and_itself_only() -> None:
+    package = PACKAGES["harness"] / DOCKER / "agent"
+    modules = list(package.glob("*.py"))
+    assert modules, "the agent is somewhere"
+    for path in modules:
+        names = {
+            name for name in modules_imported(path.read_text()) if not name.startswith("harness.runtimes.docker.agent")
+        }
+        foreign = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
+        assert not foreign, f"{path.name} imports {sorted(foreign)}"
 
 
 def test_only_the_docker_runtime_imports_docker() -> None:

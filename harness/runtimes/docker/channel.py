@@ -1,4 +1,4 @@
-"""The line to one host's agent: requests go in on its standard input, answers come back in order of asking.
+"""The line to one host's agent: requests go in on its standard input, answers come back as they are ready.
 
 The engine multiplexes an exec's output into frames (stream, three zero bytes, length, payload). A thread reads
 them, because the engine's socket may be TLS or a named pipe, which an event loop cannot wait on everywhere.
@@ -18,7 +18,8 @@ import docker
 
 from harness.errors import EnvironmentFailure
 
-AGENT = ["python3", "-u", "/opt/splitbrain/agent.py"]
+AGENT = ["python3", "-u", "-m", "harness.runtimes.docker.agent"]
+AGENT_HOME = "/opt/splitbrain"
 ANSWER_SECONDS = 15.0
 
 
@@ -42,7 +43,7 @@ class AgentChannel:
         cls, client: docker.DockerClient, container: str, host: str, loop: asyncio.AbstractEventLoop
     ) -> AgentChannel:
         """Start the agent in ``container``. Blocking; raises DockerException."""
-        command = client.api.exec_create(container, AGENT, stdin=True, stdout=True, stderr=True)
+        command = client.api.exec_create(container, AGENT, stdin=True, stdout=True, stderr=True, workdir=AGENT_HOME)
         stream = client.api.exec_start(command["Id"], socket=True)
         return cls(host, stream, loop)
 

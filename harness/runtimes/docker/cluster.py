@@ -23,6 +23,7 @@ from harness.runtimes.base import Effect, Job, Ok, Reply
 from harness.runtimes.docker import hosts as machines
 from harness.runtimes.docker.channel import AgentChannel
 from harness.runtimes.docker.engine import connect, remove_runs, translated, versions
+from harness.runtimes.docker.hands import Hands
 from harness.runtimes.docker.hosts import Host
 from harness.runtimes.docker.hurt import Hurt
 from harness.runtimes.docker.images import ImageBuilder, Images
@@ -69,7 +70,7 @@ class DockerCluster:
         self._hosts: dict[str, Host] = {}
         self._agents: dict[str, AgentChannel] = {}
         self._addresses: dict[str, str] = {}
-        self._hurt = Hurt(experiment.node_names, self._addresses, self._agents, self._revive)
+        self._hurt = Hurt(Hands(experiment.node_names, self._addresses, self._agents), self._revive)
         self._probes: Probes | None = None
         self.nodes: Sequence[str] = experiment.node_names
         self.facts: dict[str, Any] = {}

@@ -33,6 +33,7 @@ DEBIAN = "debian:bookworm-slim"
 SUITE = "bookworm"
 PULL_SECONDS = 20
 LABEL = "splitbrain.image"
+AGENT = "harness/runtimes/docker/agent"  # the package keeps its name in the image, and nothing above it is there
 
 Say = Callable[[str], None]
 
@@ -61,9 +62,9 @@ class ImageBuilder:
         """All images, built where they are missing. Raises EnvironmentFailure with the builder's last lines."""
         base = self._base()
         python = self._built("python", _here("images/python"), {}, base)
-        host = self._built("host", _here("images/host"), {"agent.py": _here("agent.py")}, python)
+        host = self._built("host", _here("images/host"), _package_files(_here("agent"), AGENT), python)
         package = Path(nodes.__file__).parent
-        node = self._built("node", package / "images" / "node", _package_files(package), python)
+        node = self._built("node", package / "images" / "node", _package_files(package, "nodes"), python)
         return Images(host=host, node=node)
 
     def _base(self) -> str:
@@ -174,10 +175,10 @@ def _here(path: str) -> Path:
     return Path(__file__).parent / path
 
 
-def _package_files(package: Path) -> dict[str, Path]:
-    """The modules of ``nodes/``, by their path in the build context; its tests stay out of the image."""
+def _package_files(package: Path, name: str) -> dict[str, Path]:
+    """The modules of a package, by their path in the build context; its tests stay out of the image."""
     modules = sorted(p for p in package.rglob("*.py") if "tests" not in p.relative_to(package).parts)
-    return {f"nodes/{path.relative_to(package).as_posix()}": path for path in modules}
+    return {f"{name}/{path.relative_to(package).as_posix()}": path for path in modules}
 
 
 def _digest(contents: Mapping[str, bytes], base: str) -> str:
