@@ -24,6 +24,10 @@ class Bounds:
     ``isolated`` clique that no outsider can reach, any ``clique``, or one ``hub`` that reaches a majority.
     A canary sample later than ``canary_late_ns`` shows a starved machine. ``members`` are the nodes whose
     majority counts; none given means every node that the history names.
+
+    ``servers`` are machines that the election rests on and that never stand for it, nor are observed. Where there are
+    some, their majority counts instead, and ``eligibility`` is about it; of the nodes one is enough, if it is healthy
+    and connected both ways to all of that majority.
     """
 
     stall_ns: int = 2_100 * MS
@@ -32,3 +36,4 @@ class Bounds:
     eligibility: Eligibility = "clique"
     canary_late_ns: int = 25 * MS
     members: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()

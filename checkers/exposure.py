@@ -57,12 +57,13 @@ class Exposure:
     """The state of the cluster between any two successive acts of the nemesis.
 
     ``edges`` (ns) bound the intervals: number k lies between edges k and k + 1. The columns below have one row an
-    interval; nodes are places in ``members``. ``healthy`` and ``down`` are sure, and so is ``joined`` (both ways, and
-    both ends healthy); ``open`` [from, to] says only that the link was not surely cut. ``quiet`` intervals have no
-    fault possibly active anywhere.
+    interval; nodes and servers are places in ``names``, the nodes first. ``healthy`` and ``down`` are sure, and so is
+    ``joined`` (both ways, and both ends healthy); ``open`` [from, to] says only that the link was not surely cut.
+    ``quiet`` intervals have no fault possibly active anywhere.
     """
 
     members: tuple[str, ...]
+    servers: tuple[str, ...]
     edges: Ints
     healthy: Mask
     down: Mask
@@ -70,10 +71,16 @@ class Exposure:
     open: Mask
     quiet: Mask
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Nodes and servers, in the order of the columns."""
+        return self.members + self.servers
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stretch:
-    """A period (ns) throughout which the witness, a fixed set of nodes, was an eligible majority."""
+    """A period (ns) throughout which the witness was an eligible majority: a fixed set of nodes, or a node and a
+    majority of the servers."""
 
     start: int
     end: int
@@ -158,15 +165,16 @@ def _mends(act: Fault, fault: Fault, subject: str | Link | None) -> bool:
 
 
 def exposure(history: History, bounds: Bounds) -> Exposure:
-    """What was sure about each of the members, interval by interval."""
-    members = bounds.members or history.nodes
-    place = {name: at for at, name in enumerate(members)}
+    """What was sure about each of the members and servers, interval by interval."""
+    members = tuple(name for name in bounds.members or history.nodes if name not in bounds.servers)
+    names = members + bounds.servers
+    place = {name: at for at, name in enumerate(names)}
     known = list(hurts(history.faults, history.end))
     times = [0, history.end]
     for hurt in known:
         times += [*hurt.possibly, *(hurt.surely or ())]
     edges = np.unique(np.clip(np.array(times, np.int64), 0, max(history.end, 0)))
-    intervals, n = max(len(edges) - 1, 0), len(members)
+    intervals, n = max(len(edges) - 1, 0), len(names)
     whole, cut = np.ones((intervals, n, n), bool), np.zeros((intervals, n, n), bool)
     healthy, down = np.ones((intervals, n), bool), np.zeros((intervals, n), bool)
     quiet = np.ones(intervals, bool)
@@ -186,7 +194,16 @@ def exposure(history: History, bounds: Bounds) -> Exposure:
     both = whole & whole.transpose(0, 2, 1)
     joined = both & healthy[:, :, None] & healthy[:, None, :]
     joined[:, np.arange(n), np.arange(n)] = healthy
-    return Exposure(members=members, edges=edges, healthy=healthy, down=down, joined=joined, open=~cut, quiet=quiet)
+    return Exposure(
+        members=members,
+        servers=bounds.servers,
+        edges=edges,
+        healthy=healthy,
+        down=down,
+        joined=joined,
+        open=~cut,
+        quiet=quiet,
+    )
 
 
 def _span(edges: Ints, period: tuple[int, int] | None) -> slice:
@@ -212,12 +229,48 @@ def eligible_stretches(exposed: Exposure, kind: Eligibility) -> list[Stretch]:
     n = len(exposed.members)
     if not n or not len(exposed.quiet):
         return []
+    if exposed.servers:
+        return _served_stretches(exposed, kind)
     if kind == "hub":
         return _hub_stretches(exposed)
     sets = _all_majorities(n, kind) if n <= MOST_ENUMERATED else _greedy_majorities(exposed, kind)
     states: dict[bytes, Mask] = {}
     rows = [_eligible_in(exposed, at, kind, sets, states) for at in range(len(exposed.quiet))]
     return _stretches(exposed.edges, np.array(rows), [_names(exposed, chosen) for chosen in sets])
+
+
+def _served_stretches(exposed: Exposure, kind: Eligibility) -> list[Stretch]:
+    """Those in which a majority of the servers was eligible, and one node was joined to all of it, throughout."""
+    served = serving(exposed, kind)
+    ensembles = [_names(exposed, chosen) for chosen in _ensembles(exposed, kind)]
+    witnesses = [(node, *ensemble) for node in exposed.members for ensemble in ensembles]
+    return _stretches(exposed.edges, served.reshape(len(served), -1), witnesses)
+
+
+def serving(exposed: Exposure, kind: Eligibility) -> Mask:
+    """[interval, node, majority of the servers]: whether that majority was eligible among the servers, and the node
+    healthy and joined to all of it."""
+    sets = _ensembles(exposed, kind)
+    fit = np.zeros((len(exposed.quiet), len(sets)), bool)
+    reached = np.zeros((len(exposed.quiet), len(exposed.members), len(sets)), bool)
+    own = slice(len(exposed.members), None)
+    for at, chosen in enumerate(sets):
+        reached[:, :, at] = exposed.joined[:, : len(exposed.members), chosen].all(axis=2)
+        among = exposed.joined[:, chosen][:, :, chosen]
+        if kind == "hub":
+            fit[:, at] = among.all(axis=2).any(axis=1)
+            continue
+        fit[:, at] = among.all(axis=2).all(axis=1)
+        if kind == "isolated":
+            entrances = (exposed.open & ~exposed.down[:, :, None])[:, own][:, ~chosen[own]][:, :, chosen]
+            fit[:, at] &= ~entrances.any(axis=2).any(axis=1)
+    return reached & fit[:, None, :]
+
+
+def _ensembles(exposed: Exposure, kind: Eligibility) -> Mask:
+    """The majorities of the servers, as places among all names."""
+    sets = _all_majorities(len(exposed.servers), kind)
+    return np.concatenate((np.zeros((len(sets), len(exposed.members)), bool), sets), axis=1)
 
 
 def _hub_stretches(exposed: Exposure) -> list[Stretch]:
@@ -241,7 +294,7 @@ def _hub_stretches(exposed: Exposure) -> list[Stretch]:
 
 
 def _names(exposed: Exposure, chosen: Mask) -> tuple[str, ...]:
-    return tuple(exposed.members[at] for at in np.flatnonzero(chosen))
+    return tuple(exposed.names[at] for at in np.flatnonzero(chosen))
 
 
 def _eligible_in(exposed: Exposure, at: int, kind: Eligibility, sets: Mask, states: dict[bytes, Mask]) -> Mask:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from checkers.exposure import Exposure, is_repair, touched
+from checkers.exposure import Exposure, is_repair, serving, touched
 from checkers.fault import Fault
 from checkers.history import History
 from checkers.leaderships import claimed_at, leading_at
@@ -179,12 +179,16 @@ def agreements(history: History, exposed: Exposure) -> list[dict[str, Any]]:
 
 
 def _live(exposed: Exposure, since: int, until: int) -> list[str] | None:
-    """The nodes that were surely healthy; None if they were not surely connected throughout."""
+    """The nodes that were surely healthy; None if they were not surely connected throughout, to one another or to one
+    majority of the servers."""
     first, last = np.searchsorted(exposed.edges, (since, until))
     if first >= last:
         return None
-    healthy = np.flatnonzero(np.logical_and.reduce(exposed.healthy[first:last])).tolist()
-    whole = exposed.joined[first:last][:, healthy][:, :, healthy].all()
+    healthy = np.flatnonzero(np.logical_and.reduce(exposed.healthy[first:last, : len(exposed.members)])).tolist()
+    if exposed.servers:
+        whole = serving(exposed, "clique")[first:last][:, healthy].all(axis=(0, 1)).any()
+    else:
+        whole = exposed.joined[first:last][:, healthy][:, :, healthy].all()
     return [exposed.members[at] for at in healthy] if whole else None
 
 

@@ -4,7 +4,8 @@
 well, irrespective of the behavior of other processes and links" (Aguilera, Delporte-Gallet, Fauconnier and Toueg,
 "Stable Leader Election", DISC 2001). A change from reign l to the next reign m is unprovoked iff all that held for
 l's node from the system's suspicion time before s(l), its last sure instant, until f(m), the first of its
-successor, towards one fixed majority, and the machine was on time. Faults on others do not excuse it.
+successor, towards one fixed majority, and the machine was on time. Faults on others do not excuse it. Where the
+election rests on servers, that majority is one of theirs, undisturbed and connected among themselves.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from checkers.bounds import Bounds
-from checkers.exposure import Exposure, exposure, is_repair
+from checkers.exposure import Exposure, exposure, is_repair, serving
 from checkers.history import History
 from checkers.leaderships import KEYLESS, Leaderships
 from checkers.operations import NONE, Codes, Ints, Mask
@@ -79,7 +80,8 @@ def changes(led: Leaderships) -> tuple[Ints, Ints]:
 
 
 def _undisturbed(history: History, exposed: Exposure, node: Codes, start: Ints, end: Ints) -> Mask:
-    """Whether each node was healthy and joined to the same nodes, with itself a majority, from start to end."""
+    """Whether each node was healthy and joined to the same nodes, with itself a majority, from start to end; or to
+    the same majority of the servers, where there are some."""
     fine = np.zeros(len(node), bool)
     intervals = len(exposed.quiet)
     if not intervals:
@@ -87,13 +89,16 @@ def _undisturbed(history: History, exposed: Exposure, node: Codes, start: Ints, 
     # The interval of each end; an end on an edge belongs to both, which the wider choice takes in.
     first = np.clip(np.searchsorted(exposed.edges, start, side="left") - 1, 0, intervals - 1)
     last = np.clip(np.searchsorted(exposed.edges, end, side="right") - 1, 0, intervals - 1)
+    # [interval, node, whoever it should be joined to], and how many of these it takes.
+    ties = serving(exposed, "clique") if exposed.servers else exposed.joined
+    enough = 1 if exposed.servers else len(exposed.members) // 2 + 1
     for place, member in enumerate(exposed.members):
         own = np.flatnonzero(node == history.code.get(member, NONE))
         # A row of ones behind the last interval lets every slice have an end.
-        joined = np.concatenate((exposed.joined[:, place], np.ones((1, len(exposed.members)), bool)))
+        tied = np.concatenate((ties[:, place], np.ones((1, ties.shape[2]), bool)))
         slices = np.stack((first[own], last[own] + 1), axis=1).ravel()
-        throughout = np.logical_and.reduceat(joined, slices, axis=0)[::2] if len(own) else joined[:0]
-        fine[own] = throughout.sum(axis=1) > len(exposed.members) // 2
+        throughout = np.logical_and.reduceat(tied, slices, axis=0)[::2] if len(own) else tied[:0]
+        fine[own] = throughout.sum(axis=1) >= enough
     return fine
 
 

@@ -155,13 +155,13 @@ def _letters(trial: _Trial, start: int, end: int) -> list[tuple[str, int, int]]:
 def _doubt(trial: _Trial, start: int, end: int, witness: tuple[str, ...]) -> str | None:
     """Why nothing can be concluded from the silence of [start, end]; None if something can.
 
-    Asked enough means: at least two probes within every window as long as the bound.
+    Asked enough means: at least two probes within every window as long as the bound. Servers are never asked.
     """
     seen = trial.history.observations
     rows = np.arange(*np.searchsorted(seen.invoke, (start, end)))
     ok = seen.outcome[rows] == OK
     claims = seen.invoke[rows[ok & seen.leading[rows]]]
-    members = [trial.history.code.get(node, NONE) for node in witness]
+    members = [trial.history.code.get(node, NONE) for node in witness if node not in trial.bounds.servers]
     if not len(trial.asked_to_confirm):
         answered = [seen.invoke[rows[ok & (seen.node[rows] == node)]] for node in members]
         enough = all(often_enough(times, start, end, trial.bounds.stall_ns) for times in answered)

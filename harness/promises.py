@@ -55,14 +55,15 @@ def promises_of(system: System, cells: Iterable[str]) -> dict[str, Promise]:
     return {letter: _weakest(row[i] for row in rows) for i, letter in enumerate(LETTERS)}
 
 
-def bounds_of(system: System, members: Iterable[str] = ()) -> Bounds:
+def bounds_of(system: System, members: Iterable[str] = (), servers: Iterable[str] = ()) -> Bounds:
     """What the system's own promises of time are, for the checkers; ``members`` are the cluster's nodes, where
-    they are known beyond what the history names."""
+    they are known beyond what the history names, and ``servers`` the machines beside them."""
     return Bounds(
         stall_ns=system.stall_bound_ms * MS,
         suspicion_ns=system.suspicion_ms * MS,
         eligibility=system.eligibility,
         members=tuple(members),
+        servers=tuple(servers),
     )
 
 

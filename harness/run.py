@@ -153,7 +153,7 @@ def judge_history(path: Path, system: str | None, strict: bool, record: dict[str
     if system is None:
         return Judged(None, history, judge(history, ALL_PROMISED, Bounds(), strict))
     under_test = system_named(system)
-    bounds = bounds_of(under_test, record.get("node_names", ()))
+    bounds = bounds_of(under_test, record.get("node_names", ()), record.get("server_names", ()))
     cells = cells_of(((fault.f, fault.cell) for fault in history.faults if fault.skipped is None), under_test)
     promises = promises_of(under_test, cells)
     record |= {"promises": promises, "cells": list(cells), "bounds": bounds_json(bounds)}

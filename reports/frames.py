@@ -137,9 +137,10 @@ def bounds(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> tuple[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frames:
-    """All frames of one run."""
+    """All frames of one run. ``servers`` are those of ``nodes`` that are no nodes: they are hurt and never asked."""
 
     nodes: tuple[str, ...]
+    servers: tuple[str, ...]
     end: int
     reigns: Reigns
     hurt: tuple[Window, ...]
@@ -156,6 +157,16 @@ class Frames:
     bounds: tuple[Bound, ...]
 
 
+def servers(history: History) -> tuple[str, ...]:
+    """The machines that no client ever asked anything and nobody ever named as leader: they stand in faults only."""
+    if not len(history.observations):
+        return ()
+    met = {*history.observations.leader.tolist(), *history.observations.node.tolist()}
+    met.update(*(done.node.tolist() for done in history.others.values()))
+    told = {event.node for event in history.node_events}
+    return tuple(name for code, name in enumerate(history.nodes) if code not in met and name not in told)
+
+
 def gather(history: History, verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> Frames:
     """Every frame of a run."""
     hurt = hurting.windows(history)
@@ -163,6 +174,7 @@ def gather(history: History, verdicts: Mapping[str, Any], experiment: Mapping[st
     asked = [f for f in ("observe", "confirm") if len(history.operations(f))]
     return Frames(
         nodes=history.nodes,
+        servers=servers(history),
         end=history.end,
         reigns=reigns(history, hurt),
         hurt=hurt,

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from checkers.history import History
+from checkers.words import counted
 from reports import words
 from reports.faults import Chart, FaultRow
 from reports.frames import Frames
@@ -94,8 +95,10 @@ def picture(file: str, description: str, png: bytes) -> Picture:
 def facts(history: History, frames: Frames, experiment: Json) -> list[str]:
     """The line under the headline."""
     seen, confirmed = history.observations, history.operations("confirm")
+    servers = words.sequence(experiment.get("server_names")) or frames.servers
     told = [
-        f"{len(history.nodes)} nodes",
+        f"{len(history.nodes) - len(frames.servers)} nodes",
+        *([counted(len(servers), "server")] if servers else []),
         f"{history.end / 1e9:.1f} s",
         f"{len(frames.hurt)} {'fault' if len(frames.hurt) == 1 else 'faults'}",
         f"{len(seen.invoke):,} observations",
@@ -111,7 +114,7 @@ def made(experiment: Json) -> list[Group]:
     """Everything the experiment says of itself, in groups; unknown keys are shown too."""
     grouped = ("versions", "durations_s", "workload", "bounds", "promises")
     names = {"durations_s": "durations, s", "workload": "workload", "bounds": "bounds", "promises": "promises"}
-    apart = {*grouped, "command", "format", "node_names", "notes"}
+    apart = {*grouped, "command", "format", "node_names", "server_names", "notes"}
     top = [(key, value) for key, value in experiment.items() if key not in apart]
     groups = [Group(name="experiment", rows=_rows(top))]
     for key in grouped:

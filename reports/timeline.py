@@ -34,6 +34,7 @@ def data(frames: Frames) -> Markup:
     drawn = {
         "end": _us(frames.end),
         "nodes": list(frames.nodes),
+        "servers": [name in frames.servers for name in frames.nodes],
         "reigns": [_reign(reign, order) for order, reign in enumerate(frames.reigns.rows)],
         "states": [[state.node, _us(state.start), _us(state.end), state.kind, state.window] for state in frames.states],
         "faults": [

@@ -77,7 +77,9 @@
     { name: "faults", height: faultRows * 20 + 6, draw: drawFaults },
     { name: "two leaders", sub: run.overlaps.length ? null : "none proven", height: run.overlaps.length ? 24 : 34, draw: drawOverlaps },
     { name: "no leadership", sub: run.confirmed ? null : "nothing confirmed", height: run.confirmed ? 24 : 34, draw: drawQuiet },
-    ...run.nodes.map((name, i) => ({ name, lane: true, height: laneHeight, draw: (group, y, track) => drawLane(group, y, track, i) })),
+    ...run.nodes.map((name, i) => run.servers[i]
+      ? { name: name + ", a server", lane: true, height: 20, draw: (group, y, track) => drawStates(group, y + 6, 8, i) }
+      : { name, lane: true, height: laneHeight, draw: (group, y, track) => drawLane(group, y, track, i) }),
     ...(run.terms.some((steps) => steps.length) ? [{ name: "term", height: 84, draw: drawTerms }] : []),
     ...run.series.map((series) => ({ name: series.name, sub: series.unit, height: 74, draw: (g, y, t) => drawSeries(g, y, t, series) })),
   ];
@@ -166,7 +168,11 @@
     }
     drawConfirms(group, base - 4.5, i);
     drawAnswers(group, base + 1, i);
-    for (const [, from, to, kind, fault] of thinned(statesOf[i], 1, 2)) bar(group, from, to, base + 4, 5, "state-" + kind, run.faults[fault].words, 2);
+    drawStates(group, base + 4, 5, i);
+  }
+
+  function drawStates(group, y, height, i) {
+    for (const [, from, to, kind, fault] of thinned(statesOf[i], 1, 2)) bar(group, from, to, y, height, "state-" + kind, run.faults[fault].words, 2);
   }
 
   /* A thin line: thick where the node answered every observation, thinner or absent where it did not. */
@@ -440,8 +446,8 @@
     if (track.draw === drawTerms)
       return run.terms.map((steps, i) => {
         const step = steps.filter((s) => s[0] <= at).pop();
-        return run.nodes[i] + ": " + (step ? "term " + step[1] : "not yet seen");
-      }).join("\n");
+        return run.servers[i] ? null : run.nodes[i] + ": " + (step ? "term " + step[1] : "not yet seen");
+      }).filter(Boolean).join("\n");
     const series = run.series.find((s) => s.name === track.name && s.unit === track.sub);
     if (!series) return "";
     const bin = Math.floor(at / series.width);

@@ -79,6 +79,16 @@ def test_the_page_draws_its_timeline_and_logs_nothing(opened: Callable[..., Open
     assert seen.document.count('class="confirm"') >= 3
 
 
+def test_a_server_has_a_lane_of_what_was_done_to_it(opened: Callable[..., Opened], tmp_path: Path) -> None:
+    hurt = samples.Hurt(id=1, f="kill", undo="restart", start=3, end=6, nodes=("s1",))
+    rendered(tmp_path / "run", samples.healthy(seconds=10, faults=(hurt,)))
+    seen = opened(tmp_path / "run" / "report.html")
+    assert seen.console == []
+    assert "s1, a server" in seen.document
+    assert "n1, a server" not in seen.document
+    assert drawn(seen.document, "state-down") == 1
+
+
 def test_an_error_in_a_page_would_be_seen(opened: Callable[..., Opened], tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("<script>nobody.home</script>")

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import frames, timeline
+from reports import frames, page, timeline
 from reports.tests.literal import confirm, fault, history, observe, until
 
 MS = 1_000_000
@@ -58,3 +58,18 @@ def test_what_is_left_out_is_said() -> None:
     assert "3,000 reigns are drawn, the longest ones; 1,000 are not." in timeline.notes(gathered, run)
     small = history(observe("n1", 0, 1, leading=True, term=1))
     assert timeline.notes(frames.gather(small, {}, {}), small) == []
+
+
+def test_a_machine_that_nobody_asked_is_a_server_and_no_node() -> None:
+    run = history(
+        observe("n1", 0, 2 * MS, leading=True, leader="n1", term=7),
+        observe("n2", 0, 2 * MS, leader="n3", term=7),
+        fault("kill", 20 * MS, 21 * MS, id=1, nodes=["s1", "n3"]),
+        until(30 * MS),
+    )
+    drawn = json.loads(str(timeline.data(frames.gather(run, {}, {}))))
+    assert drawn["nodes"] == ["n1", "n2", "n3", "s1"]
+    assert drawn["servers"] == [False, False, False, True]
+    assert [3, 20_000, 30_000, "down", 0] in drawn["states"]
+    assert page.facts(run, frames.gather(run, {}, {}), {})[:2] == ["3 nodes", "1 server"]
+    assert "3 servers" in page.facts(run, frames.gather(run, {}, {}), {"server_names": ["s1", "s2", "s3"]})
