@@ -256,14 +256,14 @@ def serving(exposed: Exposure, kind: Eligibility) -> Mask:
     own = slice(len(exposed.members), None)
     for at, chosen in enumerate(sets):
         reached[:, :, at] = exposed.joined[:, : len(exposed.members), chosen].all(axis=2)
-        among = exposed.joined[:, chosen][:, :, chosen]
+        among: Mask = exposed.joined[:, chosen][:, :, chosen]
         if kind == "hub":
-            fit[:, at] = among.all(axis=2).any(axis=1)
+            fit[:, at] = np.any(among.all(axis=2), axis=1)
             continue
-        fit[:, at] = among.all(axis=2).all(axis=1)
+        fit[:, at] = among.all(axis=(1, 2))
         if kind == "isolated":
-            entrances = (exposed.open & ~exposed.down[:, :, None])[:, own][:, ~chosen[own]][:, :, chosen]
-            fit[:, at] &= ~entrances.any(axis=2).any(axis=1)
+            entrances: Mask = (exposed.open & ~exposed.down[:, :, None])[:, own][:, ~chosen[own]][:, :, chosen]
+            fit[:, at] &= ~np.any(entrances, axis=(1, 2))
     return reached & fit[:, None, :]
 
 
