@@ -240,6 +240,8 @@ def _experiment(
     if ":" in system and runtime != "sim":
         raise UsageError(f"--runtime: {system} runs in simulation only, with --runtime sim; got {runtime}")
     runtime_named(runtime)
+    if runtime == "sim" and not under_test.simulated:
+        raise UsageError(f"--runtime: {system} is real software, of which there is no simulation: use docker")
     if not under_test.min_nodes <= nodes <= under_test.max_nodes:
         raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
     if not 1 <= time_limit <= 86_400:

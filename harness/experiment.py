@@ -60,6 +60,15 @@ class Experiment:
         return tuple(f"n{i}" for i in range(1, self.nodes + 1))
 
     @property
+    def server_names(self) -> tuple[str, ...]:
+        servers = self.under_test.servers
+        return () if servers is None else tuple(f"s{i}" for i in range(1, servers.count + 1))
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        return self.node_names + self.server_names
+
+    @property
     def bounds(self) -> Bounds:
         return bounds_of(self.under_test, self.node_names)
 
@@ -92,10 +101,11 @@ class Experiment:
         """The schedule that follows from its nemeses and seed; raises NemesisError for one that cannot be."""
         rng = Random(f"{self.seed}/schedule")
         can = POWERS[self.runtime].faults
-        return build(self.nemesis, rng, self.nodes, round(self.time_limit_s * 1000), can=can)
+        length_ms = round(self.time_limit_s * 1000)
+        return build(self.nemesis, rng, self.nodes, length_ms, servers=len(self.server_names), can=can)
 
     def to_json(self) -> dict[str, Any]:
-        return {"format": FORMAT, **asdict(self), "node_names": self.node_names}
+        return {"format": FORMAT, **asdict(self), "node_names": self.node_names, "server_names": self.server_names}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], source: str) -> Experiment:

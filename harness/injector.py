@@ -21,7 +21,7 @@ from nemesis.faults import kind
 from nemesis.plans import Plan, classed, plan, windows
 from nemesis.schedules import Schedule, Step, dice
 from nemesis.state import state_of
-from nemesis.targets import NoTarget, View
+from nemesis.targets import Group, NoTarget, View
 from nemesis.triggers import OBSERVED, Trigger
 
 LEADER_WAIT_NS = 2_000 * MS
@@ -75,7 +75,7 @@ class Injector:
         if isinstance(planned, NoTarget):
             self._skip(step, f"{planned.words}, and nobody led for {LEADER_WAIT_NS // MS} ms")
             return
-        await self._hurt(planned, began + step.for_ms * MS, self._struck_at(step, subject), alarm)
+        await self._hurt(planned, step.among, began + step.for_ms * MS, self._struck_at(step, subject), alarm)
 
     async def _subject(self, trigger: Trigger, give_up: int, alarm: Alarm) -> str | None:
         """The node of the event that is waited for, or None when it has not come in time."""
@@ -96,29 +96,38 @@ class Injector:
     async def _aim(self, step: Step, subject: str | None, alarm: Alarm) -> Plan | NoTarget:
         give_up = self._cluster.now() + LEADER_WAIT_NS
         while True:
-            planned = plan(step.fault, self._view(step, subject), dice(self._seed, step))
+            planned = plan(step.fault, await self._view(step, subject), dice(self._seed, step))
             if not isinstance(planned, NoTarget) or self._cluster.now() >= give_up:
                 return planned
             await self._wait_until(self._cluster.now() + LOOK_AGAIN_NS, alarm)
 
-    def _view(self, step: Step, subject: str | None) -> View:
+    async def _view(self, step: Step, subject: str | None) -> View:
         """Who has just been seen to win is the leader, whatever others still claim; who has been killed is none."""
-        seen = self._watch.view(self._cluster.now())
+        seen = await self._seen(step.among)
         if seen.leader in state_of(self._in_force.values()).down:
             seen = replace(seen, leader=None, term=None)
         if step.when is not None and step.when.event == "new-leader":
             return replace(seen, leader=subject, subject=subject)
         return replace(seen, subject=subject)
 
+    async def _seen(self, among: Group) -> View:
+        """The machines of that group as they are now."""
+        nodes, servers = tuple(self._cluster.nodes), tuple(self._cluster.servers)
+        if among == "nodes":
+            return replace(self._watch.view(self._cluster.now()), others=servers)
+        leader = await self._cluster.leading_server()
+        return View(nodes=servers, leader=leader, others=nodes, group="servers")
+
     def _struck_at(self, step: Step, subject: str | None) -> dict[str, Any]:
         return {} if step.when is None else {"event": step.when.event, "subject": subject}
 
     def _skip(self, step: Step, why: str) -> None:
-        value: dict[str, Any] = {"id": next(self._ids), "nodes": [], "links": [], "shape": kind(step.fault)}
+        shape = kind(step.fault) if step.among == "nodes" else f"server-{kind(step.fault)}"
+        value: dict[str, Any] = {"id": next(self._ids), "nodes": [], "links": [], "shape": shape}
         self._note(step.fault.f, "begin", value)
         self._note(step.fault.f, "done", {**value, "skipped": why})
 
-    async def _hurt(self, planned: Plan, ends: int, because: dict[str, Any], alarm: Alarm) -> None:
+    async def _hurt(self, planned: Plan, among: Group, ends: int, because: dict[str, Any], alarm: Alarm) -> None:
         """Strike and undo, by turns if it flaps; a turn that is over before its time has come is left out.
 
         Each turn is classed anew: the second may isolate one who led only when the first began."""
@@ -127,8 +136,8 @@ class Injector:
             until = min(began + end_ms * MS, ends)
             await self._wait_until(began + start_ms * MS, alarm)
             if self._cluster.now() < until:
-                now_seen = self._watch.view(self._cluster.now())
-                await self._hurt_until(classed(planned, now_seen), until, because, alarm)
+                now_seen = classed(planned, await self._seen(among))
+                await self._hurt_until(now_seen, until, because, alarm)
 
     async def _hurt_until(self, planned: Plan, until: int, because: dict[str, Any], alarm: Alarm) -> None:
         fault = next(self._ids)

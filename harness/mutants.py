@@ -213,7 +213,7 @@ def _broken_promises(history: History, system: System, nodes: Sequence[str]) -> 
 
 def swarm(dice: Random, nodes: int) -> Schedule:
     """Dealt from the decks of one to three nemeses: the others are switched off, as in swarm testing."""
-    possible = [name for name, nemesis in NEMESES.items() if nemesis.min_nodes <= nodes]
+    possible = [name for name, nemesis in NEMESES.items() if nemesis.possible(nodes)]
     return build(dice.sample(possible, dice.randint(1, DECKS_MAX)), dice, nodes, SWARM_MS)
 
 

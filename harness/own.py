@@ -132,7 +132,6 @@ def _system(target: Callable[..., object], name: str, *, has_terms: bool) -> Sys
     return System(
         name=name,
         help=_first_line(target),
-        command=(),
         promises=_promises(target, name, has_terms),
         stall_bound_ms=declared("stall_bound_ms", 2_100),
         suspicion_ms=declared("suspicion_ms", 300),

@@ -35,7 +35,7 @@ from nemesis.faults import (
 )
 from nemesis.schedules import Schedule, Step
 from nemesis.shapes import SHAPES, Shape
-from nemesis.targets import Role
+from nemesis.targets import Group, Role
 from nemesis.triggers import Trigger
 
 LEAD_IN_MS = 2_000
@@ -70,42 +70,57 @@ class Card:
     """One kind of fault in a deck; ``fault`` makes one, given dice and the length of its window in ms.
 
     With ``when`` the fault waits for that event during its window. It then lasts ``lasts_ms`` at most, and never more
-    than a quarter of the window.
+    than a quarter of the window. ``among`` is the group of machines that it is aimed at.
     """
 
     strikes_leader: bool
     fault: Callable[[Random, int], Fault]
     when: Trigger | None = None
     lasts_ms: int | None = None
+    among: Group = "nodes"
 
     def step(self, rng: Random, at_ms: int, for_ms: int) -> Step:
         """The card played in the window [at_ms, at_ms + for_ms)."""
         if self.when is None:
-            return Step(at_ms=at_ms, for_ms=for_ms, fault=self.fault(rng, for_ms))
+            return Step(at_ms=at_ms, for_ms=for_ms, fault=self.fault(rng, for_ms), among=self.among)
         lasts_ms = max(1, min(for_ms // 4, self.lasts_ms or for_ms))
         when = replace(self.when, within_ms=max(1, for_ms - lasts_ms))
-        return Step(at_ms=at_ms, for_ms=lasts_ms, fault=self.fault(rng, lasts_ms), when=when)
+        return Step(at_ms=at_ms, for_ms=lasts_ms, fault=self.fault(rng, lasts_ms), when=when, among=self.among)
 
 
 Deck = Callable[[int], tuple[Card, ...]]
-"""The cards for that many nodes, in a fixed order."""
+"""The cards for that many machines of the group that they are aimed at, in a fixed order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Nemesis:
-    """A name for a deck of faults, of which ``lanes`` may be in force at a time."""
+    """A name for a deck of faults, of which ``lanes`` may be in force at a time.
+
+    It is aimed at the machines of one group, ``among``, of which it needs at least ``min_nodes``.
+    """
 
     name: str
     help: str
     min_nodes: int
     deck: Deck
     lanes: int = 1
+    among: Group = "nodes"
+
+    def possible(self, nodes: int, servers: int = 0) -> bool:
+        """Whether there are enough machines of its group."""
+        return self.min_nodes <= (nodes if self.among == "nodes" else servers)
 
 
 def build(
-    names: Sequence[str], rng: Random, nodes: int, length_ms: int, *, can: Collection[Ability] = ABILITIES
+    names: Sequence[str],
+    rng: Random,
+    nodes: int,
+    length_ms: int,
+    *,
+    servers: int = 0,
+    can: Collection[Ability] = ABILITIES,
 ) -> Schedule:
-    """A schedule of ``length_ms`` for that many nodes, mixed from the nemeses of those names.
+    """A schedule of ``length_ms`` for that many nodes and servers, mixed from the nemeses of those names.
 
     A fault that is in two of the decks is dealt twice as often. ``can`` is what the runtime is able to do: ``all``
     holds no more than that; any other nemesis is what its name says, and it is for the runtime to refuse it. Raises
@@ -113,8 +128,9 @@ def build(
     """
     if not names:
         raise NemesisError(f"name at least one nemesis of: {', '.join(NEMESES)}")
-    named = [_find(name, nodes) for name in names]
-    deck = [card for nemesis in named for card in _deck(nemesis, nodes, rng, can)]
+    sizes: Mapping[Group, int] = {"nodes": nodes, "servers": servers}
+    named = [_find(name, sizes) for name in names]
+    deck = [card for nemesis in named for card in _deck(nemesis, sizes, rng, can)]
     if not deck:
         return Schedule(steps=(), length_ms=length_ms)
     if length_ms < SHORTEST_MS:
@@ -127,10 +143,12 @@ def build(
     return Schedule(steps=steps, length_ms=length_ms)
 
 
-def _deck(nemesis: Nemesis, nodes: int, rng: Random, can: Collection[Ability]) -> Sequence[Card]:
+def _deck(nemesis: Nemesis, sizes: Mapping[Group, int], rng: Random, can: Collection[Ability]) -> Sequence[Card]:
     if nemesis.name != ALL:
-        return nemesis.deck(nodes)
-    possible = [[card for card in kind(nodes) if _needs(card) <= set(can)] for kind in KINDS]
+        return nemesis.deck(sizes[nemesis.among])
+    every = [kind(sizes["nodes"]) for kind in KINDS]
+    every += [kind(sizes["servers"]) for kind in SERVER_KINDS if sizes["servers"]]
+    possible = [[card for card in kind if _needs(card) <= set(can)] for kind in every]
     kinds = [cards for cards in possible if cards]
     kept = [cards for cards in kinds if rng.random() < 0.5] or [rng.choice(kinds)]
     return [card for cards in kept for card in rng.sample(cards, min(len(cards), CARDS_OF_A_KIND))]
@@ -141,14 +159,15 @@ def _needs(card: Card) -> set[Ability]:
     return set(abilities(card.fault(Random(0), SHORTEST_MS)))
 
 
-def _find(name: str, nodes: int) -> Nemesis:
+def _find(name: str, sizes: Mapping[Group, int]) -> Nemesis:
     nemesis = NEMESES.get(name)
     if nemesis is None:
         near = get_close_matches(name, list(NEMESES), n=3)
         hint = f"; perhaps {' or '.join(near)}?" if near else "."
         raise NemesisError(f"there is no nemesis {name!r}{hint} All there are: {', '.join(NEMESES)}")
-    if nodes < nemesis.min_nodes:
-        raise NemesisError(f"the nemesis {name} needs at least {nemesis.min_nodes} nodes, not {nodes}")
+    size = sizes[nemesis.among]
+    if size < nemesis.min_nodes:
+        raise NemesisError(f"the nemesis {name} needs at least {nemesis.min_nodes} {nemesis.among}, not {size}")
     return nemesis
 
 
@@ -282,6 +301,32 @@ def _always(cards: tuple[Card, ...]) -> Deck:
     return lambda nodes: cards
 
 
+def _among_servers(deck: Deck) -> Deck:
+    """The same faults, aimed at the servers."""
+
+    def of_servers(servers: int) -> tuple[Card, ...]:
+        return tuple(replace(card, among="servers") for card in deck(servers))
+
+    return of_servers
+
+
+def _server_kills(servers: int) -> tuple[Card, ...]:
+    return _kills("kept", *(("leader", "minority", "majority") if servers > 2 else ()), "node", "all")
+
+
+def _server_pauses(servers: int) -> tuple[Card, ...]:
+    roles: tuple[Role, ...] = ("leader", "minority", "majority") if servers > 2 else ()
+    return _aimed(*roles, "node", fault=lambda rng, target: Pause(target=target))
+
+
+def _server_jumps(servers: int) -> tuple[Card, ...]:
+    return _aimed(*(("leader",) if servers > 2 else ()), "node", "all", fault=_jump)
+
+
+SERVER_KINDS: tuple[Deck, ...] = tuple(map(_among_servers, (_possible, _server_kills, _server_pauses, _server_jumps)))
+"""What ``all`` is drawn from besides, where there are servers."""
+
+
 KINDS: tuple[Deck, ...] = (
     _possible,
     *map(
@@ -295,6 +340,10 @@ ALL = "all"
 
 def _nemesis(name: str, help: str, cards: tuple[Card, ...], lanes: int = 1) -> Nemesis:
     return Nemesis(name=name, help=help, min_nodes=2, deck=_always(cards), lanes=lanes)
+
+
+def _of_servers(name: str, help: str, min_servers: int, deck: Deck) -> Nemesis:
+    return Nemesis(name=name, help=help, min_nodes=min_servers, deck=_among_servers(deck), among="servers")
 
 
 _ALL = (
@@ -322,6 +371,22 @@ _ALL = (
         "voter", "leaders fall, and voters are killed as they grant their votes, before or after these leave", VOTERS, 2
     ),
     _nemesis("successor", "the leader falls, and the next as soon as it wins", SUCCESSORS, 2),
+    _of_servers("server-kill", "servers are killed and started again, their state kept", 1, _server_kills),
+    _of_servers("server-pause", "servers stop for longer than a timeout, and go on", 1, _server_pauses),
+    _of_servers("server-skew", "the servers' wall clocks jump, by half a second to an hour", 1, _server_jumps),
+    _of_servers("server-partition", "all partitions among so many servers, mixed", 2, _possible),
+    _of_servers(
+        "isolated-server-leader",
+        "the server that leads the servers sees none of them, while nodes still reach it",
+        2,
+        _always((_card(SHAPES["isolated-leader"]),)),
+    ),
+    _of_servers(
+        "server-leader-pause",
+        "the server that leads the servers stops for longer than a timeout, and goes on",
+        2,
+        _always(_aimed("leader", fault=lambda rng, target: Pause(target=target))),
+    ),
     Nemesis(name=ALL, help="everything that the runtime can do, two at a time", min_nodes=2, deck=_possible, lanes=2),
 )
 

@@ -17,11 +17,13 @@ C10  a wall clock that strobes
 C11  a crash, all state lost
 C12  a storm of restarts
 ==== ====================================================================================================
+
+Of a fault among the servers of a system it is the same with an ``s`` before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields, replace
 from random import Random
 from typing import Any, Literal, assert_never
@@ -132,7 +134,7 @@ class Plan:
 
     f: str
     shape: str
-    cell: Cell
+    cell: str
     nodes: tuple[str, ...]
     harm: Harm
     flap_ms: int | None = None
@@ -166,8 +168,19 @@ def plan(fault: Fault, view: View, rng: Random) -> Plan | NoTarget:
     ``NoTarget`` when it is aimed at somebody who is not there, such as a leader when nobody leads. A shape that does
     not exist for so few nodes raises ``ImpossibleShape``.
     """
-    if isinstance(fault, Partition):
-        return _partition(fault, view, rng)
+    planned = _partition(fault, view, rng) if isinstance(fault, Partition) else _harming(fault, view, rng)
+    if isinstance(planned, NoTarget) or view.group == "nodes":
+        return planned
+    words = f"of the servers, {planned.words}"
+    return replace(planned, shape=f"server-{planned.shape}", cell=_of_servers(planned.cell), words=words)
+
+
+def _of_servers(cell: str) -> str:
+    """A system promises one thing when its nodes are hurt and another when its servers are."""
+    return f"s{cell}"
+
+
+def _harming(fault: Kill | Pause | Loss | Delay | Duplicate | Skew | Slow, view: View, rng: Random) -> Plan | NoTarget:
     nodes = resolve(fault.target, view, rng)
     if isinstance(nodes, NoTarget):
         return nodes
@@ -187,8 +200,34 @@ def plan(fault: Fault, view: View, rng: Random) -> Plan | NoTarget:
 def classed(plan: Plan, view: View) -> Plan:
     """The plan with the class that it has for the cluster as it is seen now: whose links a cut takes decides it."""
     if isinstance(plan.harm, Severed):
-        return replace(plan, cell=cell_of(view.nodes, plan.harm.links, view.leader))
+        among = frozenset(link for link in plan.harm.links if not set(link).intersection(view.others))
+        cell = cell_of(view.nodes, among, view.leader)
+        return replace(plan, cell=cell if view.group == "nodes" else _of_servers(cell))
     return plan
+
+
+def with_servers(cut: Cut, about: Collection[str], view: View, rng: Random) -> Cut:
+    """A cut among the nodes that takes in the servers too, the view's others: they stand where one node stands.
+
+    That is a node with the most links left, and if possible none that the cut is ``about``: so a node that is alone
+    has no server, and a minority has none either.
+    """
+    if not view.others:
+        return cut
+    most = max(_links_left(node, view.nodes, cut) for node in view.nodes)
+    best = [node for node in view.nodes if _links_left(node, view.nodes, cut) == most]
+    home = rng.choice([node for node in best if node not in about] or best)
+    links = set(cut)
+    for sender, receiver in cut:
+        if home == receiver:
+            links.update((sender, server) for server in view.others)
+        if home == sender:
+            links.update((server, receiver) for server in view.others)
+    return frozenset(links)
+
+
+def _links_left(node: str, nodes: tuple[str, ...], cut: Cut) -> int:
+    return sum(node in link and link not in cut for link in all_links(nodes))
 
 
 def windows(plan: Plan, for_ms: int) -> tuple[tuple[int, int], ...]:
@@ -201,13 +240,14 @@ def _partition(fault: Partition, view: View, rng: Random) -> Plan | NoTarget:
     drawn = SHAPES[fault.shape].draw(view, rng)
     if isinstance(drawn, NoTarget):
         return drawn
+    cut = with_servers(drawn.cut, drawn.nodes, view, rng) if view.group == "nodes" else drawn.cut
     flap_ms = DEFAULT_FLAP_MS if fault.flap_ms is None and fault.shape == "flapping" else fault.flap_ms
     return Plan(
         f=fault.f,
         shape=fault.shape,
         cell=cell_of(view.nodes, drawn.cut, view.leader),
         nodes=drawn.nodes,
-        harm=Severed(links=drawn.cut),
+        harm=Severed(links=cut),
         flap_ms=flap_ms,
         words=_flapping(drawn.words, flap_ms),
     )
@@ -217,7 +257,7 @@ def _aimed(
     fault: Kill | Pause | Loss | Delay | Duplicate | Skew | Slow, nodes: tuple[str, ...], view: View
 ) -> tuple[Cell, Harm, str]:
     """Its cell, what it does, and that in words."""
-    links = _links_of(nodes, view.nodes)
+    links = _links_of(nodes, view.machines)
     match fault:
         case Kill(state=state, after_effects=after_effects):
             crash: Cell = "C11" if state == "lost" else "C12" if fault.flap_ms is not None else "C1"

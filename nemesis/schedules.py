@@ -23,7 +23,8 @@ from random import Random
 from typing import Any
 
 from nemesis.codec import fault_from_json, fault_to_json, mapping, trigger_from_json, trigger_to_json
-from nemesis.faults import Fault, ScheduleError, target_of, whole
+from nemesis.faults import Fault, ScheduleError, known, target_of, whole
+from nemesis.targets import GROUPS, Group
 from nemesis.triggers import Trigger
 
 FORMAT = 1
@@ -34,17 +35,20 @@ MS_PER_HOUR = 3_600_000
 class Step:
     """One fault and its window: [at_ms, at_ms + for_ms), or so long from when ``when`` has happened.
 
-    A fault aimed at the ``subject`` needs a trigger to have one.
+    A fault aimed at the ``subject`` needs a trigger to have one. ``among`` says which machines the fault's roles and
+    shapes are about.
     """
 
     at_ms: int
     for_ms: int
     fault: Fault
     when: Trigger | None = None
+    among: Group = "nodes"
 
     def __post_init__(self) -> None:
         whole("at_ms", self.at_ms, at_least=0)
         whole("for_ms", self.for_ms, at_least=1)
+        known("among", self.among, GROUPS)
         if self.when is None and target_of(self.fault) == "subject":
             raise ScheduleError("when", "a trigger, whose subject the fault is aimed at", "nothing")
 
@@ -98,7 +102,8 @@ def to_json(schedule: Schedule) -> dict[str, Any]:
 
 def _step_to_json(step: Step) -> dict[str, Any]:
     when = {} if step.when is None else {"when": trigger_to_json(step.when)}
-    return {"at_ms": step.at_ms, "for_ms": step.for_ms, "fault": fault_to_json(step.fault), **when}
+    among = {} if step.among == "nodes" else {"among": step.among}
+    return {"at_ms": step.at_ms, "for_ms": step.for_ms, "fault": fault_to_json(step.fault), **when, **among}
 
 
 def from_json(value: object) -> Schedule:
@@ -116,7 +121,7 @@ def from_json(value: object) -> Schedule:
 
 
 def _step_from_json(value: object, where: str) -> Step:
-    fields = mapping(where, value, required=("at_ms", "for_ms", "fault"), optional=("when",), closed=True)
+    fields = mapping(where, value, required=("at_ms", "for_ms", "fault"), optional=("when", "among"), closed=True)
     fault = fault_from_json(fields["fault"], f"{where}.fault")
     when = trigger_from_json(fields["when"], f"{where}.when") if "when" in fields else None
     try:
@@ -125,6 +130,7 @@ def _step_from_json(value: object, where: str) -> Step:
             for_ms=whole("for_ms", fields["for_ms"], at_least=1),
             fault=fault,
             when=when,
+            among=fields.get("among", "nodes"),  # type: ignore[arg-type]  # checked by Step
         )
     except ScheduleError as wrong:
         raise ScheduleError(f"{where}.{wrong.where}", wrong.expected, wrong.got) from wrong

@@ -19,6 +19,10 @@ Role = Literal["follower", "node", "minority", "subject", "leader", "majority", 
 ROLES: tuple[Role, ...] = get_args(Role)
 """The mildest first. ``subject`` is the node that a triggered fault's event was about."""
 
+Group = Literal["nodes", "servers"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+"""Which machines of a system roles and shapes are about: those that stand for election, or those that serve them."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
@@ -26,6 +30,7 @@ class View:
 
     ``leader`` is None when nobody led, or when it could not be told who; ``term`` is None also where the
     system has none. ``subject`` is the node about which something has just happened that a fault waited for.
+    In a system with servers, ``group`` says which machines ``nodes`` are, and ``others`` are those of the other group.
     Names that repeat, and a leader or subject who is no node, are a ValueError.
     """
 
@@ -33,10 +38,16 @@ class View:
     leader: str | None
     term: int | None = None
     subject: str | None = None
+    others: tuple[str, ...] = ()
+    group: Group = "nodes"
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        return self.nodes + self.others
 
     def __post_init__(self) -> None:
-        if len(set(self.nodes)) != len(self.nodes):
-            raise ValueError(f"a node is named twice: {' '.join(self.nodes)}")
+        if len(set(self.machines)) != len(self.machines):
+            raise ValueError(f"a node is named twice: {' '.join(self.machines)}")
         if self.leader is not None and self.leader not in self.nodes:
             raise ValueError(f"the leader {self.leader!r} is not one of the nodes {' '.join(self.nodes)}")
         if self.subject is not None and self.subject not in self.nodes:

@@ -10,17 +10,20 @@ import argparse
 import socket
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from nodes.driver import FAILED, Address, Driver, Place
-from nodes.systems import SYSTEMS, System
+from nodes.protocol import Json, Node
+from nodes.systems import SYSTEMS
 
 USAGE: Final = 64
 # With the default of 5 ms, a thread answering HTTP could hold a heartbeat back for that long.
 SWITCH_INTERVAL_S: Final = 0.0005
+
+Make = Callable[[str, Sequence[str], Random, str, Mapping[str, Json] | None], Node]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,11 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         system = SYSTEMS[parsed.system].with_options(dict(parsed.option))
+        if parsed.role == "server" and system.servers is None:
+            raise ValueError(f"--role: {system.name} has no servers")
         place = _place(parsed)
     except (ValueError, OSError) as error:
         return _refuse(error, USAGE)
     try:
-        driver = _driver(system, place, parsed.seed)
+        driver = _driver(system.make_node if parsed.role == "node" else system.make_server, place, parsed.seed)
     except (ValueError, OSError) as error:
         return _refuse(error, FAILED)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -51,7 +56,9 @@ def _refuse(error: Exception, status: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nodes", description="Run one election node.")
-    parser.add_argument("system", choices=SYSTEMS, help="; ".join(f"{s.name}: {s.help}" for s in SYSTEMS.values()))
+    ours = {system.name: system.help for system in SYSTEMS.values() if system.simulated}
+    parser.add_argument("system", choices=ours, help="; ".join(f"{name}: {help}" for name, help in ours.items()))
+    parser.add_argument("--role", choices=("node", "server"), default="node", help="which part of the system")
     parser.add_argument("--id", required=True, help="this node's name")
     parser.add_argument("--peer", action="append", default=[], type=_pair, metavar="ID=HOST:PORT", help="another node")
     parser.add_argument("--listen", required=True, metavar="HOST:PORT", help="where other nodes reach this one (UDP)")
@@ -90,12 +97,12 @@ def _place(parsed: argparse.Namespace) -> Place:
     )
 
 
-def _driver(system: System, place: Place, seed: int) -> Driver:
+def _driver(make: Make, place: Place, seed: int) -> Driver:
     boot = uuid.uuid4().hex[:8]
     # The name is mixed in: nodes that shared their timeouts would split every vote.
     rng = Random(f"{seed} {place.id}")
     peers = tuple(place.peers)
-    return Driver(place, boot, lambda state: system.make_node(place.id, peers, rng, boot, state))
+    return Driver(place, boot, lambda state: make(place.id, peers, rng, boot, state))
 
 
 if __name__ == "__main__":

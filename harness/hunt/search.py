@@ -184,7 +184,7 @@ def _crowded_step(dice: Random, cards: Sequence[Card], at_events: bool) -> Step:
 
 
 def _names(dice: Random, nodes: int) -> list[str]:
-    possible = [name for name, nemesis in NEMESES.items() if nemesis.min_nodes <= nodes]
+    possible = [name for name, nemesis in NEMESES.items() if nemesis.possible(nodes)]
     return dice.sample([name for name in possible if name not in ("none", "all")], dice.randint(1, DECKS_MAX))
 
 

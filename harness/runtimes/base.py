@@ -112,7 +112,14 @@ class Cluster(Protocol):
     """A running cluster, as the workload and the nemesis see it."""
 
     @property
-    def nodes(self) -> Sequence[str]: ...
+    def nodes(self) -> Sequence[str]:
+        """Those that stand for election, and are observed."""
+        ...
+
+    @property
+    def servers(self) -> Sequence[str]:
+        """The machines beside them that the election rests on; mostly none."""
+        ...
 
     def now(self) -> int: ...
 
@@ -124,6 +131,10 @@ class Cluster(Protocol):
 
     async def confirm(self, node: str, timeout_ns: int) -> Reply:
         """Ask ``node`` for an acknowledgement that needs a round trip to its quorum."""
+        ...
+
+    async def leading_server(self) -> str | None:
+        """The server that leads the servers just now, where that can be told."""
         ...
 
     async def happens(self, trigger: Trigger, give_up: int) -> str | None:

@@ -249,7 +249,9 @@ def test_schedules_and_plans_are_the_same_whatever_the_hash_seed() -> None:
 
 
 def test_an_unknown_name_is_refused_with_its_neighbours_and_all_there_are() -> None:
-    with pytest.raises(NemesisError, match=r"no nemesis 'partitions'; perhaps partition\? All there are: none, "):
+    with pytest.raises(
+        NemesisError, match=r"no nemesis 'partitions'; perhaps partition or server-partition\? All there are: none, "
+    ):
         build(["partitions"], Random(0), 5, 60_000)
     with pytest.raises(NemesisError, match=r"no nemesis 'zzz'\. All there are: none, partition, "):
         build(["zzz"], Random(0), 5, 60_000)

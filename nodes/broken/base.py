@@ -43,7 +43,6 @@ class Broken:
             self.of,
             name=PREFIX + self.name,
             help=self.mistake,
-            command=(PREFIX + self.name,),
             factory=self.factory or self.of.factory,
             options=self.options or self.of.options,
         )

@@ -7,7 +7,7 @@ promises are the system's own claims, given before any run; a run is held agains
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Literal, Protocol
@@ -31,6 +31,7 @@ CELLS: Final[Mapping[str, str]] = {
     "C11": "durable state lost on restart",
     "C12": "restarts faster than an election",
 }
+"""Of faults among the servers, where a system has them, it is the same with an ``s`` before it, such as ``sC2``."""
 
 # What each letter of a cell is about, in order.
 GUARANTEES: Final[Mapping[str, str]] = {
@@ -43,6 +44,10 @@ GUARANTEES: Final[Mapping[str, str]] = {
 }
 
 Eligibility = Literal["isolated", "clique", "hub"]
+
+CLIENT_PORT: Final = 8000
+PEER_PORT: Final = 7000
+DATA: Final = "/data"
 
 
 class Factory(Protocol):
@@ -59,12 +64,87 @@ class Factory(Protocol):
     ) -> Node: ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """A machine on which something is to be started: what it is called, and where all are, by name."""
+
+    name: str
+    system: str
+    seed: int
+    nodes: Mapping[str, str]
+    servers: Mapping[str, str]
+
+
+def _run_node(machine: Machine, role: tuple[str, ...], peers: Mapping[str, str]) -> tuple[str, ...]:
+    others = [f"--peer={peer}={address}:{PEER_PORT}" for peer, address in peers.items() if peer != machine.name]
+    return (
+        machine.system,
+        *role,
+        "--id",
+        machine.name,
+        *others,
+        "--listen",
+        f"0.0.0.0:{PEER_PORT}",
+        "--http",
+        f"0.0.0.0:{CLIENT_PORT}",
+        "--data",
+        DATA,
+        "--seed",
+        str(machine.seed),
+    )
+
+
+def run_node(machine: Machine) -> tuple[str, ...]:
+    """The arguments of ``python3 -m nodes`` for one of our own nodes. Where there are servers it knows only those."""
+    return _run_node(machine, (), machine.servers or machine.nodes)
+
+
+def run_server(machine: Machine) -> tuple[str, ...]:
+    """The arguments of ``python3 -m nodes`` for one of our own servers, which knows all others."""
+    return _run_node(machine, ("--role", "server"), {**machine.nodes, **machine.servers})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Software:
+    """What runs in the containers of one group of machines.
+
+    ``image`` is the folder of ``nodes/images`` that it is built from; ``command`` gives the container's arguments.
+    ``ports`` are those that clients ask, ``data`` is the folder of its durable state, and ``ready_s`` how long it may
+    take to answer for the first time.
+    """
+
+    image: str
+    command: Callable[[Machine], Sequence[str]]
+    ports: tuple[int, ...] = (CLIENT_PORT,)
+    data: str = DATA
+    ready_s: float = 30.0
+
+
+OUR_NODE: Final = Software(image="node", command=run_node)
+OUR_SERVER: Final = Software(image="node", command=run_server)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Servers:
+    """The machines beside the nodes that the election rests on: so many, none of which stands for election.
+
+    They are hurt, and never observed. ``factory`` is None where there is no state machine of it to simulate.
+    """
+
+    count: int
+    software: Software
+    factory: Factory | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class System:
     """One system.
 
-    ``command`` follows ``python3 -m nodes``. ``promises`` maps each cell to six letters, one for each of
-    ``GUARANTEES``: ``+`` promised, ``!`` known to break, ``?`` may happen, ``-`` has no meaning here.
+    Its nodes are the machines that stand for election; what runs on them is ``software`` on containers, and what
+    ``factory`` makes in simulation (None where there is no such state machine). ``asked`` is how they are asked on
+    containers, by the name of the way (``http`` for nodes that speak as ``nodes.endpoint`` does). ``promises`` maps
+    each cell to six letters, one for each of ``GUARANTEES``: ``+`` promised, ``!`` known to break, ``?`` may happen,
+    ``-`` has no meaning here.
     ``stall_bound_ms`` is the longest that a majority that could have a working leader may be without one,
     with a chance of one in a million of a false alarm; ``suspicion_ms`` the longest silence before a leader
     is given up. ``eligibility`` is which majorities could have one: ``isolated``: fully connected, and nobody
@@ -74,22 +154,38 @@ class System:
 
     name: str
     help: str
-    command: tuple[str, ...]
     promises: Mapping[str, str]
     stall_bound_ms: int
     suspicion_ms: int
     eligibility: Eligibility
     message_complexity: str
     options: Any
-    factory: Factory
+    factory: Factory | None
+    software: Software = OUR_NODE
+    servers: Servers | None = None
+    asked: str = "http"
     min_nodes: int = 3
     max_nodes: int = 15
+
+    @property
+    def simulated(self) -> bool:
+        """Whether there are state machines of all its parts, so that it can run in simulation."""
+        return self.factory is not None and (self.servers is None or self.servers.factory is not None)
 
     def make_node(
         self, id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Json] | None = None
     ) -> Node:
-        """One node; ``peers`` are the others, ``state`` what it last persisted, None on its first start."""
+        """One node; ``peers`` are those it talks to, ``state`` what it last persisted, None on its first start."""
+        assert self.factory is not None, f"{self.name} has no state machine"
         return self.factory(id, peers, self.options, rng, boot, state)
+
+    def make_server(
+        self, id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Json] | None = None
+    ) -> Node:
+        """One server; the rest as for a node."""
+        assert self.servers is not None, f"{self.name} has no servers"
+        assert self.servers.factory is not None, f"{self.name} has no state machine of its servers"
+        return self.servers.factory(id, peers, self.options, rng, boot, state)
 
     def with_options(self, texts: Mapping[str, str]) -> System:
         """This system with some options changed, each given as text: ``{"pre_vote": "false"}``.

@@ -21,18 +21,20 @@ from harness.errors import EnvironmentFailure
 from harness.experiment import Experiment
 from harness.runtimes.base import Effect, Job, Ok, Reply
 from harness.runtimes.docker import hosts as machines
+from harness.runtimes.docker.askers import ASKERS, Asker, Door
 from harness.runtimes.docker.channel import AgentChannel
 from harness.runtimes.docker.engine import connect, remove_runs, translated, versions
 from harness.runtimes.docker.hands import Hands
 from harness.runtimes.docker.hosts import Host
 from harness.runtimes.docker.hurt import Hurt
 from harness.runtimes.docker.images import ImageBuilder, Images
-from harness.runtimes.docker.probes import Probes
+from harness.runtimes.docker.probes import reply_to
 from harness.units import MS
 from nemesis.plans import Plan
 from nemesis.triggers import Trigger
+from nodes.systems.base import Machine, Software
 
-READY_SECONDS = 30.0
+ENDED_SECONDS = 30.0
 
 T = TypeVar("T")
 
@@ -62,6 +64,8 @@ class DockerCluster:
 
     def __init__(self, experiment: Experiment, run: str, say: Callable[[str], None]) -> None:
         self._experiment = experiment
+        self.nodes: Sequence[str] = experiment.node_names
+        self.servers: Sequence[str] = experiment.server_names
         self._run = run
         self._say = say
         self._stop = threading.Event()
@@ -70,9 +74,9 @@ class DockerCluster:
         self._hosts: dict[str, Host] = {}
         self._agents: dict[str, AgentChannel] = {}
         self._addresses: dict[str, str] = {}
-        self._hurt = Hurt(Hands(experiment.node_names, self._addresses, self._agents), self._revive)
-        self._probes: Probes | None = None
-        self.nodes: Sequence[str] = experiment.node_names
+        data = {name: self._software(name).data for name in experiment.machines}
+        self._hurt = Hurt(Hands(experiment.machines, self._addresses, self._agents, data), self._revive)
+        self._asker: Asker | None = None
         self.facts: dict[str, Any] = {}
 
     def now(self) -> int:
@@ -81,13 +85,19 @@ class DockerCluster:
     def alarm(self) -> AsyncioAlarm:
         return AsyncioAlarm()
 
+    @property
+    def _asks(self) -> Asker:
+        assert self._asker is not None, "set_up comes first"
+        return self._asker
+
     async def observe(self, node: str, timeout_ns: int) -> Reply:
-        assert self._probes is not None
-        return await self._probes.observe(node, timeout_ns)
+        return await reply_to(self._asks.observe(node), timeout_ns)
 
     async def confirm(self, node: str, timeout_ns: int) -> Reply:
-        assert self._probes is not None
-        return await self._probes.confirm(node, timeout_ns)
+        return await reply_to(self._asks.confirm(node), timeout_ns)
+
+    async def leading_server(self) -> str | None:
+        return await self._asks.leading_server()
 
     async def inflict(self, plan: Plan) -> Effect:
         return await self._hurt.inflict(plan)
@@ -110,31 +120,43 @@ class DockerCluster:
             raise several.exceptions[0] from None
 
     async def set_up(self) -> None:
-        """Images, network, hosts and nodes; returns when every node answers. Raises EnvironmentFailure."""
+        """Images, network, hosts and what runs on them; returns when all answer. Raises EnvironmentFailure."""
         client = self._client = await self._blocking(connect)
         self.facts |= await self._blocking(versions, client)
-        images = await self._blocking(ImageBuilder(client, self._say, self._stop).ensure)
-        self.facts["images"] = {"host": images.host, "node": images.node}
-        self._say(f"starting {len(self.nodes)} hosts and nodes")
+        folders = sorted({self._software(machine).image for machine in self._experiment.machines})
+        images = await self._blocking(ImageBuilder(client, self._say, self._stop).ensure, folders)
+        self.facts["images"] = {"host": images.host, **images.of}
+        machines_of = self._experiment.machines
+        self._say(f"starting {len(machines_of)} hosts and what runs on them")
         network, prefix = await self._blocking(machines.create_network, client, self._run)
-        self._addresses.update(machines.addresses(prefix, self.nodes))
-        await asyncio.gather(*(self._set_up_host(client, images, network, node) for node in self.nodes))
-        self._probes = Probes({node: host.port for node, host in self._hosts.items()})
-        await asyncio.gather(*(self._until_answers(node) for node in self.nodes))
+        self._addresses.update(machines.addresses(prefix, machines_of))
+        await asyncio.gather(*(self._set_up_host(client, images, network, name) for name in machines_of))
+        doors = {name: Door(host.address, host.ports) for name, host in self._hosts.items()}
+        self._asker = ASKERS[self._experiment.under_test.asked](doors)
+        await asyncio.gather(*(self._until_answers(name) for name in machines_of))
         effect = await self.heal()
         if not effect.verified:
             raise EnvironmentFailure(
                 "the run's own network does not carry packets between all hosts: " + "; ".join(effect.problems)
             )
 
+    def _software(self, machine: str) -> Software:
+        system = self._experiment.under_test
+        if machine in self.nodes or system.servers is None:
+            return system.software
+        return system.servers.software
+
     async def _set_up_host(self, client: docker.DockerClient, images: Images, network: Any, name: str) -> None:
-        address = self._addresses[name]
-        container = await self._blocking(machines.create_host, client, self._run, network, name, address, images.host)
-        seed = Random(f"{self._experiment.seed}/node/{name}").getrandbits(32)
-        command = machines.node_command(self._experiment.under_test.command, name, self._addresses, seed)
-        node = await self._blocking(machines.create_node, client, self._run, name, container, images.node, command)
-        port = await self._blocking(machines.published_port, container, name)
-        self._hosts[name] = Host(name, address, container, port, node)
+        address, software = self._addresses[name], self._software(name)
+        ports = software.ports
+        container = await self._blocking(
+            machines.create_host, client, self._run, network, name, address, images.host, ports
+        )
+        command = software.command(self._machine(name))
+        image = images.of[software.image]
+        node = await self._blocking(machines.create_node, client, self._run, name, container, image, command)
+        published = await self._blocking(machines.published_ports, container, name, ports)
+        self._hosts[name] = Host(name, address, container, published, node)
         loop = asyncio.get_running_loop()
         with translated(f"starting the agent on host {name}"):
             agent = await self._blocking(AgentChannel.open, client, container.id, name, loop)
@@ -142,27 +164,37 @@ class DockerCluster:
         hello = await agent.ask("hello")
         self.facts["iptables"] = hello["iptables"]
 
-    async def _until_answers(self, node: str) -> None:
-        give_up = self.now() + int(READY_SECONDS * 1e9)
-        while not isinstance(reply := await self.observe(node, 500 * MS), Ok):
+    def _machine(self, name: str) -> Machine:
+        return Machine(
+            name=name,
+            system=self._experiment.system,
+            seed=Random(f"{self._experiment.seed}/node/{name}").getrandbits(32),
+            nodes={node: self._addresses[node] for node in self.nodes},
+            servers={server: self._addresses[server] for server in self.servers},
+        )
+
+    async def _until_answers(self, name: str) -> None:
+        seconds = self._software(name).ready_s
+        give_up = self.now() + int(seconds * 1e9)
+        while not isinstance(reply := await reply_to(self._asks.awake(name), 500 * MS), Ok):
             if self.now() >= give_up:
-                with translated(f"reading the log of {node}"):
-                    log: bytes = await self._blocking(self._hosts[node].node.logs, tail=20)
+                with translated(f"reading the log of {name}"):
+                    log: bytes = await self._blocking(self._hosts[name].node.logs, tail=20)
                 raise EnvironmentFailure(
-                    f"{node} did not answer within {READY_SECONDS:.0f} s ({reply.error}); the end of its log:\n"
+                    f"{name} did not answer within {seconds:.0f} s ({reply.error}); the end of its log:\n"
                     + log.decode(errors="replace")
                 )
             await asyncio.sleep(0.02)
 
-    async def _revive(self, node: str) -> None:
-        """Start a node's container again and wait until it answers.
+    async def _revive(self, name: str) -> None:
+        """Start a machine's container again and wait until it answers.
 
         Its processes are gone, but the engine learns of that a little later, and would take it to be running still.
         """
-        with translated(f"starting node {node} again"):
-            await self._blocking(self._hosts[node].node.wait, timeout=READY_SECONDS)
-            await self._blocking(self._hosts[node].node.start)
-        await self._until_answers(node)
+        with translated(f"starting {name} again"):
+            await self._blocking(self._hosts[name].node.wait, timeout=ENDED_SECONDS)
+            await self._blocking(self._hosts[name].node.start)
+        await self._until_answers(name)
 
     async def tear_down(self, logs: Path) -> None:
         """Keep the nodes' logs, then remove everything of this run, whatever state it is in.
@@ -170,8 +202,8 @@ class DockerCluster:
         Raises EnvironmentFailure when something may have been left behind.
         """
         self._stop.set()
-        if self._probes is not None:
-            await self._probes.close()
+        if self._asker is not None:
+            await self._asker.close()
         for agent in self._agents.values():
             agent.close()
         self._workers.shutdown(wait=True, cancel_futures=True)

@@ -19,21 +19,18 @@ from docker.types import IPAMConfig, IPAMPool
 from harness.errors import EnvironmentFailure
 from harness.runtimes.docker.engine import CONTROLLER_LABEL, RUN_LABEL, controller_mark, translated
 
-CLIENT_PORT = 8000
-PEER_PORT = 7000
-DATA = "/data"
 FIRST_ADDRESS = 11
 SUBNETS = tuple(f"10.{second}.{third}" for second in range(201, 206) for third in range(256))
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host and the node on it. ``port`` is where clients reach the node, on 127.0.0.1."""
+    """A host and what runs on it, a node or a server. ``ports`` are where clients reach it, on 127.0.0.1."""
 
     name: str
     address: str
     container: Container
-    port: int
+    ports: Mapping[int, int]
     node: Container
 
 
@@ -72,9 +69,15 @@ def addresses(prefix: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def create_host(
-    client: docker.DockerClient, run: str, network: Network, name: str, address: str, image: str
+    client: docker.DockerClient,
+    run: str,
+    network: Network,
+    name: str,
+    address: str,
+    image: str,
+    ports: Sequence[int],
 ) -> Container:
-    """Start the host container. Its clients' port is published on 127.0.0.1 only, at a number the engine picks."""
+    """Start the host container. Its clients' ports are published on 127.0.0.1 only, at numbers the engine picks."""
     name_of_network = str(network.name)
     with translated(f"starting host {name}"):
         return client.containers.run(
@@ -83,7 +86,7 @@ def create_host(
             hostname=name,
             detach=True,
             cap_add=["NET_ADMIN", "SYS_PTRACE"],
-            ports={f"{CLIENT_PORT}/tcp": ("127.0.0.1", 0)},
+            ports={f"{port}/tcp": ("127.0.0.1", 0) for port in ports},
             network=name_of_network,
             networking_config={name_of_network: client.api.create_endpoint_config(ipv4_address=address)},
             labels=labels(run),
@@ -108,35 +111,11 @@ def create_node(
         )
 
 
-def published_port(host: Container, name: str) -> int:
-    with translated(f"asking for the port of host {name}"):
+def published_ports(host: Container, name: str, ports: Sequence[int]) -> dict[int, int]:
+    """Where clients reach each of the ports, on 127.0.0.1."""
+    with translated(f"asking for the ports of host {name}"):
         host.reload()
-    ports: Mapping[str, Any] = host.attrs["NetworkSettings"]["Ports"]
-    bindings = ports.get(f"{CLIENT_PORT}/tcp")
-    if not bindings:
+    bound: Mapping[str, Any] = host.attrs["NetworkSettings"]["Ports"]
+    if any(not bound.get(f"{port}/tcp") for port in ports):
         raise EnvironmentFailure(f"host {name} has no published port: is its container running?")
-    return int(bindings[0]["HostPort"])
-
-
-def node_command(algorithm: Sequence[str], name: str, peers: Mapping[str, str], seed: int) -> tuple[str, ...]:
-    """The arguments of ``python3 -m nodes`` for one node of our own."""
-    others = [
-        argument
-        for peer, address in peers.items()
-        if peer != name
-        for argument in ("--peer", f"{peer}={address}:{PEER_PORT}")
-    ]
-    return (
-        *algorithm,
-        "--id",
-        name,
-        *others,
-        "--listen",
-        f"0.0.0.0:{PEER_PORT}",
-        "--http",
-        f"0.0.0.0:{CLIENT_PORT}",
-        "--data",
-        DATA,
-        "--seed",
-        str(seed),
-    )
+    return {port: int(bound[f"{port}/tcp"][0]["HostPort"]) for port in ports}

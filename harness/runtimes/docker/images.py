@@ -16,10 +16,11 @@ import io
 import platform
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from harness.errors import EnvironmentFailure
 
 DEBIAN = "debian:bookworm-slim"
 SUITE = "bookworm"
+IMAGES_PYTHON = "3.11"  # of that suite
 PULL_SECONDS = 20
 LABEL = "splitbrain.image"
 AGENT = "harness/runtimes/docker/agent"  # the package keeps its name in the image, and nothing above it is there
@@ -44,10 +46,10 @@ class BuildInterrupted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The tags of the images that a cluster of our own nodes needs."""
+    """The tags of the images that a cluster needs: of its hosts, and of what runs on them by folder."""
 
     host: str
-    node: str
+    of: Mapping[str, str]
 
 
 class ImageBuilder:
@@ -58,14 +60,27 @@ class ImageBuilder:
         self._say = say
         self._stop = stop
 
-    def ensure(self) -> Images:
-        """All images, built where they are missing. Raises EnvironmentFailure with the builder's last lines."""
+    def ensure(self, folders: Sequence[str]) -> Images:
+        """The images of those folders of ``nodes/images``, and the host's, built where they are missing.
+
+        Raises EnvironmentFailure with the builder's last lines.
+        """
         base = self._base()
         python = self._built("python", _here("images/python"), {}, base)
         host = self._built("host", _here("images/host"), _package_files(_here("agent"), AGENT), python)
+        return Images(host=host, of={folder: self._built_folder(folder, python) for folder in folders})
+
+    def _built_folder(self, name: str, base: str) -> str:
+        """An image of a system: its folder's files, what its ``wheels.txt`` names, and ``nodes/`` if it takes that."""
         package = Path(nodes.__file__).parent
-        node = self._built("node", package / "images" / "node", _package_files(package, "nodes"), python)
-        return Images(host=host, node=node)
+        folder = package / "images" / name
+        files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and path.name != "Dockerfile"}
+        if "COPY nodes " in (folder / "Dockerfile").read_text():
+            files |= _package_files(package, "nodes")
+        if "wheels.txt" not in files:
+            return self._built(name, folder, files, base)
+        with tempfile.TemporaryDirectory(prefix="splitbrain-wheels-") as scratch:
+            return self._built(name, folder, files, base, wheels=Path(scratch))
 
     def _base(self) -> str:
         if self._exists(DEBIAN):
@@ -120,6 +135,10 @@ class ImageBuilder:
                 )
             self._client.api.import_image_from_file(str(archive), *_repository_and_tag(tag))
 
+    def _fetch_wheels(self, wanted: Path, to: Path) -> None:
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download", "--only-binary=:all:"]
+        self._run([*pip, "--python-version", IMAGES_PYTHON, "--requirement", str(wanted), "--dest", str(to)])
+
     def _run(self, command: list[str]) -> None:
         """Run a tool of the host, ended when the run is."""
         with tempfile.TemporaryFile("w+") as output:
@@ -134,13 +153,19 @@ class ImageBuilder:
                 last = "".join(output.readlines()[-8:]).strip()
                 raise EnvironmentFailure(f"{command[0]} failed with status {process.returncode}:\n{last}")
 
-    def _built(self, name: str, dockerfile: Path, files: Mapping[str, Path], base: str) -> str:
+    def _built(
+        self, name: str, dockerfile: Path, files: Mapping[str, Path], base: str, wheels: Path | None = None
+    ) -> str:
+        """The image's tag. Wheels are fetched here, into that folder: inside a build there may be no index."""
         contents = {"Dockerfile": (dockerfile / "Dockerfile").read_bytes()}
         contents |= {path: source.read_bytes() for path, source in files.items()}
         tag = f"splitbrain/{name}:{_digest(contents, self._id(base))}"
         if self._exists(tag):
             return tag
         self._say(f"building the {name} image")
+        if wheels is not None:
+            self._fetch_wheels(files["wheels.txt"], wheels)
+            contents |= {f"wheels/{path.name}": path.read_bytes() for path in sorted(wheels.iterdir())}
         self._build(tag, _archive(contents), base)
         return tag
 

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from harness.runtimes.docker.hands import Hands
-from harness.runtimes.docker.hosts import DATA
 from nemesis.state import State
 
 
@@ -29,7 +28,9 @@ class Processes:
         self._down = set(wanted.down)
         self._paused -= kill  # a process started again is not paused
         await asyncio.gather(
-            self._ask("kill", kill, wipe=DATA if wipe else None),
+            self._hands.ask(
+                "kill", {name: {"wipe": self._hands.data[name] if wipe else None} for name in sorted(kill)}
+            ),
             *(self._revive(node) for node in sorted(revive)),
         )
         alive = wanted.paused - self._down
@@ -37,5 +38,5 @@ class Processes:
         self._paused = set(alive)
         await asyncio.gather(self._ask("stop", stop), self._ask("go", go))
 
-    async def _ask(self, do: str, nodes: Iterable[str], **arguments: str | None) -> None:
-        await self._hands.ask(do, dict.fromkeys(sorted(nodes), arguments))
+    async def _ask(self, do: str, nodes: Iterable[str]) -> None:
+        await self._hands.ask(do, {name: {} for name in sorted(nodes)})

@@ -43,7 +43,9 @@ class SimCluster:
 
     def __init__(self, simulation: Simulation) -> None:
         self.simulation = simulation
-        self.nodes: Sequence[str] = tuple(simulation.hosts)
+        self.nodes: Sequence[str] = simulation.nodes
+        self.servers: Sequence[str] = simulation.servers
+        self._machines = tuple(simulation.hosts)
         self._kernel = simulation.kernel
         self._hosts = simulation.hosts
         self._ways = {node: _Way(simulation.seed, node) for node in self.nodes}
@@ -54,7 +56,7 @@ class SimCluster:
         self._in_force: list[_InForce] = []
         self._state = State()
         self._felled: set[str] = set()  # whom a plan has killed, or told to die
-        self._wall_errors = dict.fromkeys(self.nodes, RIGHT)
+        self._wall_errors = dict.fromkeys(self._machines, RIGHT)
         self._witnesses = {node: host.witness for node, host in self._hosts.items()}
         self._sentries: list[Sentry] = []
 
@@ -80,6 +82,10 @@ class SimCluster:
         call = Call(kernel, kernel.now + timeout_ns, way)
         heappush(kernel.queue, (kernel.now + way(), kernel.ticket(), question, call, None))
         return (yield)
+
+    async def leading_server(self) -> str | None:
+        """The only one of ours that it could be told of is a single server, which leads itself."""
+        return self.servers[0] if len(self.servers) == 1 else None
 
     async def happens(self, trigger: Trigger, give_up: int) -> str | None:
         sentry = Sentry(self._kernel, trigger)
@@ -118,7 +124,7 @@ class SimCluster:
         """Have every host do its part when it comes to it, and see what became of ``plan`` (None: of everything)."""
         self._state = state_of(each.plan for each in self._in_force)
         began = in_effect = self._kernel.now
-        for node in self.nodes:
+        for node in self._machines:
             at = began + self._applying()
             if at_once:
                 act(node)
@@ -154,7 +160,7 @@ class SimCluster:
         """Make a host as all plans now in force want it, so that of several changes under way the last one wins."""
         host, state = self._hosts[node], self._state
         self.simulation.network.cut_into(node, {sender for sender, receiver in state.cut if receiver == node})
-        for sender in host.peers:
+        for sender in self._links[node]:
             link = self._links[sender][node]
             if link.conditions != (wanted := self._conditions(link)):
                 link.conditions = wanted
@@ -217,12 +223,12 @@ class SimCluster:
         give_up = self._kernel.now + VERIFY_NS
         cuts = plan is None or isinstance(plan.harm, Severed)
         while True:
-            heard = _Ears(self.nodes)
+            heard = _Ears(self._machines)
             if cuts:
                 self._probe(heard)
             for _ in range(LOOKS_A_ROUND):
                 await self._kernel.sleep(LOOK_AGAIN_NS)
-                wrong = problems(self.nodes, self._state.cut, heard.reports()) if cuts else ()
+                wrong = problems(self._machines, self._state.cut, heard.reports()) if cuts else ()
                 wrong += tuple(self._wrong_nodes(plan)) + tuple(self._wrong_links(plan))
                 if not wrong:
                     return ()
@@ -230,7 +236,7 @@ class SimCluster:
                 return wrong
 
     def _wrong_nodes(self, plan: Plan | None) -> Iterator[str]:
-        for node in self.nodes if plan is None else plan.nodes if isinstance(plan.harm, OnNodes) else ():
+        for node in self._machines if plan is None else plan.nodes if isinstance(plan.harm, OnNodes) else ():
             host, state = self._hosts[node], self._state
             if node in self._felled or node in state.down:
                 if host.up == (node in state.down):

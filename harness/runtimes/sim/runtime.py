@@ -41,7 +41,15 @@ def run(driver: Driver, logs: Path, say: Say) -> Facts:
 
 def simulate(experiment: Experiment, witness: Witness | None = None) -> Simulation:
     """The cluster that an experiment asks for; its nodes are down."""
-    return Simulation(experiment.seed, experiment.node_names, experiment.under_test.make_node, witness=witness)
+    system = experiment.under_test
+    return Simulation(
+        experiment.seed,
+        experiment.node_names,
+        system.make_node,
+        servers=experiment.server_names,
+        make_server=None if system.servers is None else system.make_server,
+        witness=witness,
+    )
 
 
 def drive(driver: Driver, simulation: Simulation) -> None:

@@ -1,4 +1,4 @@
-"""A cluster in virtual time: so many hosts, each with a node, and the network between them, from one seed.
+"""A cluster in virtual time: so many hosts, each with a node or a server, and the network between them, from one seed.
 
 This is what a test of an algorithm uses directly::
 
@@ -34,6 +34,8 @@ class Simulation:
         nodes: Sequence[str],
         make_node: MakeNode,
         *,
+        servers: Sequence[str] = (),
+        make_server: MakeNode | None = None,
         conditions: Conditions | ConditionsOf = CALM,
         disk: Delay = SSD,
         lying_disk: bool = False,
@@ -41,21 +43,18 @@ class Simulation:
     ) -> None:
         self.seed = seed
         self.kernel = Kernel()
-        self.hosts: Mapping[str, Host] = MappingProxyType(
-            {
-                name: Host(
-                    self.kernel,
-                    seed,
-                    name,
-                    [other for other in nodes if other != name],
-                    make_node,
-                    disk=disk,
-                    lying_disk=lying_disk,
-                    witness=witness,
-                )
-                for name in nodes
-            }
-        )
+        self.nodes = tuple(nodes)
+        self.servers = tuple(servers)
+
+        def placed(name: str, peers: Sequence[str], make: MakeNode) -> Host:
+            others = [other for other in peers if other != name]
+            return Host(self.kernel, seed, name, others, make, disk=disk, lying_disk=lying_disk, witness=witness)
+
+        # Where there are servers the nodes know only those, and the servers know all.
+        hosts = {name: placed(name, self.servers or self.nodes, make_node) for name in self.nodes}
+        if make_server is not None:
+            hosts |= {name: placed(name, self.nodes + self.servers, make_server) for name in self.servers}
+        self.hosts: Mapping[str, Host] = MappingProxyType(hosts)
         self.network = Network(self.kernel, seed, {name: host.arrive for name, host in self.hosts.items()}, conditions)
         for name, host in self.hosts.items():
             host.links = self.network.links[name]
@@ -77,5 +76,5 @@ class Simulation:
     def leaders(self) -> tuple[str, ...]:
         """Every node that says at this instant that it leads."""
         return tuple(
-            name for name, host in self.hosts.items() if (status := host.status()) is not None and status.leading
+            name for name in self.nodes if (status := self.hosts[name].status()) is not None and status.leading
         )

@@ -1,0 +1,13 @@
+"""The ways in which machines are asked, by the names that systems give them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from harness.runtimes.docker.askers.base import Asker, Door
+from harness.runtimes.docker.askers.http import HttpAsker
+
+ASKERS: Mapping[str, Callable[[Mapping[str, Door]], Asker]] = MappingProxyType({"http": HttpAsker})
+
+__all__ = ["ASKERS", "Asker", "Door"]

@@ -1,0 +1,53 @@
+"""How the machines of a cluster are asked, from outside: one small interface, and one module for each way.
+
+The clients come in through the ports that a host publishes on 127.0.0.1: a way that no cut ever touches. What a way
+must promise: an answer is that node's own, of an instant between question and answer, and to this question and no
+older one. Where a protocol has no nonce of its own, a connection on which an answer is overdue is given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Refused(Exception):
+    """It did not happen, and never will; the words say why."""
+
+
+class Unclear(Exception):
+    """Nobody knows whether it happened; the words say why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a machine is reached: by the others at ``address``, by clients on 127.0.0.1 at what each port became."""
+
+    address: str
+    ports: Mapping[int, int]
+
+
+class Asker(Protocol):
+    """Asks the machines of one running cluster. It is made, used and closed inside one event loop.
+
+    Each question may raise ``Refused`` or ``Unclear``; it is given up from outside when it takes too long.
+    """
+
+    async def observe(self, node: str) -> Mapping[str, Any]:
+        """What ``node`` claims, all of one instant: leading, leader, term and reign."""
+        ...
+
+    async def confirm(self, node: str) -> Mapping[str, Any]:
+        """An acknowledgement through ``node`` as the leader that needs its quorum: term and reign, as far as known."""
+        ...
+
+    async def awake(self, machine: str) -> None:
+        """Return when the machine, a node or a server, has answered anything at all."""
+        ...
+
+    async def leading_server(self) -> str | None:
+        """The server that leads the servers, where that can be told."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,67 @@
+"""Asking what speaks as ``nodes.endpoint`` does: ``GET /status`` and ``POST /confirm``, with a nonce that is echoed.
+
+The answer must also carry the node's own name, so that neither an answer to an older question nor one of another node
+is ever taken for this one's.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from harness.runtimes.docker.askers.base import Door, Refused, Unclear
+
+CLAIM = ("leading", "leader", "term", "reign")
+
+
+class HttpAsker:
+    """A pool of connections to the nodes, and to servers of our own."""
+
+    def __init__(self, doors: Mapping[str, Door]) -> None:
+        self._urls = {name: f"http://127.0.0.1:{next(iter(door.ports.values()))}" for name, door in doors.items()}
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._nonces = itertools.count(1)
+
+    async def observe(self, node: str) -> Mapping[str, Any]:
+        answer = await self._ask("GET", "status", node)
+        try:
+            return {key: answer[key] for key in CLAIM}
+        except KeyError as missing:
+            raise Unclear(f"the status lacks the key {missing}") from missing
+
+    async def confirm(self, node: str) -> Mapping[str, Any]:
+        answer = await self._ask("POST", "confirm", node)
+        return {"term": answer.get("term"), "reign": answer.get("reign")}
+
+    async def awake(self, machine: str) -> None:
+        await self._ask("GET", "status", machine)
+
+    async def leading_server(self) -> str | None:
+        return None
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def _ask(self, method: str, what: str, node: str) -> Mapping[str, Any]:
+        nonce = str(next(self._nonces))
+        url = f"{self._urls[node]}/{what}?nonce={nonce}"
+        try:
+            async with self._session.request(method, url) as response:
+                status, answer = response.status, await response.json()
+        except aiohttp.ClientConnectorError as refused:
+            raise Refused(f"no connection: {refused.strerror or refused}") from refused
+        except (aiohttp.ClientError, ValueError) as broken:
+            raise Unclear(f"no whole answer: {type(broken).__name__}") from broken
+        return _judged(node, nonce, status, answer)
+
+
+def _judged(node: str, nonce: str, status: int, answer: Any) -> Mapping[str, Any]:
+    if not isinstance(answer, dict) or answer.get("nonce") != nonce or answer.get("id") != node:
+        raise Unclear("an answer to another question, or of another node")
+    if status == 200:
+        return answer
+    error = str(answer.get("error", f"status {status}"))
+    raise Refused(error) if status == 409 else Unclear(error)
