@@ -53,7 +53,7 @@ def cli() -> None:
 @click.argument("system")
 @click.option("--nemesis", "nemeses", default=None, help="What may go wrong: a name, or several with commas.")
 @click.option("--runtime", default="docker", show_default=True, help="Where the cluster runs.")
-@click.option("--nodes", default=5, show_default=True, help="How many nodes.")
+@click.option("--nodes", type=int, default=None, help="How many nodes; as many as is usual for SYSTEM, mostly 5.")
 @click.option("--time-limit", default=60.0, show_default=True, help="Seconds of faults.")
 @click.option("--seed", type=int, default=None, help="Fixes the schedule; drawn when not given.")
 @click.option(
@@ -66,7 +66,7 @@ def test(
     system: str,
     nemeses: str | None,
     runtime: str,
-    nodes: int,
+    nodes: int | None,
     time_limit: float,
     seed: int | None,
     observe_period: int | None,
@@ -88,7 +88,7 @@ def test(
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--runtime", default=None, help="Replay in this runtime rather than in the one of the run.")
 @click.option("--system", default="raft", show_default=True, help="For a bare schedule: the system.")
-@click.option("--nodes", default=5, show_default=True, help="For a bare schedule: how many nodes.")
+@click.option("--nodes", type=int, default=None, help="For a bare schedule: how many nodes.")
 @click.option("--seed", type=int, default=None, help="Another seed than the run's.")
 @store_option
 @json_option
@@ -97,7 +97,7 @@ def replay(
     path: Path,
     runtime: str | None,
     system: str,
-    nodes: int,
+    nodes: int | None,
     seed: int | None,
     store: Path,
     as_json: bool,
@@ -228,7 +228,7 @@ def _experiment(
     system: str,
     nemeses: tuple[str, ...],
     runtime: str,
-    nodes: int,
+    nodes: int | None,
     time_limit: float,
     seed: int,
     observe_period: int | None,
@@ -237,6 +237,7 @@ def _experiment(
     from harness.runtimes import runtime_named
 
     under_test = system_named(system)
+    nodes = under_test.usual_nodes if nodes is None else nodes
     if ":" in system and runtime != "sim":
         raise UsageError(f"--runtime: {system} runs in simulation only, with --runtime sim; got {runtime}")
     runtime_named(runtime)

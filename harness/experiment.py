@@ -70,7 +70,7 @@ class Experiment:
 
     @property
     def bounds(self) -> Bounds:
-        return bounds_of(self.under_test, self.node_names)
+        return bounds_of(self.under_test, self.node_names, self.server_names)
 
     @property
     def patience_ns(self) -> int:

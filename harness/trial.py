@@ -27,7 +27,7 @@ from harness.drive import Driver
 from harness.errors import UsageError
 from harness.experiment import Experiment, Workload, system_named
 from harness.own import NodeFailure, name_of, system_of
-from harness.promises import bounds_json, bounds_of, cells_of, promises_of
+from harness.promises import bounds_json, cells_of, promises_of
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.hosts import Witness
@@ -342,7 +342,7 @@ def _keep(trial: Trial, repeat: Repeat, store: Path) -> Path:
         "notes": [] if repeat.differs_at is None else [repeat.words],
         "promises": dict(trial.promises),
         "cells": list(trial.cells),
-        "bounds": bounds_json(bounds_of(experiment.under_test, experiment.node_names)),
+        "bounds": bounds_json(experiment.bounds),
     }
     file = HistoryFile(directory.history)
     for entry in trial.entries:

@@ -14,13 +14,12 @@ from checkers.judge import PROPERTIES, Judgement, judge
 from harness.drive import Driver
 from harness.experiment import Experiment, Workload, system_named
 from harness.hunt.trace import Trace
-from harness.promises import bounds_of, cells_of, promises_of
+from harness.promises import cells_of, promises_of
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.runtime import RecorderInMemory, Silence, drive, simulate
 from harness.whitebox import FACTS, Breach, Notary, breaches
 from nemesis.schedules import Schedule
-from nodes.systems.base import System
 
 NEMESIS = "hunt"
 WHITE_BOX = "white-box"
@@ -136,16 +135,17 @@ def look(case: Case, *, white_box: bool = False) -> Seen:
     return Seen(
         case=case,
         history=history,
-        judgement=judged(history, experiment.under_test, experiment.node_names),
+        judgement=judged(history, experiment),
         trace=trace,
         breaches=() if notary is None else breaches(notary.trace(case.nodes)),
     )
 
 
-def judged(history: History, system: System, nodes: tuple[str, ...]) -> Judgement:
-    """The history held to what the system promises under the faults that are in it."""
+def judged(history: History, experiment: Experiment) -> Judgement:
+    """The history held to what its system promises under the faults that are in it."""
+    system = experiment.under_test
     cells = cells_of(((fault.f, fault.cell) for fault in history.faults if fault.skipped is None), system)
-    return judge(history, promises_of(system, cells), bounds_of(system, nodes))
+    return judge(history, promises_of(system, cells), experiment.bounds)
 
 
 def broken_promises(system: str, schedule: Schedule, *, nodes: int, seed: int) -> frozenset[str]:

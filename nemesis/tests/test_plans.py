@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from nemesis.faults import ABILITIES, Delay, Duplicate, Fault, Kill, Loss, Partition, Pause, Skew, Slow, abilities, kind
 from nemesis.partitions import all_links
-from nemesis.plans import Killed, Late, OnLinks, Plan, Severed, plan
+from nemesis.plans import Killed, Late, OnLinks, Plan, Severed, classed, plan, with_servers
 from nemesis.shapes import Cell
 from nemesis.strategies import faults, kinds, node_names
 from nemesis.targets import NoTarget, View
@@ -140,3 +141,63 @@ def test_a_cut_and_a_kill_are_told_apart_by_what_they_do() -> None:
     cut, kill = planned(Partition(shape="isolated-leader")).harm, planned(Kill(target="leader")).harm
     assert isinstance(cut, Severed)
     assert kill == Killed(nodes=("n2",), state="kept", after_effects=None)
+
+
+# Systems with servers beside their nodes.
+
+SERVED = View(nodes=node_names(5), leader="n2", others=("s1", "s2", "s3"))
+OF_SERVERS = View(nodes=("s1", "s2", "s3"), leader="s3", others=node_names(5), group="servers")
+
+
+def cut_of(shape: str, view: View, seed: int = 0) -> frozenset[tuple[str, str]]:
+    result = plan(Partition(shape=shape), view, Random(seed))
+    assert isinstance(result, Plan), result
+    assert isinstance(result.harm, Severed)
+    return result.harm.links
+
+
+def test_a_leader_that_is_alone_has_no_server_either_and_everybody_else_has_all() -> None:
+    cut = cut_of("isolated-leader", SERVED)
+    assert {("n2", "s1"), ("s1", "n2"), ("n2", "s3"), ("s3", "n2")} <= cut
+    assert not any({"n1", "s1"} == set(link) for link in cut)
+    assert len(cut) == 2 * 4 + 2 * 3
+
+
+def test_a_deaf_leader_hears_no_server_and_is_heard_by_all() -> None:
+    cut = cut_of("leader-deaf", SERVED)
+    assert ("s1", "n2") in cut
+    assert ("n2", "s1") not in cut
+
+
+@given(st.integers(0, 999))
+def test_the_servers_stand_with_the_majority(seed: int) -> None:
+    cut = cut_of("minority-leader", SERVED, seed)
+    served = {node for node in SERVED.nodes if (node, "s1") not in cut}
+    assert len(served) == 3
+    assert "n2" not in served
+    assert served == {node for node in SERVED.nodes if ("s3", node) not in cut}
+
+
+def test_a_cut_is_of_the_class_that_it_is_among_the_nodes() -> None:
+    assert planned(Partition(shape="isolated-leader"), SERVED).cell == "C4"
+    assert classed(planned(Partition(shape="isolated-leader"), SERVED), replace(SERVED, leader="n1")).cell == "C3"
+
+
+def test_without_servers_a_cut_is_what_it_was() -> None:
+    alone = replace(SERVED, others=())
+    assert with_servers(all_links(("n1", "n2")), ("n1",), alone, Random(0)) == all_links(("n1", "n2"))
+
+
+def test_a_fault_among_the_servers_hurts_none_but_them_and_is_of_a_class_of_its_own() -> None:
+    cut = planned(Partition(shape="isolated-leader"), OF_SERVERS)
+    assert (cut.cell, cut.shape, cut.nodes) == ("sC4", "server-isolated-leader", ("s3",))
+    assert cut_of("isolated-leader", OF_SERVERS) == {("s3", "s1"), ("s1", "s3"), ("s3", "s2"), ("s2", "s3")}
+    assert classed(cut, replace(OF_SERVERS, leader="s1")).cell == "sC3"
+    killed = planned(Kill(target="leader"), OF_SERVERS)
+    assert (killed.cell, killed.nodes, killed.words) == ("sC1", ("s3",), "of the servers, the leader s3: killed")
+
+
+def test_packets_of_a_node_are_lost_to_and_from_the_servers_too() -> None:
+    lossy = planned(Loss(percent=10, target="leader"), SERVED)
+    assert ["n2", "s1"] in lossy.links()
+    assert ["s1", "n2"] in lossy.links()

@@ -191,3 +191,13 @@ def test_the_text_is_json_for_everybody() -> None:
     schedule = Schedule(steps=(Step(at_ms=0, for_ms=1, fault=BRIDGE),), length_ms=2)
     assert json.loads(dumps(schedule)) == to_json(schedule)
     assert dumps(schedule).endswith("}\n")
+
+
+def test_a_fault_among_the_servers_says_so_and_one_among_the_nodes_says_nothing() -> None:
+    of_servers = Schedule(steps=(Step(at_ms=0, for_ms=1, fault=HALVES, among="servers"),), length_ms=10)
+    assert to_json(of_servers)["steps"][0]["among"] == "servers"
+    assert from_json(to_json(of_servers)) == of_servers
+    of_nodes = Schedule(steps=(Step(at_ms=0, for_ms=1, fault=HALVES),), length_ms=10)
+    assert "among" not in to_json(of_nodes)["steps"][0]
+    with pytest.raises(ScheduleError, match=r"steps\[0\]\.among: expected one of nodes, servers"):
+        from_json({**to_json(of_nodes), "steps": [{**to_json(of_nodes)["steps"][0], "among": "clients"}]})

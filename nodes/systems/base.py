@@ -165,6 +165,7 @@ class System:
     servers: Servers | None = None
     asked: str = "http"
     min_nodes: int = 3
+    usual_nodes: int = 5
     max_nodes: int = 15
 
     @property
