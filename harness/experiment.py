@@ -24,6 +24,7 @@ from nodes.systems import SYSTEMS
 from nodes.systems.base import System
 
 FORMAT = 1
+UNHURRIED_MS = 4_000  # the longest stall bound for which the usual windows, of five seconds and more, are long enough
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +103,8 @@ class Experiment:
         rng = Random(f"{self.seed}/schedule")
         can = POWERS[self.runtime].faults
         length_ms = round(self.time_limit_s * 1000)
-        return build(self.nemesis, rng, self.nodes, length_ms, servers=len(self.server_names), can=can)
+        pace = pace_of(self.under_test)
+        return build(self.nemesis, rng, self.nodes, length_ms, servers=len(self.server_names), can=can, pace=pace)
 
     def to_json(self) -> dict[str, Any]:
         return {"format": FORMAT, **asdict(self), "node_names": self.node_names, "server_names": self.server_names}
@@ -124,6 +126,11 @@ class Experiment:
             raise UsageError(f"{source}: expected the key {missing}, which is not there") from missing
         except (TypeError, ValueError) as wrong:
             raise UsageError(f"{source}: not an experiment: {wrong}") from wrong
+
+
+def pace_of(system: System) -> float:
+    """How much longer faults last than usual: a system that takes long to elect must have the time to."""
+    return max(1.0, system.stall_bound_ms / UNHURRIED_MS)
 
 
 def system_named(name: str) -> System:

@@ -119,11 +119,13 @@ def build(
     *,
     servers: int = 0,
     can: Collection[Ability] = ABILITIES,
+    pace: float = 1.0,
 ) -> Schedule:
     """A schedule of ``length_ms`` for that many nodes and servers, mixed from the nemeses of those names.
 
     A fault that is in two of the decks is dealt twice as often. ``can`` is what the runtime is able to do: ``all``
-    holds no more than that; any other nemesis is what its name says, and it is for the runtime to refuse it. Raises
+    holds no more than that; any other nemesis is what its name says, and it is for the runtime to refuse it. Windows
+    and the quiet between them are ``pace`` times as long as usual, for systems that take longer to notice. Raises
     ``NemesisError``.
     """
     if not names:
@@ -135,7 +137,7 @@ def build(
         return Schedule(steps=(), length_ms=length_ms)
     if length_ms < SHORTEST_MS:
         raise NemesisError(f"{length_ms} ms is too short for a fault; at least {SHORTEST_MS} ms are needed")
-    lanes = [_windows(length_ms, rng, lane) for lane in range(max(nemesis.lanes for nemesis in named))]
+    lanes = [_windows(length_ms, rng, lane, pace) for lane in range(max(nemesis.lanes for nemesis in named))]
     steps = tuple(
         card.step(rng, at_ms, for_ms)
         for (at_ms, for_ms), card in zip(heapq.merge(*lanes), _deal(deck, rng), strict=False)
@@ -171,12 +173,12 @@ def _find(name: str, sizes: Mapping[Group, int]) -> Nemesis:
     return nemesis
 
 
-def _windows(length_ms: int, rng: Random, lane: int) -> Iterator[tuple[int, int]]:
+def _windows(length_ms: int, rng: Random, lane: int, pace: float) -> Iterator[tuple[int, int]]:
     """(at_ms, for_ms) of each window, for as long as a window and the quiet after it still fit.
 
     Every lane but the first begins up to a window later, so that lanes are not in step.
     """
-    scale = min(1.0, length_ms / ONE_ROUND_MS)
+    scale = min(pace, length_ms / ONE_ROUND_MS)
 
     def draw(low: int, high: int) -> int:
         return max(1, int(rng.randint(low, high) * scale))

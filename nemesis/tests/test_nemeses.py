@@ -28,7 +28,7 @@ from nemesis.faults import (
     Slow,
     kind,
 )
-from nemesis.nemeses import NEMESES, ONE_ROUND_MS, SHORTEST_MS, NemesisError, build
+from nemesis.nemeses import NEMESES, ONE_ROUND_MS, SHORTEST_MS, WINDOW_MS, NemesisError, build
 from nemesis.plans import Plan
 from nemesis.schedules import Schedule, fault_windows_per_hour
 from nemesis.shapes import SHAPES
@@ -276,3 +276,12 @@ def test_too_short_a_time_is_refused() -> None:
 def test_no_name_at_all_is_refused() -> None:
     with pytest.raises(NemesisError, match="name at least one nemesis of: none, partition, "):
         build([], Random(0), 3, 60_000)
+
+
+def test_a_slower_pace_makes_windows_longer_and_fewer() -> None:
+    usual = build(["halves"], Random(0), 5, 120_000)
+    slow = build(["halves"], Random(0), 5, 120_000, pace=3.0)
+    assert min(step.for_ms for step in slow.steps) >= 3 * WINDOW_MS[0] > max(step.for_ms for step in usual.steps)
+    assert len(slow.steps) < len(usual.steps)
+    cramped = build(["halves"], Random(0), 5, 20_000, pace=9.0)
+    assert len(cramped.steps) == 1  # a schedule too short for it is scaled down to hold one round
