@@ -79,6 +79,8 @@ def test(
     SYSTEM-NEMESIS in one word does too: `splitbrain test raft-basic-isolated-leader`. A node class of your own is
     named as package.module:Name and needs --runtime sim.
     """
+    if not 1 <= time_limit <= 86_400:
+        raise UsageError(f"--time-limit: expected 1 to 86400 seconds, got {time_limit:g}")
     system, names = _system_and_nemeses(system, nemeses)
     experiment = _experiment(system, names, runtime, nodes, time_limit, _seed(seed), observe_period)
     _perform(experiment, _schedule(experiment), store, as_json, strict)
@@ -245,8 +247,6 @@ def _experiment(
         raise UsageError(f"--runtime: {system} is real software, of which there is no simulation: use docker")
     if not under_test.min_nodes <= nodes <= under_test.max_nodes:
         raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
-    if not 1 <= time_limit <= 86_400:
-        raise UsageError(f"--time-limit: expected 1 to 86400 seconds, got {time_limit:g}")
     usual = USUAL.get(runtime, Workload())
     period = usual.observe_period_ms if observe_period is None else observe_period
     if not 1 <= period <= under_test.stall_bound_ms // 4:

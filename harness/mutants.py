@@ -21,7 +21,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -44,9 +44,8 @@ from harness.hunt.shrink import shrink
 from harness.promises import bounds_of, cells_of, promises_of
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
-from harness.runtimes.sim.hosts import MakeNode
-from harness.runtimes.sim.runtime import RecorderInMemory, Silence, drive
-from harness.runtimes.sim.simulation import START_WITHIN_NS, Simulation
+from harness.runtimes.sim.runtime import RecorderInMemory, Silence, drive, simulate
+from harness.runtimes.sim.simulation import START_WITHIN_NS
 from harness.units import MS
 from harness.whitebox import Notary, breaches
 from nemesis import schedules
@@ -55,7 +54,6 @@ from nemesis.nemeses import NEMESES, build
 from nemesis.schedules import Schedule, Step
 from nemesis.triggers import Trigger
 from nodes.broken import BROKEN, Broken
-from nodes.protocol import Effect, Event, Json, Node, Received, Status
 from nodes.systems import SYSTEMS
 from nodes.systems.base import System
 
@@ -66,7 +64,6 @@ FOLDER: Final = Path("build/mutants")
 NODES: Final = 5
 SWARM_MS: Final = 24_000  # two windows or three
 DECKS_MAX: Final = 3
-SHORTEST_RUN_MS: Final = 1_000
 WIDE: Final = 170  # columns of a table that goes to a file
 SHRINK_S: Final = 4.0  # of real time, for each bug
 CALM_MS: Final = 2_000  # before the first aimed fault, and after the last
@@ -133,37 +130,6 @@ def machine(bug: Broken) -> System:
     return bug.of if bug.catches == ANYTHING else bug.system
 
 
-class OnWallClock:
-    """A node whose driver tells it the time of day: its timers run on elapsed time, as before."""
-
-    def __init__(self, node: Node, now: Callable[[], int]) -> None:
-        self._node = node
-        self._now = now
-
-    def handle(self, event: Event) -> list[Effect]:
-        now = self._now()
-        return self._node.handle(event._replace(at=now) if isinstance(event, Received) else replace(event, at=now))
-
-    def status(self, at: int) -> Status:
-        return self._node.status(self._now())
-
-
-def simulate(bug: Broken, experiment: Experiment, notary: Notary) -> Simulation:
-    """The cluster of an experiment, with the bug in each of its nodes."""
-    make_node = machine(bug).make_node
-    simulation: Simulation
-
-    def on_wall_clock(
-        id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Json] | None = None
-    ) -> Node:
-        host = simulation.hosts[id]
-        return OnWallClock(make_node(id, peers, rng, boot, state), lambda: host.wall.read(host.true_now))
-
-    make: MakeNode = on_wall_clock if bug.by_wall_clock else make_node
-    simulation = Simulation(experiment.seed, experiment.node_names, make, witness=notary)
-    return simulation
-
-
 # One run
 
 
@@ -185,7 +151,7 @@ def look(bug: Broken, seed: int, schedule: Schedule) -> Fired:
         return recorders[0]
 
     notary = Notary()
-    simulation = simulate(bug, experiment, notary)
+    simulation = simulate(experiment, notary)
     drive(Driver(experiment, schedule, Silence(), open_recorder), simulation)
     history = History.from_entries(recorders[0].entries, "memory")
     at: dict[str, int] = {}
@@ -482,8 +448,7 @@ class Small:
 
 
 def smaller(small: Small) -> Small:
-    """The smallest that a hunt's shrinker makes of it in ``SHRINK_S``; itself where a hunt does not see it: it knows
-    nothing of nodes that live by the wall clock."""
+    """The smallest that a hunt's shrinker makes of it in ``SHRINK_S``; itself where a hunt does not see it."""
     wanted = subject(small.system).catches
     case = Case(system=small.system, nodes=small.nodes, seed=small.seed, schedule=small.schedule)
     charges = hunted(case, white_box=needs_white_box(wanted)).charges(wanted)
@@ -560,12 +525,7 @@ def store(frame: pd.DataFrame, table: pd.DataFrame, smalls: Sequence[Small], fol
     drawing.write(frame, folder / "mutants.png")
     for small in smalls:
         name = f"{subject(small.system).name}-nodes-{small.nodes}-seed-{small.seed}.json"
-        (folder / "schedules" / name).write_text(schedules.dumps(_replayable(small.schedule)))
-
-
-def _replayable(schedule: Schedule) -> Schedule:
-    """The same, as long as the command line wants a run to be; what is added is calm at the end."""
-    return replace(schedule, length_ms=max(schedule.length_ms, SHORTEST_RUN_MS))
+        (folder / "schedules" / name).write_text(schedules.dumps(small.schedule))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Final
 
 from nodes.driver import FAILED, Address, Driver, Place
 from nodes.protocol import Json, Node
-from nodes.systems import SYSTEMS
+from nodes.systems import SYSTEMS, System
 
 USAGE: Final = 64
 # With the default of 5 ms, a thread answering HTTP could hold a heartbeat back for that long.
@@ -34,14 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parsed = _parser().parse_args(arguments)
     try:
-        system = SYSTEMS[parsed.system].with_options(dict(parsed.option))
+        system = parsed.system.with_options(dict(parsed.option))
         if parsed.role == "server" and system.servers is None:
             raise ValueError(f"--role: {system.name} has no servers")
         place = _place(parsed)
     except (ValueError, OSError) as error:
         return _refuse(error, USAGE)
     try:
-        driver = _driver(system.make_node if parsed.role == "node" else system.make_server, place, parsed.seed)
+        make = system.make_node if parsed.role == "node" else system.make_server
+        driver = _driver(system, make, place, parsed.seed)
     except (ValueError, OSError) as error:
         return _refuse(error, FAILED)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -56,8 +58,8 @@ def _refuse(error: Exception, status: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nodes", description="Run one election node.")
-    ours = {system.name: system.help for system in SYSTEMS.values() if system.simulated}
-    parser.add_argument("system", choices=ours, help="; ".join(f"{name}: {help}" for name, help in ours.items()))
+    known = "; ".join(f"{name}: {system.help}" for name, system in _ours().items())
+    parser.add_argument("system", type=_system, help=f"{known}; broken/NAME: one with that planted bug")
     parser.add_argument("--role", choices=("node", "server"), default="node", help="which part of the system")
     parser.add_argument("--id", required=True, help="this node's name")
     parser.add_argument("--peer", action="append", default=[], type=_pair, metavar="ID=HOST:PORT", help="another node")
@@ -67,6 +69,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="with the node's name, decides its timeouts")
     parser.add_argument("--option", action="append", default=[], type=_pair, metavar="NAME=VALUE", help="of the system")
     return parser
+
+
+def _ours() -> dict[str, System]:
+    return {name: system for name, system in SYSTEMS.items() if system.simulated}
+
+
+def _system(name: str) -> System:
+    ours = _ours()
+    if name in ours:
+        return ours[name]
+    # Only when asked for: thirty modules more to read would delay every restart of a correct node.
+    from nodes.broken import BROKEN
+
+    if name in BROKEN:
+        return BROKEN[name].system
+    raise argparse.ArgumentTypeError(f"expected one of {', '.join(ours)}, or broken/NAME, got {name!r}")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -97,12 +115,30 @@ def _place(parsed: argparse.Namespace) -> Place:
     )
 
 
-def _driver(make: Make, place: Place, seed: int) -> Driver:
+def _driver(system: System, make: Make, place: Place, seed: int) -> Driver:
     boot = uuid.uuid4().hex[:8]
     # The name is mixed in: nodes that shared their timeouts would split every vote.
     rng = Random(f"{seed} {place.id}")
     peers = tuple(place.peers)
-    return Driver(place, boot, lambda state: make(place.id, peers, rng, boot, state))
+
+    def made(state: Json) -> Node:
+        try:
+            node = make(place.id, peers, rng, boot, state)
+        except (KeyError, TypeError, AttributeError) as wrong:
+            if state is None:
+                raise
+            raise ValueError(
+                f"{place.data}: expected the state of a {system.name} node, found {state!r:.200}"
+            ) from wrong
+        return _on_wall_clock(node) if system.by_wall_clock else node
+
+    return Driver(place, boot, made)
+
+
+def _on_wall_clock(node: Node) -> Node:
+    from nodes.broken.lives_by_wall_clock import OnWallClock
+
+    return OnWallClock(node, time.time_ns)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from harness import mutants
-from harness.mutants import Found, OnWallClock, Search, Small, Way, frame_of, run, subject, summary, wilson, wrong
+from harness.mutants import Found, Search, Small, Way, frame_of, run, subject, summary, wilson, wrong
 from nemesis import schedules
 from nodes.broken import BROKEN
+from nodes.broken.lives_by_wall_clock import OnWallClock
 from nodes.protocol import Effect, Event, Received, Started, Status, TimerFired
 from nodes.systems import SYSTEMS
 from reports.mutants import steps, survival

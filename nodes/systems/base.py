@@ -149,7 +149,8 @@ class System:
     with a chance of one in a million of a false alarm; ``suspicion_ms`` the longest silence before a leader
     is given up. ``eligibility`` is which majorities could have one: ``isolated``: fully connected, and nobody
     outside can send in; ``clique``: fully connected; ``hub``: some node is connected both ways to a majority.
-    ``options`` is a frozen dataclass of booleans and integers, the same on every node.
+    ``options`` is a frozen dataclass of booleans and integers, the same on every node. ``by_wall_clock``: its nodes are
+    told the time of day where they should be told elapsed time, which is a mistake.
     """
 
     name: str
@@ -167,6 +168,7 @@ class System:
     min_nodes: int = 3
     usual_nodes: int = 5
     max_nodes: int = 15
+    by_wall_clock: bool = False
 
     @property
     def simulated(self) -> bool:

@@ -20,7 +20,9 @@ import pytest
 import nodes
 from nodes import wire
 from nodes.__main__ import main
-from nodes.driver import DurableState
+from nodes.broken.lives_by_wall_clock import OnWallClock
+from nodes.driver import Driver, DurableState
+from nodes.protocol import Started
 
 ROOT = Path(nodes.__file__).parents[1]
 DEADLINE_S = 15.0
@@ -73,6 +75,11 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(number)
+
+    def stands_still(self) -> bool:
+        assert self.process is not None
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+        return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in threads)
 
     def ask(self, method: str, path: str) -> tuple[int, Any]:
         connection = HTTPConnection("127.0.0.1", self.http, timeout=2)
@@ -223,6 +230,7 @@ def test_a_stopped_leader_with_a_lease_claims_nothing_when_it_goes_on(launch: La
     connection = HTTPConnection("127.0.0.1", old.http, timeout=DEADLINE_S)
     connection.connect()
     old.signal(signal.SIGSTOP)
+    wait_until(old.stands_still, "all its threads to have stopped: the signal is only on its way")
     connection.request("GET", "/status")  # waits in the stopped process's socket, to be answered first of all
     agreed_leader([process for process in processes if process is not old])
     old.signal(signal.SIGCONT)
@@ -313,6 +321,35 @@ def test_a_damaged_state_is_not_taken_for_none(tmp_path: Path, capsys: pytest.Ca
     assert "state.json: expected the JSON that a node persisted" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("state", ['{"term": 3}', "[3, null]", "7"])
+def test_a_state_that_lacks_what_a_node_persists_is_refused_in_one_line(
+    state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "state.json").write_text(state)
+    arguments = ["--id", "n1", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", str(tmp_path)]
+    assert main(["raft", *arguments]) == 70
+    said = capsys.readouterr().err
+    assert f"{tmp_path}: expected the state of a raft node, found" in said and len(said.splitlines()) == 1
+
+
+def test_a_node_with_a_planted_bug_runs_like_any_other(launch: Launch) -> None:
+    (process,) = launch(1, "broken/forgets-vote")
+    wait_until(lambda: process.answers() and process.status()["leading"], "a leader")
+    assert json.loads((process.data / "state.json").read_text())["voted_for"] is None
+
+
+def test_one_that_lives_by_the_wall_clock_is_told_the_time_of_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Driver] = []
+    monkeypatch.setattr(Driver, "run", lambda driver: started.append(driver))
+    addresses = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    assert main(["broken/lives-by-wall-clock", "--id", "n1", *addresses, "--data", str(tmp_path)]) == 0
+    node = started[0]._node
+    node.handle(Started(1))
+    assert isinstance(node, OnWallClock) and not node.status(time.monotonic_ns()).leading
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -335,4 +372,6 @@ def test_arguments_that_make_no_sense_are_refused_by_the_parser(capsys: pytest.C
     for arguments in (["paxos"], ["raft"], ["raft", "--peer", "n2"]):
         with pytest.raises(SystemExit):
             main(arguments)
-    assert "expected NAME=VALUE, got 'n2'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "expected NAME=VALUE, got 'n2'" in said
+    assert "expected one of raft, " in said and "or broken/NAME, got 'paxos'" in said

@@ -7,9 +7,10 @@ searches, which want a history and the truth about it and no files.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from checkers.history import Entry, History
@@ -23,7 +24,8 @@ from harness.runtimes.sim.simulation import START_WITHIN_NS, Simulation
 from harness.runtimes.sim.truth import Reign, Truth
 from harness.watch import Watch
 from nemesis.schedules import Schedule
-from nodes.protocol import Effect, Followed, Led
+from nodes.broken.lives_by_wall_clock import OnWallClock
+from nodes.protocol import Effect, Followed, Json, Led, Node
 
 
 def run(driver: Driver, logs: Path, say: Say) -> Facts:
@@ -42,14 +44,23 @@ def run(driver: Driver, logs: Path, say: Say) -> Facts:
 def simulate(experiment: Experiment, witness: Witness | None = None) -> Simulation:
     """The cluster that an experiment asks for; its nodes are down."""
     system = experiment.under_test
-    return Simulation(
+    simulation: Simulation
+
+    def on_wall_clock(
+        id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Json] | None = None
+    ) -> Node:
+        host = simulation.hosts[id]
+        return OnWallClock(system.make_node(id, peers, rng, boot, state), lambda: host.wall.read(host.true_now))
+
+    simulation = Simulation(
         experiment.seed,
         experiment.node_names,
-        system.make_node,
+        on_wall_clock if system.by_wall_clock else system.make_node,
         servers=experiment.server_names,
         make_server=None if system.servers is None else system.make_server,
         witness=witness,
     )
+    return simulation
 
 
 def drive(driver: Driver, simulation: Simulation) -> None:
