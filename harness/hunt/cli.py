@@ -179,9 +179,11 @@ def _print_coverage(coverage: Coverage, console: Console) -> None:
 
 def _confirm(told: Told, times: int, store: Path, console: Console) -> dict[str, Any]:
     from harness.hunt.confirm import confirm
+    from harness.hunt.tell import tell_confirmed
 
     def say(words: str) -> None:
-        console.print(words, markup=False, highlight=False)
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
 
     found = confirm(told.case, told.charge, times, store, say)
-    return {"shown": found.shown, "of": found.of, "words": found.words}
+    tell_confirmed(told, found, store)
+    return found.as_json()

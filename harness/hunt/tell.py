@@ -17,6 +17,7 @@ from typing import Any
 from harness import store as stores
 from harness.drive import Driver
 from harness.hunt.case import WHITE_BOX, Case, Charge, look
+from harness.hunt.confirm import Confirmed
 from harness.hunt.coverage import PHASES, Blow, Coverage
 from harness.hunt.snippet import snippet
 from harness.hunt.story import story
@@ -31,6 +32,7 @@ from nemesis import schedules
 COVERAGE_CSV = "coverage.csv"
 COVERAGE_JSON = "coverage.json"
 FOUND = "hunt.json"
+ON_CONTAINERS = "schedule-on-containers.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +80,26 @@ def tell(case: Case, charge: Charge, store: Path) -> Told:
     run.write_json(stores.EXPERIMENT, record)
     stores.link_latest(store, run)
     return told
+
+
+def tell_confirmed(told: Told, confirmed: Confirmed, store: Path) -> None:
+    """Add to a find's run how often containers showed it, and what they were given instead of its own schedule."""
+    run = told.judged.run
+    assert run is not None
+    record = run.read_json(stores.EXPERIMENT)
+    notes = [confirmed.words]
+    if confirmed.case is not None and confirmed.case != told.case:
+        case = confirmed.case
+        run.write_json(ON_CONTAINERS, schedules.to_json(case.schedule))
+        notes.append(
+            f"splitbrain replay {run.path / ON_CONTAINERS} --system {case.system} --nodes {case.nodes} "
+            f"--seed {case.seed} --runtime docker"
+        )
+    record["notes"] = [*record.get("notes", []), *notes]
+    run.write_json(stores.EXPERIMENT, record)
+    run.write_json(FOUND, {**told.as_json(), "confirmed": confirmed.as_json()})
+    draw(told.judged, record, schedules.to_json(told.case.schedule), store)
+    stores.link_latest(store, run)
 
 
 def _record(case: Case, run: RunDirectory) -> None:

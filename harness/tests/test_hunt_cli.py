@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,9 +14,12 @@ from harness.cli import cli
 from harness.errors import UsageError
 from harness.hunt import confirm as confirming
 from harness.hunt.case import WHITE_BOX, Case, Charge, look
-from harness.hunt.confirm import confirm, on_containers, unable
+from harness.hunt.confirm import Confirmed, confirm, nearest, on_containers
+from harness.hunt.shrink import still
+from harness.hunt.tell import tell, tell_confirmed
+from harness.runtimes.base import POWERS, Powers, lacking
 from nemesis.faults import Kill, Partition
-from nemesis.schedules import Schedule, Step
+from nemesis.schedules import Schedule, Step, loads
 from nemesis.triggers import Trigger
 
 STALL = Charge("stall", "A")
@@ -107,6 +111,14 @@ def test_a_run_of_containers_is_replayed_in_simulation_at_its_own_pace(
     assert (replayed["runtime"], replayed["workload"]["observe_period_ms"]) == ("sim", 100)
 
 
+def test_a_schedule_shorter_than_any_planned_one_is_replayed(tmp_path: Path) -> None:
+    schedule = tmp_path / "short.json"
+    schedule.write_text('{"format": 1, "length_ms": 400, "steps": []}')
+    options = ["--runtime", "sim", "--nodes", "3", "--seed", "1", "--json", "--store", str(tmp_path)]
+    done = CliRunner().invoke(cli, ["replay", str(schedule), *options])
+    assert (Path(json.loads(done.stdout)["run"]) / "history.jsonl").is_file(), done.output
+
+
 # Confirmation on containers
 
 
@@ -118,12 +130,52 @@ CUT = Step(at_ms=0, for_ms=500, fault=Partition(shape="isolated-leader"))
 AT_A_VOTE = Step(at_ms=0, for_ms=50, fault=Kill(target="subject"), when=Trigger(event="vote-granted"))
 
 
-def test_containers_say_what_they_cannot_do_before_anything_is_run() -> None:
-    assert unable(small(CUT), STALL) is None
-    assert "vote-granted" in str(unable(small(AT_A_VOTE), STALL))
-    assert "inside the nodes" in str(unable(small(CUT), Charge("one-vote-a-term", WHITE_BOX)))
-    nothing = confirm(small(AT_A_VOTE), STALL, 3, Path("nowhere"), print)
-    assert (nothing.shown, nothing.of) == (0, 0)
+def test_containers_say_what_they_cannot_do_before_anything_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirming, "nearest", lambda *_: None)
+    for case, charge, says in (
+        (small(AT_A_VOTE), STALL, "vote-granted"),
+        (small(CUT), Charge("one-vote-a-term", WHITE_BOX), "inside the nodes"),
+    ):
+        nothing = confirm(case, charge, 3, Path("nowhere"), print)
+        assert (nothing.shown, nothing.of, nothing.case) == (0, 0, None)
+        assert says in nothing.words
+
+
+def chained(**when: Any) -> Case:
+    step = Step(at_ms=1, for_ms=400, fault=Partition(shape="chained"), **when)
+    schedule = Schedule(steps=(step,), length_ms=3_000)
+    return Case(system="broken/keeps-claiming", nodes=3, seed=1, schedule=schedule)
+
+
+AGREES = Charge("agreement", "T")
+NO_EYES = Powers(faults=POWERS["docker"].faults, triggers=frozenset())
+
+
+@pytest.mark.parametrize("powers", [POWERS["docker"], NO_EYES])
+def test_what_comes_nearest_to_a_schedule_is_possible_and_breaks_the_same(powers: Powers) -> None:
+    """With events to wait for it waits for one of those; with none, it strikes at a time."""
+    found = chained(when=Trigger(event="campaign"))
+    assert still(found, AGREES)
+    near = nearest(found, AGREES, powers, 10.0)
+    assert near is not None and not lacking(near.schedule, powers) and still(near, AGREES)
+    assert (near.schedule.steps[0].when is None) == (powers is NO_EYES)
+    assert nearest(chained(), AGREES, powers) == chained()
+
+
+def test_nothing_comes_near_when_the_fault_itself_cannot_be_done() -> None:
+    assert nearest(chained(), AGREES, Powers(faults=frozenset(), triggers=frozenset())) is None
+
+
+def test_how_often_containers_showed_it_stands_on_the_page_of_the_find(tmp_path: Path) -> None:
+    told = tell(chained(), AGREES, tmp_path)
+    other = chained(when=Trigger(event="new-leader"))
+    tell_confirmed(told, Confirmed(shown=3, of=6, words="on containers: shown in 3 of 6 runs", case=other), tmp_path)
+    run = tmp_path / "latest"
+    assert "shown in 3 of 6 runs" in (run / "report.html").read_text()
+    assert json.loads((run / "hunt.json").read_text())["confirmed"]["shown"] == 3
+    assert loads((run / "schedule-on-containers.json").read_text()) == other.schedule
+    again = json.loads((run / "experiment.json").read_text())["notes"][-1]
+    assert again.startswith("splitbrain replay ") and again.endswith("--nodes 3 --seed 1 --runtime docker")
 
 
 def test_containers_run_the_same_schedule_observed_in_their_own_way() -> None:
