@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from checkers import agreement, coverage, exclusivity, stability, stall, term_monotonicity, term_safety
+from checkers import agreement, coverage, exclusivity, fencing, stability, stall, term_monotonicity, term_safety
 from checkers.bounds import Bounds
 from checkers.history import History
 from checkers.verdict import Finding, Outcome, Verdict, worst
@@ -27,11 +27,18 @@ ALL_PROMISED: Promises = MappingProxyType({"T": "+", "X": "+", "F": "+", "A": "+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Property:
-    """A property's name, the letters of the guarantees it tests, and its checker."""
+    """A property's name, the letters of the guarantees it tests, and its checker.
+
+    ``needs`` names operations of a workload of its own: a history that holds none of them is not judged by it.
+    """
 
     name: str
     letters: tuple[str, ...]
     check: Callable[[History, Bounds], Verdict]
+    needs: tuple[str, ...] = ()
+
+    def concerns(self, history: History) -> bool:
+        return not self.needs or any(len(history.operations(f)) for f in self.needs)
 
 
 PROPERTIES: tuple[Property, ...] = (
@@ -41,6 +48,7 @@ PROPERTIES: tuple[Property, ...] = (
     Property(name="exclusivity", letters=("X",), check=lambda history, _: exclusivity.check(history)),
     Property(name="stall", letters=("A", "L"), check=stall.check),
     Property(name="stability", letters=("S",), check=stability.check),
+    Property(name="fencing", letters=("F",), check=fencing.check, needs=fencing.NEEDS),
     Property(name="coverage", letters=(), check=coverage.check),
 )
 
@@ -111,7 +119,7 @@ def judge(
     bounds: Bounds | None = None,
     strict: bool = False,
 ) -> Judgement:
-    """Every property of the history, held to the promises; a letter without a promise counts as ``+``.
+    """Every property that concerns the history, held to the promises; a letter without a promise counts as ``+``.
 
     With ``strict`` a known weakness that was not shown makes the run invalid.
     """
@@ -119,6 +127,7 @@ def judge(
     judged = tuple(
         hold(found, {letter: promises.get(letter, "+") for letter in tested.letters}, strict)
         for tested in PROPERTIES
+        if tested.concerns(history)
         for found in [_checked(tested, history, bounds)]
     )
     return Judgement(outcome=worst(each.outcome for each in judged), properties=judged)

@@ -35,7 +35,8 @@ MEANINGS = {
     "term-monotonicity": "The term that a node tells never goes back, unless its disk was wiped.",
     "exclusivity": "No two nodes lead at the same instant, whatever their terms; only an overlap that every "
     "execution fitting the observations must contain counts as proven.",
-    "fenced-exclusivity": "A shared resource never accepts a write of a stale leader after one with a newer token.",
+    "fencing": "A shared resource never accepts a write of a stale leader after one with a newer token, and keeps what "
+    "it acknowledged.",
     "stall": "While a healthy, connected majority exists, leadership is confirmed again within the bound.",
     "stability": "A leader that is up, on time and connected to a healthy majority keeps its leadership.",
     "coverage": "The run exercised something: faults took effect and were verified, a leader was touched, and the "

@@ -24,11 +24,13 @@ class Story:
     clients: int = 0
     faults: int = 0
 
-    def asked(self, f: str, node: str | None, a: int, b: int | None, outcome: str, value: Any = None) -> Story:
-        """An operation in [a, b]; with b None it never completes."""
+    def asked(
+        self, f: str, node: str | None, a: int, b: int | None, outcome: str, value: Any = None, sent: Any = None
+    ) -> Story:
+        """An operation in [a, b]; with b None it never completes. ``sent`` is the value of its invocation."""
         line = {"process": self.clients, "f": f, "node": node}
         self.clients += 1
-        self.lines.append((a, {**line, "type": "invoke"}))
+        self.lines.append((a, {**line, "type": "invoke", "value": sent}))
         if b is not None:
             self.lines.append((b, {**line, "type": outcome, "value": value}))
         return self

@@ -1,0 +1,330 @@
+"""Fencing: a resource that checks tokens accepts nothing from a holder that was already replaced there.
+
+A token is handed out with each leadership, greater every time, and the resource checks it in one step with the write:
+it accepts a write iff its token is at least the greatest accepted so far and, if equal, of the same holder (Kleppmann,
+"How to do distributed locking", 2016; Burrows, "The Chubby lock service", OSDI 2006, section 2.4, sequencers). Judged
+is what the resource made of it, by the resource's own order; no clock is needed. Five rules:
+
+- F1: the tokens of accepted writes never go back in the resource's order.
+- F2: one token has one holder.
+- F3: a write that was sent after one with a greater token had been acknowledged is refused.
+- F4: a write that was acknowledged stands in the ledger for good, at its place, once; one that was refused does not.
+- F5: the fence does not refuse everybody for ever. It does when tokens start anew below the greatest one accepted, as
+  terms do after a whole cluster forgot them: then safety turned into a failure of liveness, which is the better one.
+
+Not a violation: a stale holder's write that is accepted before any newer token reached the resource. A fence cannot
+know better, so a new leader advances it before it reads what it will rely on. Such writes are counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from checkers.bounds import Bounds
+from checkers.exposure import exposure, quiet_stretches
+from checkers.fault import Malformed
+from checkers.history import History
+from checkers.ledger import Append, Reading, appends, readings
+from checkers.starvation import Starvation
+from checkers.verdict import Finding, Outcome, Verdict
+from checkers.words import counted, duration, instant, listed
+
+PROPERTY = "fencing"
+GUARANTEE = "F"
+NEEDS = ("append", "read-ledger")
+MOST_FINDINGS = 200
+
+
+class Write(NamedTuple):
+    """A write that the resource accepted, with the token that it had; ``tried`` is None if nobody asked for it."""
+
+    entry: str
+    token: int
+    holder: str | None
+    tried: Append | None
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        return () if self.tried is None else self.tried.lines
+
+    def told(self) -> str:
+        return f"{self.entry} of {self.holder or 'somebody'} with token {self.token}"
+
+
+def check(history: History, bounds: Bounds | None = None) -> Verdict:
+    """Whether a shared ledger kept to the five rules."""
+    try:
+        tried, read = appends(history), readings(history)
+    except Malformed as wrong:
+        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=f"history line {wrong.index}: {wrong}")
+    order = _order(tried, read)
+    findings = (
+        *_gone_back(history, tried, order, read),
+        *_shared_tokens(history, order, read),
+        *_lost(tried, read),
+        *_never_accepted(tried, read),
+        *_shut_out(history, bounds or Bounds(), tried),
+    )
+    return _verdict(tried, read, findings, _facts(tried))
+
+
+def _order(tried: Sequence[Append], read: Sequence[Reading]) -> list[Write]:
+    """The accepted writes with a token in the resource's order: the longest ledger read, then what was acknowledged at
+    later places."""
+    of_name = {append.entry: append for append in tried}
+    longest = max((reading.entries for reading in read), key=len, default=())
+    beyond = sorted(
+        (append.position, append.invoke_line, append)
+        for append in tried
+        if append.accepted and append.position is not None and append.position >= len(longest)
+    )
+    stands = [(each.entry, each.token, each.holder) for each in longest]
+    stands += [(append.entry, append.token, append.holder) for _, _, append in beyond]
+    found = []
+    for name, token, holder in stands:
+        append = of_name.get(name)
+        if token is not None:
+            found.append(Write(name, token, holder or (append.holder if append is not None else None), append))
+    return found
+
+
+def _gone_back(
+    history: History, tried: Sequence[Append], order: Sequence[Write], read: Sequence[Reading]
+) -> Iterator[Finding]:
+    """F1 and F3: one finding for each write that was accepted behind a newer one."""
+    late = _sent_too_late(tried)
+    newest: Write | None = None
+    for write in order:
+        if newest is None or write.token >= newest.token:
+            newest = write
+        elif write.entry in late:
+            yield _stale_write(history, write, late.pop(write.entry), ("F1", "F3"), read)
+        else:
+            yield _stale_write(history, write, newest, ("F1",), read)
+    for append in tried:  # those of which the order is not known
+        if append.entry in late and append.token is not None:
+            write = Write(append.entry, append.token, append.holder, append)
+            yield _stale_write(history, write, late[append.entry], ("F3",), read)
+
+
+def _sent_too_late(tried: Sequence[Append]) -> dict[str, Write]:
+    """Of each accepted write that was sent after one with a greater token had been acknowledged: that one."""
+    accepted = [
+        (append.complete_line, Write(append.entry, append.token, append.holder, append))
+        for append in tried
+        if append.accepted and append.token is not None and append.complete_line is not None
+    ]
+    accepted.sort(key=lambda each: each[0])
+    found: dict[str, Write] = {}
+    greatest: Write | None = None
+    at = 0
+    for append in tried:
+        while at < len(accepted) and accepted[at][0] < append.invoke_line:
+            if greatest is None or accepted[at][1].token > greatest.token:
+                greatest = accepted[at][1]
+            at += 1
+        stale = greatest is not None and append.token is not None and append.token < greatest.token
+        if append.accepted and stale and greatest is not None:
+            found[append.entry] = greatest
+    return found
+
+
+def _stale_write(
+    history: History, stale: Write, newer: Write, rules: tuple[str, ...], read: Sequence[Reading]
+) -> Finding:
+    when = "sent when that was acknowledged already" if "F3" in rules else "as the resource's own order shows"
+    start, end = _span(history, newer, stale)
+    return Finding(
+        guarantee=GUARANTEE,
+        words=f"the resource accepted {stale.told()} after {newer.told()}, {when} ({' and '.join(rules)})",
+        evidence=_evidence((*newer.lines, *stale.lines), read if rules == ("F1",) else ()),
+        start=start,
+        end=end,
+        nodes=tuple(dict.fromkeys(holder for holder in (newer.holder, stale.holder) if holder is not None)),
+        facts={"rules": list(rules), "tokens": [newer.token, stale.token]},
+    )
+
+
+def _shared_tokens(history: History, order: Sequence[Write], read: Sequence[Reading]) -> Iterator[Finding]:
+    """F2: one finding for each token of which writes of several holders were accepted."""
+    holders: dict[int, dict[str, Write]] = {}
+    for write in order:
+        if write.holder is not None:
+            holders.setdefault(write.token, {}).setdefault(write.holder, write)
+    for token, firsts in holders.items():
+        if len(firsts) > 1:
+            first, second = list(firsts.values())[:2]
+            start, end = _span(history, first, second)
+            yield Finding(
+                guarantee=GUARANTEE,
+                words=f"the resource accepted writes of {listed(firsts)} with one token, {token} (F2)",
+                evidence=_evidence((*first.lines, *second.lines), read),
+                start=start,
+                end=end,
+                nodes=tuple(firsts),
+                facts={"rules": ["F2"], "tokens": [token]},
+            )
+
+
+def _span(history: History, *writes: Write) -> tuple[int, int]:
+    """From the first invocation to the last completion of those that somebody asked for, else the whole history."""
+    tried = [write.tried for write in writes if write.tried is not None]
+    if not tried:
+        return 0, history.end
+    ends = [append.complete if append.complete is not None else history.end for append in tried]
+    return min(append.invoke for append in tried), max(ends)
+
+
+def _evidence(lines: Sequence[int], read: Sequence[Reading]) -> tuple[int, ...]:
+    """The lines, and that of the longest ledger read, where an order rests on it."""
+    longest = max(read, key=lambda reading: len(reading.entries), default=None)
+    return tuple(sorted({*lines, *(() if longest is None else (longest.complete_line,))}))
+
+
+def _lost(tried: Sequence[Append], read: Sequence[Reading]) -> Iterator[Finding]:
+    """F4: a write that was acknowledged before a reading began, and does not stand there once and at its place."""
+    missed: set[str] = set()
+    for reading in read:
+        places: dict[str, list[int]] = {}
+        for at, entry in enumerate(reading.entries):
+            places.setdefault(entry.entry, []).append(at)
+        for append in tried:
+            if not append.accepted or append.complete_line is None or append.complete_line > reading.invoke_line:
+                continue
+            stands = places.get(append.entry, [])
+            right = len(stands) == 1 and append.position in (None, stands[0])
+            if not right and append.entry not in missed:
+                missed.add(append.entry)
+                yield _not_as_acknowledged(append, stands, reading)
+
+
+def _not_as_acknowledged(append: Append, stands: Sequence[int], reading: Reading) -> Finding:
+    place = "" if append.position is None else f" at place {append.position}"
+    found = f"stands at {listed(map(str, stands))}" if stands else "is not there"
+    return Finding(
+        guarantee=GUARANTEE,
+        words=f"{append.entry} of {append.holder or 'somebody'} was acknowledged{place}, and {found} when the ledger "
+        f"is read at {instant(reading.complete)} (F4)",
+        evidence=tuple(sorted({*append.lines, reading.complete_line})),
+        start=append.invoke,
+        end=reading.complete,
+        nodes=() if append.holder is None else (append.holder,),
+        facts={"rules": ["F4"]},
+    )
+
+
+def _never_accepted(tried: Sequence[Append], read: Sequence[Reading]) -> Iterator[Finding]:
+    """F4: what stands in the ledger though it was refused, or though nobody had asked for it."""
+    of_name = {append.entry: append for append in tried}
+    told: set[str] = set()
+    for reading in read:
+        for entry in reading.entries:
+            append = of_name.get(entry.entry)
+            refused = append is not None and append.refused
+            invented = append is None or append.invoke_line > reading.complete_line
+            if (refused or invented) and entry.entry not in told:
+                told.add(entry.entry)
+                why = "was refused" if refused else "nobody had asked for"
+                yield Finding(
+                    guarantee=GUARANTEE,
+                    words=f"{entry.entry} stands in the ledger that was read at {instant(reading.complete)}, which "
+                    f"{why} (F4)",
+                    evidence=tuple(sorted({*(() if append is None else append.lines), reading.complete_line})),
+                    start=reading.invoke if append is None else min(append.invoke, reading.invoke),
+                    end=reading.complete,
+                    facts={"rules": ["F4"]},
+                )
+
+
+def _shut_out(history: History, bounds: Bounds, tried: Sequence[Append]) -> Iterator[Finding]:
+    """F5: no fault was active, and yet every write was refused for longer than a stall may last."""
+    starved = Starvation.of(history, bounds)
+    bound = 2 * bounds.stall_ns + bounds.slack_ns + starved.tolerated
+    ended = sorted((append for append in tried if append.complete is not None), key=lambda append: append.lines)
+    for stretch in quiet_stretches(exposure(history, bounds)):
+        within = [a for a in ended if a.invoke >= stretch.start and (a.complete or 0) <= stretch.end]
+        for refused, run in groupby(within, key=lambda append: append.refused):
+            writes = list(run)
+            if refused and (last := writes[-1]).complete and last.complete - writes[0].invoke > bound:
+                holders = dict.fromkeys(write.holder for write in writes if write.holder is not None)
+                yield Finding(
+                    guarantee=GUARANTEE,
+                    words=f"every one of {counted(len(writes), 'write')} of {listed(holders)} was refused for "
+                    f"{duration(last.complete - writes[0].invoke)} while no fault was active, until "
+                    f"{instant(last.complete)} (F5)",
+                    evidence=tuple(sorted({*writes[0].lines, *last.lines})),
+                    start=writes[0].invoke,
+                    end=last.complete,
+                    nodes=tuple(holders),
+                    facts={"rules": ["F5"]},
+                )
+
+
+def _facts(tried: Sequence[Append]) -> dict[str, Any]:
+    """How many writes there were and what became of them. Stale: with a token below one that another holder had tried
+    to write with before."""
+    became: Counter[str] = Counter()
+    held: int | None = None
+    for append in tried:
+        outcome = "accepted" if append.accepted else "refused" if append.refused else "unknown"
+        became[outcome] += 1
+        if append.token is None:
+            became["tokenless"] += 1
+        elif held is not None and append.token < held:
+            became["stale"] += 1
+            became[f"stale_{outcome}"] += 1
+        else:
+            held = append.token
+    return {
+        "appends_attempted": len(tried),
+        "appends_accepted": became["accepted"],
+        "appends_refused": became["refused"],
+        "appends_unknown": became["unknown"],
+        "appends_without_token": became["tokenless"],
+        "tokens": len({append.token for append in tried if append.token is not None}),
+        "stale_attempted": became["stale"],
+        "stale_accepted": became["stale_accepted"],
+        "stale_refused": became["stale_refused"],
+        "stale_unknown": became["stale_unknown"],
+    }
+
+
+def _verdict(
+    tried: Sequence[Append], read: Sequence[Reading], findings: Sequence[Finding], facts: Mapping[str, Any]
+) -> Verdict:
+    stale = _stale_words(facts)
+    if findings:
+        cut = f", of which {MOST_FINDINGS} are listed" if len(findings) > MOST_FINDINGS else ""
+        words = f"{findings[0].words}; {counted(len(findings), 'finding')} in all{cut}; {stale}"
+        outcome = Outcome.INVALID
+    elif not tried:
+        outcome, words = Outcome.UNKNOWN, "nobody tried to write to the ledger, so nothing was tested"
+    elif not any(append.token is not None for append in tried):
+        outcome, words = Outcome.UNKNOWN, "no write had a token, so there was nothing to fence by"
+    elif not read:
+        outcome, words = Outcome.UNKNOWN, f"the ledger was never read, so nobody knows what stands in it; {stale}"
+    else:
+        outcome = Outcome.VALID
+        words = f"{counted(facts['appends_attempted'], 'write')} under {counted(facts['tokens'], 'token')}, of which "
+        words += f"{facts['appends_accepted']:,} stand in the ledger in the order of their tokens; {stale}"
+    return Verdict(
+        property=PROPERTY,
+        outcome=outcome,
+        words=words,
+        evidence=findings[0].evidence if findings else (),
+        findings=tuple(findings[:MOST_FINDINGS]),
+        facts=facts,
+    )
+
+
+def _stale_words(facts: Mapping[str, Any]) -> str:
+    """What became of the stale writes."""
+    if not facts["stale_attempted"]:
+        return "no stale write was tried"
+    return (
+        f"{counted(facts['stale_attempted'], 'stale write')} tried, {facts['stale_accepted']:,} accepted and "
+        f"{facts['stale_refused']:,} refused"
+    )
