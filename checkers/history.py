@@ -174,8 +174,9 @@ def _operations(f: str, table: Table, recode: NDArray[np.int16]) -> Operations:
     rows, values = table.sorted(ROW)
     return Operations(
         **_shared(f, rows, recode),
-        asked=tuple(asked for asked, _ in values),
-        answered=tuple(answered for _, answered in values),
+        process=tuple(process for process, _, _ in values),
+        asked=tuple(asked for _, asked, _ in values),
+        answered=tuple(answered for _, _, answered in values),
     )
 
 

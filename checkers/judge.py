@@ -14,7 +14,18 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from checkers import agreement, coverage, exclusivity, fencing, stability, stall, term_monotonicity, term_safety
+from checkers import (
+    agreement,
+    coverage,
+    exclusivity,
+    fencing,
+    lost_updates,
+    mutual_exclusion,
+    stability,
+    stall,
+    term_monotonicity,
+    term_safety,
+)
 from checkers.bounds import Bounds
 from checkers.history import History
 from checkers.verdict import Finding, Outcome, Verdict, worst
@@ -49,6 +60,18 @@ PROPERTIES: tuple[Property, ...] = (
     Property(name="stall", letters=("A", "L"), check=stall.check),
     Property(name="stability", letters=("S",), check=stability.check),
     Property(name="fencing", letters=("F",), check=fencing.check, needs=fencing.NEEDS),
+    Property(
+        name="mutual-exclusion",
+        letters=("X",),
+        check=lambda history, _: mutual_exclusion.check(history),
+        needs=mutual_exclusion.NEEDS,
+    ),
+    Property(
+        name="lost-updates",
+        letters=("F",),
+        check=lambda history, _: lost_updates.check(history),
+        needs=lost_updates.NEEDS,
+    ),
     Property(name="coverage", letters=(), check=coverage.check),
 )
 

@@ -30,8 +30,8 @@ class Operations:
 
     ``node`` is a code into ``History.nodes`` (-1: none). ``outcome`` is 0 ok, 1 fail, 2 info or never completed;
     in the last case ``complete`` and ``complete_index`` are -1. The index columns number history lines from 0.
-    ``asked`` and ``answered`` are the values of the invoke and of the completion; they are empty for the
-    operations that a history has by the million (observe, confirm).
+    ``process`` is who asked, ``asked`` and ``answered`` are the values of the invoke and of the completion; they are
+    empty for the operations that a history has by the million (observe, confirm).
     """
 
     f: str
@@ -41,6 +41,7 @@ class Operations:
     outcome: NDArray[np.int8]
     invoke_index: Ints
     complete_index: Ints
+    process: tuple[int | str, ...] = ()
     asked: tuple[Any, ...] = ()
     answered: tuple[Any, ...] = ()
 

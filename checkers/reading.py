@@ -72,12 +72,13 @@ SAMPLE = np.dtype([("time", "i8"), ("late", "i8")])
 
 @dataclass(slots=True)
 class Table:
-    """The packed rows of one ``f``, in the order of completion; values are kept unless there are too many."""
+    """The packed rows of one ``f``, in the order of completion; processes and values are kept unless there are too
+    many."""
 
     rows: bytearray = field(default_factory=bytearray)
-    values: list[tuple[Any, Any]] = field(default_factory=list)
+    values: list[tuple[int | str, Any, Any]] = field(default_factory=list)
 
-    def sorted(self, layout: np.dtype[Any]) -> tuple[NDArray[Any], list[tuple[Any, Any]]]:
+    def sorted(self, layout: np.dtype[Any]) -> tuple[NDArray[Any], list[tuple[int | str, Any, Any]]]:
         """The rows and values in the order of their invoke lines."""
         rows = np.frombuffer(self.rows, dtype=layout)
         order = np.argsort(rows["invoke_index"], kind="stable")
@@ -162,7 +163,8 @@ class Recording:
         else:
             table.rows += _ROW.pack(*row)
             if f != "confirm":
-                table.values.append((invoked.value, completed.value if completed is not None else None))
+                answered = completed.value if completed is not None else None
+                table.values.append((invoked.process, invoked.value, answered))
 
     def _claim(self, entry: Entry) -> tuple[bool, int, int, int]:
         """What the node said of itself: leading, the leader's code, the term, the reign's code."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import click
 from rich.console import Console
@@ -20,7 +20,7 @@ from rich.table import Table
 from checkers.verdict import Outcome
 from harness import errors
 from harness.errors import Interrupted, SplitbrainError, UsageError
-from harness.experiment import Experiment, Workload, read_json, read_schedule, system_named
+from harness.experiment import KINDS, Experiment, Kind, Workload, read_json, read_schedule, system_named
 from harness.hunt.cli import hunt
 from harness.store import EXPERIMENT, SCHEDULE, existing_run
 from nemesis.nemeses import NEMESES, NemesisError
@@ -59,6 +59,7 @@ def cli() -> None:
 @click.option(
     "--observe-period", type=int, default=None, help="Ms between two observations of a node; 20, in simulation 100."
 )
+@click.option("--workload", "kind", default="election", show_default=True, help="What is done with leadership.")
 @store_option
 @json_option
 @strict_option
@@ -70,6 +71,7 @@ def test(
     time_limit: float,
     seed: int | None,
     observe_period: int | None,
+    kind: str,
     store: Path,
     as_json: bool,
     strict: bool,
@@ -82,7 +84,7 @@ def test(
     if not 1 <= time_limit <= 86_400:
         raise UsageError(f"--time-limit: expected 1 to 86400 seconds, got {time_limit:g}")
     system, names = _system_and_nemeses(system, nemeses)
-    experiment = _experiment(system, names, runtime, nodes, time_limit, _seed(seed), observe_period)
+    experiment = _experiment(system, names, runtime, nodes, time_limit, _seed(seed), observe_period, kind)
     _perform(experiment, _schedule(experiment), store, as_json, strict)
 
 
@@ -92,6 +94,7 @@ def test(
 @click.option("--system", default="raft", show_default=True, help="For a bare schedule: the system.")
 @click.option("--nodes", type=int, default=None, help="For a bare schedule: how many nodes.")
 @click.option("--seed", type=int, default=None, help="Another seed than the run's.")
+@click.option("--workload", "kind", default="election", show_default=True, help="For a bare schedule: the workload.")
 @store_option
 @json_option
 @strict_option
@@ -101,6 +104,7 @@ def replay(
     system: str,
     nodes: int | None,
     seed: int | None,
+    kind: str,
     store: Path,
     as_json: bool,
     strict: bool,
@@ -118,11 +122,12 @@ def replay(
             schedule.length_ms / 1000,
             past.seed if seed is None else seed,
             past.workload.observe_period_ms if runtime in (None, past.runtime) else None,
+            past.workload.kind,
         )
     else:
         schedule = read_schedule(path)
         limit = schedule.length_ms / 1000
-        experiment = _experiment(system, ("replay",), runtime or "docker", nodes, limit, _seed(seed), None)
+        experiment = _experiment(system, ("replay",), runtime or "docker", nodes, limit, _seed(seed), None, kind)
     _perform(experiment, schedule, store, as_json, strict)
 
 
@@ -171,6 +176,12 @@ def systems() -> None:
 def nemeses() -> None:
     """List what may go wrong."""
     _table("nemesis", ((nemesis.name, nemesis.help) for nemesis in NEMESES.values()))
+
+
+@cli.command()
+def workloads() -> None:
+    """List what clients may do."""
+    _table("workload", KINDS.items())
 
 
 @cli.command()
@@ -234,6 +245,7 @@ def _experiment(
     time_limit: float,
     seed: int,
     observe_period: int | None,
+    kind: str,
 ) -> Experiment:
     """An experiment that can be; raises UsageError for one that cannot."""
     from harness.runtimes import runtime_named
@@ -247,6 +259,8 @@ def _experiment(
         raise UsageError(f"--runtime: {system} is real software, of which there is no simulation: use docker")
     if not under_test.min_nodes <= nodes <= under_test.max_nodes:
         raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
+    if kind not in KINDS:
+        raise UsageError(f"--workload: expected one of {', '.join(KINDS)}, got {kind!r}")
     usual = USUAL.get(runtime, Workload())
     period = usual.observe_period_ms if observe_period is None else observe_period
     if not 1 <= period <= under_test.stall_bound_ms // 4:
@@ -259,7 +273,7 @@ def _experiment(
         nodes=nodes,
         time_limit_s=time_limit,
         seed=seed,
-        workload=replace(usual, observe_period_ms=period, probe_timeout_ms=timeout),
+        workload=replace(usual, kind=cast(Kind, kind), observe_period_ms=period, probe_timeout_ms=timeout),
     )
 
 

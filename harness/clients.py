@@ -12,8 +12,8 @@ from harness.recorder import Recorder
 from harness.runtimes.base import Fail, Job, Ok, Reply, Unknown
 
 
-class Clients(Protocol):
-    """A part of the workload: ``jobs`` are its coroutines, ``stop`` ends them after their present operation."""
+class Crew(Protocol):
+    """The clients of one kind: ``jobs`` are its coroutines, ``stop`` ends them after their present operation."""
 
     def jobs(self) -> Sequence[Job]: ...
 

@@ -6,10 +6,12 @@ liveness of an eligible majority are asked for; after the last heal the whole cl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.clients import Crew, Desk
 from harness.experiment import Experiment
 from harness.injector import Injector
 from harness.recorder import Recorder
@@ -17,6 +19,7 @@ from harness.runtimes.base import Cluster
 from harness.units import MS
 from harness.watch import Watch
 from harness.workload import Clients
+from harness.writers import writers
 from nemesis.schedules import Schedule
 
 LOOK_AGAIN_NS = 20 * MS
@@ -52,7 +55,7 @@ class Driver:
         experiment = self.experiment
         recorder = self.open_recorder(cluster)
         watch = Watch(cluster.nodes, fresh_ns=experiment.bounds.stall_ns // 2)
-        clients = Clients(cluster, recorder, watch, experiment.workload)
+        crews = self._crews(cluster, recorder, watch)
         injector = Injector(cluster, recorder, watch, experiment.seed, self.progress.fault)
         self.progress.watching(watch)
 
@@ -62,13 +65,20 @@ class Driver:
             self.progress.phase("recovery", experiment.patience_ns / 1e9)
             await injector.heal()
             await self._until_agreed(cluster, watch)
-            clients.stop()
+            for crew in crews:
+                crew.stop()
 
         try:
             recorder.start_clock()
-            await cluster.together(phases(), clients.jobs())
+            await cluster.together(phases(), [job for crew in crews for job in crew.jobs()])
         finally:
             recorder.close()
+
+    def _crews(self, cluster: Cluster, recorder: Recorder, watch: Watch) -> Sequence[Crew]:
+        """All clients of the workload, those that observe first."""
+        desk, experiment = Desk(recorder, itertools.count()), self.experiment
+        observing = Clients(cluster, recorder, desk, watch, experiment.workload)
+        return [observing, *writers(cluster, desk, watch, experiment)]
 
     async def _until_agreed(self, cluster: Cluster, watch: Watch) -> None:
         """Wait until all nodes have agreed for long enough that a change provoked by the heal would have shown,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from checkers.bounds import Bounds
 from harness.errors import UsageError
@@ -26,18 +26,30 @@ from nodes.systems.base import System
 FORMAT = 1
 UNHURRIED_MS = 4_000  # the longest stall bound for which the usual windows, of five seconds and more, are long enough
 
+Kind = Literal["election", "ledger", "ledger-unfenced", "lock"]
+KINDS: Mapping[str, str] = {
+    "election": "who leads is observed, and leaders are asked to confirm that they do",
+    "ledger": "besides, who leads writes to a shared ledger that checks tokens",
+    "ledger-unfenced": "the same with a ledger that accepts every write",
+    "lock": "besides, who holds the lock (leadership, unless the system is a lock) adds to a shared set",
+}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workload:
-    """How often the clients ask, in ms. ``probe_timeout_ms`` stays below a quarter of the stall bound.
+    """What the clients do, one of ``KINDS``, and how often, in ms.
 
-    ``canary_period_ms`` is None where the controller cannot be late: in simulation.
+    ``probe_timeout_ms`` stays below a quarter of the stall bound. ``canary_period_ms`` is None where the controller
+    cannot be late: in simulation. ``write_period_ms`` is the time between two writes, or two tries to get a lock, of
+    one client.
     """
 
+    kind: Kind = "election"
     observe_period_ms: int = 20
     confirm_period_ms: int = 50
     probe_timeout_ms: int = 500
     canary_period_ms: int | None = 10
+    write_period_ms: int = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,10 +104,11 @@ class Experiment:
     def command(self) -> str:
         """The command that makes this run again, if its schedule is the one that it plans itself."""
         limit = f"{self.time_limit_s:g}"
+        doing = "" if self.workload.kind == "election" else f" --workload {self.workload.kind}"
         return (
             f"splitbrain test {self.system} --nemesis {','.join(self.nemesis)} --runtime {self.runtime} "
             f"--nodes {self.nodes} --time-limit {limit} --seed {self.seed} "
-            f"--observe-period {self.workload.observe_period_ms}"
+            f"--observe-period {self.workload.observe_period_ms}{doing}"
         )
 
     def planned(self) -> Schedule:
@@ -120,7 +133,7 @@ class Experiment:
                 nodes=int(value["nodes"]),
                 time_limit_s=float(value["time_limit_s"]),
                 seed=int(value["seed"]),
-                workload=Workload(**value["workload"]),
+                workload=workload_from_json(value["workload"]),
             )
         except KeyError as missing:
             raise UsageError(f"{source}: expected the key {missing}, which is not there") from missing
@@ -131,6 +144,14 @@ class Experiment:
 def pace_of(system: System) -> float:
     """How much longer faults last than usual: a system that takes long to elect must have the time to."""
     return max(1.0, system.stall_bound_ms / UNHURRIED_MS)
+
+
+def workload_from_json(value: Mapping[str, Any]) -> Workload:
+    """Raises TypeError or ValueError for one that cannot be."""
+    workload = Workload(**value)
+    if workload.kind not in KINDS:
+        raise ValueError(f"expected a workload of {', '.join(KINDS)}, got {workload.kind!r}")
+    return workload
 
 
 def system_named(name: str) -> System:

@@ -19,6 +19,9 @@ WEAKEST_FIRST: tuple[Promise, ...] = ("-", "!", "?", "+")
 _MARKS: tuple[str, ...] = WEAKEST_FIRST
 NETWORK = ("C3", "C4", "C5a", "C5b", "C5c", "C6")
 
+# The workloads whose resource takes what comes.
+UNFENCED = ("ledger-unfenced", "lock")
+
 # For histories whose faults do not name their cell of the matrix: every cell that the fault may be.
 CELLS_OF: Mapping[str, tuple[str, ...]] = {
     "kill": ("C1",),
@@ -53,6 +56,17 @@ def promises_of(system: System, cells: Iterable[str]) -> dict[str, Promise]:
     if not rows:
         return {letter: _best(row[i] for row in system.promises.values()) for i, letter in enumerate(LETTERS)}
     return {letter: _weakest(row[i] for row in rows) for i, letter in enumerate(LETTERS)}
+
+
+def promises_to_writers(promises: Mapping[str, Promise], workload: str) -> dict[str, Promise]:
+    """The promises, with what a resource that checks no tokens makes of F.
+
+    Such a resource accepts what every leader writes, so it is no better than X, that two nodes never lead at once; and
+    not as good, for no X covers the time between a client's asking its node and its writing.
+    """
+    if workload not in UNFENCED:
+        return dict(promises)
+    return {**promises, "F": "?" if promises["X"] == "+" else promises["X"]}
 
 
 def bounds_of(system: System, members: Iterable[str] = (), servers: Iterable[str] = ()) -> Bounds:

@@ -26,7 +26,7 @@ Sleep = Callable[[int], Awaitable[None]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Write:
-    """One line of a ledger's log: number ``seq`` of all writes that came, and why it was refused, None if it was not."""
+    """One line of a ledger's log: write number ``seq`` of all that came; ``refusal`` is why it was refused, if so."""
 
     seq: int
     token: int | None
@@ -48,9 +48,7 @@ class Ledger:
 
     def append(self, token: int | None, holder: str, entry: str) -> Write:
         """The write as it stands in the log; one that was accepted has its place in ``accepted`` from now on."""
-        write = Write(
-            seq=len(self.log), token=token, holder=holder, entry=entry, refusal=self.refusal(token, holder)
-        )
+        write = Write(seq=len(self.log), token=token, holder=holder, entry=entry, refusal=self.refusal(token, holder))
         self.log.append(write)
         if write.accepted:
             self.accepted.append(write)

@@ -25,9 +25,9 @@ from checkers.verdict import Outcome
 from checkers.words import counted, duration, instant
 from harness.drive import Driver
 from harness.errors import UsageError
-from harness.experiment import Experiment, Workload, system_named
+from harness.experiment import KINDS, Experiment, Kind, Workload, system_named
 from harness.own import NodeFailure, name_of, system_of
-from harness.promises import bounds_json, cells_of, promises_of
+from harness.promises import bounds_json, cells_of, promises_of, promises_to_writers
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.hosts import Witness
@@ -161,20 +161,22 @@ def run(
     seconds: float | None = None,
     seed: int = 0,
     observe_period_ms: int = PERIOD_MS,
+    workload: Kind = "election",
     strict: bool = False,
     again: Sequence[str] = (),
 ) -> Trial:
     """Run ``system`` on that many nodes for so many seconds of faults (20), and judge it.
 
     What goes wrong is a ``nemesis`` ("partition"; or several, with commas or as a sequence), or a ``schedule``, which
-    has its own length. ``strict``: a known weakness that was not shown is invalid. ``again`` are commands that a
-    failure's message shows. Raises UsageError for what cannot be, and NodeFailure where a node of one's own breaks.
+    has its own length. ``workload`` is one of ``harness.experiment.KINDS``. ``strict``: a known weakness that was
+    not shown is invalid. ``again`` are commands that a failure's message shows. Raises UsageError for what cannot
+    be, and NodeFailure where a node of one's own breaks.
     """
     __tracebackhide__ = True
-    experiment, planned = _plan(system, nodes, nemesis, schedule, seconds, seed, observe_period_ms)
+    experiment, planned = _plan(system, nodes, nemesis, schedule, seconds, seed, observe_period_ms, workload)
     entries, history = _record(experiment, planned)
     cells = cells_of(((it.f, it.cell) for it in history.faults if it.skipped is None), experiment.under_test)
-    promises = promises_of(experiment.under_test, cells)
+    promises = promises_to_writers(promises_of(experiment.under_test, cells), experiment.workload.kind)
     return Trial(
         experiment=experiment,
         schedule=planned,
@@ -198,7 +200,10 @@ def _plan(
     seconds: float | None,
     seed: int,
     period_ms: int,
+    kind: Kind,
 ) -> tuple[Experiment, Schedule]:
+    if kind not in KINDS:
+        raise UsageError(f"workload: expected one of {', '.join(KINDS)}, got {kind!r}")
     if schedule is not None and (nemesis is not None or seconds is not None):
         raise UsageError("a schedule says what goes wrong and for how long: give no nemesis and no seconds beside it")
     system = _system(target)
@@ -219,6 +224,7 @@ def _plan(
         time_limit_s=limit,
         seed=seed,
         workload=Workload(
+            kind=kind,
             observe_period_ms=period_ms,
             confirm_period_ms=PERIOD_MS,
             probe_timeout_ms=min(500, longest - 1),
@@ -256,7 +262,7 @@ def _command(experiment: Experiment, target: object, schedule: Schedule | None, 
         return ()
     return (
         f"splitbrain replay schedule.json --system {experiment.system} --runtime sim "
-        f"--nodes {experiment.nodes} --seed {experiment.seed}",
+        f"--nodes {experiment.nodes} --seed {experiment.seed} --workload {experiment.workload.kind}",
     )
 
 

@@ -1,18 +1,17 @@
 """The clients: one observer and one confirming client a node, all concurrent, and the canary.
 
-No client waits for another, so a dead or paused node delays nobody. After an operation whose fate is unknown
-the client goes on under a new process id and the old id is never used again.
+No client waits for another, so a dead or paused node delays nobody.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from harness.clients import Desk, next_due
 from harness.experiment import Workload
 from harness.recorder import Recorder
-from harness.runtimes.base import Alarm, Cluster, Fail, Job, Ok, Unknown
+from harness.runtimes.base import Alarm, Cluster, Job, Ok
 from harness.units import MS
 from harness.watch import Claim, Watch
 
@@ -20,15 +19,15 @@ from harness.watch import Claim, Watch
 class Clients:
     """The workload of one run: ``jobs`` are its coroutines, ``stop`` ends them after their present operation."""
 
-    def __init__(self, cluster: Cluster, recorder: Recorder, watch: Watch, workload: Workload) -> None:
+    def __init__(self, cluster: Cluster, recorder: Recorder, desk: Desk, watch: Watch, workload: Workload) -> None:
         self._cluster = cluster
         self._recorder = recorder
+        self._desk = desk
         self._watch = watch
         self._observe_ns = workload.observe_period_ms * MS
         self._confirm_ns = workload.confirm_period_ms * MS
         self._timeout_ns = workload.probe_timeout_ms * MS
         self._canary_ms = workload.canary_period_ms
-        self._process_ids = itertools.count()
         self._over = False
         self._observers: dict[str, Alarm] = {node: cluster.alarm() for node in cluster.nodes}
         self._confirmers: dict[str, Alarm] = {node: cluster.alarm() for node in cluster.nodes}
@@ -46,18 +45,18 @@ class Clients:
             alarm.ring()
 
     async def _observe_forever(self, node: str) -> None:
-        process = next(self._process_ids)
+        process = self._desk.newcomer()
         due = self._cluster.now()
         while not self._over:
             process = await self._observe(process, node)
-            due = _next_due(due, self._observe_ns, self._cluster.now())
+            due = next_due(due, self._observe_ns, self._cluster.now())
             await self._observers[node].wait_until(due)
 
     async def _observe(self, process: int, node: str) -> int:
         self._recorder.invoke(process, "observe", node)
         reply = await self._cluster.observe(node, self._timeout_ns)
         if not isinstance(reply, Ok):
-            return self._missed(process, "observe", node, reply)
+            return self._desk.answered(process, "observe", node, reply)
         self._recorder.ok(process, "observe", node, reply.value)
         self._saw(node, reply.value)
         return process
@@ -81,30 +80,21 @@ class Clients:
     async def _confirm_forever(self, node: str) -> None:
         """Asks its node while that claims to lead, and while nobody does (so that a stall is one in which every
         node was asked)."""
-        process = next(self._process_ids)
+        process = self._desk.newcomer()
         due = self._cluster.now()
         while not self._over:
             if self._watch.claims_to_lead(node) or not self._watch.anyone_leads():
                 process = await self._confirm(process, node)
-            due = _next_due(due, self._confirm_ns, self._cluster.now())
+            due = next_due(due, self._confirm_ns, self._cluster.now())
             await self._confirmers[node].wait_until(due)
 
     async def _confirm(self, process: int, node: str) -> int:
         self._recorder.invoke(process, "confirm", node)
         reply = await self._cluster.confirm(node, self._timeout_ns)
         if not isinstance(reply, Ok):
-            return self._missed(process, "confirm", node, reply)
+            return self._desk.answered(process, "confirm", node, reply)
         self._recorder.ok(process, "confirm", node, reply.value)
         return process
-
-    def _missed(self, process: int, f: str, node: str, reply: Fail | Unknown) -> int:
-        match reply:
-            case Fail(error):
-                self._recorder.fail(process, f, node, error)
-                return process
-            case Unknown(error):
-                self._recorder.unknown(process, f, node, error)
-                return next(self._process_ids)
 
     async def _sing(self, period: int) -> None:
         """The canary: sleeps and records how late it woke, so that a starved controller is seen for what it is."""
@@ -115,9 +105,3 @@ class Clients:
             if now >= due:
                 self._recorder.note("canary", "canary", None, {"late": now - due})
             due = now + period
-
-
-def _next_due(due: int, period: int, now: int) -> int:
-    """The next instant of the grid that began at ``due``; turns already missed are not made up for."""
-    missed = (now - due) // period if now > due else 0
-    return due + (missed + 1) * period

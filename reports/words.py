@@ -37,6 +37,9 @@ MEANINGS = {
     "execution fitting the observations must contain counts as proven.",
     "fencing": "A shared resource never accepts a write of a stale leader after one with a newer token, and keeps what "
     "it acknowledged.",
+    "mutual-exclusion": "No two clients ever hold one lock at the same instant; a hold counts from getting the lock to "
+    "giving it back, if it was held until then.",
+    "lost-updates": "What was added to a shared set under the lock, and acknowledged, is still there at the end.",
     "stall": "While a healthy, connected majority exists, leadership is confirmed again within the bound.",
     "stability": "A leader that is up, on time and connected to a healthy majority keeps its leadership.",
     "coverage": "The run exercised something: faults took effect and were verified, a leader was touched, and the "

@@ -25,10 +25,20 @@ class Story:
     faults: int = 0
 
     def asked(
-        self, f: str, node: str | None, a: int, b: int | None, outcome: str, value: Any = None, sent: Any = None
+        self,
+        f: str,
+        node: str | None,
+        a: int,
+        b: int | None,
+        outcome: str,
+        value: Any = None,
+        *,
+        sent: Any = None,
+        process: int | None = None,
     ) -> Story:
-        """An operation in [a, b]; with b None it never completes. ``sent`` is the value of its invocation."""
-        line = {"process": self.clients, "f": f, "node": node}
+        """An operation in [a, b]; with b None it never completes. ``sent`` is the value of its invocation, ``process``
+        who asks, if that is not a client of its own."""
+        line = {"process": self.clients if process is None else process, "f": f, "node": node}
         self.clients += 1
         self.lines.append((a, {**line, "type": "invoke", "value": sent}))
         if b is not None:

@@ -19,15 +19,15 @@ class Book(Story):
     def wrote(self, name: str, a: int, b: int, token: int | None, at: int | None = None) -> Book:
         """``name`` such as n1-3 says who wrote; accepted, at a place if that is told."""
         value = None if at is None else {"position": at}
-        self.asked("append", name.split("-")[0], a, b, "ok", value, {"token": token, "entry": name})
+        self.asked("append", name.split("-")[0], a, b, "ok", value, sent={"token": token, "entry": name})
         return self
 
     def refused_write(self, name: str, a: int, b: int, token: int) -> Book:
-        self.asked("append", name.split("-")[0], a, b, "fail", None, {"token": token, "entry": name})
+        self.asked("append", name.split("-")[0], a, b, "fail", None, sent={"token": token, "entry": name})
         return self
 
     def unsure_write(self, name: str, a: int, b: int | None, token: int) -> Book:
-        self.asked("append", name.split("-")[0], a, b, "info", None, {"token": token, "entry": name})
+        self.asked("append", name.split("-")[0], a, b, "info", None, sent={"token": token, "entry": name})
         return self
 
     def read(self, a: int, b: int, *entries: tuple[str, int]) -> Book:

@@ -1,0 +1,74 @@
+"""Mutual exclusion: at no instant do two clients hold one lock (Dijkstra, CACM 1965).
+
+Proven broken by two definite holds that overlap (see ``checkers.holds``): each was acquired before the other began to
+be given back, and both releases say that the lock was held until then. A hold that was lost without notice, by a lease
+that ran out, is no such claim; it is counted, and what it did harm shows in ``lost-updates``.
+"""
+
+from __future__ import annotations
+
+from checkers.history import History
+from checkers.holds import Hold, holds, refused
+from checkers.verdict import Finding, Outcome, Verdict
+from checkers.words import counted, duration, instant
+
+PROPERTY = "mutual-exclusion"
+GUARANTEE = "X"
+NEEDS = ("acquire",)
+MOST_FINDINGS = 200
+
+
+def check(history: History) -> Verdict:
+    """Whether any two holds of one lock surely overlap."""
+    held = holds(history)
+    facts = {
+        "holds": len(held),
+        "holds_lost": sum(hold.lost for hold in held),
+        "holds_of_unknown_end": sum(not hold.released for hold in held),
+        "acquires_refused": refused(history),
+    }
+    findings = _overlaps(held)
+    if findings:
+        words = f"{findings[0].words}; {counted(len(findings), 'hold')} in all began while another lasted"
+        return Verdict(
+            property=PROPERTY,
+            outcome=Outcome.INVALID,
+            words=words,
+            evidence=findings[0].evidence,
+            findings=tuple(findings[:MOST_FINDINGS]),
+            facts=facts,
+        )
+    if not held:
+        words = "nobody ever got the lock, so nothing was tested"
+        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words, facts=facts)
+    words = f"no two of {counted(len(held), 'hold')} surely overlap"
+    if facts["holds_lost"]:
+        words += f"; {counted(facts['holds_lost'], 'hold')} ended before the holder knew"
+    return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words, facts=facts)
+
+
+def _overlaps(held: list[Hold]) -> list[Finding]:
+    """One finding for each hold that began while the longest of the others lasted."""
+    found = []
+    longest: dict[object, Hold] = {}
+    for hold in held:
+        other = longest.get(hold.key)
+        if other is not None and hold.first_line < other.last_line:
+            found.append(_finding(other, hold))
+        if other is None or hold.last_line > other.last_line:
+            longest[hold.key] = hold
+    return found
+
+
+def _finding(one: Hold, other: Hold) -> Finding:
+    end = min(one.end, other.end)
+    lock = "the lock" if one.key is None else f"the lock {one.key}"
+    return Finding(
+        guarantee=GUARANTEE,
+        words=f"{one.told()} and {other.told()} both held {lock} for {duration(end - other.start)} "
+        f"from {instant(other.start)} on",
+        evidence=tuple(sorted({one.first_line, one.last_line, other.first_line, other.last_line})),
+        start=other.start,
+        end=end,
+        nodes=tuple(dict.fromkeys(node for node in (one.node, other.node) if node is not None)),
+    )

@@ -1,0 +1,190 @@
+"""What leaders do with their leadership: one dual leadership, with a fence and without, and resources with planted
+bugs, each of which its rule must catch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkers.judge import JudgedProperty, Promise
+from harness import drive, trial
+from harness.clients import Crew, Desk
+from harness.errors import UsageError
+from harness.experiment import Experiment
+from harness.promises import promises_to_writers
+from harness.resources import FencedLedger, Ledger, LedgerService, RemoteLedger, Sleep, Way
+from harness.runtimes.base import Cluster, Fail, Ok, Reply
+from harness.trial import Trial
+from harness.units import MS
+from harness.watch import Watch
+from harness.writers import TokenOf, Writers, term
+from nodes.systems import SYSTEMS
+
+WRITES = st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["n1", "n2"])), max_size=12)
+
+
+@given(WRITES)
+def test_a_fence_accepts_nothing_older_than_what_it_accepted_and_no_token_of_two_holders(
+    writes: list[tuple[int, str]],
+) -> None:
+    ledger = FencedLedger()
+    for number, (token, holder) in enumerate(writes):
+        before = [write.token or 0 for write in ledger.accepted]
+        write = ledger.append(token, holder, str(number))
+        assert write.accepted or token < max(before) or holder != ledger.accepted[-1].holder
+        assert write is ledger.log[number]
+    tokens = [write.token or 0 for write in ledger.accepted]
+    assert tokens == sorted(tokens)
+    assert len({(write.token, write.holder) for write in ledger.accepted}) == len(set(tokens))
+
+
+def test_a_ledger_without_a_fence_accepts_what_a_fence_refuses() -> None:
+    for ledger, accepted in ((Ledger(), 4), (FencedLedger(), 2)):
+        for token, holder in ((1, "n1"), (2, "n2"), (1, "n1"), (2, "n1")):
+            ledger.append(token, holder, "")
+        assert (len(ledger.accepted), len(ledger.log)) == (accepted, 4)
+    assert FencedLedger().append(None, "n1", "").refusal == "there is no token"
+
+
+def isolated(workload: Any, *, seed: int = 3, strict: bool = True, system: str = "raft-basic") -> Trial:
+    return trial.run(system, nemesis="isolated-leader", seconds=10, seed=seed, workload=workload, strict=strict)
+
+
+def test_the_same_dual_leadership_corrupts_an_unfenced_ledger_and_not_a_fenced_one() -> None:
+    unfenced, fenced = isolated("ledger-unfenced"), isolated("ledger")
+    for run in (unfenced, fenced):
+        assert run.judgement["exclusivity"].weakness == "shown"
+        assert run.judgement["fencing"].found.facts["stale_attempted"] > 20
+    corrupted, kept = unfenced.judgement["fencing"], fenced.judgement["fencing"]
+    assert corrupted.weakness == "shown"
+    assert corrupted.found.facts["stale_accepted"] == corrupted.found.facts["stale_attempted"]
+    assert corrupted.found.findings[0].facts["rules"] == ["F1", "F3"]
+    assert (kept.outcome.word, kept.promises, kept.found.findings) == ("valid", {"F": "+"}, ())
+    assert kept.found.facts["stale_refused"] == kept.found.facts["stale_attempted"]
+    # What differs is what the resource did: both were asked the same until the first stale write.
+    assert [entry for entry in unfenced.entries[:200] if entry.f != "append"] == [
+        entry for entry in fenced.entries[:200] if entry.f != "append"
+    ]
+
+
+@pytest.mark.parametrize("workload", ["ledger", "lock"])
+def test_a_run_that_writes_is_the_same_again_from_its_seed(workload: Any) -> None:
+    run = isolated(workload, strict=False)
+    assert run.repeat().differs_at is None
+
+
+@pytest.mark.parametrize(("system", "nemesis"), [("raft", "partition"), ("raft", "pause"), ("raft-lease", "partition")])
+def test_terms_of_a_system_that_keeps_them_are_sound_tokens(system: str, nemesis: str) -> None:
+    run = trial.run(system, nemesis=nemesis, seconds=15, seed=5, workload="ledger")
+    found = run.found("fencing")
+    assert found.outcome.word == "valid", found.words
+    assert found.found.facts["appends_accepted"] > 100
+
+
+def test_leadership_without_a_lease_is_no_lock_and_what_is_lost_shows() -> None:
+    run = isolated("lock")
+    assert run.judgement["mutual-exclusion"].weakness == "shown"
+    assert run.judgement["lost-updates"].weakness == "shown"
+    assert run.judgement["lost-updates"].found.facts["additions_lost"] > 0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_leadership_with_a_lease_is_a_lock(seed: int) -> None:
+    run = trial.run("raft-lease", nemesis="partition,kill", seconds=15, seed=seed, workload="lock")
+    found = run.judgement["mutual-exclusion"]
+    assert (found.outcome.word, found.promises["X"]) == ("valid", "+"), found.words
+    assert found.found.facts["holds"] > 50
+
+
+# Resources with planted bugs
+
+
+class TwoSteps:
+    """Planted: looks whether a token is fresh, and writes some time later, so that another write may come between."""
+
+    def __init__(self, dice: Random) -> None:
+        self._fence, self._kept = FencedLedger(), Ledger()
+        self._dice = dice
+        self._way = Way(dice)
+
+    async def append(self, token: int | None, holder: str, entry: str, sleep: Sleep) -> Reply:
+        await self._way.go(sleep)
+        refusal = self._fence.append(token, holder, entry).refusal
+        if refusal is not None:
+            return Fail(refusal)
+        await sleep(self._dice.randint(1 * MS, 40 * MS))
+        self._kept.append(token, holder, entry)
+        position = len(self._kept.accepted) - 1
+        await self._way.go(sleep)
+        return Ok({"position": position})
+
+    async def read(self, sleep: Sleep) -> Reply:
+        return Ok({"entries": self._kept.read()})
+
+
+def own_counter(answer: Mapping[str, Any]) -> int:
+    """Planted: a token that each node counts for itself, by the number of its own wins."""
+    return int(str(answer["reign"]).rpartition("-")[2])
+
+
+def planted(
+    monkeypatch: pytest.MonkeyPatch, service: LedgerService, token_of: TokenOf = term, seed: int = 3
+) -> JudgedProperty:
+    """A run whose ledger, or whose tokens, have that bug; its fencing held as promised."""
+
+    def crews(cluster: Cluster, desk: Desk, watch: Watch, experiment: Experiment) -> Sequence[Crew]:
+        return [Writers(cluster, desk, watch, experiment.workload, experiment.seed, service, token_of)]
+
+    monkeypatch.setattr(drive, "writers", crews)
+    return isolated("ledger", seed=seed, strict=False).found("fencing")
+
+
+def rules(found: JudgedProperty) -> set[str]:
+    return {rule for finding in found.found.findings for rule in finding.facts["rules"]}
+
+
+def test_a_resource_with_nothing_planted_keeps_every_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rules(planted(monkeypatch, RemoteLedger(FencedLedger(), Random(1)))) == set()
+
+
+def test_a_resource_that_checks_nothing_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = planted(monkeypatch, RemoteLedger(Ledger(), Random(1)))
+    assert rules(found) == {"F1", "F3"}
+    assert found.outcome.word == "invalid"
+
+
+def test_a_resource_whose_check_and_write_are_two_steps_is_caught_by_the_order_of_its_ledger(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes two writes at one moment, the old leader's last and the new one's first; not every run has that."""
+    caught = [rules(planted(monkeypatch, TwoSteps(Random(seed)), seed=seed)) for seed in range(5)]
+    assert {"F1"} in caught
+    assert all(found <= {"F1"} for found in caught)
+
+
+def test_tokens_that_each_node_counts_for_itself_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = planted(monkeypatch, RemoteLedger(Ledger(), Random(1)), own_counter)
+    assert "F2" in rules(found)
+    assert found.outcome.word == "invalid"
+
+
+# What is promised
+
+
+def test_without_a_fence_f_is_no_better_than_x_and_never_promised() -> None:
+    promises: dict[str, Promise] = {"T": "+", "X": "+", "F": "+"}
+    weak: dict[str, Promise] = {**promises, "X": "!"}
+    assert promises_to_writers(promises, "ledger") == promises
+    assert promises_to_writers(promises, "ledger-unfenced")["F"] == "?"
+    assert promises_to_writers(weak, "lock")["F"] == "!"
+
+
+def test_a_workload_that_there_is_not_is_refused() -> None:
+    nothing: Any = "bank"
+    with pytest.raises(UsageError, match="workload: expected one of election, ledger, ledger-unfenced, lock"):
+        trial.run(SYSTEMS["raft"], workload=nothing)

@@ -1,0 +1,129 @@
+"""Clients that do something with leadership: one a node, writing to a shared resource while its node says it leads.
+
+This is where a leader that has been replaced does harm. Each client does what an application beside its node would do:
+it asks the node whether it leads, and under which token, and then writes. Between the answer and the write's arrival
+lie the client's own work (1 to 5 ms) and the way to the resource (0.5 to 3 ms), both drawn from the run's seed; so
+what was true when the node answered need not be when the write arrives, as in any application that checks and then
+acts. A client is not paused, killed or cut off with its node: it lives with the controller, as the resource does. It
+asks only while its node's last answer to its observer said that it leads, so followers are not asked twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Any, Final
+
+from harness.clients import Crew, Desk, next_due
+from harness.experiment import Experiment, Workload
+from harness.locks import Contenders, LeadershipLock
+from harness.resources import (
+    FencedLedger,
+    Ledger,
+    LedgerService,
+    RemoteLedger,
+    RemoteSet,
+    SharedSet,
+    Sleep,
+    sleeper,
+)
+from harness.runtimes.base import Alarm, Cluster, Job, Ok
+from harness.units import MS
+from harness.watch import Watch
+
+WORK_NS: Final = (1 * MS, 5 * MS)  # of a client, between its node's answer and the sending of the write
+
+TokenOf = Callable[[Mapping[str, Any]], int | None]
+"""The token of a leadership, from the node's own answer."""
+
+
+def term(answer: Mapping[str, Any]) -> int | None:
+    """The token of every system here: the term of the leadership."""
+    told = answer["term"]
+    return None if told is None else int(told)
+
+
+def writers(cluster: Cluster, desk: Desk, watch: Watch, experiment: Experiment) -> Sequence[Crew]:
+    """The clients that write, as the workload has them."""
+    workload, seed = experiment.workload, experiment.seed
+    match workload.kind:
+        case "election":
+            return []
+        case "ledger":
+            return [Writers(cluster, desk, watch, workload, seed, ledger(FencedLedger(), seed))]
+        case "ledger-unfenced":
+            return [Writers(cluster, desk, watch, workload, seed, ledger(Ledger(), seed))]
+        case "lock":
+            shared = RemoteSet(SharedSet(), Random(f"{seed}/set"))
+            return [Contenders(cluster, desk, workload, LeadershipLock(cluster), shared)]
+
+
+def ledger(kept: Ledger, seed: int) -> LedgerService:
+    """A ledger at the end of a way that the seed decides."""
+    return RemoteLedger(kept, Random(f"{seed}/ledger"))
+
+
+class Writers:
+    """The clients of a ledger, one a node. The last that stops reads the whole ledger."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        desk: Desk,
+        watch: Watch,
+        workload: Workload,
+        seed: int,
+        service: LedgerService,
+        token_of: TokenOf = term,
+    ) -> None:
+        self._cluster = cluster
+        self._desk = desk
+        self._watch = watch
+        self._period_ns = workload.write_period_ms * MS
+        self._timeout_ns = workload.probe_timeout_ms * MS
+        self._service = service
+        self._token_of = token_of
+        self._dice = {node: Random(f"{seed}/writer/{node}") for node in cluster.nodes}
+        self._paces: dict[str, Alarm] = {node: cluster.alarm() for node in cluster.nodes}
+        self._written = dict.fromkeys(cluster.nodes, 0)
+        self._at_work = set(cluster.nodes)
+        self._over = False
+
+    def jobs(self) -> Sequence[Job]:
+        return [self._write_forever(node) for node in self._cluster.nodes]
+
+    def stop(self) -> None:
+        self._over = True
+        for pace in self._paces.values():
+            pace.ring()
+
+    async def _write_forever(self, node: str) -> None:
+        process = self._desk.newcomer()
+        sleep = sleeper(self._cluster)
+        due = self._cluster.now()
+        while not self._over:
+            if self._watch.claims_to_lead(node):
+                process = await self._write(process, node, sleep)
+            due = next_due(due, self._period_ns, self._cluster.now())
+            await self._paces[node].wait_until(due)
+        self._at_work.remove(node)
+        if not self._at_work:
+            self._desk.asked(process, "read-ledger", None)
+            reply = await self._service.read(sleep)
+            entries = reply.value["entries"] if isinstance(reply, Ok) else None
+            self._desk.answered(process, "read-ledger", None, reply, entries)
+
+    async def _write(self, process: int, node: str, sleep: Sleep) -> int:
+        """Ask, and if the node leads write with its token; the id under which the client goes on."""
+        self._desk.asked(process, "observe", node)
+        reply = await self._cluster.observe(node, self._timeout_ns)
+        process = self._desk.answered(process, "observe", node, reply)
+        if not isinstance(reply, Ok) or not reply.value["leading"]:
+            return process
+        await sleep(self._dice[node].randint(*WORK_NS))
+        token = self._token_of(reply.value)
+        self._written[node] += 1
+        entry = f"{node}-{self._written[node]}"
+        self._desk.asked(process, "append", node, {"token": token, "entry": entry})
+        answer = await self._service.append(token, node, entry, sleep)
+        return self._desk.answered(process, "append", node, answer)
