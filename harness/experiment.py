@@ -51,6 +51,11 @@ class Workload:
     canary_period_ms: int | None = 10
     write_period_ms: int = 50
 
+    @property
+    def option(self) -> str:
+        """What a command line says of it, but for the usual one."""
+        return "" if self.kind == "election" else f" --workload {self.kind}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:
@@ -104,11 +109,10 @@ class Experiment:
     def command(self) -> str:
         """The command that makes this run again, if its schedule is the one that it plans itself."""
         limit = f"{self.time_limit_s:g}"
-        doing = "" if self.workload.kind == "election" else f" --workload {self.workload.kind}"
         return (
             f"splitbrain test {self.system} --nemesis {','.join(self.nemesis)} --runtime {self.runtime} "
             f"--nodes {self.nodes} --time-limit {limit} --seed {self.seed} "
-            f"--observe-period {self.workload.observe_period_ms}{doing}"
+            f"--observe-period {self.workload.observe_period_ms}{self.workload.option}"
         )
 
     def planned(self) -> Schedule:

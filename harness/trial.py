@@ -262,7 +262,7 @@ def _command(experiment: Experiment, target: object, schedule: Schedule | None, 
         return ()
     return (
         f"splitbrain replay schedule.json --system {experiment.system} --runtime sim "
-        f"--nodes {experiment.nodes} --seed {experiment.seed} --workload {experiment.workload.kind}",
+        f"--nodes {experiment.nodes} --seed {experiment.seed}{experiment.workload.option}",
     )
 
 

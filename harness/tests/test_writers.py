@@ -72,6 +72,10 @@ def test_the_same_dual_leadership_corrupts_an_unfenced_ledger_and_not_a_fenced_o
     ]
 
 
+def test_the_command_that_makes_a_run_again_names_its_workload() -> None:
+    assert isolated("lock").again[-1].endswith("--seed 3 --observe-period 100 --workload lock")
+
+
 @pytest.mark.parametrize("workload", ["ledger", "lock"])
 def test_a_run_that_writes_is_the_same_again_from_its_seed(workload: Any) -> None:
     run = isolated(workload, strict=False)
