@@ -25,10 +25,10 @@ from checkers.history import History
 from checkers.operations import Ints, Mask
 
 CUTS = frozenset({"partition"})
-ON_LINKS = CUTS | {"loss", "delay", "latency", "duplicate", "reorder", "corrupt", "rate"}
-KILLS = frozenset({"kill", "crash"})
+ON_LINKS = CUTS | {"loss", "delay", "latency", "duplicate", "reorder", "corrupt", "bandwidth", "rate"}
+KILLS = frozenset({"kill", "crash", "stop"})
 RESTARTS = frozenset({"restart", "start"})
-PAUSES = frozenset({"pause"})
+PAUSES = frozenset({"pause", "freeze"})
 RESUMES = frozenset({"resume"})
 WIPES = frozenset({"wipe", "amnesia"})
 HEALS = frozenset({"heal"})

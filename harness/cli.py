@@ -22,11 +22,13 @@ from harness import errors
 from harness.errors import Interrupted, SplitbrainError, UsageError
 from harness.experiment import KINDS, Experiment, Kind, Workload, read_json, read_schedule, system_named
 from harness.hunt.cli import hunt
+from harness.runtimes.base import POWERS, able
 from harness.store import EXPERIMENT, SCHEDULE, existing_run
-from nemesis.nemeses import NEMESES, NemesisError
+from nemesis.nemeses import NEMESES, Nemesis, NemesisError, needs
 from nemesis.schedules import Schedule
 from nodes.systems import SYSTEMS
 
+EVERY_SHAPE = 5  # nodes, of which every shape can be made
 STATUS = {
     Outcome.VALID: errors.EXIT_VALID,
     Outcome.UNKNOWN: errors.EXIT_UNKNOWN,
@@ -175,7 +177,8 @@ def systems() -> None:
 @cli.command()
 def nemeses() -> None:
     """List what may go wrong."""
-    _table("nemesis", ((nemesis.name, nemesis.help) for nemesis in NEMESES.values()))
+    rows = ((nemesis.name, nemesis.help, _where(nemesis)) for nemesis in NEMESES.values())
+    _table("nemesis", rows, "where")
 
 
 @cli.command()
@@ -307,8 +310,15 @@ def _conclude(judged: Any, as_json: bool) -> None:
     sys.exit(STATUS[judged.judgement.outcome])
 
 
-def _table(title: str, rows: Any) -> None:
-    table = Table(title, "what it is", box=None, pad_edge=False)
+def _where(nemesis: Nemesis) -> str:
+    """The runtimes that can do all its faults, and wait for all its events."""
+    cards = nemesis.deck(EVERY_SHAPE)
+    events = {card.when.event for card in cards if card.when is not None}
+    return ", ".join(name for name in able(needs(nemesis, EVERY_SHAPE)) if events <= POWERS[name].triggers)
+
+
+def _table(title: str, rows: Any, *more: str) -> None:
+    table = Table(title, "what it is", *more, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
     Console().print(table)

@@ -10,7 +10,7 @@ union, its abilities, and an arm in ``nemesis.plans.plan``.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar, Literal, get_args
@@ -22,21 +22,35 @@ Durable = Literal["kept", "lost", "torn"]
 STATES: tuple[Durable, ...] = get_args(Durable)
 ClockName = Literal["wall", "monotonic"]
 CLOCKS: tuple[ClockName, ...] = get_args(ClockName)
+How = Literal["drop", "reject", "payload"]
+HOWS: tuple[How, ...] = get_args(How)
+Way = Literal["both", "in", "out"]
+WAYS: tuple[Way, ...] = get_args(Way)
 MILLION = 1_000_000
 
 Ability = Literal[
     "partition",
+    "partition that refuses",
+    "partition of payload",
     "kill",
     "kill with state lost",
     "kill with state torn",
     "kill after some effects",
+    "crash",
+    "stop",
     "pause",
+    "freeze",
     "loss",
+    "loss in bursts",
     "delay",
+    "reorder",
     "duplicate",
+    "corrupt",
+    "bandwidth",
     "skew of the wall clock",
     "skew of the monotonic clock",
     "slow",
+    "throttle",
 ]
 ABILITIES: tuple[Ability, ...] = get_args(Ability)
 """What carrying out a fault may take; not every runtime has every one."""
@@ -84,7 +98,11 @@ def _flap(flap_ms: int | None) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Partition:
-    """Links drop packets in silence, in the shape of that name (a key of ``SHAPES``).
+    """Links carry nothing, in the shape of that name (a key of ``SHAPES``).
+
+    ``how`` is what becomes of the packets: they vanish (``drop``), they are answered by a refusal that the sender
+    notices at once (``reject``), or only those of TCP that carry nothing pass (``payload``). Acknowledgements do, so
+    that a one-way cut is one also for software that speaks TCP.
 
     The shape ``flapping`` flaps in any case, every ``DEFAULT_FLAP_MS`` if not told.
     """
@@ -92,9 +110,11 @@ class Partition:
     f: ClassVar[str] = "partition"
     shape: str
     flap_ms: int | None = None
+    how: How = "drop"
 
     def __post_init__(self) -> None:
         known("shape", self.shape, SHAPES)
+        known("how", self.how, HOWS)
         _flap(self.flap_ms)
 
 
@@ -122,6 +142,33 @@ class Kill:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Crash:
+    """Whole machines fall silent, and then all that runs on them ends: nobody hears them go.
+
+    Healed, each is back at the same address, its node started again with what ``state`` says that its disk holds.
+    """
+
+    f: ClassVar[str] = "crash"
+    target: Role
+    state: Durable = "kept"
+
+    def __post_init__(self) -> None:
+        known("target", self.target, ROLES)
+        known("state", self.state, STATES)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stop:
+    """Processes are asked to end (SIGTERM) and do so in their own way; started again when the fault is healed."""
+
+    f: ClassVar[str] = "stop"
+    target: Role
+
+    def __post_init__(self) -> None:
+        known("target", self.target, ROLES)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Pause:
     """Processes stop where they stand (SIGSTOP), and go on when the fault is healed."""
 
@@ -135,44 +182,128 @@ class Pause:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Freeze:
+    """The same as a pause by other means: the kernel runs nothing of the target's until the fault is healed.
+
+    No process sees a signal, and none can be missed (the freezer of its control group).
+    """
+
+    f: ClassVar[str] = "freeze"
+    target: Role
+    flap_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        known("target", self.target, ROLES)
+        _flap(self.flap_ms)
+
+
+# The faults of links below are of packets from and to the target, or of one ``way`` only: ``in`` to it, ``out`` of it.
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Loss:
-    """Of the packets from and to the target so many in a hundred vanish, each by its own dice."""
+    """So many packets in a hundred vanish.
+
+    Each by its own dice; or with ``burst`` in runs of about so many on one link, after E. N. Gilbert, "Capacity of a
+    Burst-Noise Channel" (1960): a link is good or bad, and of a bad one nothing arrives.
+    """
 
     f: ClassVar[str] = "loss"
     percent: int
     target: Role = "all"
+    way: Way = "both"
+    burst: int = 0
 
     def __post_init__(self) -> None:
         whole("percent", self.percent, at_least=0, at_most=100, of="percent")
         known("target", self.target, ROLES)
+        known("way", self.way, WAYS)
+        whole("burst", self.burst, at_least=0, of="packets")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delay:
-    """Packets from and to the target take ``ms`` longer, and up to ``jitter_ms`` on top: some overtake others."""
+    """Packets take ``ms`` longer, and up to ``jitter_ms`` on top: some overtake others."""
 
     f: ClassVar[str] = "delay"
     ms: int
     jitter_ms: int = 0
     target: Role = "all"
+    way: Way = "both"
 
     def __post_init__(self) -> None:
         whole("ms", self.ms, at_least=0)
         whole("jitter_ms", self.jitter_ms, at_least=0)
         known("target", self.target, ROLES)
+        known("way", self.way, WAYS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reorder:
+    """So many packets in a hundred are held back for ``ms``, and those that follow within that time overtake them."""
+
+    f: ClassVar[str] = "reorder"
+    percent: int
+    ms: int
+    target: Role = "all"
+    way: Way = "both"
+
+    def __post_init__(self) -> None:
+        whole("percent", self.percent, at_least=0, at_most=100, of="percent")
+        whole("ms", self.ms, at_least=0)
+        known("target", self.target, ROLES)
+        known("way", self.way, WAYS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Duplicate:
-    """Of the packets from and to the target so many in a hundred arrive twice."""
+    """So many packets in a hundred arrive twice."""
 
     f: ClassVar[str] = "duplicate"
     percent: int
     target: Role = "all"
+    way: Way = "both"
 
     def __post_init__(self) -> None:
         whole("percent", self.percent, at_least=0, at_most=100, of="percent")
         known("target", self.target, ROLES)
+        known("way", self.way, WAYS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Corrupt:
+    """In so many packets in a hundred one bit is wrong.
+
+    Their checksum no longer fits, so the receiving kernel throws them away: a loss, but one that it counts.
+    """
+
+    f: ClassVar[str] = "corrupt"
+    percent: int
+    target: Role = "all"
+    way: Way = "both"
+
+    def __post_init__(self) -> None:
+        whole("percent", self.percent, at_least=0, at_most=100, of="percent")
+        known("target", self.target, ROLES)
+        known("way", self.way, WAYS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bandwidth:
+    """Links are narrow: each takes ``ms_per_kb`` over every 1,000 bytes, so that packets queue.
+
+    One that would have to wait for longer than ``nemesis.plans.LONGEST_QUEUE_MS`` is lost.
+    """
+
+    f: ClassVar[str] = "bandwidth"
+    ms_per_kb: int
+    target: Role = "all"
+    way: Way = "both"
+
+    def __post_init__(self) -> None:
+        whole("ms_per_kb", self.ms_per_kb, at_least=0, of="ms per 1,000 bytes")
+        known("target", self.target, ROLES)
+        known("way", self.way, WAYS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -211,37 +342,72 @@ class Slow:
         whole("ms", self.ms, at_least=0)
 
 
-Fault = Partition | Kill | Pause | Loss | Delay | Duplicate | Skew | Slow
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Throttle:
+    """Of each second of one processor so many thousandths are taken from the target; it works on in what is left."""
+
+    f: ClassVar[str] = "throttle"
+    target: Role
+    per_mille: int
+
+    def __post_init__(self) -> None:
+        known("target", self.target, ROLES)
+        whole("per_mille", self.per_mille, at_least=0, at_most=999, of="thousandths")
+
+
+OfLinks = Loss | Delay | Reorder | Duplicate | Corrupt | Bandwidth
+Fault = Partition | Kill | Crash | Stop | Pause | Freeze | OfLinks | Skew | Slow | Throttle
 FAULTS: tuple[type[Fault], ...] = get_args(Fault)
+
+
+OF_HOW: Mapping[How, tuple[Ability, ...]] = {
+    "drop": (),
+    "reject": ("partition that refuses",),
+    "payload": ("partition of payload",),
+}
+OF_STATE: Mapping[Durable, tuple[Ability, ...]] = {
+    "kept": (),
+    "lost": ("kill with state lost",),
+    "torn": ("kill with state torn",),
+}
 
 
 def abilities(fault: Fault) -> tuple[Ability, ...]:
     """All that a runtime must be able to do to carry the fault out."""
     match fault:
-        case Partition():
-            return ("partition",)
+        case Partition(how=how):
+            return ("partition", *OF_HOW[how])
         case Kill(state=state, after_effects=after_effects):
-            states: dict[Durable, tuple[Ability, ...]] = {
-                "kept": (),
-                "lost": ("kill with state lost",),
-                "torn": ("kill with state torn",),
-            }
             late: tuple[Ability, ...] = () if after_effects is None else ("kill after some effects",)
-            return ("kill", *states[state], *late)
+            return ("kill", *OF_STATE[state], *late)
+        case Crash(state=state):
+            return ("crash", *OF_STATE[state])
+        case Stop():
+            return ("stop",)
         case Pause():
             return ("pause",)
-        case Loss():
-            return ("loss",)
+        case Freeze():
+            return ("freeze",)
+        case Loss(burst=burst):
+            return ("loss in bursts",) if burst else ("loss",)
         case Delay():
             return ("delay",)
+        case Reorder():
+            return ("reorder",)
         case Duplicate():
             return ("duplicate",)
+        case Corrupt():
+            return ("corrupt",)
+        case Bandwidth():
+            return ("bandwidth",)
         case Skew(clock="wall"):
             return ("skew of the wall clock",)
         case Skew():
             return ("skew of the monotonic clock",)
         case Slow():
             return ("slow",)
+        case Throttle():
+            return ("throttle",)
 
 
 def target_of(fault: Fault) -> Role | None:

@@ -21,16 +21,25 @@ from types import MappingProxyType
 from nemesis.faults import (
     ABILITIES,
     Ability,
+    Bandwidth,
+    Corrupt,
+    Crash,
     Delay,
     Duplicate,
     Durable,
     Fault,
+    Freeze,
+    How,
     Kill,
     Loss,
     Partition,
     Pause,
+    Reorder,
     Skew,
     Slow,
+    Stop,
+    Throttle,
+    Way,
     abilities,
 )
 from nemesis.schedules import Schedule, Step
@@ -52,6 +61,12 @@ STORMS_MS = (50, 100, 150, 250)  # a node that is restarted so often hardly ever
 LOSSES_PERCENT = (10, 20, 30)
 DELAYS_MS = (10, 50, 100, 200)
 DOUBLES_PERCENT = (10, 50)
+BURSTS = (5, 20, 50)  # packets: on a link that carries a heartbeat every 50 ms, a quarter of a second to 2.5 s
+JITTERS_MS = (10, 50, 200)
+HOLDS_MS = (20, 100, 300)
+SPOILT_PERCENT = (5, 20)
+NARROW_MS_PER_KB = (50, 200, 1_000)  # 160, 40 and 8 kbit/s
+THROTTLES_PER_MILLE = (950, 980, 990)  # what is left is about what a node of ours needs, or a few times less
 JUMPS_MS = (-3_600_000, -5_000, -500, 500, 5_000, 3_600_000)
 STROBES_MS = (50, 200, 1_000)
 RATES_PPM = (-400_000, -100_000, 100_000, 400_000)
@@ -154,6 +169,13 @@ def _deck(nemesis: Nemesis, sizes: Mapping[Group, int], rng: Random, can: Collec
     kinds = [cards for cards in possible if cards]
     kept = [cards for cards in kinds if rng.random() < 0.5] or [rng.choice(kinds)]
     return [card for cards in kept for card in rng.sample(cards, min(len(cards), CARDS_OF_A_KIND))]
+
+
+def needs(nemesis: Nemesis, nodes: int) -> set[Ability]:
+    """What a runtime must be able to do for all faults of a nemesis on so many nodes; nothing for ``all``."""
+    if nemesis.name == ALL:
+        return set()
+    return set().union(*(_needs(card) for card in nemesis.deck(nodes)))
 
 
 def _needs(card: Card) -> set[Ability]:
@@ -271,6 +293,29 @@ def _at_win(fault: Fault) -> Card:
     return Card(strikes_leader=True, fault=lambda rng, for_ms: fault, when=Trigger(event="new-leader"))
 
 
+def _one_way(rng: Random, target: Role) -> Fault:
+    ways: tuple[Way, ...] = ("in", "out")
+    return Loss(percent=rng.choice((30, 60, 90)), target=target, way=rng.choice(ways))
+
+
+def _burst(rng: Random, target: Role) -> Fault:
+    return Loss(percent=rng.choice(LOSSES_PERCENT), target=target, burst=rng.choice(BURSTS))
+
+
+def _held(rng: Random, target: Role) -> Fault:
+    return Reorder(percent=rng.choice(DOUBLES_PERCENT), ms=rng.choice(HOLDS_MS), target=target)
+
+
+def _cut(how: How, *shapes: str) -> tuple[Card, ...]:
+    """A card for each shape, whose links carry nothing in that way."""
+
+    def card(shape: str) -> Card:
+        fault = Partition(shape=shape, how=how)
+        return Card(strikes_leader=_card(SHAPES[shape]).strikes_leader, fault=lambda rng, for_ms: fault)
+
+    return tuple(map(card, shapes))
+
+
 KILLS = _kills("kept", "leader", "follower", "node", "minority", "majority", "all")
 AMNESIA = _kills("lost", "leader", "follower", "minority")
 TORN = _kills("torn", "leader", "follower", "all")
@@ -288,6 +333,25 @@ STROBES = _aimed("leader", "all", fault=_strobe)
 RATES = _aimed("leader", "follower", "minority", fault=_rate)
 SLOWNESS = _aimed("leader", "follower", fault=lambda rng, role: Slow(target=role, ms=rng.choice(SLOW_MS)))
 STORMS = _aimed("leader", "node", "minority", "all", fault=_storm)
+REFUSALS = _cut("reject", "isolated-leader", "minority-leader", "halves", "single-link", "leader-mute", "isolated-node")
+PAYLOADS = _cut("payload", "leader-deaf", "leader-mute", "follower-deaf", "one-way-link", "isolated-leader")
+ONE_WAY_LOSSES = _aimed("leader", "follower", "minority", fault=_one_way)
+BURST_LOSSES = _aimed("all", "leader", fault=_burst)
+JITTERS = _aimed("all", "leader", fault=lambda rng, role: Delay(ms=0, jitter_ms=rng.choice(JITTERS_MS), target=role))
+REORDERINGS = _aimed("all", "leader", fault=_held)
+CORRUPTIONS = _aimed("all", "leader", fault=lambda rng, role: Corrupt(percent=rng.choice(SPOILT_PERCENT), target=role))
+NARROWNESS = _aimed(
+    "all", "leader", fault=lambda rng, role: Bandwidth(ms_per_kb=rng.choice(NARROW_MS_PER_KB), target=role)
+)
+CRASHES = _aimed("leader", "follower", "minority", "all", fault=lambda rng, role: Crash(target=role))
+STOPS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Stop(target=role))
+FREEZES = (
+    *_aimed("leader", "follower", "minority", fault=lambda rng, role: Freeze(target=role)),
+    *_aimed("leader", fault=lambda rng, role: Freeze(target=role, flap_ms=rng.choice(FLAPS_MS))),
+)
+THROTTLES = _aimed(
+    "leader", "follower", fault=lambda rng, role: Throttle(target=role, per_mille=rng.choice(THROTTLES_PER_MILLE))
+)
 DISTURBED = (_card(SHAPES["isolated-leader"]), *_kills("kept", "leader"))
 """What makes the others elect somebody."""
 VOTERS = (*DISTURBED, _at_vote("kept", 9), _at_vote("torn", 9))
@@ -335,6 +399,23 @@ KINDS: tuple[Deck, ...] = (
         _always,
         (KILLS, AMNESIA, TORN, PAUSES, LOSSES, DELAYS, DOUBLES, JUMPS, STROBES, RATES, SLOWNESS, STORMS),
     ),
+    *map(
+        _always,
+        (
+            REFUSALS,
+            PAYLOADS,
+            ONE_WAY_LOSSES,
+            BURST_LOSSES,
+            JITTERS,
+            REORDERINGS,
+            CORRUPTIONS,
+            NARROWNESS,
+            CRASHES,
+            STOPS,
+            FREEZES,
+            THROTTLES,
+        ),
+    ),
 )
 """What ``all`` is drawn from."""
 ALL = "all"
@@ -365,7 +446,19 @@ _ALL = (
     _nemesis("slow", "the leader or a follower takes its time over everything", SLOWNESS),
     _nemesis("loss", "10 to 30 % of packets are lost", LOSSES),
     _nemesis("delay", "packets are late, some more than others", DELAYS),
+    _nemesis("jitter", "packets take an uneven time, and overtake each other", JITTERS),
+    _nemesis("reorder", "some packets are held back, and overtaken by those behind them", REORDERINGS),
     _nemesis("duplicate", "packets arrive twice", DOUBLES),
+    _nemesis("corrupt", "in some packets a bit is wrong, and the receiving kernel throws them away", CORRUPTIONS),
+    _nemesis("bandwidth", "links are narrow: packets queue for up to a second, or are lost", NARROWNESS),
+    _nemesis("loss-oneway", "30 to 90 % of packets are lost on their way to a node, or from it", ONE_WAY_LOSSES),
+    _nemesis("bursts", "packets are lost many in a row", BURST_LOSSES),
+    _nemesis("reject", "partitions that are noticed at once: packets are refused", REFUSALS),
+    _nemesis("payload", "partitions that let bare acknowledgements pass: one-way for TCP too", PAYLOADS),
+    _nemesis("crash", "whole machines fall silent and lose all that runs, and come back", CRASHES),
+    _nemesis("stop", "nodes are asked to end, and started again", STOPS),
+    _nemesis("freeze", "the kernel runs nothing of the leader's or others' for a while", FREEZES),
+    _nemesis("throttle", "the leader or a follower is left 1 to 5 % of a processor", THROTTLES),
     _nemesis("skew", "wall clocks jump, by half a second to an hour", JUMPS),
     _nemesis("strobe", "wall clocks jump forth and back", STROBES),
     _nemesis("rate", "clocks that timers run on are 10 to 40 % too fast or too slow", RATES),

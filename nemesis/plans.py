@@ -9,8 +9,8 @@ plan.
 
 ==== ====================================================================================================
 C1   a crash, all that was flushed to disk kept (so a torn disk too: what was not flushed was never durable)
-C2   a process paused, or slow
-C7   packets lost, late or doubled
+C2   a process paused, or slow for want of a processor too
+C7   packets lost, late, doubled, out of order, spoilt or queueing
 C8   a wall clock off
 C9   a clock at another rate, or a monotonic one that jumps: timers run out too early or too late
 C10  a wall clock that strobes
@@ -23,23 +23,33 @@ Of a fault among the servers of a system it is the same with an ``s`` before it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from random import Random
 from typing import Any, Literal, assert_never
 
 from nemesis.faults import (
+    Bandwidth,
     ClockName,
+    Corrupt,
+    Crash,
     Delay,
     Duplicate,
     Durable,
     Fault,
+    Freeze,
+    How,
     Kill,
     Loss,
+    OfLinks,
     Partition,
     Pause,
+    Reorder,
     Skew,
     Slow,
+    Stop,
+    Throttle,
+    Way,
     kind,
 )
 from nemesis.partitions import Cut, Link, all_links
@@ -47,15 +57,18 @@ from nemesis.shapes import SHAPES, Cell, cell_of
 from nemesis.targets import NoTarget, Role, View, resolve
 
 DEFAULT_FLAP_MS = 300
+LONGEST_QUEUE_MS = 1_000
+"""How long a packet waits at most for a narrow link."""
 
 Undo = Literal["heal", "restart", "resume"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Severed:
-    """These links drop every packet."""
+    """These links carry nothing; ``how`` is as in ``Partition``."""
 
     links: Cut
+    how: How = "drop"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +81,22 @@ class Killed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Crashed:
+    """These nodes' machines are gone: ``links`` are all that lead to or from one; ``state`` as in ``Crash``."""
+
+    nodes: tuple[str, ...]
+    links: Cut
+    state: Durable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stopped:
+    """These nodes' processes were asked to end, and have ended."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Paused:
     """These nodes' processes are stopped."""
 
@@ -75,11 +104,19 @@ class Paused:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Frozen:
+    """These nodes' processes are not run by the kernel."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Lossy:
-    """These links lose so many packets in a hundred."""
+    """These links lose so many packets in a hundred; in runs of about ``burst``, if that is not nought."""
 
     links: Cut
     percent: int
+    burst: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +137,31 @@ class Doubled:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Reordered:
+    """These links hold so many packets in a hundred back for ``ms``."""
+
+    links: Cut
+    percent: int
+    ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Corrupted:
+    """These links spoil so many packets in a hundred."""
+
+    links: Cut
+    percent: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Narrow:
+    """These links take so many ms over 1,000 bytes."""
+
+    links: Cut
+    ms_per_kb: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Skewed:
     """These nodes' clock is ahead by ``offset_ms`` (or behind) and gains ``rate_ppm``."""
 
@@ -117,8 +179,16 @@ class Slowed:
     ms: int
 
 
-OnLinks = Severed | Lossy | Late | Doubled
-OnNodes = Killed | Paused | Skewed | Slowed
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Throttled:
+    """These nodes lack so many thousandths of a processor."""
+
+    nodes: tuple[str, ...]
+    per_mille: int
+
+
+OnLinks = Severed | Lossy | Late | Doubled | Reordered | Corrupted | Narrow
+OnNodes = Killed | Crashed | Stopped | Paused | Frozen | Skewed | Slowed | Throttled
 Harm = OnLinks | OnNodes
 
 
@@ -144,9 +214,9 @@ class Plan:
     def undo_f(self) -> Undo:
         """The name of its undoing in a history."""
         match self.harm:
-            case Killed():
+            case Killed() | Crashed() | Stopped():
                 return "restart"
-            case Paused():
+            case Paused() | Frozen():
                 return "resume"
             case _:
                 return "heal"
@@ -157,9 +227,13 @@ class Plan:
         return [[sender, receiver] for sender, receiver in sorted(links)]
 
     def figures(self) -> dict[str, Any]:
-        """How much of it, by name: the percent of a loss, the ms of a delay. Empty for a cut."""
-        each = ((field.name, getattr(self.harm, field.name)) for field in fields(self.harm))
-        return {name: value for name, value in each if name not in ("nodes", "links") and value is not None}
+        """How much of it, by name: the percent of a loss, the ms of a delay; not what is as usual. Empty for a cut."""
+        each = ((field, getattr(self.harm, field.name)) for field in fields(self.harm))
+        return {
+            field.name: value
+            for field, value in each
+            if field.name not in ("nodes", "links") and value is not None and value != field.default
+        }
 
 
 def plan(fault: Fault, view: View, rng: Random) -> Plan | NoTarget:
@@ -180,12 +254,14 @@ def _of_servers(cell: str) -> str:
     return f"s{cell}"
 
 
-def _harming(fault: Kill | Pause | Loss | Delay | Duplicate | Skew | Slow, view: View, rng: Random) -> Plan | NoTarget:
+def _harming(
+    fault: Kill | Crash | Stop | Pause | Freeze | OfLinks | Skew | Slow | Throttle, view: View, rng: Random
+) -> Plan | NoTarget:
     nodes = resolve(fault.target, view, rng)
     if isinstance(nodes, NoTarget):
         return nodes
     cell, harm, done = _aimed(fault, nodes, view)
-    flap_ms = fault.flap_ms if isinstance(fault, Kill | Pause | Skew) else None
+    flap_ms = fault.flap_ms if isinstance(fault, Kill | Pause | Freeze | Skew) else None
     return Plan(
         f=fault.f,
         shape=kind(fault),
@@ -236,6 +312,13 @@ def windows(plan: Plan, for_ms: int) -> tuple[tuple[int, int], ...]:
     return tuple((start, min(start + turn, for_ms)) for start in range(0, for_ms, 2 * turn))
 
 
+WORDS_OF_HOW: Mapping[How, str] = {
+    "drop": "",
+    "reject": ", and packets are refused",
+    "payload": ", but for bare acknowledgements of TCP",
+}
+
+
 def _partition(fault: Partition, view: View, rng: Random) -> Plan | NoTarget:
     drawn = SHAPES[fault.shape].draw(view, rng)
     if isinstance(drawn, NoTarget):
@@ -247,39 +330,73 @@ def _partition(fault: Partition, view: View, rng: Random) -> Plan | NoTarget:
         shape=fault.shape,
         cell=cell_of(view.nodes, drawn.cut, view.leader),
         nodes=drawn.nodes,
-        harm=Severed(links=cut),
+        harm=Severed(links=cut, how=fault.how),
         flap_ms=flap_ms,
-        words=_flapping(drawn.words, flap_ms),
+        words=_flapping(f"{drawn.words}{WORDS_OF_HOW[fault.how]}", flap_ms),
     )
 
 
 def _aimed(
-    fault: Kill | Pause | Loss | Delay | Duplicate | Skew | Slow, nodes: tuple[str, ...], view: View
+    fault: Kill | Crash | Stop | Pause | Freeze | OfLinks | Skew | Slow | Throttle, nodes: tuple[str, ...], view: View
 ) -> tuple[Cell, Harm, str]:
     """Its cell, what it does, and that in words."""
-    links = _links_of(nodes, view.machines)
     match fault:
+        case Loss() | Delay() | Reorder() | Duplicate() | Corrupt() | Bandwidth():
+            harm, done = _on_links(fault, _links_of(nodes, view.machines, fault.way))
+            return "C7", harm, f"{done}{WORDS_OF_WAY[fault.way]}"
         case Kill(state=state, after_effects=after_effects):
             crash: Cell = "C11" if state == "lost" else "C12" if fault.flap_ms is not None else "C1"
             late = "" if after_effects is None else f" {after_effects} effects on"
-            found = {"kept": "", "torn": ", what was not flushed lost", "lost": ", all state lost"}[state]
-            return crash, Killed(nodes=nodes, state=state, after_effects=after_effects), f"killed{late}{found}"
+            killed = Killed(nodes=nodes, state=state, after_effects=after_effects)
+            return crash, killed, f"killed{late}{WORDS_OF_STATE[state]}"
+        case Crash(state=state):
+            gone = Crashed(nodes=nodes, links=_links_of(nodes, view.machines), state=state)
+            return "C11" if state == "lost" else "C1", gone, f"the whole machine crashed{WORDS_OF_STATE[state]}"
+        case Stop():
+            return "C1", Stopped(nodes=nodes), "asked to end"
         case Pause():
             return "C2", Paused(nodes=nodes), "paused"
-        case Loss(percent=percent):
-            return "C7", Lossy(links=links, percent=percent), f"{percent} % of packets lost"
-        case Delay(ms=ms, jitter_ms=jitter_ms):
-            words = f"{ms} to {ms + jitter_ms}" if jitter_ms else f"{ms}"
-            return "C7", Late(links=links, ms=ms, jitter_ms=jitter_ms), f"packets {words} ms late"
-        case Duplicate(percent=percent):
-            return "C7", Doubled(links=links, percent=percent), f"{percent} % of packets doubled"
+        case Freeze():
+            return "C2", Frozen(nodes=nodes), "frozen"
         case Skew(clock=clock, offset_ms=offset_ms, rate_ppm=rate_ppm):
-            harm = Skewed(nodes=nodes, clock=clock, offset_ms=offset_ms, rate_ppm=rate_ppm)
-            return _cell_of_skew(fault), harm, _words_of_skew(fault)
+            skewed = Skewed(nodes=nodes, clock=clock, offset_ms=offset_ms, rate_ppm=rate_ppm)
+            return _cell_of_skew(fault), skewed, _words_of_skew(fault)
         case Slow(ms=ms):
             return "C2", Slowed(nodes=nodes, ms=ms), f"{ms} ms over everything"
+        case Throttle(per_mille=per_mille):
+            left = f"{1_000 - per_mille} ms of processor a second"
+            return "C2", Throttled(nodes=nodes, per_mille=per_mille), left
         case _:
             assert_never(fault)
+
+
+def _on_links(fault: OfLinks, links: Cut) -> tuple[OnLinks, str]:
+    """What it does to the links, and that in words."""
+    match fault:
+        case Loss(percent=percent, burst=burst):
+            runs = f" in runs of {burst}" if burst else ""
+            return Lossy(links=links, percent=percent, burst=burst), f"{percent} % of packets lost{runs}"
+        case Delay(ms=ms, jitter_ms=jitter_ms):
+            words = f"{ms} to {ms + jitter_ms}" if jitter_ms else f"{ms}"
+            return Late(links=links, ms=ms, jitter_ms=jitter_ms), f"packets {words} ms late"
+        case Reorder(percent=percent, ms=ms):
+            return Reordered(links=links, percent=percent, ms=ms), f"{percent} % of packets held back for {ms} ms"
+        case Duplicate(percent=percent):
+            return Doubled(links=links, percent=percent), f"{percent} % of packets doubled"
+        case Corrupt(percent=percent):
+            return Corrupted(links=links, percent=percent), f"{percent} % of packets spoilt"
+        case Bandwidth(ms_per_kb=ms_per_kb):
+            return Narrow(links=links, ms_per_kb=ms_per_kb), f"{ms_per_kb} ms over 1,000 bytes"
+        case _:
+            assert_never(fault)
+
+
+WORDS_OF_STATE: Mapping[Durable, str] = {
+    "kept": "",
+    "torn": ", what was not flushed lost",
+    "lost": ", all state lost",
+}
+WORDS_OF_WAY: Mapping[Way, str] = {"both": "", "in": ", on their way to it", "out": ", on their way from it"}
 
 
 def _cell_of_skew(skew: Skew) -> Cell:
@@ -294,10 +411,16 @@ def _words_of_skew(skew: Skew) -> str:
     return f"{skew.clock} clock {', '.join(jump + rate)}"
 
 
-def _links_of(nodes: Iterable[str], all_nodes: tuple[str, ...]) -> frozenset[Link]:
-    """Every link from or to one of the nodes."""
+def _links_of(nodes: Iterable[str], all_nodes: tuple[str, ...], way: Way = "both") -> frozenset[Link]:
+    """Every link from or to one of the nodes, or of that way only."""
     chosen = frozenset(nodes)
-    return frozenset(link for link in all_links(all_nodes) if not chosen.isdisjoint(link))
+    match way:
+        case "both":
+            return frozenset(link for link in all_links(all_nodes) if not chosen.isdisjoint(link))
+        case "in":
+            return frozenset(link for link in all_links(all_nodes) if link[1] in chosen)
+        case "out":
+            return frozenset(link for link in all_links(all_nodes) if link[0] in chosen)
 
 
 def _whom(role: Role, nodes: tuple[str, ...]) -> str:

@@ -21,16 +21,26 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from nemesis.faults import (
     ABILITIES,
+    HOWS,
+    WAYS,
     Ability,
+    Bandwidth,
+    Corrupt,
+    Crash,
     Delay,
     Duplicate,
     Fault,
+    Freeze,
     Kill,
     Loss,
     Partition,
     Pause,
+    Reorder,
     Skew,
     Slow,
+    Stop,
+    Throttle,
+    Way,
 )
 from nemesis.nemeses import FLAPS_MS, LEAD_IN_MS
 from nemesis.partitions import Cut, all_links
@@ -44,6 +54,7 @@ MOST_FAULTS = 50
 # Leaders are worth more than their share; so is whoever the event was about.
 TARGETS: tuple[Role, ...] = ("follower", "node", "minority", "leader", "leader", "leader", "majority", "all")
 TRIGGERED: tuple[Role, ...] = ("subject", "subject", "subject", "follower", "leader", "all")
+WAY: SearchStrategy[Way] = st.sampled_from(WAYS)
 WIDE: SearchStrategy[Role] = st.sampled_from(("follower", "leader", "minority", "all", "all"))
 
 
@@ -80,15 +91,24 @@ def kinds(nodes: int, can: Collection[Ability] = ABILITIES) -> list[str]:
 OTHERS: Mapping[str, tuple[Ability, ...]] = MappingProxyType(
     {
         "slow": ("slow",),
+        "throttle": ("throttle",),
         "duplicate": ("duplicate",),
+        "reorder": ("reorder",),
         "delay": ("delay",),
+        "bandwidth": ("bandwidth",),
+        "corrupt": ("corrupt",),
         "loss": ("loss",),
+        "bursts": ("loss in bursts",),
         "skew": ("skew of the wall clock",),
         "rate": ("skew of the monotonic clock",),
         "pause": ("pause",),
+        "freeze": ("freeze",),
+        "stop": ("stop",),
+        "crash": ("crash",),
         "kill": ("kill",),
         "torn": ("kill", "kill with state torn"),
         "amnesia": ("kill", "kill with state lost"),
+        "refused partition": ("partition", "partition that refuses", "partition of payload"),
         "kill in mid-act": ("kill", "kill with state torn", "kill after some effects"),
     }
 )
@@ -107,12 +127,22 @@ def faults(draw: DrawFn, nodes: int, of: Sequence[str] | None = None, triggered:
     match kind:
         case "slow":
             return Slow(target=draw(target), ms=draw(_small(50)))
+        case "throttle":
+            return Throttle(target=draw(target), per_mille=draw(_small(995)))
         case "duplicate":
-            return Duplicate(percent=draw(_small(100)), target=draw(WIDE))
+            return Duplicate(percent=draw(_small(100)), target=draw(WIDE), way=draw(WAY))
+        case "reorder":
+            return Reorder(percent=draw(_small(100)), ms=draw(_small(500)), target=draw(WIDE), way=draw(WAY))
         case "delay":
-            return Delay(ms=draw(_small(300)), jitter_ms=draw(_small(300)), target=draw(WIDE))
+            return Delay(ms=draw(_small(300)), jitter_ms=draw(_small(300)), target=draw(WIDE), way=draw(WAY))
+        case "bandwidth":
+            return Bandwidth(ms_per_kb=draw(_small(1_000)), target=draw(WIDE), way=draw(WAY))
+        case "corrupt":
+            return Corrupt(percent=draw(_small(90)), target=draw(WIDE), way=draw(WAY))
         case "loss":
-            return Loss(percent=draw(_small(90)), target=draw(WIDE))
+            return Loss(percent=draw(_small(90)), target=draw(WIDE), way=draw(WAY))
+        case "bursts":
+            return Loss(percent=draw(_small(90)), target=draw(WIDE), way=draw(WAY), burst=draw(st.integers(1, 60)))
         case "skew":
             return Skew(target=draw(target), offset_ms=draw(st.integers(-10_000, 10_000)), flap_ms=draw(flap_ms))
         case "rate":
@@ -120,6 +150,15 @@ def faults(draw: DrawFn, nodes: int, of: Sequence[str] | None = None, triggered:
             return Skew(target=draw(target), clock="monotonic", offset_ms=draw(_small(1_000)), rate_ppm=rate_ppm)
         case "pause":
             return Pause(target=draw(target), flap_ms=draw(flap_ms))
+        case "freeze":
+            return Freeze(target=draw(target), flap_ms=draw(flap_ms))
+        case "stop":
+            return Stop(target=draw(target))
+        case "crash":
+            return Crash(target=draw(target))
+        case "refused partition":
+            shapes = [shape for shape in possible_shapes(nodes) if shape != "flapping"]
+            return Partition(shape=draw(st.sampled_from(shapes)), how=draw(st.sampled_from(HOWS[1:])))
         case "kill":
             return Kill(target=draw(target), flap_ms=draw(flap_ms))
         case "torn":

@@ -9,7 +9,7 @@ All times are integer nanoseconds on the controller's monotonic clock, ``Cluster
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -72,11 +72,37 @@ class Powers:
 
 POWERS: Mapping[str, Powers] = {
     "docker": Powers(
-        faults=frozenset({"partition", "kill", "kill with state lost", "pause", "loss"}), triggers=OBSERVED
+        faults=frozenset(
+            {
+                "partition",
+                "partition that refuses",
+                "partition of payload",
+                "kill",
+                "kill with state lost",
+                "crash",
+                "stop",
+                "pause",
+                "freeze",
+                "loss",
+                "loss in bursts",
+                "delay",
+                "reorder",
+                "duplicate",
+                "corrupt",
+                "bandwidth",
+                "throttle",
+            }
+        ),
+        triggers=OBSERVED,
     ),
     "sim": Powers(faults=frozenset(ABILITIES), triggers=frozenset(EVENTS)),
 }
 """Of each runtime, by its name. What a runtime lacks is refused before a run, never left out in silence."""
+
+
+def able(needed: Collection[Ability]) -> tuple[str, ...]:
+    """The runtimes that can do all of that, by name."""
+    return tuple(name for name, powers in POWERS.items() if powers.faults.issuperset(needed))
 
 
 def lacking(schedule: Schedule, powers: Powers) -> tuple[str, ...]:

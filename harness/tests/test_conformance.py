@@ -28,7 +28,24 @@ from harness.runtimes.sim.cluster import SimCluster
 from harness.runtimes.sim.runtime import Silence, simulate
 from harness.runtimes.sim.simulation import START_WITHIN_NS
 from harness.units import MS
-from nemesis.faults import Delay, Duplicate, Fault, Kill, Loss, Partition, Pause, Skew, Slow
+from nemesis.faults import (
+    Bandwidth,
+    Corrupt,
+    Crash,
+    Delay,
+    Duplicate,
+    Fault,
+    Freeze,
+    Kill,
+    Loss,
+    Partition,
+    Pause,
+    Reorder,
+    Skew,
+    Slow,
+    Stop,
+    Throttle,
+)
 from nemesis.plans import Plan, plan
 from nemesis.schedules import Schedule, Step
 from nemesis.shapes import SHAPES
@@ -61,6 +78,19 @@ FAULTS: tuple[Fault, ...] = (
     Skew(target="leader", rate_ppm=50_000),
     Skew(target="leader", clock="monotonic", offset_ms=20, rate_ppm=50_000),
     Slow(target="follower", ms=1),
+    Crash(target="leader"),
+    Crash(target="minority", state="lost"),
+    Stop(target="follower"),
+    Freeze(target="leader"),
+    Throttle(target="follower", per_mille=970),
+    Partition(shape="isolated-leader", how="reject"),
+    Partition(shape="leader-deaf", how="payload"),
+    Loss(percent=40, target="leader", way="out"),
+    Loss(percent=30, burst=5, target="leader"),
+    Reorder(percent=40, ms=100, target="follower"),
+    Corrupt(percent=30, target="leader"),
+    Bandwidth(ms_per_kb=200, target="leader"),
+    Bandwidth(ms_per_kb=1_000),
 )
 
 

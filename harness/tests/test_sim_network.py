@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 from statistics import fmean
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from harness.runtimes.sim.kernel import Kernel
 from harness.runtimes.sim.network import (
     CALM,
+    HEADER_BYTES,
     Conditions,
     Constant,
     Delay,
@@ -25,6 +27,8 @@ from harness.runtimes.sim.network import (
     sampler,
 )
 from harness.units import MS
+from nemesis.state import gilbert
+from nodes import wire as wire_format
 
 DRAWS = 20_000
 
@@ -104,6 +108,46 @@ def test_a_lossy_link_loses_its_share_and_a_doubling_one_doubles_its_share() -> 
     doubled = Wire(Conditions(duplication=0.3)).send(*range(DRAWS // 10)).messages()
     assert len(doubled) / (DRAWS // 10) == pytest.approx(1.3, abs=0.05)
     assert set(doubled) == set(range(DRAWS // 10))
+
+
+def test_a_link_that_turns_bad_loses_its_share_in_runs() -> None:
+    share, burst = 0.2, 5
+    sent = DRAWS // 10
+    arrived = set(Wire(Conditions(bursts=(gilbert(share, burst),))).send(*range(sent)).messages())
+    lost = [number not in arrived for number in range(sent)]
+    runs = sum(before and not after for before, after in pairwise(lost))
+    assert sum(lost) / sent == pytest.approx(share, abs=0.08)
+    assert sum(lost) / runs == pytest.approx(burst, rel=0.3)
+    scattered = set(Wire(Conditions(loss=share)).send(*range(sent)).messages())
+    singly = [number not in scattered for number in range(sent)]
+    assert sum(singly) / sum(a and not b for a, b in pairwise(singly)) < 1.6
+
+
+@pytest.mark.parametrize(("share", "burst"), [(0.0, 5), (0.2, 1), (0.2, 9), (0.9, 1), (1.0, 3)])
+def test_a_link_is_bad_for_its_share_of_packets(share: float, burst: int) -> None:
+    worsens, mends = gilbert(share, burst)
+    assert 0 <= worsens <= 1 and 0 <= mends <= 1
+    assert worsens / (worsens + mends) == pytest.approx(share)
+
+
+def test_packets_that_are_held_back_are_overtaken() -> None:
+    wire = Wire(Conditions(delay=Constant(MS), hold=0.3, hold_ns=50 * MS)).send(*range(1_000))
+    messages = wire.messages()
+    late = [message for at, message in wire.arrived if at == 51 * MS]
+    assert sorted(messages) == list(range(1_000))
+    assert len(late) == wire.link.held == pytest.approx(300, abs=60)
+
+
+def test_packets_queue_for_a_narrow_link_and_are_lost_where_they_would_wait_too_long() -> None:
+    conditions = Conditions(delay=Constant(MS), ns_per_byte=100_000, longest_ns=20 * MS)
+    message = {"kind": "x"}
+    size = HEADER_BYTES + len(wire_format.encode("n1", message))
+    wire = Wire(conditions).send(*[message] * 10)
+    wire.messages()
+    each = size * 100_000
+    fit = 20 * MS // each + 1
+    assert [at for at, _ in wire.arrived] == [MS + each * (i + 1) for i in range(fit)]
+    assert wire.link.lost == 10 - fit
 
 
 @pytest.mark.parametrize(("loss", "duplication"), [(1.1, 0.0), (0.0, -0.1)])

@@ -16,19 +16,27 @@ from hypothesis import strategies as st
 from nemesis import plans
 from nemesis.faults import (
     ABILITIES,
+    FAULTS,
     Ability,
+    Bandwidth,
+    Corrupt,
+    Crash,
     Delay,
     Duplicate,
     Fault,
+    Freeze,
     Kill,
     Loss,
     Partition,
     Pause,
+    Reorder,
     Skew,
     Slow,
+    Stop,
+    Throttle,
     kind,
 )
-from nemesis.nemeses import NEMESES, ONE_ROUND_MS, SHORTEST_MS, WINDOW_MS, NemesisError, build
+from nemesis.nemeses import NEMESES, ONE_ROUND_MS, SHORTEST_MS, WINDOW_MS, NemesisError, build, needs
 from nemesis.plans import Plan
 from nemesis.schedules import Schedule, fault_windows_per_hour
 from nemesis.shapes import SHAPES
@@ -163,6 +171,16 @@ def faults_of(name: str, seeds: int = 6, can: frozenset[Ability] = frozenset(ABI
         ("skew", Skew, {"C8"}),
         ("strobe", Skew, {"C10"}),
         ("rate", Skew, {"C9"}),
+        ("jitter", Delay, {"C7"}),
+        ("reorder", Reorder, {"C7"}),
+        ("corrupt", Corrupt, {"C7"}),
+        ("bandwidth", Bandwidth, {"C7"}),
+        ("loss-oneway", Loss, {"C7"}),
+        ("bursts", Loss, {"C7"}),
+        ("crash", Crash, {"C1"}),
+        ("stop", Stop, {"C1"}),
+        ("freeze", Freeze, {"C2"}),
+        ("throttle", Throttle, {"C2"}),
     ],
 )
 def test_a_nemesis_deals_faults_of_the_class_that_it_is_named_for(name: str, kind_of: type, cells: set[str]) -> None:
@@ -171,7 +189,21 @@ def test_a_nemesis_deals_faults_of_the_class_that_it_is_named_for(name: str, kin
     assert all(isinstance(fault, kind_of) for fault in dealt)
     planned = [plans.plan(fault, view, Random(1)) for fault in dealt]
     assert {each.cell for each in planned if isinstance(each, Plan)} == cells
-    assert len({kind(fault) for fault in dealt}) == len(NEMESES[name].deck(5)) or name == "pause"
+    assert len({kind(fault) for fault in dealt}) == len(NEMESES[name].deck(5)) or name in ("pause", "freeze")
+
+
+def test_partitions_that_are_noticed_or_one_way_for_tcp_are_dealt_as_such() -> None:
+    for name in ("reject", "payload"):
+        dealt = faults_of(name)
+        assert {fault.how for fault in dealt if isinstance(fault, Partition)} == {name}
+        assert len({kind(fault) for fault in dealt}) == len(NEMESES[name].deck(5))
+
+
+def test_a_nemesis_needs_what_any_of_its_faults_does() -> None:
+    assert needs(NEMESES["bursts"], 5) == {"loss in bursts"}
+    assert needs(NEMESES["payload"], 5) == {"partition", "partition of payload"}
+    assert needs(NEMESES["voter"], 5) >= {"kill with state torn", "kill after some effects"}
+    assert needs(NEMESES["all"], 5) == needs(NEMESES["none"], 5) == set()
 
 
 def overlaps(schedule: Schedule) -> int:
@@ -185,7 +217,7 @@ def test_faults_of_everything_meet_and_those_of_one_kind_do_not() -> None:
 
 def test_everything_leaves_out_kinds_in_each_schedule_and_none_in_all_of_them() -> None:
     dealt = [{step.fault.f for step in build(["all"], Random(seed), 5, 60_000).steps} for seed in range(40)]
-    every = {"partition", "kill", "pause", "loss", "delay", "duplicate", "skew", "slow"}
+    every = {fault.f for fault in FAULTS}
     assert set().union(*dealt) == every
     assert all(len(kinds) < len(every) for kinds in dealt)
 

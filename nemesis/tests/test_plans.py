@@ -9,9 +9,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis.faults import ABILITIES, Delay, Duplicate, Fault, Kill, Loss, Partition, Pause, Skew, Slow, abilities, kind
+from nemesis.faults import (
+    ABILITIES,
+    WAYS,
+    Bandwidth,
+    Corrupt,
+    Crash,
+    Delay,
+    Duplicate,
+    Fault,
+    Freeze,
+    Kill,
+    Loss,
+    Partition,
+    Pause,
+    Reorder,
+    Skew,
+    Slow,
+    Stop,
+    Throttle,
+    abilities,
+    kind,
+)
 from nemesis.partitions import all_links
-from nemesis.plans import Killed, Late, OnLinks, Plan, Severed, classed, plan, with_servers
+from nemesis.plans import Crashed, Killed, Late, OnLinks, Plan, Severed, classed, plan, with_servers
 from nemesis.shapes import Cell
 from nemesis.strategies import faults, kinds, node_names
 from nemesis.targets import NoTarget, View
@@ -57,6 +78,32 @@ def planned(fault: Fault, view: View = LED) -> Plan:
             "the leader n2: wall clock +9 ms, on and off every 80 ms",
         ),
         (Slow(target="leader", ms=3), "C2", "heal", "the leader n2: 3 ms over everything"),
+        (Crash(target="leader"), "C1", "restart", "the leader n2: the whole machine crashed"),
+        (
+            Crash(target="leader", state="lost"),
+            "C11",
+            "restart",
+            "the leader n2: the whole machine crashed, all state lost",
+        ),
+        (Stop(target="leader"), "C1", "restart", "the leader n2: asked to end"),
+        (Freeze(target="leader", flap_ms=9), "C2", "resume", "the leader n2: frozen, on and off every 9 ms"),
+        (Throttle(target="leader", per_mille=990), "C2", "heal", "the leader n2: 10 ms of processor a second"),
+        (Loss(percent=9, burst=5), "C7", "heal", "all nodes: 9 % of packets lost in runs of 5"),
+        (
+            Loss(percent=9, target="leader", way="in"),
+            "C7",
+            "heal",
+            "the leader n2: 9 % of packets lost, on their way to it",
+        ),
+        (
+            Delay(ms=5, target="leader", way="out"),
+            "C7",
+            "heal",
+            "the leader n2: packets 5 ms late, on their way from it",
+        ),
+        (Reorder(percent=9, ms=5), "C7", "heal", "all nodes: 9 % of packets held back for 5 ms"),
+        (Corrupt(percent=9), "C7", "heal", "all nodes: 9 % of packets spoilt"),
+        (Bandwidth(ms_per_kb=50), "C7", "heal", "all nodes: 50 ms over 1,000 bytes"),
     ],
 )
 def test_every_fault_has_a_class_an_undoing_and_words(fault: Fault, cell: Cell, undo: str, words: str) -> None:
@@ -71,6 +118,30 @@ def test_a_bad_link_is_every_link_of_whom_it_is_aimed_at() -> None:
     assert made.harm == Late(links=frozenset((a, b) for a, b in made.links()), ms=5, jitter_ms=1)
     assert len(planned(Loss(percent=1)).links()) == len(all_links(LED.nodes))
     assert planned(Pause(target="leader")).links() == []
+
+
+def test_a_link_is_hurt_in_the_way_that_was_asked_for() -> None:
+    assert planned(Loss(percent=9, target="leader", way="in")).links() == [["n1", "n2"], ["n3", "n2"]]
+    assert planned(Loss(percent=9, target="leader", way="out")).links() == [["n2", "n1"], ["n2", "n3"]]
+    everywhere = [planned(Corrupt(percent=9, way=way)).links() for way in WAYS]
+    assert everywhere[0] == everywhere[1] == everywhere[2]
+
+
+def test_a_crashed_machine_is_cut_off_from_all_others() -> None:
+    crash = planned(Crash(target="leader"))
+    assert crash.harm == Crashed(
+        nodes=("n2",), links=frozenset({("n1", "n2"), ("n2", "n1"), ("n2", "n3"), ("n3", "n2")}), state="kept"
+    )
+    assert crash.links() == [], "it is told as what happened to a node"
+
+
+def test_how_a_partition_cuts_is_told_when_it_is_not_in_silence() -> None:
+    refused = planned(Partition(shape="leader-deaf", how="reject"))
+    assert refused.figures() == {"how": "reject"}
+    assert refused.words == "the leader n2 hears nobody, and packets are refused"
+    bare = planned(Partition(shape="leader-deaf", how="payload"))
+    assert bare.words == "the leader n2 hears nobody, but for bare acknowledgements of TCP"
+    assert refused.links() == bare.links() == planned(Partition(shape="leader-deaf")).links()
 
 
 def test_the_figures_of_a_plan_are_what_there_is_to_say_of_it_beside_its_targets() -> None:
@@ -121,6 +192,16 @@ def test_every_ability_is_asked_for_by_some_fault_and_by_no_calmer_one() -> None
         Skew(target="all"),
         Skew(target="all", clock="monotonic"),
         Slow(target="all", ms=0),
+        Partition(shape="bridge", how="reject"),
+        Partition(shape="bridge", how="payload"),
+        Crash(target="all"),
+        Stop(target="all"),
+        Freeze(target="all"),
+        Loss(percent=0, burst=1),
+        Reorder(percent=0, ms=0),
+        Corrupt(percent=0),
+        Bandwidth(ms_per_kb=0),
+        Throttle(target="all", per_mille=0),
     ]
     assert {ability for fault in every for ability in abilities(fault)} == set(ABILITIES)
     assert abilities(Kill(target="all")) == ("kill",)

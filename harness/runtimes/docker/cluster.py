@@ -23,6 +23,7 @@ from harness.runtimes.base import Effect, Job, Ok, Reply
 from harness.runtimes.docker import hosts as machines
 from harness.runtimes.docker.askers import ASKERS, Asker, Door
 from harness.runtimes.docker.channel import AgentChannel
+from harness.runtimes.docker.containers import Containers
 from harness.runtimes.docker.engine import connect, remove_runs, translated, versions
 from harness.runtimes.docker.hands import Hands
 from harness.runtimes.docker.hosts import Host
@@ -33,8 +34,6 @@ from harness.units import MS
 from nemesis.plans import Plan
 from nemesis.triggers import Trigger
 from nodes.systems.base import Machine, Software
-
-ENDED_SECONDS = 30.0
 
 T = TypeVar("T")
 
@@ -75,7 +74,10 @@ class DockerCluster:
         self._agents: dict[str, AgentChannel] = {}
         self._addresses: dict[str, str] = {}
         data = {name: self._software(name).data for name in experiment.machines}
-        self._hurt = Hurt(Hands(experiment.machines, self._addresses, self._agents, data), self._revive)
+        self._hurt = Hurt(
+            Hands(experiment.machines, self._addresses, self._agents, data),
+            Containers(self._hosts, self._blocking, self._until_answers),
+        )
         self._asker: Asker | None = None
         self.facts: dict[str, Any] = {}
 
@@ -185,16 +187,6 @@ class DockerCluster:
                     + log.decode(errors="replace")
                 )
             await asyncio.sleep(0.02)
-
-    async def _revive(self, name: str) -> None:
-        """Start a machine's container again and wait until it answers.
-
-        Its processes are gone, but the engine learns of that a little later, and would take it to be running still.
-        """
-        with translated(f"starting {name} again"):
-            await self._blocking(self._hosts[name].node.wait, timeout=ENDED_SECONDS)
-            await self._blocking(self._hosts[name].node.start)
-        await self._until_answers(name)
 
     async def tear_down(self, logs: Path) -> None:
         """Keep the nodes' logs, then remove everything of this run, whatever state it is in.

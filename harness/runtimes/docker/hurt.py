@@ -9,53 +9,64 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 
 from harness.runtimes.base import Effect
-from harness.runtimes.docker.hands import Hands
+from harness.runtimes.docker.containers import Containers
+from harness.runtimes.docker.hands import Hands, Seen
 from harness.runtimes.docker.links import Links
 from harness.runtimes.docker.processes import Processes
 from harness.units import MS
-from nemesis.plans import Killed, OnLinks, Plan
+from nemesis.plans import Crashed, Harm, OnLinks, Plan, Severed
 from nemesis.state import State, state_of
 
 
 class Hurt:
-    """What is wrong with one cluster at the nemesis' hands. ``revive`` starts a node again and awaits its answer."""
+    """What is wrong with one cluster at the nemesis' hands."""
 
-    def __init__(self, hands: Hands, revive: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, hands: Hands, containers: Containers) -> None:
         self._in_force: list[Plan] = []
         self._links = Links(hands, self._wanted)
-        self._processes = Processes(hands, revive)
+        self._processes = Processes(hands, containers)
 
     async def inflict(self, plan: Plan) -> Effect:
         self._in_force.append(plan)
-        wipe = isinstance(plan.harm, Killed) and plan.harm.state == "lost"
-        return await self._make_true(isinstance(plan.harm, OnLinks), wipe)
+        return await self._make_true(plan.harm)
 
     async def undo(self, plan: Plan) -> Effect:
         self._in_force.remove(plan)
-        return await self._make_true(isinstance(plan.harm, OnLinks))
+        return await self._make_true(plan.harm)
 
     async def heal(self) -> Effect:
         self._in_force.clear()
-        return await self._make_true(links=True)
+        return await self._make_true(None)
 
     def _wanted(self) -> State:
         return state_of(self._in_force)
 
-    async def _make_true(self, links: bool, wipe: bool = False) -> Effect:
+    async def _make_true(self, harm: Harm | None) -> Effect:
+        """Have the cluster be as the plans in force ask for, in what ``harm`` is about; None: in everything."""
         began = time.monotonic_ns()
         wanted = self._wanted()
-        await asyncio.gather(self._processes.make(wanted, wipe), *([self._links.make(wanted)] if links else []))
+        match harm:
+            case Crashed():  # a machine is silent before it is dead, and on the network before it works
+                await self._links.make(wanted)
+                seen = await self._processes.make(wanted, harm)
+            case None:
+                _, seen = await asyncio.gather(self._links.make(wanted), self._processes.make(wanted, None))
+            case _ if isinstance(harm, OnLinks):
+                await self._links.make(wanted)
+                seen = Seen()
+            case _:
+                seen = await self._processes.make(wanted, harm)
         in_effect = time.monotonic_ns() - began
-        if not links:
-            return Effect(verified=True, in_effect_ns=in_effect)
-        seen = await self._links.verify()
-        verification = round((time.monotonic_ns() - began - in_effect) / MS, 3)
+        facts = {}
+        if harm is None or isinstance(harm, OnLinks | Crashed):
+            flawed = () if harm is None or isinstance(harm, Severed | Crashed) else harm.links
+            seen += await self._links.verify(flawed)
+            facts = {"verification_ms": round((time.monotonic_ns() - began - in_effect) / MS, 3)}
         return Effect(
             verified=not seen.problems,
             in_effect_ns=in_effect,
             problems=seen.problems,
-            facts={"verification_ms": verification, **seen.facts},
+            facts={**facts, **seen.facts},
         )

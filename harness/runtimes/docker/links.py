@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import mean, median
 from typing import Any
 
 from harness.runtimes.docker.hands import Hands, Seen
-from harness.runtimes.verification import Heard, problems
+from harness.runtimes.verification import Heard, Measured, amiss, measured, problems
 from harness.units import MS
-from nemesis.state import State
+from nemesis.partitions import Cut, Link
+from nemesis.plans import LONGEST_QUEUE_MS
+from nemesis.state import Flaws, State, gilbert
 
 VERIFY_NS = 1_000 * MS
 VERIFY_AGAIN_SECONDS = 0.005
-SAMPLE = 200  # packets a link, to see a chance of loss
-SIGMAS = 4.5
+PROBE_BYTES = 40
+HEADER_BYTES = 28  # of IP and UDP
+GRACE_NS = 40 * MS  # in which packets that are due must have come
+TRIES = 3
+CALM = Flaws()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How many packets are sent over a link to see what it does, and how far apart."""
+
+    times: int
+    every_us: int = 0
+
+
+GONE = Sample(20, 3_000)
+LOSSES = Sample(200)
+RUNS = Sample(400)
+FEW = Sample(4)  # a narrow link must not be filled by looking at it
+MANY = Sample(100, 3_000)
 
 
 class Links:
@@ -30,72 +51,185 @@ class Links:
 
     async def make(self, wanted: State) -> None:
         """All rules of all hosts, each replaced at one instant."""
-        requests: dict[str, dict[str, Any]] = {node: {"drop": [], "lose": {}} for node in self._hands.nodes}
+        requests: dict[str, dict[str, Any]] = {node: {"cut": {}, "lose": {}, "flaws": {}} for node in self._hands.nodes}
         for sender, receiver in sorted(wanted.cut):
-            requests[receiver]["drop"].append(self._hands.addresses[sender])
+            requests[receiver]["cut"][self._hands.addresses[sender]] = wanted.manner.get((sender, receiver), "drop")
         for (sender, receiver), flaws in sorted(wanted.flaws.items()):
-            requests[receiver]["lose"][self._hands.addresses[sender]] = flaws.loss
+            address = self._hands.addresses[sender]
+            released = _released(flaws)
+            if flaws.loss or not released:
+                requests[receiver]["lose"][address] = flaws.loss
+            if released:
+                requests[receiver]["flaws"][address] = released
         await self._hands.ask("links", requests)
 
-    async def verify(self) -> Seen:
-        return await self._verify_cuts() + await self._verify_losses()
+    async def verify(self, about: Iterable[Link] = ()) -> Seen:
+        """Whether all cuts and flaws are as they are to be, and the links that a change was about besides."""
+        return await self._verify_cuts() + await self._verify_flaws(frozenset(about))
 
     async def _verify_cuts(self) -> Seen:
         """Send real packets until the hosts have seen what is to be cut, and no more, or the time for it has passed.
 
-        A lossy link may lose this one too; it is left to its own verification.
+        A flawed link may lose this one too; it is left to its own verification.
         """
         give_up = time.monotonic_ns() + VERIFY_NS
         while True:
-            token = await self._send_probes(times=1)
+            token = await self._probe(self._all_links(), Sample(1))
             for _ in range(3):  # packets are on their way for a moment: their rules are asked again before new ones
-                answers = await self._ask_heard(token)
+                answers = await self._hands.ask("heard", {node: {"token": token} for node in self._hands.nodes})
                 wanted = self._wanted()
-                lossy = wanted.flaws.keys() - wanted.cut
-                heard = {
-                    node: Heard(
-                        peers=frozenset(peers) | {sender for sender, receiver in lossy if receiver == node},
-                        dropped=dropped,
-                    )
-                    for node, (peers, dropped) in answers.items()
-                }
-                wrong = problems(self._hands.nodes, wanted.cut, heard)
+                wrong = problems(self._hands.nodes, wanted.cut, self._heard(answers, wanted))
+                wrong += self._wrong_rules(answers, wanted)
                 if not wrong:
                     return Seen()
                 await asyncio.sleep(VERIFY_AGAIN_SECONDS)
             if time.monotonic_ns() >= give_up:
                 return Seen(problems=wrong)
 
-    async def _verify_losses(self) -> Seen:
-        """Whether each lossy link loses about the share of real packets that it is to lose."""
-        wanted = self._wanted()
-        lossy = sorted(wanted.flaws.keys() - wanted.cut)
-        if not lossy:
-            return Seen()
-        token = await self._send_probes(times=SAMPLE)
-        await asyncio.sleep(VERIFY_AGAIN_SECONDS)
-        answers = await self._ask_heard(token)
-        wrong, shares = [], []
-        for sender, receiver in lossy:
-            chance = wanted.flaws[sender, receiver].loss
-            share = 1 - answers[receiver][0].get(sender, 0) / SAMPLE
-            shares.append(share)
-            if abs(share - chance) > SIGMAS * math.sqrt(chance * (1 - chance) / SAMPLE) + 1 / SAMPLE:
-                wrong.append(f"{sender} to {receiver} should lose {chance:.0%}, and lost {share:.0%} of {SAMPLE}")
-        return Seen(problems=tuple(wrong), facts={"loss_seen": round(sum(shares) / len(shares), 4)})
+    def _heard(self, answers: Mapping[str, Any], wanted: State) -> dict[str, Heard]:
+        flawed = wanted.flaws.keys() - wanted.cut
+        return {
+            node: Heard(
+                peers=frozenset(self._named(answer["heard"]))
+                | {sender for sender, receiver in flawed if receiver == node},
+                dropped=self._named(answer["dropped"]),
+            )
+            for node, answer in answers.items()
+        }
 
-    async def _send_probes(self, times: int) -> int:
+    def _wrong_rules(self, answers: Mapping[str, Any], wanted: State) -> tuple[str, ...]:
+        """Rules for flaws that are there and should not be, or the other way round."""
+        there = {
+            (sender, node)
+            for node, answer in answers.items()
+            for sender in self._named(dict.fromkeys(answer["flawed"]))
+        }
+        return tuple(
+            f"{sender} to {receiver} should have {'no' if (sender, receiver) in there else 'a'} rule for its flaws"
+            for sender, receiver in sorted(there ^ wanted.flaws.keys())
+        )
+
+    async def _verify_flaws(self, about: Cut) -> Seen:
+        """Whether each flawed link treats real packets as it is to; so for those that have just been healed.
+
+        What changes while it is being looked at is left to those who change it, as is what is cut.
+        """
+        facts: dict[str, Any] = {}
+        for _ in range(TRIES):
+            before = self._wanted()
+            looked_at = sorted((before.flaws.keys() | about) - before.cut)
+            if not looked_at:
+                return Seen()
+            seen = await self._measure(looked_at, before)
+            after = self._wanted()
+            stayed = {
+                link: each
+                for link, each in seen.items()
+                if link not in after.cut and after.flaws.get(link, CALM) == before.flaws.get(link, CALM)
+            }
+            wrong = [
+                f"{sender} to {receiver} {clause}"
+                for (sender, receiver), each in stayed.items()
+                for clause in amiss(before.flaws.get((sender, receiver), CALM), each, PROBE_BYTES + HEADER_BYTES)
+            ]
+            facts = _figures([stayed[link] for link in stayed if link in (about or before.flaws)], before)
+            if not wrong:
+                return Seen(facts=facts)
+        return Seen(problems=tuple(wrong), facts=facts)
+
+    async def _measure(self, links: Iterable[Link], wanted: State) -> dict[Link, Measured]:
+        """Send each link as many packets as show what it does, and wait for as long as they may take."""
+        by_sample: dict[Sample, list[Link]] = {}
+        for link in links:
+            by_sample.setdefault(_sample(wanted.flaws.get(link, CALM)), []).append(link)
+
+        async def one(sample: Sample, chosen: list[Link]) -> dict[Link, Measured]:
+            token = await self._probe(chosen, sample)
+            longest = max(_longest_ms(wanted.flaws.get(link, CALM)) for link in chosen)
+            give_up = time.monotonic_ns() + longest * MS + GRACE_NS
+            while True:
+                receivers = {receiver for _, receiver in chosen}
+                over = time.monotonic_ns() >= give_up
+                answers = await self._hands.ask("heard", {node: {"token": token} for node in sorted(receivers)})
+                heard = {node: self._named(answer["heard"]) for node, answer in answers.items()}
+                seen = {
+                    (sender, receiver): measured(sample.times, heard[receiver].get(sender, ()))
+                    for sender, receiver in chosen
+                }
+                if over or (all(not each.lost for each in seen.values()) and not _doubles(chosen, wanted)):
+                    return seen
+                await asyncio.sleep(VERIFY_AGAIN_SECONDS)
+
+        parts = await asyncio.gather(*(one(sample, chosen) for sample, chosen in by_sample.items()))
+        return {link: each for part in parts for link, each in part.items()}
+
+    async def _probe(self, links: Iterable[Link], sample: Sample) -> int:
         token = next(self._tokens)
-        nodes, addresses = self._hands.nodes, self._hands.addresses
-        peers = {node: [addresses[peer] for peer in nodes if peer != node] for node in nodes}
-        await self._hands.ask("probe", {n: {"to": peers[n], "token": token, "times": times} for n in nodes})
+        to: dict[str, list[str]] = {}
+        for sender, receiver in links:
+            to.setdefault(sender, []).append(self._hands.addresses[receiver])
+        how = {"token": token, "times": sample.times, "every_us": sample.every_us, "size": PROBE_BYTES}
+        await self._hands.ask("probe", {sender: {"to": addresses, **how} for sender, addresses in to.items()})
         return token
 
-    async def _ask_heard(self, token: int) -> dict[str, tuple[dict[str, int], dict[str, int]]]:
-        """Of each node: packets with that token, and packets dropped, both by the sender's name."""
-        answers = await self._hands.ask("heard", {node: {"token": token} for node in self._hands.nodes})
-        return {node: (self._named(a["heard"]), self._named(a["dropped"])) for node, a in answers.items()}
+    def _all_links(self) -> list[Link]:
+        return list(itertools.permutations(self._hands.nodes, 2))
 
-    def _named(self, by_address: Mapping[str, int]) -> dict[str, int]:
+    def _named(self, by_address: Mapping[str, Any]) -> dict[str, Any]:
         names = {address: node for node, address in self._hands.addresses.items()}
-        return {names[address]: count for address, count in by_address.items() if address in names}
+        return {names[address]: told for address, told in by_address.items() if address in names}
+
+
+def _released(flaws: Flaws) -> dict[str, Any]:
+    """What the releasing process is to do, as it is told; nothing if all that is wrong is left to a rule."""
+    told = {
+        "ms": flaws.ms,
+        "jitter_ms": flaws.jitter_ms,
+        "hold": flaws.hold,
+        "hold_ms": flaws.hold_ms,
+        "corruption": flaws.corruption,
+        "duplication": flaws.duplication,
+        "ms_per_kb": flaws.ms_per_kb,
+        "bursts": [gilbert(share, burst) for share, burst in flaws.bursts],
+    }
+    return {**told, "longest_ms": LONGEST_QUEUE_MS} if any(told.values()) else {}
+
+
+def _sample(flaws: Flaws) -> Sample:
+    if flaws == CALM:
+        return GONE
+    if flaws.ms_per_kb:
+        return FEW
+    if flaws.bursts:
+        return RUNS
+    return MANY if _released(flaws) else LOSSES
+
+
+def _longest_ms(flaws: Flaws) -> int:
+    """How long a packet may take."""
+    return flaws.ms + flaws.jitter_ms + flaws.hold_ms + (LONGEST_QUEUE_MS if flaws.ms_per_kb else 0)
+
+
+def _doubles(links: Iterable[Link], wanted: State) -> bool:
+    """Whether copies may be on their way when all packets have come."""
+    return any(wanted.flaws.get(link, CALM).duplication for link in links)
+
+
+def _figures(seen: list[Measured], wanted: State) -> dict[str, Any]:
+    """What the links did, all together: shares, ms, and the mean length of a run of losses."""
+    if not seen:
+        return {}
+    late = sorted(ms for each in seen for ms in each.late_ms)
+    runs = [each.run for each in seen if each.run] if any(flaws.bursts for flaws in wanted.flaws.values()) else []
+    gaps = [each.gap_ms for each in seen if each.gap_ms is not None and each.sent == FEW.times]
+    doubled, overtaken = mean(each.doubled for each in seen), mean(each.overtaken for each in seen)
+    figures = {
+        "loss_seen": round(mean(each.lost for each in seen), 4),
+        "doubled_seen": round(doubled, 4) if doubled else None,
+        "overtaken_seen": round(overtaken, 4) if overtaken else None,
+        "late_ms": round(median(late), 3) if late else None,
+        "late_ms_p99": round(late[int(0.99 * len(late))], 3) if late else None,
+        "run_seen": round(mean(runs), 2) if runs else None,
+        "gap_ms": round(median(gaps), 3) if gaps else None,
+    }
+    return {name: figure for name, figure in figures.items() if figure is not None}

@@ -24,8 +24,8 @@ from harness.runtimes.sim.sentry import Sentry
 from harness.runtimes.sim.simulation import Simulation
 from harness.runtimes.verification import Heard, problems
 from harness.units import MS
-from nemesis.plans import Killed, OnNodes, Plan, Severed, Skewed
-from nemesis.state import Error, State, state_of
+from nemesis.plans import LONGEST_QUEUE_MS, Crashed, Killed, OnNodes, Plan, Severed, Skewed, Stopped
+from nemesis.state import Error, State, gilbert, state_of
 from nemesis.triggers import Trigger
 
 CLIENT_WAY: Final = Uniform(50_000, 200_000)  # from a client to a node, or back
@@ -35,6 +35,7 @@ LOOK_AGAIN_NS: Final = 5 * MS
 LOOKS_A_ROUND: Final = 3
 PROBE_NS: Final = 300_000
 RIGHT: Final = Error()
+EVENT_NS: Final = 300_000  # of processor that a node of ours takes over an event; only the throttled are made to
 CLOCK_NS: Final = 1_000  # how exactly a clock is to be as asked
 
 
@@ -150,6 +151,12 @@ class SimCluster:
             case Killed(nodes=nodes, state=state, after_effects=int(effects)) if node in nodes:
                 self._felled.add(node)
                 host.crash_after(effects, state)
+            case Crashed(nodes=nodes, state=state) if node in nodes:
+                self._felled.add(node)
+                host.kill(state)
+            case Stopped(nodes=nodes) if node in nodes:
+                self._felled.add(node)
+                host.kill("kept")
             case Skewed(nodes=nodes, clock="monotonic", offset_ms=offset_ms) if node in nodes and offset_ms:
                 host.set_clock("monotonic", jump=offset_ms * MS)
             case _:
@@ -165,15 +172,25 @@ class SimCluster:
             if link.conditions != (wanted := self._conditions(link)):
                 link.conditions = wanted
         self._set_clocks(node)
-        work = Constant(state.slow_ms[node] * MS) if state.slow_ms.get(node) else None
+        work = Constant(work_ns) if (work_ns := self._work_ns(node)) else None
         if host.work != work:
             host.slow_down(work)
         if node in self._felled and node not in state.down:
             self._felled.remove(node)
             host.call_off()
             host.start()
-        if host.up and host.paused != (node in state.paused):
+        if host.up and host.paused != self._still(node):
             (host.resume if host.paused else host.pause)()
+
+    def _still(self, node: str) -> bool:
+        """Whether a node is to do nothing: there is no telling a paused process from a frozen one here."""
+        return node in self._state.paused or node in self._state.frozen
+
+    def _work_ns(self, node: str) -> int:
+        """How long a node is to take over an event. Short of a processor, it takes as many times longer."""
+        left = 1_000 - self._state.per_mille.get(node, 0)
+        throttled = 0 if left == 1_000 else EVENT_NS * 1_000 // left
+        return self._state.slow_ms.get(node, 0) * MS + throttled
 
     def _set_clocks(self, node: str) -> None:
         host = self._hosts[node]
@@ -198,10 +215,18 @@ class SimCluster:
         if flaws is None:
             return usual
         late = Uniform(flaws.ms * MS, (flaws.ms + flaws.jitter_ms) * MS)
+        loss = 1.0 - (1.0 - usual.loss) * (1.0 - flaws.loss)
+        if flaws.corruption:  # the receiver's checksum sees to it
+            loss = 1.0 - (1.0 - loss) * (1.0 - flaws.corruption)
         return Conditions(
             delay=Later(usual.delay, late) if flaws.ms or flaws.jitter_ms else usual.delay,
-            loss=1.0 - (1.0 - usual.loss) * (1.0 - flaws.loss),
+            loss=loss,
             duplication=1.0 - (1.0 - usual.duplication) * (1.0 - flaws.duplication),
+            bursts=tuple(gilbert(share, burst) for share, burst in flaws.bursts if share),
+            hold=flaws.hold,
+            hold_ns=flaws.hold_ms * MS,
+            ns_per_byte=flaws.ms_per_kb * MS // 1_000,
+            longest_ns=LONGEST_QUEUE_MS * MS,
         )
 
     def _packets(self, plan: Plan) -> _Packets:
@@ -221,7 +246,7 @@ class SimCluster:
         Looked at is what ``plan`` was about, with None everything. For cuts packets are sent over every link.
         """
         give_up = self._kernel.now + VERIFY_NS
-        cuts = plan is None or isinstance(plan.harm, Severed)
+        cuts = plan is None or isinstance(plan.harm, Severed | Crashed)
         while True:
             heard = _Ears(self._machines)
             if cuts:
@@ -241,10 +266,10 @@ class SimCluster:
             if node in self._felled or node in state.down:
                 if host.up == (node in state.down):
                     yield f"{node} should be {'down' if host.up else 'up'} and is not"
-            elif host.up and host.paused != (node in state.paused):
+            elif host.up and host.paused != self._still(node):
                 yield f"{node} should {'go on' if host.paused else 'be paused'} and does not"
             yield from self._wrong_clocks(node)
-            if (0 if host.work is None else 1) != (1 if state.slow_ms.get(node) else 0):
+            if (host.work is not None) != (self._work_ns(node) > 0):
                 yield f"{node} should be {'as fast as ever' if host.work else 'slow'} and is not"
 
     def _wrong_clocks(self, node: str) -> Iterator[str]:

@@ -20,8 +20,10 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from harness.runtimes.sim.kernel import Act, Kernel
+from nodes import wire
 
 US: Final = 1_000
+HEADER_BYTES: Final = 28  # of IP and UDP, as on a real link
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,27 @@ def _exponential(random: Callable[[], float]) -> float:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditions:
-    """What a link is like. ``loss`` and ``duplication`` are chances for each packet, from 0 to 1."""
+    """What a link is like. ``loss``, ``duplication`` and ``hold`` are chances for each packet, from 0 to 1.
+
+    Each pair of ``bursts`` holds the chances that a good link turns bad with a packet, and a bad one good; a bad one
+    loses all. A packet that is held back takes ``hold_ns`` longer. With ``ns_per_byte`` packets queue, one that would
+    wait for longer than ``longest_ns`` is lost.
+    """
 
     delay: Delay = LAN
     loss: float = 0.0
     duplication: float = 0.0
+    bursts: tuple[tuple[float, float], ...] = ()
+    hold: float = 0.0
+    hold_ns: int = 0
+    ns_per_byte: int = 0
+    longest_ns: int = 0
+
+    @property
+    def flawed(self) -> bool:
+        """Whether more is to be drawn for a packet than how long it takes."""
+        chances = self.loss > 0.0 or self.duplication > 0.0 or self.hold > 0.0
+        return chances or bool(self.bursts) or self.ns_per_byte > 0
 
     def __post_init__(self) -> None:
         if not (0.0 <= self.loss <= 1.0 and 0.0 <= self.duplication <= 1.0):
@@ -132,16 +150,19 @@ ConditionsOf = Callable[[str, str], Conditions]
 class Link:
     """One direction between two hosts. ``cut`` may be set at any time; ``dropped`` counts what it has killed.
 
-    ``sent``, ``lost`` and ``doubled`` count packets for as long as there is a chance of loss or of doubles.
+    ``sent``, ``lost`` (with those that found no room in the queue), ``doubled`` and ``held`` count packets for as long
+    as the link is flawed in such a way.
     """
 
     __slots__ = (
         "_arrive",
+        "_bad",
         "_conditions",
         "_delay",
         "_delays",
         "_dice",
         "_flaws",
+        "_free_at",
         "_kernel",
         "_key",
         "_queue",
@@ -149,6 +170,7 @@ class Link:
         "cut",
         "doubled",
         "dropped",
+        "held",
         "lost",
         "sender",
         "sent",
@@ -159,7 +181,9 @@ class Link:
         self.sender = sender
         self.to = to
         self.cut = False
-        self.dropped = self.sent = self.lost = self.doubled = 0
+        self.dropped = self.sent = self.lost = self.doubled = self.held = 0
+        self._bad: list[bool] = []  # of each of its bursts
+        self._free_at = 0  # when a narrow link has sent all that came before
         self._kernel = kernel
         self._queue = kernel.queue
         self._ticket = kernel.ticket
@@ -179,7 +203,8 @@ class Link:
         self._conditions = conditions
         self._delay = self._first_delay if self._delays is None else sampler(conditions.delay, self._delays)
         self._flaws = None
-        if conditions.loss > 0.0 or conditions.duplication > 0.0:
+        self._bad = []
+        if conditions.flawed:
             if self._dice is None:
                 self._dice = Random(f"{self._key}/flaws")
             self._flaws = (self._dice.random, sampler(conditions.delay, self._dice))
@@ -200,13 +225,41 @@ class Link:
             chance() < conditions.duplication,
             self._kernel.now + echo(),
         )
+        lost |= bool(conditions.bursts) and self._in_a_run(chance)
+        later = conditions.hold_ns if conditions.hold > 0.0 and chance() < conditions.hold else 0
         self.sent += 1
-        self.lost += lost
-        if not lost:
-            self._kernel.at(at, self._arrive, self, message)
+        queued = None if lost else self._queued(message)
+        self.lost += queued is None
+        if queued is not None:
+            self.held += later > 0
+            self._kernel.at(at + queued + later, self._arrive, self, message)
             if doubled:
                 self.doubled += 1
-                self._kernel.at(echo_at, self._arrive, self, message)
+                self._kernel.at(echo_at + queued, self._arrive, self, message)
+
+    def _in_a_run(self, chance: Callable[[], float]) -> bool:
+        """Whether the link is bad for this packet, as any of its bursts has it; each goes on with every packet."""
+        bursts = self._conditions.bursts
+        if not self._bad:
+            self._bad = [chance() < worsens / (worsens + mends) for worsens, mends in bursts]
+        else:
+            self._bad = [
+                chance() >= mends if bad else chance() < worsens
+                for bad, (worsens, mends) in zip(self._bad, bursts, strict=True)
+            ]
+        return any(self._bad)
+
+    def _queued(self, message: Any) -> int | None:
+        """How long (ns) a packet waits for a narrow link and takes to go through it; None when there is no room."""
+        conditions, now = self._conditions, self._kernel.now
+        if not conditions.ns_per_byte:
+            return 0
+        begins = max(now, self._free_at)
+        if begins - now > conditions.longest_ns:
+            return None
+        size = HEADER_BYTES + len(wire.encode(self.sender, message))
+        self._free_at = begins + size * conditions.ns_per_byte
+        return self._free_at - now
 
     def _first_delay(self) -> int:
         self._delays = Random(self._key)

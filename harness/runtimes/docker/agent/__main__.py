@@ -5,19 +5,21 @@ Standard library only; it runs in the host container, never in the one under tes
 It ends when its input does. Its requests, by subject:
 
     hello                         the versions it runs on
-    links   drop: [address], lose: {address: chance}
-                                  drop every packet, or each with that chance, from these addresses, in place of all
-                                  rules before; neither heals
-    probe   to: [address], token, times
+    links   cut: {address: manner}, lose: {address: chance}, flaws: {address: {...}}
+                                  what comes from these addresses is cut off, lost by that chance, or released with
+                                  those flaws (``packets.Flaws``), in place of all that was so before
+    released                      what the releasing process has done so far, by address
+    probe   to: [address], token, times, every_us, size
                                   send that many real packets to each address
-    heard   token                 how many packets with that token came from whom, and what the rules that drop
-                                  everything have dropped since they were made
-    kill    wipe: path or null    end every process of the node, first emptying that folder of it; returns when all
-                                  are gone
+    heard   token                 what has come with that token from whom, and the rules as the kernel has them
+    kill    wipe: path or null, sockets
+                                  end every process of the node, first emptying that folder of it; returns when all
+                                  are gone, and with ``sockets`` all their connections, which nobody hears end
+    end                           ask the node to end, as one asks a service; and make it, when it has not in good time
     stop, go                      pause every process of the node, or let it go on; returns when all are so
 
-Requests of one subject are carried out in their order, those of different subjects at the same time: a process that
-is slow to die delays no heal of a link.
+Requests of one subject are carried out in their order (but for probes), those of different subjects at the same
+time: a process that is slow to die delays no heal of a link.
 """
 
 from __future__ import annotations
@@ -37,21 +39,29 @@ from harness.runtimes.docker.agent.probes import Probes
 SUBJECTS = {
     "hello": "links",
     "links": "links",
+    "released": "links",
     "probe": "probes",
     "heard": "probes",
     "kill": "processes",
+    "end": "processes",
     "stop": "processes",
     "go": "processes",
 }
 """Of each request, the subject: what must not be done at the same time as another of its kind."""
+
+PROBERS = 4  # probes change nothing, so several changes may be verified at a time
 
 
 class Agent:
     """State of one host's agent: what listens for probes, and a lane of work for each subject."""
 
     def __init__(self) -> None:
+        self.links = links.Links()
         self.probes = Probes()
-        self.lanes = {subject: ThreadPoolExecutor(1, subject) for subject in set(SUBJECTS.values())}
+        self.lanes = {
+            subject: ThreadPoolExecutor(PROBERS if subject == "probes" else 1, subject)
+            for subject in set(SUBJECTS.values())
+        }
         self.writing = threading.Lock()
 
     def serve(self) -> None:
@@ -75,16 +85,21 @@ class Agent:
     def carry_out(self, request: dict[str, Any]) -> dict[str, Any]:
         match request:
             case {"do": "hello"}:
-                links.begin()
+                self.links.begin()
                 return {"iptables": run("iptables", "--version").strip(), "python": platform.python_version()}
-            case {"do": "links", "drop": drop, "lose": lose}:
-                return links.replace(drop, lose)
-            case {"do": "probe", "to": to, "token": token, "times": times}:
-                return self.probes.send(to, token, times)
+            case {"do": "links", "cut": cut, "lose": lose, "flaws": flaws}:
+                return self.links.replace(cut, lose, flaws)
+            case {"do": "released"}:
+                return self.links.released()
+            case {"do": "probe", "to": to, "token": token, "times": times, "every_us": every_us, "size": size}:
+                return self.probes.send(to, token, times, every_us, size)
             case {"do": "heard", "token": token}:
-                return {"heard": self.probes.heard(token), "dropped": links.dropped()}
-            case {"do": "kill", "wipe": wipe}:
-                return processes.kill(wipe)
+                return {"heard": self.probes.heard(token), **links.seen()}
+            case {"do": "kill", "wipe": wipe, "sockets": sockets}:
+                killed = processes.kill(wipe)
+                return {**killed, **(links.forget_connections() if sockets else {})}
+            case {"do": "end"}:
+                return processes.end()
             case {"do": "stop"}:
                 return processes.stop()
             case {"do": "go"}:

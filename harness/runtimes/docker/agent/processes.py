@@ -16,6 +16,7 @@ from typing import Any
 from harness.runtimes.docker.agent.commands import Refused
 
 SIGNAL_SECONDS = 5.0
+GRACE_SECONDS = 5.0  # for a node to end in its own way
 
 
 def kill(wipe: str | None) -> dict[str, Any]:
@@ -25,6 +26,20 @@ def kill(wipe: str | None) -> dict[str, Any]:
         for pid in node_processes():
             empty(Path(f"/proc/{pid}/root{wipe}"))
     return signalled(signal.SIGKILL, lambda pids: not pids)
+
+
+def end() -> dict[str, Any]:
+    """Ask the node's first process to end, and wait; ``obeyed`` says whether all were gone in good time."""
+    for pid in node_processes():
+        if parent(pid) == 0:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+    give_up = time.monotonic() + GRACE_SECONDS
+    while node_processes():
+        if time.monotonic() > give_up:
+            return {**kill(None), "obeyed": False}
+        time.sleep(0.001)
+    return {"obeyed": True}
 
 
 def stop() -> dict[str, Any]:
@@ -55,6 +70,14 @@ def state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return "X"
+
+
+def parent(pid: int) -> int | None:
+    """The number of its parent: 0 for one outside this namespace, None for a process that is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def signalled(number: signal.Signals, holds: Callable[[list[int]], bool]) -> dict[str, Any]:

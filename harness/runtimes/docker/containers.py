@@ -1,0 +1,82 @@
+"""What the engine can do to the nodes' containers: start them again, freeze them, ration their processor."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from harness.runtimes.docker.engine import translated
+from harness.runtimes.docker.hosts import Host
+
+END_SECONDS = 30.0
+SHORTEST_PERIOD_US = 100_000
+LEAST_QUOTA_US = 1_000  # the kernel takes no less
+UNLIMITED = -1
+
+
+class Blocking(Protocol):
+    """Runs what blocks on a worker thread."""
+
+    def __call__(self, work: Callable[..., Any], *arguments: Any, **named: Any) -> Awaitable[Any]: ...
+
+
+class Containers:
+    """The nodes' containers by name, filled in as they are made. ``until_answers`` awaits a node's answer."""
+
+    def __init__(
+        self, hosts: Mapping[str, Host], blocking: Blocking, until_answers: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._hosts = hosts
+        self._blocking = blocking
+        self._until_answers = until_answers
+
+    async def revive(self, node: str) -> None:
+        """Start a node's container again and wait until it answers.
+
+        Its processes are gone, but the engine learns of that a little later, and would take it to be running still.
+        """
+        container = self._hosts[node].node
+        with translated(f"starting node {node} again"):
+            await self._blocking(container.wait, timeout=END_SECONDS)
+            await self._blocking(container.start)
+        await self._until_answers(node)
+
+    async def freeze(self, node: str) -> None:
+        """The kernel runs nothing of the node's from now on; the engine answers when all its processes are frozen."""
+        with translated(f"freezing node {node}"):
+            await self._blocking(self._hosts[node].node.pause)
+
+    async def thaw(self, node: str) -> None:
+        with translated(f"thawing node {node}"):
+            await self._blocking(self._hosts[node].node.unpause)
+
+    async def ration(self, node: str, per_mille: int) -> bool:
+        """Take so many thousandths of a processor from the node (none: leave it all it can use).
+
+        The kernel hands the rest out in periods of at least a tenth of a second. Whether the engine says that it is so.
+        """
+        period, quota = rationed(per_mille)
+        container = self._hosts[node].node
+        with translated(f"rationing the processor of node {node}"):
+            await self._blocking(container.update, cpu_period=period, cpu_quota=quota)
+            await self._blocking(container.reload)
+        held: Mapping[str, Any] = container.attrs["HostConfig"]
+        return bool(held["CpuQuota"] == quota)
+
+    async def throttled_ms(self, node: str) -> float:
+        """How long the node has wanted to run and was not let, since it was started."""
+        container = self._hosts[node].node
+        with translated(f"reading how node {node} was throttled"):
+            client = container.client
+            assert client is not None, "it was made by one"
+            stats = await self._blocking(client.api.stats, container.id, stream=False, one_shot=True)
+        return float(stats["cpu_stats"]["throttling_data"]["throttled_time"]) / 1e6
+
+
+def rationed(per_mille: int) -> tuple[int, int]:
+    """The period and the share of it (us) that are left when so many thousandths of a processor are taken."""
+    if per_mille == 0:
+        return SHORTEST_PERIOD_US, UNLIMITED
+    left = 1_000 - per_mille
+    period = max(SHORTEST_PERIOD_US, 1_000 * LEAST_QUOTA_US // left)
+    return period, period * left // 1_000
