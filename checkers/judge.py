@@ -19,6 +19,7 @@ from checkers import (
     coverage,
     exclusivity,
     fencing,
+    linearizability,
     lost_updates,
     mutual_exclusion,
     stability,
@@ -71,6 +72,12 @@ PROPERTIES: tuple[Property, ...] = (
         letters=("F",),
         check=lambda history, _: lost_updates.check(history),
         needs=lost_updates.NEEDS,
+    ),
+    Property(
+        name="linearizability",
+        letters=("F",),
+        check=lambda history, _: linearizability.check(history),
+        needs=linearizability.NEEDS,
     ),
     Property(name="coverage", letters=(), check=coverage.check),
 )

@@ -24,6 +24,8 @@ from reports.properties import Meaning, PropertyRow
 
 Json = Mapping[str, Any]
 
+_WRITES = (("append", "writes to a ledger"), ("acquire", "tries to get a lock"), ("add", "additions to a set"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
@@ -104,6 +106,7 @@ def facts(history: History, frames: Frames, experiment: Json) -> list[str]:
         f"{len(seen.invoke):,} observations",
         f"{len(confirmed.invoke):,} confirmations asked",
     ]
+    told += [f"{len(history.operations(f)):,} {noun}" for f, noun in _WRITES if len(history.operations(f))]
     told += [f"seed {experiment['seed']}"] if experiment.get("seed") is not None else []
     told += [f"runtime {experiment['runtime']}"] if experiment.get("runtime") else []
     told += [str(experiment["started_utc"])] if experiment.get("started_utc") else []

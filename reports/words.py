@@ -37,6 +37,8 @@ MEANINGS = {
     "execution fitting the observations must contain counts as proven.",
     "fencing": "A shared resource never accepts a write of a stale leader after one with a newer token, and keeps what "
     "it acknowledged.",
+    "linearizability": "Every operation on a register seems to happen at one instant between its invocation and its "
+    "answer.",
     "mutual-exclusion": "No two clients ever hold one lock at the same instant; a hold counts from getting the lock to "
     "giving it back, if it was held until then.",
     "lost-updates": "What was added to a shared set under the lock, and acknowledged, is still there at the end.",
