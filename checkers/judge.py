@@ -50,7 +50,7 @@ class Property:
     needs: tuple[str, ...] = ()
 
     def concerns(self, history: History) -> bool:
-        return not self.needs or any(len(history.operations(f)) for f in self.needs)
+        return not self.needs or not history.others.keys().isdisjoint(self.needs)
 
 
 PROPERTIES: tuple[Property, ...] = (
