@@ -9,7 +9,7 @@ the others from being heard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
@@ -148,16 +148,18 @@ def judge(
     promises: Promises = ALL_PROMISED,
     bounds: Bounds | None = None,
     strict: bool = False,
+    only: Collection[str] | None = None,
 ) -> Judgement:
     """Every property that concerns the history, held to the promises; a letter without a promise counts as ``+``.
 
-    With ``strict`` a known weakness that was not shown makes the run invalid.
+    With ``strict`` a known weakness that was not shown makes the run invalid. ``only`` names the properties that are
+    asked for, None all of them.
     """
     bounds = bounds or Bounds()
     judged = tuple(
         hold(found, {letter: promises.get(letter, "+") for letter in tested.letters}, strict)
         for tested in PROPERTIES
-        if tested.concerns(history)
+        if (only is None or tested.name in only) and tested.concerns(history)
         for found in [_checked(tested, history, bounds)]
     )
     return Judgement(outcome=worst(each.outcome for each in judged), properties=judged)

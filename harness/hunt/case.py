@@ -6,7 +6,7 @@ process, on any machine, and so does the run that ``splitbrain replay`` makes of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from checkers.history import History
@@ -116,9 +116,9 @@ def charges_of(judgement: Judgement) -> Iterator[Charge]:
                 yield Charge(judged.name, finding.guarantee, judged.found.kind or "")
 
 
-def look(case: Case, *, white_box: bool = False) -> Seen:
-    """Run a case in memory and judge it; ``white_box`` takes a look into the nodes too. Raises UsageError for a
-    system that there is not."""
+def look(case: Case, *, white_box: bool = False, wanted: str | None = None) -> Seen:
+    """Run a case in memory and judge it; ``white_box`` takes a look into the nodes too. Of what is judged from
+    outside only the properties that ``wanted`` means are. Raises UsageError for a system that there is not."""
     experiment = case.experiment
     recorders: list[RecorderInMemory] = []
 
@@ -135,17 +135,17 @@ def look(case: Case, *, white_box: bool = False) -> Seen:
     return Seen(
         case=case,
         history=history,
-        judgement=judged(history, experiment),
+        judgement=judged(history, experiment, None if wanted is None else meant(wanted)),
         trace=trace,
         breaches=() if notary is None else breaches(notary.trace(case.nodes)),
     )
 
 
-def judged(history: History, experiment: Experiment) -> Judgement:
-    """The history held to what its system promises under the faults that are in it."""
+def judged(history: History, experiment: Experiment, only: Collection[str] | None = None) -> Judgement:
+    """The history held to what its system promises under the faults that are in it; ``only`` in these properties."""
     system = experiment.under_test
     cells = cells_of(((fault.f, fault.cell) for fault in history.faults if fault.skipped is None), system)
-    return judge(history, promises_of(system, cells), experiment.bounds)
+    return judge(history, promises_of(system, cells), experiment.bounds, only=only)
 
 
 def broken_promises(system: str, schedule: Schedule, *, nodes: int, seed: int) -> frozenset[str]:

@@ -122,7 +122,7 @@ def batch(quarry: Quarry, seed: int, k: int, until: float = float("inf")) -> Hau
             return case == haul.hit.case
         if time.time() >= until:
             return False
-        seen = look(case, white_box=white_box)
+        seen = look(case, white_box=white_box, wanted=quarry.wanted)
         _count(haul, seen)
         charges = seen.charges(quarry.wanted)
         if charges:

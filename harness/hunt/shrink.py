@@ -82,7 +82,9 @@ class _Tests:
 def still(case: Case, charge: Charge) -> bool:
     """Whether the case breaks that promise, with that kind of evidence."""
     try:
-        return charge in look(case, white_box=charge.guarantee == WHITE_BOX).charges(charge.property)
+        return charge in look(case, white_box=charge.guarantee == WHITE_BOX, wanted=charge.property).charges(
+            charge.property
+        )
     except (ImpossibleShape, UsageError):  # a fault that needs more nodes
         return False
 

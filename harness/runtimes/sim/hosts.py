@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from heapq import heappush
 from random import Random
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, ParamSpec, TypeVar
 
 from harness.runtimes.base import Fail, Ok, Reply, Unknown
 from harness.runtimes.sim.clock import Clock
@@ -43,6 +43,8 @@ from nodes.protocol import (
 
 MakeNode = Callable[[str, Sequence[str], Random, str, "Mapping[str, Json] | None"], Node]
 Durable = Literal["kept", "torn", "lost"]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 SSD: Final = Uniform(100_000, 500_000)
 # Datagrams that wait for a node which cannot take them; a socket's buffer holds about as many small ones.
@@ -164,7 +166,6 @@ class Host:
         self._kernel = kernel
         self._seed = seed
         self._make_node = make_node
-        self._witness = witness
         self._dice = Random(f"{seed}/host/{name}")
         self._disk = sampler(disk, self._dice)
         self._lying_disk = lying_disk
@@ -185,8 +186,8 @@ class Host:
         self._calls: dict[int, Call] = {}
         self._fuse: int | None = None  # how many effects are left until the node is killed
         self._fuse_durable: Durable = "torn"
-        self._plain = True  # nobody watches, and there is nothing to do but what the node says
         self._take: Callable[[Event], Sequence[Effect]]  # the node's handle
+        self.witness = witness
 
     # The process
 
@@ -206,6 +207,10 @@ class Host:
     @witness.setter
     def witness(self, witness: Witness | None) -> None:
         self._witness = witness
+        # Most witnesses look at few of these, and a node takes events by the hundred thousand.
+        self._before = None if witness is None else _overridden(witness, witness.before)
+        self._after = None if witness is None else _overridden(witness, witness.after)
+        self._intends = None if witness is None else _overridden(witness, witness.intends)
         self._look_plain()
 
     def now(self) -> int:
@@ -383,19 +388,18 @@ class Host:
         self._plain = self._witness is None and self._work is None and self._fuse is None
 
     def _handle_watched(self, event: Event) -> None:
-        node, witness = self.node, self._witness
-        if witness is not None:
-            witness.before(self)
+        node = self.node
+        if self._before is not None:
+            self._before(self)
         effects = self._take(event)
-        held = False
-        if witness is not None:
-            witness.after(self, event)
+        if self._after is not None:
+            self._after(self, event)
             if self.node is not node:  # the witness has killed it
                 return
-            held = witness.intends(self, effects)
+        held = self._intends is not None and self._intends(self, effects)
         if held or self._work is not None:
             self._block(0 if self._work is None else self._work(), self._watched(effects), event.at)
-        else:
+        elif effects:
             self._carry_out(self._watched(effects), event.at)
 
     def _carry_out(self, effects: Iterator[Effect], at: int) -> None:
@@ -425,8 +429,8 @@ class Host:
     def _watched(self, effects: Sequence[Effect]) -> Iterator[Effect]:
         boots = self.boots
         for effect in effects:
-            if self._witness is not None:
-                self._witness.effect(self, effect)
+            if (witness := self._witness) is not None:
+                witness.effect(self, effect)
             if self.node is None or self.boots != boots:
                 return
             if self._fuse is not None:
@@ -497,6 +501,12 @@ class Host:
             call.answer(BROKEN)
         if self._witness is not None:
             self._witness.down(self)
+
+
+def _overridden(witness: Witness, method: Callable[P, R]) -> Callable[P, R] | None:
+    """The method, if it does anything."""
+    name = method.__name__
+    return None if getattr(type(witness), name) is getattr(Witness, name) else method
 
 
 def _raced(waiting: Sequence[tuple[Act, Any, Any]], dice: Random) -> deque[tuple[Act, Any, Any]]:
