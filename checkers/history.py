@@ -24,6 +24,7 @@ from checkers.reading import (
     OBSERVATION,
     ROW,
     SAMPLE,
+    Columns,
     Entry,
     HistoryError,
     Recording,
@@ -35,7 +36,7 @@ from checkers.reading import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Canary", "Entry", "Fault", "History", "HistoryError", "NodeEvent", "Observations", "Operations"]
+__all__ = ["Canary", "Columns", "Entry", "Fault", "History", "HistoryError", "NodeEvent", "Observations", "Operations"]
 
 
 class Canary(NamedTuple):
@@ -92,6 +93,12 @@ class History:
     def from_entries(cls, entries: Iterable[Entry | Mapping[str, Any]], source: str = "history.jsonl") -> History:
         """The history of entries that are in memory already."""
         return _history(record_entries(entries, source), source)
+
+    @classmethod
+    def from_columns(cls, columns: Columns, source: str) -> History:
+        """The history of what was packed as it happened; nothing may be added to the columns any more."""
+        columns.finish()
+        return _history(columns, source)
 
     def operations(self, f: str) -> Operations:
         """All invocations of ``f``; no rows if there were none."""

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from checkers.fault import Malformed, read_half
 from checkers.operations import FAIL, INFO, NONE, OK
 
+Kind = Literal["invoke", "ok", "fail", "info"]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 OUTCOMES = {"ok": OK, "fail": FAIL, "info": INFO}
 NODE_EVENTS = frozenset({"led", "followed"})
@@ -44,7 +45,7 @@ class Entry(msgspec.Struct, gc=False):
     index: Count
     time: Count
     process: int | str
-    type: Literal["invoke", "ok", "fail", "info"]
+    type: Kind
     f: str
     node: str | None = None
     value: Any = None
@@ -75,6 +76,7 @@ class Table:
     """The packed rows of one ``f``, in the order of completion; processes and values are kept unless there are too
     many."""
 
+    observed: bool = False  # with what the nodes said of themselves in each row
     rows: bytearray = field(default_factory=bytearray)
     values: list[tuple[int | str, Any, Any]] = field(default_factory=list)
 
@@ -94,7 +96,7 @@ class Recording:
         self.truncated = False
         self.node_codes: dict[str, int] = {}
         self.reign_codes: dict[str, int] = {}
-        self.tables: dict[str, Table] = {"observe": Table(), "confirm": Table()}
+        self.tables: dict[str, Table] = {"observe": Table(observed=True), "confirm": Table()}
         self.canary = bytearray()
         self.nemesis: list[Entry] = []
         self.node_events: list[Entry] = []
@@ -217,6 +219,72 @@ class Recording:
             if code >= MOST_NODES:
                 raise Malformed(f"at most {MOST_NODES} names of nodes", node, self.count) from None
             return code
+
+
+class Columns(Recording):
+    """A recording made as things happen, by somebody who keeps its rules: what clients ask by the thousand is packed
+    unchecked, and all else goes the usual way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked: dict[int | str, tuple[Table, int, int, int]] = {}  # by process: its table, node, time and index
+
+    def invoke(self, time: int, process: int | str, f: str, node: str | None, value: Any = None) -> None:
+        if f == "observe" or f == "confirm":
+            self._asked[process] = (self.tables[f], self._code(node), time, self.count)
+            self.count += 1
+            self.end = time
+        else:
+            self.take(Entry(self.count, time, process, "invoke", f, node, value))
+
+    def ok(self, time: int, process: int | str, f: str, node: str | None, value: Any) -> None:
+        if process not in self._asked:
+            self.take(Entry(self.count, time, process, "ok", f, node, value))
+            return
+        table, code, asked, index = self._asked.pop(process)
+        if f == "confirm":
+            table.rows += _ROW.pack(code, asked, time, OK, index, self.count)
+        else:
+            leader, term, reign = value["leader"], value["term"], value["reign"]
+            table.rows += _OBSERVATION.pack(
+                code,
+                asked,
+                time,
+                OK,
+                index,
+                self.count,
+                value["leading"],
+                self._code(leader),
+                NONE if term is None else term,
+                NONE if reign is None else self.reign_codes.setdefault(reign, len(self.reign_codes)),
+            )
+        self.count += 1
+        self.end = time
+
+    def other(
+        self, time: int, process: int | str, type: Kind, f: str, node: str | None, value: Any, error: Any
+    ) -> None:
+        """Any other line: an operation that failed or of which nobody knows, a fault, a note."""
+        asked = self._asked.pop(process, None)
+        if asked is None:
+            self.take(Entry(self.count, time, process, type, f, node, value, error))
+        else:
+            _pack_unanswered(*asked, time, OUTCOMES[type], self.count)
+            self.count += 1
+            self.end = time
+
+    def finish(self) -> None:
+        super().finish()
+        for asked in self._asked.values():
+            _pack_unanswered(*asked, NONE, INFO, NONE)
+        self._asked.clear()
+
+
+def _pack_unanswered(
+    table: Table, node: int, asked: int, index: int, complete: int, outcome: int, complete_index: int
+) -> None:
+    row = (node, asked, complete, outcome, index, complete_index)
+    table.rows += _OBSERVATION.pack(*row, *_NO_CLAIM) if table.observed else _ROW.pack(*row)
 
 
 def _claim_malformed(entry: Entry, expected: str, got: object) -> NoReturn:

@@ -44,7 +44,7 @@ from harness.hunt.shrink import shrink
 from harness.promises import bounds_of, cells_of, promises_of
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
-from harness.runtimes.sim.runtime import RecorderInMemory, Silence, drive, simulate
+from harness.runtimes.sim.runtime import ColumnsRecorder, Silence, drive, simulate
 from harness.runtimes.sim.simulation import START_WITHIN_NS
 from harness.units import MS
 from harness.whitebox import Notary, breaches
@@ -144,16 +144,16 @@ def look(bug: Broken, seed: int, schedule: Schedule) -> Fired:
         seed=seed,
         workload=WORKLOAD,
     )
-    recorders: list[RecorderInMemory] = []
+    recorders: list[ColumnsRecorder] = []
 
     def open_recorder(cluster: Cluster) -> Recorder:
-        recorders.append(RecorderInMemory(cluster.now))
+        recorders.append(ColumnsRecorder(cluster.now))
         return recorders[0]
 
     notary = Notary()
     simulation = simulate(experiment, notary)
     drive(Driver(experiment, schedule, Silence(), open_recorder), simulation)
-    history = History.from_entries(recorders[0].entries, "memory")
+    history = recorders[0].history()
     at: dict[str, int] = {}
     broken = (*_broken_facts(notary, bug.nodes), *_broken_promises(history, bug.of, experiment.node_names))
     for name, when in broken:

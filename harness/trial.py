@@ -31,7 +31,7 @@ from harness.promises import bounds_json, cells_of, promises_of, promises_to_wri
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.hosts import Witness
-from harness.runtimes.sim.runtime import Log, RecorderInMemory, Silence, drive, simulate
+from harness.runtimes.sim.runtime import EntriesRecorder, Log, Silence, drive, simulate
 from nemesis import schedules
 from nemesis.nemeses import NemesisError
 from nemesis.schedules import Schedule
@@ -281,10 +281,10 @@ def _can_be_named(name: str, target: object) -> bool:
 
 def _record(experiment: Experiment, schedule: Schedule, witness: Witness | None = None) -> tuple[list[Entry], History]:
     __tracebackhide__ = True
-    recorders: list[RecorderInMemory] = []
+    recorders: list[EntriesRecorder] = []
 
     def open_recorder(cluster: Cluster) -> Recorder:
-        recorders.append(RecorderInMemory(cluster.now))
+        recorders.append(EntriesRecorder(cluster.now))
         return recorders[0]
 
     simulation = simulate(experiment, witness)

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkers.history import Entry, History, HistoryError
+from checkers.history import Columns, Entry, History, HistoryError
+from checkers.reading import Kind
 from checkers.tests.histories import Story, from_text
 
 INVOKE = {"index": 0, "time": 10, "process": 1, "type": "invoke", "f": "observe", "node": "n1", "value": None}
@@ -256,3 +257,39 @@ def test_columns_hold_exactly_what_the_story_told(
     back = [(history.nodes[n], int(a), int(b), bool(led), int(term)) for n, a, b, led, term in rows]
     assert sorted(back) == sorted((f"n{n}", a, a + w, led, term) for n, a, w, led, term in told)
     assert np.all(np.diff(seen.invoke_index) > 0)
+
+
+def test_columns_filled_as_things_happen_hold_what_the_same_lines_do() -> None:
+    claim = {"leading": True, "leader": "n10", "term": 3, "reign": "a-1"}
+    nobody = {"leading": False, "leader": None, "term": None, "reign": None}
+    lines: list[tuple[int, int | str, Kind, str, str | None, Any, Any]] = [
+        (1, 0, "invoke", "observe", "n10", None, None),
+        (2, 1, "invoke", "confirm", "n2", None, None),
+        (3, 2, "invoke", "append", "n2", {"token": 1}, None),
+        (3, 0, "ok", "observe", "n10", claim, None),
+        (4, "nemesis", "info", "kill", None, {"id": 0, "phase": "begin", "nodes": ["n1"]}, None),
+        (5, 1, "ok", "confirm", "n2", {"term": 3, "reign": "a-1"}, None),
+        (6, 0, "invoke", "observe", "n10", None, None),
+        (6, 2, "ok", "append", "n2", {"position": 0}, None),
+        (7, 1, "invoke", "confirm", "n2", None, None),
+        (8, 0, "fail", "observe", "n10", None, "refused"),
+        (9, 1, "info", "confirm", "n2", None, "no answer"),
+        (9, 0, "invoke", "observe", "n10", None, None),
+        (10, 0, "ok", "observe", "n10", nobody, None),
+        (11, 3, "invoke", "observe", "n2", None, None),
+        (12, 4, "invoke", "confirm", "n2", None, None),
+    ]
+    columns = Columns()
+    for time, process, kind, f, node, value, error in lines:
+        if kind == "invoke":
+            columns.invoke(time, process, f, node, value)
+        elif kind == "ok":
+            columns.ok(time, process, f, node, value)
+        else:
+            columns.other(time, process, kind, f, node, value, error)
+    packed = History.from_columns(columns, "memory")
+    read = History.from_entries([Entry(at, *line) for at, line in enumerate(lines)], "memory")
+    assert (packed.lines, packed.end, packed.nodes, packed.faults) == (read.lines, read.end, read.nodes, read.faults)
+    assert packed.frame().equals(read.frame())
+    for f in ("confirm", "append"):
+        assert repr(packed.operations(f)) == repr(read.operations(f))

@@ -172,3 +172,10 @@ def test_a_history_of_nothing_is_unknown_in_everything() -> None:
 def test_judging_changes_nothing_and_says_the_same_again() -> None:
     history = run(dual=True)
     assert judge(history, bounds=BOUNDS).as_json() == judge(history, bounds=BOUNDS).as_json()
+
+
+def test_only_the_properties_asked_for_are_judged() -> None:
+    history = Story().saw("n1", 0, 5, leading=True, term=1).history()
+    assert {judged.name for judged in judge(history).properties} > {"agreement", "stall"}
+    assert [judged.name for judged in judge(history, only={"stall"}).properties] == ["stall"]
+    assert judge(history, only=()).outcome is Outcome.UNKNOWN

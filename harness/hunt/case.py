@@ -17,7 +17,7 @@ from harness.hunt.trace import Trace
 from harness.promises import cells_of, promises_of
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
-from harness.runtimes.sim.runtime import RecorderInMemory, Silence, drive, simulate
+from harness.runtimes.sim.runtime import ColumnsRecorder, Silence, drive, simulate
 from harness.whitebox import FACTS, Breach, Notary, breaches
 from nemesis.schedules import Schedule
 
@@ -120,10 +120,10 @@ def look(case: Case, *, white_box: bool = False, wanted: str | None = None) -> S
     """Run a case in memory and judge it; ``white_box`` takes a look into the nodes too. Of what is judged from
     outside only the properties that ``wanted`` means are. Raises UsageError for a system that there is not."""
     experiment = case.experiment
-    recorders: list[RecorderInMemory] = []
+    recorders: list[ColumnsRecorder] = []
 
     def open_recorder(cluster: Cluster) -> Recorder:
-        recorders.append(RecorderInMemory(cluster.now))
+        recorders.append(ColumnsRecorder(cluster.now))
         return recorders[0]
 
     notary = Notary() if white_box else None
@@ -131,7 +131,7 @@ def look(case: Case, *, white_box: bool = False, wanted: str | None = None) -> S
     simulation = simulate(experiment, trace)
     drive(Driver(experiment, case.schedule, Silence(), open_recorder), simulation)
     trace.ended = simulation.now
-    history = History.from_entries(recorders[0].entries, "memory")
+    history = recorders[0].history()
     return Seen(
         case=case,
         history=history,

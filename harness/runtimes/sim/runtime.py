@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from checkers.history import Entry, History
+from checkers.history import Columns, Entry, History
 from harness.drive import Driver
 from harness.experiment import Experiment
 from harness.recorder import Process, Recorder
@@ -84,31 +84,63 @@ class Outcome:
 
 def run_in_memory(experiment: Experiment, schedule: Schedule, *, truth: bool = False) -> Outcome:
     """Run without a trace on disk. ``truth`` costs about as much as half the run."""
-    recorders: list[RecorderInMemory] = []
+    recorders: list[ColumnsRecorder] = []
 
     def open_recorder(cluster: Cluster) -> Recorder:
-        recorders.append(RecorderInMemory(cluster.now))
+        recorders.append(ColumnsRecorder(cluster.now))
         return recorders[0]
 
     witness = Truth() if truth else None
     simulation = simulate(experiment, witness)
     drive(Driver(experiment, schedule, Silence(), open_recorder), simulation)
     return Outcome(
-        history=History.from_entries(recorders[0].entries, "memory"),
+        history=recorders[0].history(),
         reigns=() if witness is None else witness.reigns(simulation.now),
         zero_ns=START_WITHIN_NS,
     )
 
 
-class RecorderInMemory(Recorder):
-    """Keeps the entries instead of writing them: to JSON and back would take as long as all the clients do."""
+class ColumnsRecorder(Recorder):
+    """Packs lines into columns instead of writing them: to JSON and back would take as long as all the clients do."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        super().__init__(Nowhere(), now)
+        self._columns = Columns()
+
+    def history(self) -> History:
+        """All that was recorded; to be asked for once, at the end."""
+        return History.from_columns(self._columns, "memory")
+
+    def invoke(self, process: Process, f: str, node: str | None, value: Any = None) -> int:
+        time = self._time()
+        self._columns.invoke(time, process, f, node, value)
+        return time
+
+    def ok(self, process: Process, f: str, node: str | None, value: Any) -> int:
+        time = self._time()
+        self._columns.ok(time, process, f, node, value)
+        return time
+
+    def _write(self, process: Process, kind: Any, f: str, node: str | None, value: Any, error: str | None) -> int:
+        time = self._time()
+        self._columns.other(time, process, kind, f, node, value, error)
+        return time
+
+    def _time(self) -> int:
+        self.lines += 1
+        self._last = time = self._now() - self._zero  # virtual time never goes back
+        return time
+
+
+class EntriesRecorder(Recorder):
+    """Keeps every line as an entry, for who wants to look at single lines."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         super().__init__(Nowhere(), now)
         self.entries: list[Entry] = []
 
     def _write(self, process: Process, kind: Any, f: str, node: str | None, value: Any, error: str | None) -> int:
-        time = self._last = self._now() - self._zero  # virtual time never goes back
+        time = self._last = self._now() - self._zero
         self.entries.append(Entry(self.lines, time, process, kind, f, node, value, error))
         self.lines += 1
         return time
