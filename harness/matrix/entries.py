@@ -1,0 +1,129 @@
+"""Which runs make the matrix: for each system, class of fault and runtime the nemesis that exercises it.
+
+An entry is aimed: a weakness that a system is known to have is no news unless a run that should show it does. Where the
+usual nemesis of a class is too blunt for that, ``PINNED`` holds what shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+from types import MappingProxyType
+from typing import Final
+
+from harness.errors import UsageError
+from harness.experiment import pace_of, system_named
+from harness.runtimes.base import POWERS
+from nemesis.nemeses import NEMESES, ONE_ROUND_MS
+from nodes.systems import SYSTEMS
+from nodes.systems.base import System
+
+USUAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "C1": ("kill",),
+        "C2": ("pause",),
+        "C3": ("minority-leader",),
+        "C4": ("isolated-leader",),
+        "C5a": ("leader-deaf",),
+        "C5b": ("leader-mute",),
+        "C5c": ("follower-deaf",),
+        "C6": ("single-link", "bridge", "chained", "one-way-link"),
+        "C7": ("loss",),
+        "C8": ("skew",),
+        "C9": ("rate",),
+        "C10": ("strobe",),
+        "C11": ("amnesia",),
+        "C12": ("storm",),
+        "sC1": ("server-kill",),
+        "sC2": ("server-pause",),
+        "sC3": ("server-partition",),
+        "sC4": ("isolated-server-leader",),
+        "sC8": ("server-skew",),
+    }
+)
+"""The nemeses of each class of fault, of those that a run may be made for."""
+
+FIRST: Final = ("C4", "C1", "C2", "C3", "sC1", "C7", "C5a", "C6", "sC2", "sC4")
+"""The classes that tell most, in this order; when time is short the others wait."""
+
+ROUNDS: Final[Mapping[str, float]] = MappingProxyType({"docker": 1.6, "sim": 4.0})
+"""How many windows of faults a run holds, at least: in simulation they cost next to nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A run of the matrix that is to be made."""
+
+    system: str
+    cell: str
+    runtime: str
+    nemesis: tuple[str, ...]
+    time_limit_s: float
+    seed: int | None = None
+    nodes: int | None = None
+    workload: str = "election"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """What shows a known weakness where the usual nemesis of its class does not: these nemeses, this seed."""
+
+    nemesis: tuple[str, ...]
+    seed: int | None = None
+    nodes: int | None = None
+    time_limit_s: float | None = None
+
+
+PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType({})
+"""By system, class and runtime."""
+
+
+def entries(systems: Iterable[str], runtimes: Iterable[str]) -> tuple[Entry, ...]:
+    """All entries of these systems (none named: of all), those that tell most first and the systems by turns.
+
+    So that whatever a time budget leaves out, every system has had its share. Raises UsageError for unknown names.
+    """
+    chosen = [system_named(name) for name in systems] or list(SYSTEMS.values())
+    lanes = [list(_of(system, runtime)) for runtime in runtimes for system in chosen if _runs(system, runtime)]
+    if not lanes:
+        raise UsageError(f"none of {', '.join(system.name for system in chosen)} runs on {' or '.join(runtimes)}")
+    return tuple(entry for round_ in zip_longest(*lanes) for entry in round_ if entry is not None)
+
+
+def _runs(system: System, runtime: str) -> bool:
+    return runtime != "sim" or system.simulated
+
+
+def _of(system: System, runtime: str) -> Iterator[Entry]:
+    cells = [cell for cell in USUAL if cell in system.promises or (cell.startswith("s") and system.servers)]
+    for cell in sorted(cells, key=lambda cell: FIRST.index(cell) if cell in FIRST else len(FIRST)):
+        if entry := _entry(system, cell, runtime):
+            yield entry
+
+
+def _entry(system: System, cell: str, runtime: str) -> Entry | None:
+    """None where the system is too small for the class of fault."""
+    pin = PINNED.get((system.name, cell, runtime), Pin(nemesis=USUAL[cell]))
+    nodes = pin.nodes or system.usual_nodes
+    servers = 0 if system.servers is None else system.servers.count
+    possible = tuple(name for name in pin.nemesis if NEMESES[name].possible(nodes, servers))
+    if not possible:
+        return None
+    usual_s = round(ONE_ROUND_MS * ROUNDS[runtime] * pace_of(system) / 1000, 1)
+    return Entry(
+        system=system.name,
+        cell=cell,
+        runtime=runtime,
+        nemesis=possible,
+        time_limit_s=pin.time_limit_s or usual_s,
+        seed=pin.seed,
+        nodes=pin.nodes,
+    )
+
+
+def known_runtime(name: str) -> str:
+    """Raises UsageError for a runtime that there is not."""
+    if name not in POWERS:
+        raise UsageError(f"--runtime: expected {' or '.join(POWERS)}, got {name!r}")
+    return name
