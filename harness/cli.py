@@ -8,10 +8,9 @@ import secrets
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 import click
 from rich.console import Console
@@ -20,8 +19,9 @@ from rich.table import Table
 from checkers.verdict import Outcome
 from harness import errors
 from harness.errors import Interrupted, SplitbrainError, UsageError
-from harness.experiment import KINDS, Experiment, Kind, Workload, read_json, read_schedule, system_named
+from harness.experiment import KINDS, Experiment, asked_for, read_json, read_schedule, system_named
 from harness.hunt.cli import hunt
+from harness.matrix.cli import matrix
 from harness.runtimes.base import POWERS, able
 from harness.store import EXPERIMENT, SCHEDULE, existing_run
 from nemesis.nemeses import NEMESES, Nemesis, NemesisError, needs
@@ -34,9 +34,6 @@ STATUS = {
     Outcome.UNKNOWN: errors.EXIT_UNKNOWN,
     Outcome.INVALID: errors.EXIT_INVALID,
 }
-
-# What differs from the usual workload. A simulated controller is never late and needs no canary to show it.
-USUAL = {"sim": Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)}
 
 store_option = click.option(
     "--store", type=click.Path(path_type=Path), default=Path("store"), help="Where runs are kept."
@@ -86,7 +83,7 @@ def test(
     if not 1 <= time_limit <= 86_400:
         raise UsageError(f"--time-limit: expected 1 to 86400 seconds, got {time_limit:g}")
     system, names = _system_and_nemeses(system, nemeses)
-    experiment = _experiment(system, names, runtime, nodes, time_limit, _seed(seed), observe_period, kind)
+    experiment = asked_for(system, names, runtime, nodes, time_limit, _seed(seed), observe_period, kind)
     _perform(experiment, _schedule(experiment), store, as_json, strict)
 
 
@@ -116,7 +113,7 @@ def replay(
         source = path / EXPERIMENT
         past = Experiment.from_json(read_json(source), str(source))
         schedule = read_schedule(path / SCHEDULE)
-        experiment = _experiment(
+        experiment = asked_for(
             past.system,
             past.nemesis,
             runtime or past.runtime,
@@ -129,7 +126,7 @@ def replay(
     else:
         schedule = read_schedule(path)
         limit = schedule.length_ms / 1000
-        experiment = _experiment(system, ("replay",), runtime or "docker", nodes, limit, _seed(seed), None, kind)
+        experiment = asked_for(system, ("replay",), runtime or "docker", nodes, limit, _seed(seed), None, kind)
     _perform(experiment, schedule, store, as_json, strict)
 
 
@@ -225,6 +222,7 @@ def serve(port: int, store: Path) -> None:
 
 
 cli.add_command(hunt)
+cli.add_command(matrix)
 
 
 def _seed(given: int | None) -> int:
@@ -238,46 +236,6 @@ def _system_and_nemeses(system: str, nemeses: str | None) -> tuple[str, tuple[st
             if system.startswith(f"{known}-"):
                 return known, tuple(system.removeprefix(f"{known}-").split("+"))
     return system, tuple((nemeses or "partition").split(","))
-
-
-def _experiment(
-    system: str,
-    nemeses: tuple[str, ...],
-    runtime: str,
-    nodes: int | None,
-    time_limit: float,
-    seed: int,
-    observe_period: int | None,
-    kind: str,
-) -> Experiment:
-    """An experiment that can be; raises UsageError for one that cannot."""
-    from harness.runtimes import runtime_named
-
-    under_test = system_named(system)
-    nodes = under_test.usual_nodes if nodes is None else nodes
-    if ":" in system and runtime != "sim":
-        raise UsageError(f"--runtime: {system} runs in simulation only, with --runtime sim; got {runtime}")
-    runtime_named(runtime)
-    if runtime == "sim" and not under_test.simulated:
-        raise UsageError(f"--runtime: {system} is real software, of which there is no simulation: use docker")
-    if not under_test.min_nodes <= nodes <= under_test.max_nodes:
-        raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
-    if kind not in KINDS:
-        raise UsageError(f"--workload: expected one of {', '.join(KINDS)}, got {kind!r}")
-    usual = USUAL.get(runtime, Workload())
-    period = usual.observe_period_ms if observe_period is None else observe_period
-    if not 1 <= period <= under_test.stall_bound_ms // 4:
-        raise UsageError(f"--observe-period: expected 1 to {under_test.stall_bound_ms // 4} ms, got {period}")
-    timeout = min(500, under_test.stall_bound_ms // 4 - 1)
-    return Experiment(
-        system=system,
-        nemesis=nemeses,
-        runtime=runtime,
-        nodes=nodes,
-        time_limit_s=time_limit,
-        seed=seed,
-        workload=replace(usual, kind=cast(Kind, kind), observe_period_ms=period, probe_timeout_ms=timeout),
-    )
 
 
 def _schedule(experiment: Experiment) -> Schedule:

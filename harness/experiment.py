@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from checkers.bounds import Bounds
 from harness.errors import UsageError
@@ -55,6 +55,10 @@ class Workload:
     def option(self) -> str:
         """What a command line says of it, but for the usual one."""
         return "" if self.kind == "election" else f" --workload {self.kind}"
+
+
+# What differs from the usual workload. A simulated controller is never late and needs no canary to show it.
+USUAL = {"sim": Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +147,50 @@ class Experiment:
             raise UsageError(f"{source}: expected the key {missing}, which is not there") from missing
         except (TypeError, ValueError) as wrong:
             raise UsageError(f"{source}: not an experiment: {wrong}") from wrong
+
+
+def asked_for(
+    system: str,
+    nemeses: tuple[str, ...],
+    runtime: str,
+    nodes: int | None,
+    time_limit: float,
+    seed: int,
+    observe_period: int | None = None,
+    kind: str = "election",
+) -> Experiment:
+    """The experiment of these names and figures, as a user gives them; raises UsageError for one that cannot be.
+
+    Without ``nodes`` there are as many as is usual for the system. ``time_limit`` is in s, ``observe_period`` in ms,
+    ``kind`` is one of ``KINDS``.
+    """
+    from harness.runtimes import runtime_named
+
+    under_test = system_named(system)
+    nodes = under_test.usual_nodes if nodes is None else nodes
+    if ":" in system and runtime != "sim":
+        raise UsageError(f"--runtime: {system} runs in simulation only, with --runtime sim; got {runtime}")
+    runtime_named(runtime)
+    if runtime == "sim" and not under_test.simulated:
+        raise UsageError(f"--runtime: {system} is real software, of which there is no simulation: use docker")
+    if not under_test.min_nodes <= nodes <= under_test.max_nodes:
+        raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
+    if kind not in KINDS:
+        raise UsageError(f"--workload: expected one of {', '.join(KINDS)}, got {kind!r}")
+    usual = USUAL.get(runtime, Workload())
+    period = usual.observe_period_ms if observe_period is None else observe_period
+    if not 1 <= period <= under_test.stall_bound_ms // 4:
+        raise UsageError(f"--observe-period: expected 1 to {under_test.stall_bound_ms // 4} ms, got {period}")
+    timeout = min(500, under_test.stall_bound_ms // 4 - 1)
+    return Experiment(
+        system=system,
+        nemesis=nemeses,
+        runtime=runtime,
+        nodes=nodes,
+        time_limit_s=time_limit,
+        seed=seed,
+        workload=replace(usual, kind=cast(Kind, kind), observe_period_ms=period, probe_timeout_ms=timeout),
+    )
 
 
 def pace_of(system: System) -> float:

@@ -355,6 +355,11 @@ THROTTLES = _aimed(
 DISTURBED = (_card(SHAPES["isolated-leader"]), *_kills("kept", "leader"))
 """What makes the others elect somebody."""
 VOTERS = (*DISTURBED, _at_vote("kept", 9), _at_vote("torn", 9))
+FORGETFUL = (*DISTURBED, _at_vote("lost", 9))
+DRIFTERS = (
+    _card(SHAPES["isolated-leader"]),
+    *_aimed("leader", fault=lambda rng, role: Skew(target=role, clock="monotonic", rate_ppm=min(RATES_PPM))),
+)
 SUCCESSORS = (
     *DISTURBED,
     _at_win(Pause(target="subject")),
@@ -465,6 +470,13 @@ _ALL = (
     _nemesis(
         "voter", "leaders fall, and voters are killed as they grant their votes, before or after these leave", VOTERS, 2
     ),
+    _nemesis(
+        "voter-amnesia",
+        "leaders fall, and voters lose everything as they grant their votes, and vote anew",
+        FORGETFUL,
+        2,
+    ),
+    _nemesis("drift", "the leader is cut off while the clock that its timers run on is too slow", DRIFTERS, 2),
     _nemesis("successor", "the leader falls, and the next as soon as it wins", SUCCESSORS, 2),
     _of_servers("server-kill", "servers are killed and started again, their state kept", 1, _server_kills),
     _of_servers("server-pause", "servers stop for longer than a timeout, and go on", 1, _server_pauses),

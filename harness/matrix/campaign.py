@@ -20,7 +20,7 @@ from harness.errors import SplitbrainError, UsageError
 from harness.experiment import Experiment, asked_for
 from harness.hunt.case import judged
 from harness.matrix.entries import Entry
-from harness.matrix.results import Result, letters_seen, status_of, worst_of
+from harness.matrix.results import Result, Status, letters_seen, status_of, worst_of
 from harness.promises import cells_of, promises_of
 from harness.run import perform
 from harness.runtimes.base import POWERS, lacking
@@ -29,6 +29,7 @@ from nemesis.nemeses import NemesisError
 
 OVERHEAD_S = 20.0  # of a run on containers: set-up, recovery, tear-down, judging, drawing
 SEEDS = 5  # tried of each entry in simulation
+OBSERVE_MS = 20  # in simulation too, where it is else less often: two leaders at once must be seen to count
 
 Told = Callable[[Result], None]
 
@@ -61,7 +62,7 @@ def simulate(entry: Entry, seed: int, store: Path) -> Result:
         tried = {}
         for each in seeds:
             experiment = experiment_of(entry, each)
-            if (missing := lacking(experiment.planned(), POWERS["sim"])):
+            if missing := lacking(experiment.planned(), POWERS["sim"]):
                 return Result(entry=entry, status="cannot", words=f"the simulation lacks {', '.join(missing)}", runs=0)
             history = run_in_memory(experiment, experiment.planned()).history
             tried[each] = letters_seen(judged(history, experiment).as_json())
@@ -81,7 +82,7 @@ def contain(entry: Entry, seed: int, store: Path) -> Result:
     began = time.monotonic()
     try:
         experiment = experiment_of(entry, seed if entry.seed is None else entry.seed)
-        if (missing := lacking(experiment.planned(), POWERS["docker"])):
+        if missing := lacking(experiment.planned(), POWERS["docker"]):
             return Result(entry=entry, status="cannot", words=f"containers lack {', '.join(missing)}", runs=0)
         stored = _stored(entry, experiment, store)
     except (SplitbrainError, NemesisError) as failure:
@@ -91,15 +92,7 @@ def contain(entry: Entry, seed: int, store: Path) -> Result:
 
 def experiment_of(entry: Entry, seed: int) -> Experiment:
     """The experiment of an entry; raises UsageError for one that cannot be."""
-    return asked_for(
-        entry.system,
-        entry.nemesis,
-        runtime=entry.runtime,
-        nodes=entry.nodes,
-        time_limit=entry.time_limit_s,
-        seed=seed,
-        workload=entry.workload,
-    )
+    return asked_for(entry.system, entry.nemesis, entry.runtime, entry.nodes, entry.time_limit_s, seed, OBSERVE_MS)
 
 
 def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:
@@ -128,7 +121,7 @@ def promised_in(judgement: Judgement, experiment: Experiment, faults: Sequence[A
 
 
 def _failed(entry: Entry, failure: Exception, began: float) -> Result:
-    status = "cannot" if isinstance(failure, UsageError | NemesisError) else "failed"
+    status: Status = "cannot" if isinstance(failure, UsageError | NemesisError) else "failed"
     seconds = round(time.monotonic() - began, 1)
     return Result(entry=entry, status=status, words=str(failure).splitlines()[0], seconds=seconds, runs=0)
 

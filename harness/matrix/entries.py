@@ -23,7 +23,7 @@ USUAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "C1": ("kill",),
         "C2": ("pause",),
-        "C3": ("minority-leader",),
+        "C3": ("minority-leader", "isolated-node"),
         "C4": ("isolated-leader",),
         "C5a": ("leader-deaf",),
         "C5b": ("leader-mute",),
@@ -62,7 +62,6 @@ class Entry:
     time_limit_s: float
     seed: int | None = None
     nodes: int | None = None
-    workload: str = "election"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,7 +74,14 @@ class Pin:
     time_limit_s: float | None = None
 
 
-PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType({})
+PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
+    {
+        ("raft", "C11", "sim"): Pin(nemesis=("voter-amnesia",)),
+        ("raft-basic", "C11", "sim"): Pin(nemesis=("voter-amnesia",)),
+        ("raft-lease", "C11", "sim"): Pin(nemesis=("voter-amnesia",)),
+        ("raft-lease", "C9", "sim"): Pin(nemesis=("drift",)),
+    }
+)
 """By system, class and runtime."""
 
 

@@ -1,0 +1,194 @@
+"""The matrix as a page, a table, a summary and a JUnit file: what each system promises beside what was seen.
+
+A contradiction stands out and is never averaged away: a promise that was broken, and a known weakness that was not seen
+where it should have been. What was not run, could not be, or failed says so in its own place.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+import pandas as pd
+
+from reports import atomic, page
+
+Json = Mapping[str, Any]
+LETTERS = "TXFALS"
+MARKS = {"broken": "x", "kept": "·", "untold": "u"}
+STATUSES = ("broken promise", "failed", "not shown", "unknown", "as expected", "cannot", "not run")
+SYMBOLS = {
+    "broken promise": "✗",
+    "failed": "!",
+    "not shown": "○",
+    "unknown": "?",
+    "as expected": "✓",
+    "cannot": "–",
+    "not run": " ",
+}
+CLASSES = {  # of a letter, by its mark of promise and what was seen
+    ("+", "broken"): "wrong",
+    ("+", "kept"): "good",
+    ("!", "broken"): "shown",
+    ("!", "kept"): "hidden",
+    ("!", "untold"): "hidden",
+    ("?", "broken"): "may",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    letter: str
+    promised: str
+    seen: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One cell of the table: a system under a class of fault in a runtime."""
+
+    status: str
+    symbol: str
+    letters: tuple[Letter, ...]
+    words: str
+    link: str | None
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The table of one runtime: the columns' names, and of each system one place a column, None where there is none."""
+
+    runtime: str
+    cells: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Place | None, ...]], ...]
+
+
+def write(record: Json, store: Path) -> None:
+    """Write matrix.html, matrix.csv, matrix.md and matrix.xml into the store. Raises OSError when it cannot."""
+    results: list[Json] = list(record["results"])
+    store.mkdir(parents=True, exist_ok=True)
+    made = page.environment()
+    html = made.get_template("matrix.html").render(
+        grids=[grid(results, runtime) for runtime in sorted({str(each["runtime"]) for each in results})],
+        counts=_counts(results),
+        symbols=SYMBOLS,
+        command=record.get("command"),
+        findings=[each for each in results if each["status"] in ("broken promise", "failed", "not shown")],
+        page_css=page.asset(made, "page.css"),
+    )
+    atomic.write(store / "matrix.html", html.encode())
+    atomic.write(store / "matrix.csv", table(results).to_csv(index=False).encode())
+    atomic.write(store / "matrix.md", summary(record).encode())
+    atomic.write(store / "matrix.xml", junit(results))
+
+
+def grid(results: Sequence[Json], runtime: str) -> Grid:
+    """The results of one runtime, systems by name of appearance and classes of fault in their usual order."""
+    here = [each for each in results if each["runtime"] == runtime]
+    cells = tuple(sorted({str(each["cell"]) for each in here}, key=_order))
+    at = {(each["system"], each["cell"]): each for each in here}
+    systems = sorted({str(each["system"]) for each in here})
+    rows = tuple(
+        (system, tuple(_place(at[system, cell]) if (system, cell) in at else None for cell in cells))
+        for system in systems
+    )
+    return Grid(runtime=runtime, cells=cells, rows=rows)
+
+
+def _order(cell: str) -> tuple[bool, int, str]:
+    digits = "".join(character for character in cell if character.isdigit())
+    return cell.startswith("s"), int(digits or 0), cell
+
+
+def _place(result: Json) -> Place:
+    promised, seen = result["promised"], result["seen"]
+    letters = tuple(
+        Letter(
+            letter=letter,
+            promised=promised[letter],
+            seen=MARKS[seen[letter]] if letter in seen and promised[letter] != "-" else " ",
+            kind=CLASSES.get((promised[letter], seen.get(letter, "")), "calm"),
+        )
+        for letter in LETTERS
+        if letter in promised
+    )
+    runs = f"{result['runs']} runs" if result["runs"] != 1 else "1 run"
+    return Place(
+        status=str(result["status"]),
+        symbol=SYMBOLS[result["status"]],
+        letters=letters,
+        words=str(result["words"]),
+        link=f"{quote(result['run'])}/report.html" if result["run"] else None,
+        title=f"{result['system']} {result['cell']}: {', '.join(result['nemesis'])}; {runs}; {result['status']}",
+    )
+
+
+def _counts(results: Sequence[Json]) -> list[tuple[str, int]]:
+    counted = Counter(str(each["status"]) for each in results)
+    return [(status, counted[status]) for status in STATUSES if counted[status]]
+
+
+def table(results: Sequence[Json]) -> pd.DataFrame:
+    """One row a result: the six letters promised and seen as two words."""
+    return pd.DataFrame(
+        [
+            {
+                **{key: each[key] for key in ("system", "cell", "runtime", "status")},
+                "nemesis": "+".join(each["nemesis"]),
+                "promised": "".join(each["promised"].get(letter, " ") for letter in LETTERS),
+                "seen": "".join(MARKS.get(each["seen"].get(letter, ""), " ") for letter in LETTERS),
+                **{key: each[key] for key in ("runs", "seconds", "words", "run", "command")},
+            }
+            for each in results
+        ]
+    )
+
+
+def summary(record: Json) -> str:
+    """The counts, and each contradiction with the command that shows it, as Markdown."""
+    results = record["results"]
+    lines = ["# Matrix", "", ", ".join(f"{count} {status}" for status, count in _counts(results)) or "nothing was run"]
+    for status in ("broken promise", "failed", "not shown"):
+        found = [each for each in results if each["status"] == status]
+        if found:
+            lines += ["", f"## {status.capitalize()}", ""]
+            lines += [_line(each) for each in found]
+    return "\n".join([*lines, "", f"Again: `{record.get('command')}`", ""])
+
+
+def _line(result: Json) -> str:
+    again = f": `{result['command']}`" if result["command"] else ""
+    return f"- {result['system']} {result['cell']} ({result['runtime']}): {result['words']}{again}"
+
+
+def junit(results: Sequence[Json]) -> bytes:
+    """One test case a result: a broken promise is a failure, a run that failed an error, what was not run skipped."""
+    suite = ElementTree.Element("testsuite", name="splitbrain matrix", tests=str(len(results)))
+    for each in results:
+        case = ElementTree.SubElement(
+            suite,
+            "testcase",
+            classname=f"{each['runtime']}.{each['system']}",
+            name=str(each["cell"]),
+            time=f"{each['seconds']:.1f}",
+        )
+        match each["status"]:
+            case "broken promise":
+                ElementTree.SubElement(case, "failure", message=str(each["words"])).text = str(each["command"])
+            case "failed":
+                ElementTree.SubElement(case, "error", message=str(each["words"]))
+            case "cannot" | "not run":
+                ElementTree.SubElement(case, "skipped", message=str(each["words"]))
+            case _:
+                ElementTree.SubElement(case, "system-out").text = f"{each['status']} {each['words']}".strip()
+    suite.set("failures", str(sum(each["status"] == "broken promise" for each in results)))
+    suite.set("errors", str(sum(each["status"] == "failed" for each in results)))
+    suite.set("skipped", str(sum(each["status"] in ("cannot", "not run") for each in results)))
+    return bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))
