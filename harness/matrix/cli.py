@@ -27,6 +27,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 @click.command()
 @click.argument("systems", nargs=-1)
 @click.option("--runtime", "runtimes", multiple=True, help="Only in this runtime; in both when not given.")
+@click.option("--cell", "cells", multiple=True, help="Only this class of fault, such as C4.")
 @click.option("--budget", default=None, help="Time for it, such as 90m; 20m when not given, no end with --full.")
 @click.option("--full", is_flag=True, help="Every class of fault of every system, however long it takes.")
 @click.option("--seed", type=int, default=None, help="Fixes the schedules; drawn when not given.")
@@ -35,6 +36,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 def matrix(
     systems: tuple[str, ...],
     runtimes: tuple[str, ...],
+    cells: tuple[str, ...],
     budget: str | None,
     full: bool,
     seed: int | None,
@@ -51,9 +53,17 @@ def matrix(
 
     budget_s = _seconds(budget) if budget is not None else float("inf") if full else SHORT_S
     seed = secrets.randbelow(2**31) if seed is None else seed
-    planned = entries(systems, [known_runtime(name) for name in runtimes] or ("sim", "docker"))
+    planned = entries(systems, [known_runtime(name) for name in runtimes] or ("sim", "docker"), cells)
     console = Console(stderr=True)
-    again = " ".join(("splitbrain matrix", *systems, *(f"--runtime {name}" for name in runtimes), f"--seed {seed}"))
+    again = " ".join(
+        (
+            "splitbrain matrix",
+            *systems,
+            *(f"--runtime {name}" for name in runtimes),
+            *(f"--cell {name}" for name in cells),
+            f"--seed {seed}",
+        )
+    )
     console.print(f"seed {seed}: {again}; {len(planned)} entries", highlight=False, soft_wrap=True)
     results: list[Result] = []
     try:

@@ -6,7 +6,7 @@ usual nemesis of a class is too blunt for that, ``PINNED`` holds what shows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from types import MappingProxyType
@@ -85,13 +85,20 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
 """By system, class and runtime."""
 
 
-def entries(systems: Iterable[str], runtimes: Iterable[str]) -> tuple[Entry, ...]:
-    """All entries of these systems (none named: of all), those that tell most first and the systems by turns.
+def entries(systems: Iterable[str], runtimes: Iterable[str], cells: Collection[str] = ()) -> tuple[Entry, ...]:
+    """All entries of these systems and classes (none named: of all), those that tell most first, systems by turns.
 
     So that whatever a time budget leaves out, every system has had its share. Raises UsageError for unknown names.
     """
+    if unknown := set(cells) - USUAL.keys():
+        raise UsageError(f"--cell: expected one of {', '.join(USUAL)}, got {', '.join(sorted(unknown))}")
     chosen = [system_named(name) for name in systems] or list(SYSTEMS.values())
-    lanes = [list(_of(system, runtime)) for runtime in runtimes for system in chosen if _runs(system, runtime)]
+    lanes = [
+        list(_of(system, runtime, cells or USUAL))
+        for runtime in runtimes
+        for system in chosen
+        if _runs(system, runtime)
+    ]
     if not lanes:
         raise UsageError(f"none of {', '.join(system.name for system in chosen)} runs on {' or '.join(runtimes)}")
     return tuple(entry for round_ in zip_longest(*lanes) for entry in round_ if entry is not None)
@@ -101,8 +108,9 @@ def _runs(system: System, runtime: str) -> bool:
     return runtime != "sim" or system.simulated
 
 
-def _of(system: System, runtime: str) -> Iterator[Entry]:
-    cells = [cell for cell in USUAL if cell in system.promises or (cell.startswith("s") and system.servers)]
+def _of(system: System, runtime: str, wanted: Collection[str]) -> Iterator[Entry]:
+    every = [cell for cell in USUAL if cell in system.promises or (cell.startswith("s") and system.servers)]
+    cells = [cell for cell in every if cell in wanted]
     for cell in sorted(cells, key=lambda cell: FIRST.index(cell) if cell in FIRST else len(FIRST)):
         if entry := _entry(system, cell, runtime):
             yield entry

@@ -511,10 +511,15 @@ def _overridden(witness: Witness, method: Callable[P, R]) -> Callable[P, R] | No
 
 def _raced(waiting: Sequence[tuple[Act, Any, Any]], dice: Random) -> deque[tuple[Act, Any, Any]]:
     """What has piled up, as a process may find it: messages among themselves in order, as timers and as questions
-    are, but these three in any order."""
+    are, but each time any of the three may be next, however many of it there are: they have a thread each."""
     lines: dict[Act, deque[tuple[Act, Any, Any]]] = {}
     for item in waiting:
         lines.setdefault(item[0], deque()).append(item)
-    turns = [act for act, line in lines.items() for _ in line]
-    dice.shuffle(turns)
-    return deque(lines[act].popleft() for act in turns)
+    left = list(lines.values())
+    raced: deque[tuple[Act, Any, Any]] = deque()
+    while left:
+        line = dice.choice(left)
+        raced.append(line.popleft())
+        if not line:
+            left.remove(line)
+    return raced

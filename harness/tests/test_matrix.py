@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import cli
+from harness.errors import UsageError
+from harness.matrix.campaign import campaign, contain, simulate
+from harness.matrix.entries import FIRST, PINNED, USUAL, Entry, entries
+from harness.matrix.results import Result, letters_seen, status_of, worst_of
+from nemesis.nemeses import NEMESES
+from nodes.systems import SYSTEMS
+from nodes.systems.base import CELLS
+
+
+def entry(system: str, cell: str, *nemesis: str, seed: int | None = 1) -> Entry:
+    return Entry(system=system, cell=cell, runtime="sim", nemesis=nemesis, time_limit_s=14.0, seed=seed)
+
+
+def verdicts(**found: tuple[str, list[str], list[str]]) -> dict[str, Any]:
+    """Verdicts as a run stores them: of each property the outcome, the letters broken, those undecided."""
+    return {
+        "properties": {
+            name.replace("_", "-"): {
+                "verdict": outcome,
+                "findings": [{"guarantee": letter} for letter in broken],
+                "facts": {"undecided": dict.fromkeys(undecided, True)},
+            }
+            for name, (outcome, broken, undecided) in found.items()
+        }
+    }
+
+
+# What was seen, and what to make of it
+
+
+def test_a_letter_is_broken_if_any_of_its_properties_found_it_to_be() -> None:
+    seen = letters_seen(verdicts(term_safety=("valid", [], []), agreement=("invalid", ["T"], [])))
+    assert seen == {"T": "broken"}
+
+
+def test_of_a_property_of_two_letters_each_is_told_by_itself() -> None:
+    assert letters_seen(verdicts(stall=("valid", ["A"], ["L"]))) == {"A": "broken", "L": "untold"}
+
+
+def test_what_could_not_be_told_is_no_pass() -> None:
+    assert letters_seen(verdicts(exclusivity=("unknown", [], []))) == {"X": "untold"}
+    assert letters_seen(verdicts(exclusivity=("valid", [], []))) == {"X": "kept"}
+
+
+def test_a_letter_that_nothing_tests_is_not_spoken_of() -> None:
+    assert "F" not in letters_seen(verdicts(exclusivity=("valid", [], [])))
+
+
+def test_several_runs_count_as_their_worst_and_a_run_that_tells_outweighs_one_that_does_not() -> None:
+    assert worst_of([{"T": "kept", "X": "broken"}, {"T": "untold", "X": "kept"}]) == {"T": "kept", "X": "broken"}
+
+
+@pytest.mark.parametrize(
+    ("mark", "seen", "status"),
+    [
+        ("+", "broken", "broken promise"),
+        ("+", "kept", "as expected"),
+        ("+", "untold", "unknown"),
+        ("!", "broken", "as expected"),
+        ("!", "kept", "not shown"),
+        ("?", "broken", "as expected"),
+        ("-", "broken", "as expected"),
+    ],
+)
+def test_what_is_expected_follows_from_the_promise(mark: str, seen: Any, status: str) -> None:
+    assert status_of({"X": mark}, {"X": seen})[0] == status
+
+
+# Which runs
+
+
+def test_every_class_of_fault_of_every_system_has_its_entry_and_every_nemesis_exists() -> None:
+    assert set(USUAL) >= set(CELLS)
+    assert set(FIRST) <= set(USUAL)
+    assert all(name in NEMESES for names in USUAL.values() for name in names)
+    assert all(name in NEMESES for pin in PINNED.values() for name in pin.nemesis)
+    assert all(system in SYSTEMS and cell in USUAL for system, cell, _ in PINNED)
+    for runtime in ("sim", "docker"):
+        planned = entries(["raft"], [runtime])
+        assert {each.cell for each in planned} == set(CELLS)
+
+
+def test_systems_take_turns_so_that_a_short_time_leaves_none_out() -> None:
+    first = entries(["raft", "raft-basic"], ["docker"])[:2]
+    assert [each.system for each in first] == ["raft", "raft-basic"]
+
+
+def test_an_unknown_system_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown system 'rift'"):
+        entries(["rift"], ["sim"])
+
+
+# The runs
+
+
+def test_a_known_weakness_is_shown_and_the_run_that_shows_it_is_kept(tmp_path: Path) -> None:
+    result = simulate(entry("raft-basic", "C4", "isolated-leader"), 0, tmp_path)
+    assert (result.status, result.promised["X"], result.seen["X"]) == ("as expected", "!", "broken")
+    assert result.run is not None
+    assert (tmp_path / result.run / "report.html").is_file()
+
+
+def test_a_promise_that_is_broken_is_said_to_be(tmp_path: Path) -> None:
+    result = simulate(entry("broken/ignores-heartbeats", "C4", "isolated-leader"), 0, tmp_path)
+    assert result.status == "broken promise"
+    assert result.command is not None
+
+
+def test_what_a_runtime_lacks_is_said_and_not_run(tmp_path: Path) -> None:
+    result = contain(
+        Entry(system="raft", cell="C1", runtime="docker", nemesis=("voter",), time_limit_s=20.0), 0, tmp_path
+    )
+    assert result.status == "cannot"
+    assert "vote-granted" in result.words
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_the_time_does_not_suffice_for_is_not_run_and_says_so(tmp_path: Path) -> None:
+    planned = [Entry(system="raft", cell="C4", runtime="docker", nemesis=("isolated-leader",), time_limit_s=20.0)]
+    told: list[Result] = []
+    (result,) = campaign(planned, 0, tmp_path, 5.0, told.append)
+    assert result.status == "not run"
+    assert told == [result]
+
+
+def test_the_command_writes_page_table_summary_and_junit_and_ends_by_what_was_found(tmp_path: Path) -> None:
+    chosen = ["raft-basic", "--runtime", "sim", "--cell", "C4", "--seed", "1"]
+    done = CliRunner().invoke(cli, ["matrix", *chosen, "--store", str(tmp_path), "--json"], catch_exceptions=False)
+    record = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert [(each["cell"], each["status"], each["runs"]) for each in record["results"]] == [("C4", "as expected", 5)]
+    suite = ElementTree.fromstring((tmp_path / "matrix.xml").read_bytes())
+    assert suite.get("tests") == "1"
+    assert "raft-basic" in (tmp_path / "matrix.html").read_text()
+    assert len((tmp_path / "matrix.csv").read_text().splitlines()) == 2
+
+
+def test_a_budget_that_is_no_time_is_refused() -> None:
+    done = CliRunner().invoke(cli, ["matrix", "--budget", "soon"])
+    assert "--budget: expected a time such as 90m" in str(done.exception)

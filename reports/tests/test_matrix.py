@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pandas as pd
+
+import reports
+from reports.matrix import grid, junit, summary, table
+
+
+def result(status: str, cell: str = "C4", **changes: Any) -> dict[str, Any]:
+    return {
+        "system": "raft",
+        "cell": cell,
+        "runtime": "sim",
+        "nemesis": ["isolated-leader"],
+        "status": status,
+        "promised": {"T": "+", "X": "!", "F": "+", "A": "+", "L": "+", "S": "-"},
+        "seen": {"T": "broken", "X": "kept", "A": "untold", "S": "kept"},
+        "words": "T promised, and broken",
+        "run": "raft-isolated-leader/20260101T000000Z-1",
+        "command": "splitbrain replay it",
+        "seconds": 2.5,
+        "runs": 5,
+        **changes,
+    }
+
+
+def test_each_letter_shows_what_was_promised_and_what_was_seen() -> None:
+    ((_, (place,)),) = grid([result("broken promise")], "sim").rows
+    assert place is not None
+    shown = {each.letter: (each.promised, each.seen, each.kind) for each in place.letters}
+    assert shown["T"] == ("+", "x", "wrong")
+    assert shown["X"] == ("!", "·", "hidden")
+    assert shown["F"] == ("+", " ", "calm")  # nothing tested it
+    assert shown["A"] == ("+", "u", "calm")
+    assert shown["S"] == ("-", " ", "calm")  # means nothing there, so nothing was seen
+
+
+def test_columns_are_in_the_order_of_the_classes_and_those_of_servers_come_last() -> None:
+    results = [result("as expected", cell) for cell in ("sC1", "C10", "C2", "C5b", "C5a")]
+    assert grid(results, "sim").cells == ("C2", "C5a", "C5b", "C10", "sC1")
+
+
+def test_a_broken_promise_is_a_failure_a_failed_run_an_error_and_what_was_not_run_skipped() -> None:
+    statuses = ("broken promise", "failed", "not run", "cannot", "not shown", "as expected")
+    suite = ElementTree.fromstring(junit([result(status) for status in statuses]))
+    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["6", "1", "1", "2"]
+    failure = suite.find("testcase/failure")
+    assert failure is not None
+    assert failure.text == "splitbrain replay it"
+
+
+def test_the_summary_names_every_contradiction_with_its_command_and_nothing_else() -> None:
+    text = summary({"results": [result("broken promise"), result("as expected", words="calm")], "command": "again"})
+    assert "1 broken promise, 1 as expected" in text
+    assert "- raft C4 (sim): T promised, and broken: `splitbrain replay it`" in text
+    assert "calm" not in text
+
+
+def test_the_table_has_a_row_a_result() -> None:
+    frame = table([result("broken promise"), result("not run", run=None, command=None)])
+    assert isinstance(frame, pd.DataFrame)
+    assert list(frame["promised"]) == ["+!+++-", "+!+++-"]
+    assert list(frame["seen"]) == ["x· u ·", "x· u ·"]
+
+
+def test_hostile_words_stay_words_and_every_place_links_its_run(tmp_path: Path) -> None:
+    reports.matrix({"results": [result("failed", words="<script>alert(1)</script>")], "command": None}, tmp_path)
+    page = (tmp_path / "matrix.html").read_text()
+    assert "<script>alert" not in page
+    assert 'href="raft-isolated-leader/20260101T000000Z-1/report.html"' in page
+
+
+def test_a_matrix_of_nothing_says_so(tmp_path: Path) -> None:
+    reports.matrix({"results": [], "command": None}, tmp_path)
+    assert "Nothing was run" in (tmp_path / "matrix.html").read_text()
