@@ -5,6 +5,8 @@
 #   make test                      all tests; make test-quick leaves out those that need an engine or a browser
 #   make check                     ruff, ruff format, mypy --strict
 #   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SEED= change it
+#   make matrix                    every system under every class of fault; SYSTEMS= BUDGET= FULL=1 SEED= RUNTIME= choose
+#   make nightly                   the matrix within BUDGET=90m; red only for a broken promise
 #   make mutants                   how soon each planted bug is caught, and by what
 #   make bench                     how fast judging and the simulation are, here
 #   make engine                    a Docker engine, where none answers (ENGINE=skip: never)
@@ -20,7 +22,7 @@ options += $(if $(SEED),--seed $(SEED)) $(if $(TIME),--time-limit $(TIME)) $(if 
 options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(if $(STORE),--store $(STORE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine test test-quick check format mutants bench clean
+.PHONY: help install engine test test-quick check format matrix nightly mutants bench clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +63,15 @@ format: install
 
 hunt-%: install
 	@$(BIN)/splitbrain hunt $* $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(STORE),--store $(STORE))
+
+# Both runtimes, unless RUNTIME is given; with RUNTIME=sim there need be no engine.
+matrix: install
+	@$(if $(filter docker,$(RUNTIME)),harness/runtimes/docker/engine.sh)
+	@$(BIN)/splitbrain matrix $(SYSTEMS) $(if $(filter file,$(origin RUNTIME)),,--runtime $(RUNTIME)) \
+	  $(if $(FULL),--full) $(if $(BUDGET),--budget $(BUDGET)) $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE))
+
+nightly: install engine
+	@$(BIN)/splitbrain matrix --full --budget $(or $(BUDGET),90m) $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE))
 
 mutants: install
 	$(BIN)/python -m harness.mutants
