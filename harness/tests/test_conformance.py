@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol, TypeVar
@@ -21,7 +22,7 @@ from checkers.judge import judge
 from harness.drive import Driver
 from harness.errors import UsageError
 from harness.experiment import Experiment, Workload
-from harness.promises import cells_of, promises_of
+from harness.promises import cells_of, promises_of, promises_to_writers
 from harness.recorder import HistoryFile, Recorder
 from harness.runtimes.base import POWERS, Cluster, Fail, Ok, Unknown, lacking, refuse_lacking
 from harness.runtimes.sim.cluster import SimCluster
@@ -392,14 +393,18 @@ def test_the_same_schedule_leaves_histories_that_are_judged_alike(world: World, 
     def open_recorder(cluster: Cluster) -> Recorder:
         return Recorder(HistoryFile(tmp_path / "history.jsonl"), cluster.now)
 
-    world.tell(Driver(EXPERIMENT, schedule, Silence(), open_recorder).drive)
+    experiment = replace(EXPERIMENT, workload=replace(EXPERIMENT.workload, kind="ledger-unfenced"))
+    world.tell(Driver(experiment, schedule, Silence(), open_recorder).drive)
     history = History.read(tmp_path / "history.jsonl")
     system = EXPERIMENT.under_test
-    promises = promises_of(system, cells_of(((fault.f, fault.cell) for fault in history.faults), system))
+    cells = cells_of(((fault.f, fault.cell) for fault in history.faults), system)
+    promises = promises_to_writers(promises_of(system, cells), "ledger-unfenced")
     judged = judge(history, promises, EXPERIMENT.bounds)
     found = {each.found.property: (each.found.outcome.word, each.found.kind) for each in judged.properties}
     assert judged.outcome.word == "valid", [each.words for each in judged.properties]
     assert found["exclusivity"] == ("invalid", "proven")
+    assert found["fencing"] == ("invalid", None)
+    assert judged["fencing"].found.facts["stale_accepted"] > 20
     assert found["term-safety"] == found["agreement"] == found["term-monotonicity"] == ("valid", None)
     faults = [fault for fault in history.faults if fault.f == "partition"]
     assert [(fault.cell, fault.verified) for fault in faults] == [("C4", True)]
