@@ -4,8 +4,9 @@
 well, irrespective of the behavior of other processes and links" (Aguilera, Delporte-Gallet, Fauconnier and Toueg,
 "Stable Leader Election", DISC 2001). A change from reign l to the next reign m is unprovoked iff all that held for
 l's node from the system's suspicion time before s(l), its last sure instant, until f(m), the first of its
-successor, towards one fixed majority, and the machine was on time. Faults on others do not excuse it. Where the
-election rests on servers, that majority is one of theirs, undisturbed and connected among themselves.
+successor, towards one fixed majority, and the machine was on time. Faults on others do not excuse it. What was before
+the history began is not known, so a leader that fell that early, perhaps to nodes still being started, is excused.
+Where the election rests on servers, that majority is one of theirs, undisturbed and connected among themselves.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words)
     old, new = changes(led)
     start = np.minimum(led.s[old], led.f[new]) - bounds.suspicion_ns
-    undisturbed = _undisturbed(history, exposure(history, bounds), led.node[old], start, led.f[new])
+    # Of the time before the history began nothing is sure: nodes may have been started one after another.
+    undisturbed = (start >= 0) & _undisturbed(history, exposure(history, bounds), led.node[old], start, led.f[new])
     starved = Starvation.of(history, bounds).within(start, led.f[new])
     unprovoked = np.flatnonzero(undisturbed & ~starved)
     facts = {

@@ -210,7 +210,12 @@ def _late_votes(at_ms: int) -> tuple[Step, Step]:
 
 AIMED: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType(
     {
+        "asks-only-the-highest": (
+            _hurt(Kill(target="leader"), 2_000, 8_000),
+            _hurt(Kill(target="leader"), 3_500, LONG),
+        ),
         "asks-twice": (),
+        "believes-old-leader": (_hurt(Kill(target="leader"), 2_000, 1_500),),
         "compares-terms-as-text": (_cut("flapping", 2_000, 20_000, flap_ms=700),),
         "counts-foreign-answers": (_cut("flapping", 2_000, 10_000, flap_ms=240),),
         "counts-itself-twice": (_cut("quorum-loss", 2_000, LONG),),
@@ -224,6 +229,11 @@ AIMED: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType(
             _hurt(Duplicate(percent=100), 1_000, 9_000),
             _cut("halves", 2_000, 2_000),
             _cut("random-halves", 6_000, 2_000),
+        ),
+        "elects-whenever-asked": (),
+        "follows-late-results": (
+            _hurt(Delay(ms=5, jitter_ms=40), 1_000, 20_000),
+            *(_hurt(Kill(target="leader"), at_ms, 200 + at_ms // 100) for at_ms in range(2_000, 20_000, 1_200)),
         ),
         "forgets-everything": (
             _cut("isolated-leader", 2_000, 1_000),
@@ -250,9 +260,11 @@ AIMED: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType(
         "halves-even-clusters": (_cut("halves", 2_000, 3_000),),
         "ignores-heartbeats": (),
         "ignores-higher-terms": (_cut("isolated-leader", 2_000, 1_500),),
+        "ignores-oks": (),
         "ignores-rounds": CONTESTED,
         "keeps-claiming": (_cut("isolated-leader", 2_000, 1_500),),
         "keeps-old-vote": (_cut("isolated-leader", 2_000, LONG),),
+        "keeps-results": (_hurt(Kill(target="leader"), 2_000, 1_500),),
         "keeps-standing": tuple(_hurt(Kill(target="leader"), at_ms, 350) for at_ms in range(2_000, 20_000, 800)),
         "keeps-timer-when-voting": CONTESTED,
         "leases-from-receipt": tuple(
@@ -275,10 +287,16 @@ AIMED: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType(
         ),
         "names-its-choice": CONTESTED,
         "never-checks-quorum": (_cut("leader-deaf", 2_000, LONG),),
+        "never-tries-again": (_hurt(Kill(target="leader"), 2_000, 1_500),),
         "obeys-old-leaders": (_cut("isolated-leader", 2_000, 1_500),),
+        "overlooks-its-own-token": (),
+        "passes-on-lower-names": (),
+        "picks-from-a-partial-list": (),
+        "remembers-oks": (_hurt(Pause(target="leader"), 2_000, LONG),),
         "replies-first": (),
         "resumes-leadership": (_hurt(Kill(target="leader"), 2_000, 100), _hurt(Kill(target="leader"), 4_000, 500)),
         "same-timeouts": (_cut("isolated-leader", 2_000, LONG),),
+        "trusts-any-message": (_cut("follower-deaf", 2_000, 8_000), _hurt(Kill(target="leader"), 2_200, 7_500)),
         "votes-after-boot": (
             _cut("single-link", 2_000, 8_000),
             _hurt(Kill(target="minority", flap_ms=60), 2_200, 7_500),

@@ -1,12 +1,14 @@
 """Facts about elections that only a simulation can check, each a pure function of what its witness noted.
 
 They fail before any observer could see two leaders, and where none ever does: a vote that a crash would forget, a win
-with one vote too few. They are those of the correctness argument of Raft (Ongaro & Ousterhout 2014, sections 5.1, 5.2
-and figures 2 and 3) and hold whatever the network, clocks, pauses and crashes do. A node whose disk was emptied counts
-as a new node: losing durable state is what the argument excludes.
+with one vote too few. Those about votes are of the correctness argument of Raft (Ongaro & Ousterhout 2014, sections
+5.1, 5.2 and figures 2 and 3) and hold whatever the network, clocks, pauses and crashes do. A node whose disk was
+emptied counts as a new node: losing durable state is what the argument excludes. Those about elections of the highest
+name (Garcia-Molina 1982; Chang and Roberts 1979; the ring that gathers names) are what their nodes owe each other, for
+two leaders at once are no mistake there: to count messages, to obey an OK, to pass a result on, and not to change it.
 
 The promise: a breach is never a matter of chance. A system of ours that keeps its rules has none in any run; one that
-sends no votes breaks nothing. Times are true time, ns since the simulation began.
+sends no such messages breaks nothing. Times are true time, ns since the simulation began.
 """
 
 from __future__ import annotations
@@ -18,10 +20,14 @@ from types import MappingProxyType
 from typing import Final
 
 from harness.runtimes.sim.hosts import Host, Witness
+from nodes.highest import rank
 from nodes.protocol import Effect, Event, Followed, Json, Led, Persist, Received, Send, Started
 
 PRE_VOTE, PRE_VOTE_REPLY, VOTE, VOTE_REPLY = "pre_vote", "pre_vote_reply", "vote", "vote_reply"
 ELECTING: Final = frozenset({PRE_VOTE, PRE_VOTE_REPLY, VOTE, VOTE_REPLY})
+ELECTION, OK, ELECTED, COORDINATOR = "election", "ok", "elected", "coordinator"
+OF_THE_HIGHEST: Final = frozenset({ELECTION, OK, ELECTED, COORDINATOR})
+KEPT: Final = ELECTING | OF_THE_HIGHEST
 # Whoever takes one of these in must adopt its term. A request for votes may be ignored, its term included, by who
 # hears a leader (dissertation, 4.2.3).
 BINDING: Final = frozenset({"heartbeat", "heartbeat_reply", VOTE_REPLY})
@@ -38,11 +44,15 @@ class Booted:
 
 @dataclass(frozen=True, slots=True)
 class Did:
-    """The node was about to carry out this effect; what stood before it in its batch had been carried out."""
+    """The node was about to carry out this effect; what stood before it in its batch had been carried out.
+
+    ``because`` is the message of an election of the highest that it had taken in, None for any other reason.
+    """
 
     at: int
     node: str
     effect: Persist | Send | Led | Followed
+    because: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,16 @@ class Lagged:
     own: int
 
 
-Noted = Booted | Did | Lagged
+@dataclass(frozen=True, slots=True)
+class Took:
+    """The node took in a message of an election of the highest."""
+
+    at: int
+    node: str
+    message: Json
+
+
+Noted = Booted | Did | Lagged | Took
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,16 +105,24 @@ class Notary(Witness):
         self._noted: list[Noted] = []
         self._sent: Counter[str] = Counter()
         self._terms: dict[str, int] = {}  # the highest that each node was last seen in; it may be higher by now
+        self._because: dict[str, Json] = {}  # what each node took in last, if it is of an election of the highest
 
     def trace(self, nodes: int) -> Trace:
         return Trace(nodes=nodes, noted=tuple(self._noted), sent=MappingProxyType(dict(self._sent)))
 
     def after(self, host: Host, event: Event) -> None:
+        self._because[host.name] = None
         if type(event) is Received:
             message = event[2]
+            if type(message) is not dict:
+                return
             # Nearly every message is of a term that its receiver is known to have reached.
-            if message["term"] > self._terms.get(host.name, -1) and message["kind"] in BINDING:
-                self._look(host, message)
+            if "term" in message:
+                if message["term"] > self._terms.get(host.name, -1) and message["kind"] in BINDING:
+                    self._look(host, message)
+            elif message.get("kind") in OF_THE_HIGHEST:
+                self._because[host.name] = message
+                self._noted.append(Took(host.true_now, host.name, message))
         elif type(event) is Started:
             self._noted.append(Booted(host.true_now, host.name, host.durable))
             self._terms.pop(host.name, None)
@@ -105,10 +132,12 @@ class Notary(Witness):
         if kind is Send:
             name = effect[1]  # type: ignore[index]
             self._sent[name] += 1
-            if name in ELECTING:
-                self._noted.append(Did(host.true_now, host.name, effect))  # type: ignore[arg-type]
-        elif kind is Persist or kind is Led or kind is Followed:
-            self._noted.append(Did(host.true_now, host.name, effect))  # type: ignore[arg-type]
+            if name not in KEPT:
+                return
+        elif kind is not Persist and kind is not Led and kind is not Followed:
+            return
+        because = self._because.get(host.name)
+        self._noted.append(Did(host.true_now, host.name, effect, because))  # type: ignore[arg-type]
 
     def _look(self, host: Host, message: Json) -> None:
         status = host.status()
@@ -178,7 +207,7 @@ def durable_before_sent(trace: Trace) -> Iterator[Breach]:
             case Booted(_, node, None):
                 durable.pop(node, None)
             case Did(_, node, Persist(state)):
-                durable[node] = {"term": state["term"], "voted_for": state["voted_for"]}
+                durable[node] = {"term": state.get("term"), "voted_for": state.get("voted_for")}
             case _:
                 pass
         vote = _vote(noted)
@@ -215,18 +244,129 @@ def higher_term_adopted(trace: Trace) -> Iterator[Breach]:
 
 
 def message_count(trace: Trace) -> Iterator[Breach]:
-    """A candidate asks each other node for its vote once a term, whatever happens to the requests (section 5.2)."""
+    """No election costs more messages than its algorithm takes, whatever happens to them.
+
+    A candidate asks each other node for its vote once a term (section 5.2). A node of the Bully election that is asked
+    while it holds one begins no other, so n of them hold n at most. A name on the ring goes no further than to the
+    next higher one, and no token further than round (Chang and Roberts 1979).
+    """
     asked: Counter[tuple[str, int]] = Counter()
+    holding: dict[str, Json] = {}  # who holds a Bully election, and which
     for noted in trace.noted:
         match noted:
-            case Booted(_, node, None):
-                asked = Counter({key: count for key, count in asked.items() if key[0] != node})
+            case Booted(_, node, durable):
+                holding.pop(node, None)
+                if durable is None:
+                    asked = Counter({key: count for key, count in asked.items() if key[0] != node})
+            case Did(_, node, Led()) | Did(_, node, Followed(_, str())):
+                holding.pop(node, None)
             case Did(at, node, Send(_, kind, message)) if kind == VOTE:
                 key = (node, message["term"])
                 asked[key] += 1
                 if asked[key] == trace.nodes:
                     words = f"{node} asked for more than {trace.nodes - 1} votes in term {message['term']}"
                     yield Breach("message-count", at, node, words)
+            case Did(at, node, Send(_, kind, {"origin": str(name), "hops": int(hops)} as message)) if kind == ELECTION:
+                if "names" not in message and rank(name) < rank(node):
+                    yield Breach("message-count", at, node, f"{node} passed on the lower name {name}")
+                if hops > trace.nodes:
+                    words = f"{node} sent on for the {hops}th time what {name} sent, and there are {trace.nodes} nodes"
+                    yield Breach("message-count", at, node, words)
+            case Did(at, node, Send(_, kind, {"election": election}), because) if kind == ELECTION:
+                if because is not None and holding.get(node, election) != election:
+                    words = f"{node} was asked while it held an election, and began another"
+                    yield Breach("message-count", at, node, words)
+                holding[node] = election
+            case _:
+                pass
+
+
+def no_win_over_an_ok(trace: Trace) -> Iterator[Breach]:
+    """Nobody wins a Bully election in which somebody higher has told it OK (Garcia-Molina 1982)."""
+    holding: dict[str, Json] = {}
+    told: dict[str, Json] = {}  # the election for which OK was heard
+    for noted in trace.noted:
+        match noted:
+            case Did(_, node, Send(_, kind, {"election": election} as message)) if (
+                kind == ELECTION and "origin" not in message
+            ):
+                holding[node] = election
+            case Took(_, node, {"kind": kind, "election": election}) if kind == OK and holding.get(node) == election:
+                told[node] = election
+            case Did(at, node, Led()) if node in holding:
+                if told.get(node) == holding[node]:
+                    yield Breach("no-win-over-an-ok", at, node, f"{node} leads though it was told OK")
+                del holding[node]
+            case Booted(_, node) | Did(_, node, Followed(_, str())):
+                holding.pop(node, None)
+            case _:
+                pass
+
+
+def result_goes_round(trace: Trace) -> Iterator[Breach]:
+    """Who takes in the result of an election on a ring for the first time passes it on, unless it has been round, or
+    come home."""
+    due: dict[str, Took] = {}
+    seen: set[tuple[str, str, str, Json]] = set()
+    for noted in trace.noted:
+        if isinstance(noted, Lagged):
+            continue
+        took = due.get(noted.node)
+        match noted:
+            case Did(_, _, Send(_, kind), because) if took is not None and because is took.message:
+                if kind == took.message["kind"]:
+                    del due[noted.node]
+                continue
+            case Did(_, _, _, because) if took is not None and because is took.message:
+                continue
+            case Booted():  # it may have died before it could
+                due.pop(noted.node, None)
+            case _ if took is not None:
+                del due[noted.node]
+                message = took.message
+                words = f"{noted.node} kept to itself the {message['kind']} that {message['origin']} sent round"
+                yield Breach("result-goes-round", took.at, noted.node, words)
+        match noted:
+            case Took(_, node, {"kind": kind, "origin": origin, "election": election, "hops": hops}) if (
+                kind in (ELECTED, COORDINATOR) and origin != node and hops < trace.nodes
+            ):
+                if (node, kind, origin, election) not in seen:
+                    seen.add((node, kind, origin, election))
+                    due[node] = noted
+            case _:
+                pass
+
+
+def one_result_an_election(trace: Trace) -> Iterator[Breach]:
+    """All that is sent round of one election on a ring names one leader."""
+    named: dict[tuple[str, Json], str] = {}
+    for noted in trace.noted:
+        match noted:
+            case Did(at, node, Send(_, kind, {"origin": origin, "election": election, "leader": leader})) if (
+                kind == COORDINATOR
+            ):
+                first = named.setdefault((origin, election), leader)
+                if first != leader:
+                    words = f"{node} made {leader} of the leader {first} that {origin} found"
+                    yield Breach("one-result-an-election", at, node, words)
+            case _:
+                pass
+
+
+def results_in_order(trace: Trace) -> Iterator[Breach]:
+    """Nobody follows the result of an election on a ring after that of a later one. Of two results with one number
+    that of the higher name is the later one."""
+    latest: dict[str, tuple[int, tuple[str | int, ...]]] = {}
+    for noted in trace.noted:
+        match noted:
+            case Did(at, node, Led() | Followed(), {"result": int(number), "origin": origin}):
+                this = number, rank(origin)
+                if this < latest.get(node, this):
+                    words = f"{node} followed result {number}, which {origin} found, after a later one"
+                    yield Breach("results-in-order", at, node, words)
+                latest[node] = max(this, latest.get(node, this))
+            case Booted(_, node):
+                latest.pop(node, None)
             case _:
                 pass
 
@@ -244,6 +384,10 @@ FACTS: Final[Mapping[str, Fact]] = MappingProxyType(
             one_reign_a_term,
             higher_term_adopted,
             message_count,
+            no_win_over_an_ok,
+            result_goes_round,
+            one_result_an_election,
+            results_in_order,
         )
     }
 )

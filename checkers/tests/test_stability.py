@@ -36,7 +36,7 @@ def test_a_change_is_unprovoked_iff_nothing_was_wrong_with_the_leader_all_the_wh
         friends = [
             other for other in dumb.NODES if all(dumb.joined(history, node, other, t) for t in ticks) or other == node
         ]
-        return len(friends) >= 2 and all(dumb.healthy(history, node, t) for t in ticks)
+        return start >= 0 and len(friends) >= 2 and all(dumb.healthy(history, node, t) for t in ticks)
 
     if len(set(firsts)) == len(firsts):
         unprovoked = sum(fine(node, min(at, first) - 5, first) for (_, at, node, _), (first, *_) in pairwise(windows))
@@ -66,6 +66,14 @@ def test_a_change_in_a_calm_cluster_has_no_reason() -> None:
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 3))
     (finding,) = verdict.findings
     assert (finding.guarantee, finding.nodes, finding.start, finding.end) == ("S", ("n1", "n2"), 5, 40)
+
+
+def test_of_the_time_before_the_history_nothing_is_sure() -> None:
+    """A node that was started before the others may have led before they came, and that is no news."""
+    early = cluster().led("n1", 2, 3, term=1).led("n2", 20, 21, term=2).history()
+    assert check(early, BOUNDS).outcome is Outcome.VALID
+    later = cluster().led("n1", 5, 6, term=1).led("n2", 20, 21, term=2).history()
+    assert check(later, BOUNDS).outcome is Outcome.INVALID
 
 
 def test_the_first_leader_is_no_change() -> None:
@@ -160,7 +168,7 @@ def test_a_change_that_a_fault_explains_is_not_also_laid_to_starvation() -> None
 def test_of_many_changes_some_are_listed_and_all_are_counted() -> None:
     story = cluster(1000)
     for term in range(202):
-        story.led("n1", 2 * term, 2 * term + 1, term=term)
+        story.led("n1", 10 + 2 * term, 11 + 2 * term, term=term)
     verdict = check(story.history(), BOUNDS)
     assert (len(verdict.findings), verdict.facts["unprovoked_changes"]) == (200, 201)
     assert "200 are listed" in verdict.words

@@ -13,9 +13,9 @@ from harness.runtimes.sim.network import Conditions, Constant
 from harness.runtimes.sim.simulation import Simulation
 from harness.tests.test_sim_simulation import names
 from harness.units import MS
-from harness.whitebox import FACTS, Booted, Did, Lagged, Notary, Noted, Trace, breaches, calm_election_cost
+from harness.whitebox import FACTS, Booted, Did, Lagged, Notary, Noted, Took, Trace, breaches, calm_election_cost
 from nodes.broken import BROKEN
-from nodes.protocol import Effect, Followed, Led, Persist, Send
+from nodes.protocol import Effect, Followed, Json, Led, Persist, Send
 from nodes.systems import SYSTEMS
 from nodes.systems.base import System
 
@@ -132,6 +132,96 @@ def test_breaches_come_in_order_of_time() -> None:
     assert found[0].words == "n2 took in a heartbeat of term 3 and stayed in term 2"
 
 
+# Elections of the highest name
+
+
+def sends(node: str, to: str, because: Json = None, **message: Json) -> Noted:
+    return Did(0, node, Send(to, message["kind"], message), because)
+
+
+ASKED = {"kind": "election", "election": "b-1"}
+BULLY = [
+    sends("n1", "n3", kind="election", election="a-1"),
+    sends("n1", "n2", kind="election", election="a-1"),
+    Took(0, "n2", ASKED),
+    sends("n2", "n1", ASKED, kind="ok", election="a-1"),
+    sends("n2", "n3", ASKED, kind="election", election="c-1"),
+    did("n2", Led(None, "c-1")),
+    did("n1", Followed(None, "n2")),
+]
+
+
+def test_a_bully_election_by_the_rules_breaks_nothing() -> None:
+    assert broken(BULLY) == []
+    again = [Took(0, "n1", {**ASKED}), sends("n1", "n3", ASKED, kind="election", election="a-2")]
+    assert broken([*BULLY, *again]) == []
+
+
+def test_an_election_begun_for_being_asked_while_one_is_held_is_found() -> None:
+    again = [Took(0, "n1", ASKED), sends("n1", "n3", ASKED, kind="election", election="a-2")]
+    assert broken([*BULLY[:2], *again]) == ["message-count"]
+    by_itself = [sends("n1", "n3", kind="election", election="a-2")]
+    assert broken([*BULLY[:2], *by_itself]) == []
+    assert broken([*BULLY[:2], Booted(0, "n1", None), *again]) == []
+
+
+def test_a_win_in_an_election_in_which_an_ok_came_is_found() -> None:
+    ok = Took(0, "n1", {"kind": "ok", "election": "a-1"})
+    assert broken([*BULLY[:2], ok, did("n1", Led(None, "a-1"))]) == ["no-win-over-an-ok"]
+    assert broken([*BULLY[:2], did("n1", Led(None, "a-1")), ok]) == []
+    stale = Took(0, "n1", {"kind": "ok", "election": "a-0"})
+    assert broken([*BULLY[:2], stale, did("n1", Led(None, "a-1"))]) == []
+    begun_again = sends("n1", "n3", kind="election", election="a-2")
+    assert broken([*BULLY[:2], ok, begun_again, did("n1", Led(None, "a-1"))]) == []
+
+
+def parcel(kind: str, origin: str, hops: int = 1, **more: Json) -> dict[str, Json]:
+    return {"kind": kind, "origin": origin, "election": "e", "hops": hops, "number": 1, "boot": "b", **more}
+
+
+def test_a_lower_name_that_is_passed_on_is_found_unless_names_are_gathered() -> None:
+    assert broken([sends("n2", "n3", **parcel("election", "n10", 2))]) == []
+    assert broken([sends("n10", "n1", **parcel("election", "n2", 2))]) == ["message-count"]
+    assert broken([sends("n10", "n1", **parcel("election", "n2", 2, names=["n2"]))]) == []
+
+
+def test_a_token_that_goes_round_more_than_once_is_found() -> None:
+    assert broken([sends("n2", "n3", **parcel("election", "n3", THREE))]) == []
+    assert broken([sends("n2", "n3", **parcel("election", "n3", THREE + 1))]) == ["message-count"]
+
+
+def test_a_result_that_is_kept_is_found() -> None:
+    result = parcel("elected", "n3")
+    took, passed = Took(0, "n1", result), sends("n1", "n2", result, **parcel("elected", "n3", 2))
+    other = did("n1", Followed(None, None))
+    assert broken([took, Did(0, "n1", Followed(None, "n3"), result), passed, other]) == []
+    assert broken([took, Did(0, "n1", Followed(None, "n3"), result), other]) == ["result-goes-round"]
+    assert broken([took, Booted(0, "n1", None), other]) == []  # it died before it could
+    assert broken([Took(0, "n3", result), did("n3", Followed(None, None))]) == []  # it has come home
+    assert broken([took, passed, Took(0, "n1", result), other]) == []  # it has come twice
+    round_ = parcel("elected", "n3", THREE)
+    assert broken([Took(0, "n1", round_), other]) == []  # it has been round
+
+
+def test_two_results_of_one_election_are_found() -> None:
+    first, other = (
+        sends("n1", "n2", **parcel("coordinator", "n1", leader="n3")),
+        sends("n2", "n3", **parcel("coordinator", "n1", 2, leader="n2")),
+    )
+    assert broken([first, first]) == []
+    assert broken([first, other]) == ["one-result-an-election"]
+
+
+def test_an_older_result_that_is_followed_is_found() -> None:
+    def follows(leader: str, number: int, origin: str) -> Noted:
+        return Did(0, "n1", Followed(None, leader), parcel("coordinator", origin, THREE, leader=leader, result=number))
+
+    assert broken([follows("n2", 1, "n3"), follows("n3", 2, "n2")]) == []
+    assert broken([follows("n3", 2, "n2"), follows("n2", 1, "n3")]) == ["results-in-order"]
+    assert broken([follows("n3", 2, "n3"), follows("n2", 2, "n2")]) == ["results-in-order"]
+    assert broken([follows("n3", 2, "n2"), Booted(0, "n1", None), follows("n2", 1, "n3")]) == []
+
+
 # Whole runs
 
 
@@ -166,8 +256,7 @@ def hurt_at_random(system: System, seed: int, nodes: int = 5) -> Trace:
 @given(st.integers(0, 2**32))
 @settings(max_examples=15, deadline=None, derandomize=True)
 def test_no_fault_makes_a_correct_system_break_a_fact(name: str, seed: int) -> None:
-    if name.startswith("raft"):
-        assert breaches(hurt_at_random(SYSTEMS[name], seed)) == ()
+    assert breaches(hurt_at_random(SYSTEMS[name], seed)) == ()
 
 
 SHOWN = {
@@ -175,10 +264,16 @@ SHOWN = {
     "compares-terms-as-text": "term-order",
     "counts-pre-votes": "quorum-behind-win",
     "counts-replies": "quorum-behind-win",
+    "elects-whenever-asked": "message-count",
+    "follows-late-results": "results-in-order",
     "forgets-everything": "durable-before-sent",
     "forgets-vote": "one-vote-a-term",
     "grants-lower-terms": "durable-before-sent",
     "ignores-higher-terms": "higher-term-adopted",
+    "ignores-oks": "no-win-over-an-ok",
+    "keeps-results": "result-goes-round",
+    "passes-on-lower-names": "message-count",
+    "picks-from-a-partial-list": "one-result-an-election",
     "replies-first": "durable-before-sent",
     "resumes-leadership": "one-reign-a-term",
 }

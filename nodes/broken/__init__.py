@@ -1,4 +1,4 @@
-"""Raft with one known bug each, to see that every bug is caught, by what, and how soon.
+"""Elections with one known bug each, to see that every bug is caught, by what, and how soon.
 
 One bug a file, as the smallest subclass or option; each file says what the mistake is, what must catch it and what
 provokes it.
@@ -11,7 +11,9 @@ from types import MappingProxyType
 from typing import Final
 
 from nodes.broken import (
+    asks_only_the_highest,
     asks_twice,
+    believes_old_leader,
     compares_terms_as_text,
     counts_foreign_answers,
     counts_itself_twice,
@@ -19,6 +21,8 @@ from nodes.broken import (
     counts_pre_votes,
     counts_refusals,
     counts_replies,
+    elects_whenever_asked,
+    follows_late_results,
     forgets_everything,
     forgets_vote,
     grants_any_pre_vote,
@@ -26,9 +30,11 @@ from nodes.broken import (
     halves_even_clusters,
     ignores_heartbeats,
     ignores_higher_terms,
+    ignores_oks,
     ignores_rounds,
     keeps_claiming,
     keeps_old_vote,
+    keeps_results,
     keeps_standing,
     keeps_timer_when_voting,
     leases_from_receipt,
@@ -36,16 +42,24 @@ from nodes.broken import (
     looks_at_lease_rarely,
     names_its_choice,
     never_checks_quorum,
+    never_tries_again,
     obeys_old_leaders,
+    overlooks_its_own_token,
+    passes_on_lower_names,
+    picks_from_a_partial_list,
+    remembers_oks,
     replies_first,
     resumes_leadership,
     same_timeouts,
+    trusts_any_message,
     votes_after_boot,
 )
 from nodes.broken.base import Broken
 
 _MODULES: Final = (
+    asks_only_the_highest,
     asks_twice,
+    believes_old_leader,
     compares_terms_as_text,
     counts_foreign_answers,
     counts_itself_twice,
@@ -53,6 +67,8 @@ _MODULES: Final = (
     counts_pre_votes,
     counts_refusals,
     counts_replies,
+    elects_whenever_asked,
+    follows_late_results,
     forgets_everything,
     forgets_vote,
     grants_any_pre_vote,
@@ -60,9 +76,11 @@ _MODULES: Final = (
     halves_even_clusters,
     ignores_heartbeats,
     ignores_higher_terms,
+    ignores_oks,
     ignores_rounds,
     keeps_claiming,
     keeps_old_vote,
+    keeps_results,
     keeps_standing,
     keeps_timer_when_voting,
     leases_from_receipt,
@@ -70,10 +88,16 @@ _MODULES: Final = (
     looks_at_lease_rarely,
     names_its_choice,
     never_checks_quorum,
+    never_tries_again,
     obeys_old_leaders,
+    overlooks_its_own_token,
+    passes_on_lower_names,
+    picks_from_a_partial_list,
+    remembers_oks,
     replies_first,
     resumes_leadership,
     same_timeouts,
+    trusts_any_message,
     votes_after_boot,
 )
 

@@ -7,10 +7,23 @@ from types import MappingProxyType
 from typing import Final
 
 from nodes.systems.base import System
+from nodes.systems.bully import BULLY_SYSTEM, BULLY_TEXTBOOK_SYSTEM
 from nodes.systems.raft import RAFT_BASIC_SYSTEM, RAFT_LEASE_SYSTEM, RAFT_SYSTEM
+from nodes.systems.ring import RING_APPEND_SYSTEM, RING_SYSTEM
 
 SYSTEMS: Final[Mapping[str, System]] = MappingProxyType(
-    {system.name: system for system in (RAFT_SYSTEM, RAFT_BASIC_SYSTEM, RAFT_LEASE_SYSTEM)}
+    {
+        system.name: system
+        for system in (
+            RAFT_SYSTEM,
+            RAFT_BASIC_SYSTEM,
+            RAFT_LEASE_SYSTEM,
+            BULLY_SYSTEM,
+            BULLY_TEXTBOOK_SYSTEM,
+            RING_SYSTEM,
+            RING_APPEND_SYSTEM,
+        )
+    }
 )
 
 __all__ = ["SYSTEMS", "System"]

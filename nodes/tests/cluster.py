@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import ceil
 from random import Random
+from typing import Any
 
 from nodes.protocol import (
     CancelTimer,
@@ -29,7 +30,8 @@ from nodes.protocol import (
     Status,
     TimerFired,
 )
-from nodes.raft import HEARTBEAT, HEARTBEAT_REPLY, MS, RAFT, Raft, RaftOptions
+from nodes.raft import HEARTBEAT, HEARTBEAT_REPLY, MS, RAFT, Raft
+from nodes.systems.base import Factory, System
 
 SECOND = 1000 * MS
 Link = tuple[str, str]
@@ -51,20 +53,20 @@ class Cluster:
 
     def __init__(
         self,
-        options: RaftOptions = RAFT,
+        options: Any = RAFT,
         size: int = 5,
         seed: int = 0,
         *,
         latency: tuple[int, int] = (MS // 2, 2 * MS),
         loss: float = 0.0,
-        machine: type[Raft] = Raft,
+        machine: Factory = Raft,
         traced: bool = True,
     ) -> None:
         self.names = tuple(f"n{number}" for number in range(1, size + 1))
         self.now = 0
         self.loss = loss
         self.cut: set[Link] = set()
-        self.nodes: dict[str, Raft] = {}
+        self.nodes: dict[str, Any] = {}
         self.durable: dict[str, Json] = dict.fromkeys(self.names)
         self.trace: list[Traced] = []
         self.sent: Counter[str] = Counter()
@@ -187,7 +189,8 @@ class Cluster:
         return own + int((self.now - then) * rate)
 
     def status(self, name: str) -> Status:
-        return self.nodes[name].status(self.clock(name))
+        status: Status = self.nodes[name].status(self.clock(name))
+        return status
 
     def leading(self) -> list[str]:
         """The running nodes that claim to lead at this instant, paused ones included."""
@@ -260,6 +263,12 @@ class Cluster:
         self._order += 1
         delay = shortest + int(self._rng.random() * (longest - shortest))
         heappush(self._queue, (self.now + delay, self._order, to, sender, message))
+
+
+def factory_of(system: System) -> Factory:
+    """What makes the nodes of a system that has state machines."""
+    assert system.factory is not None
+    return system.factory
 
 
 def links(senders: Iterable[str], receivers: Iterable[str]) -> set[Link]:

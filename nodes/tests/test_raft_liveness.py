@@ -70,7 +70,7 @@ def live(cluster: Cluster, duration: int, period: int = 20 * MS) -> Life:
 
 
 def highest_term(cluster: Cluster) -> int:
-    return max(node.term for node in cluster.nodes.values())
+    return max(cluster.status(name).term or 0 for name in cluster.nodes)
 
 
 # Getting a leader

@@ -12,18 +12,24 @@ from random import Random
 import pytest
 
 import nodes
-from nodes.protocol import Started
-from nodes.raft import MS, RAFT, Raft
+from nodes.highest import HighestOptions
+from nodes.protocol import Send, Started
+from nodes.raft import MS, RAFT, Raft, RaftOptions
 from nodes.systems import SYSTEMS, System
 from nodes.systems.base import CELLS, GUARANTEES
-from nodes.tests.cluster import Cluster
+from nodes.tests.cluster import SECOND, Cluster, factory_of
 
 PACKAGE = Path(nodes.__file__).parent
 IMPURE = {"driver.py", "endpoint.py", "__main__.py"}
 
 
-def test_the_three_rafts_are_registered_under_their_names() -> None:
-    assert list(SYSTEMS) == ["raft", "raft-basic", "raft-lease"]
+RAFTS = {name: system for name, system in SYSTEMS.items() if isinstance(system.options, RaftOptions)}
+HIGHEST = {name: system for name, system in SYSTEMS.items() if isinstance(system.options, HighestOptions)}
+
+
+def test_the_systems_are_registered_under_their_names() -> None:
+    assert list(RAFTS) == ["raft", "raft-basic", "raft-lease"]
+    assert list(HIGHEST) == ["bully", "bully-textbook", "ring", "ring-append"]
     assert all(system.name == name for name, system in SYSTEMS.items())
 
 
@@ -36,21 +42,48 @@ def test_every_cell_has_a_promise_about_every_guarantee(system: System) -> None:
 
 def test_only_the_lease_promises_one_leader_at_any_instant_when_the_leader_is_isolated() -> None:
     exclusivity = list(GUARANTEES).index("X")
-    promised = {name: system.promises["C4"][exclusivity] for name, system in SYSTEMS.items()}
+    promised = {name: system.promises["C4"][exclusivity] for name, system in RAFTS.items()}
     assert promised == {"raft": "?", "raft-basic": "!", "raft-lease": "+"}
 
 
-@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+@pytest.mark.parametrize("system", RAFTS.values(), ids=RAFTS)
 def test_a_node_made_for_a_simulation_runs(system: System) -> None:
     node = system.make_node("n1", ("n2", "n3"), Random(1), "boot", {"term": 4, "voted_for": "n2"})
     assert node.handle(Started(0))
     assert (node.status(0).role, node.status(0).term) == ("follower", 4)
 
 
+@pytest.mark.parametrize("system", HIGHEST.values(), ids=HIGHEST)
+def test_a_node_that_knows_no_terms_begins_with_an_election(system: System) -> None:
+    node = system.make_node("n1", ("n2", "n3"), Random(1), "boot", None)
+    assert any(isinstance(effect, Send) and effect.kind == "election" for effect in node.handle(Started(0)))
+    status = node.status(0)
+    assert (status.role, status.leading, status.leader, status.term) == ("candidate", False, None, None)
+
+
+@pytest.mark.parametrize("system", HIGHEST.values(), ids=HIGHEST)
+def test_without_a_quorum_neither_terms_nor_fencing_are_promised(system: System) -> None:
+    assert {letters[0] + letters[2] for letters in system.promises.values()} == {"--"}
+
+
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
 def test_the_stated_bounds_are_those_of_the_options(system: System) -> None:
-    assert system.suspicion_ms * MS == system.options.election_timeout_max
-    cluster = Cluster(system.options)
+    options = system.options
+    longest = options.election_timeout_max if isinstance(options, RaftOptions) else options.suspicion
+    assert system.suspicion_ms * MS == longest
+    cluster = Cluster(options, machine=factory_of(system))
+    assert cluster.run_until(Cluster.agrees, system.stall_bound_ms * MS)
+
+
+@pytest.mark.parametrize("size", [3, 5, 15])
+@pytest.mark.parametrize("system", HIGHEST.values(), ids=HIGHEST)
+def test_the_bound_holds_for_the_death_of_the_leader_and_half_of_the_others(system: System, size: int) -> None:
+    """The bound says nothing of chance here: nothing in these elections is drawn."""
+    cluster = Cluster(system.options, size, seed=size, machine=factory_of(system))
+    assert cluster.run_until(Cluster.agrees, 2 * SECOND)
+    cluster.run(500 * MS)
+    for name in cluster.names[-(size - 1) // 2 :]:
+        cluster.crash(name)
     assert cluster.run_until(Cluster.agrees, system.stall_bound_ms * MS)
 
 

@@ -1,0 +1,78 @@
+"""Elections of the highest name, held to their rows of promises in simulation.
+
+For every weakness that a row admits to, a schedule and a seed that show it; and many mixed schedules under which
+nothing that is promised breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from harness import mutants
+from harness.hunt.case import Case, Seen, look
+from harness.promises import LETTERS
+from nemesis.faults import Fault, Kill, Partition, Pause
+from nemesis.schedules import Schedule, Step
+from nodes.systems import SYSTEMS
+
+HIGHEST = ("bully", "bully-textbook", "ring", "ring-append")
+WEAK = [
+    (name, cell, letter)
+    for name in HIGHEST
+    for cell, row in SYSTEMS[name].promises.items()
+    for letter, mark in zip(LETTERS, row, strict=True)
+    if mark == "!"
+]
+
+# What shows a cell's weaknesses, whatever they are. It comes twice: that a leader was deposed for no reason of its own
+# shows when its successor begins another reign.
+FAULTS: Mapping[str, Fault] = {
+    "C1": Kill(target="leader"),
+    "C2": Pause(target="leader"),
+    "C3": Partition(shape="isolated-node"),
+    "C4": Partition(shape="isolated-leader"),
+    "C5a": Partition(shape="leader-deaf"),
+    "C5b": Partition(shape="leader-mute"),
+    "C5c": Partition(shape="follower-deaf"),
+    "C6": Partition(shape="single-link"),
+    "C11": Kill(target="leader", state="lost"),
+}
+# The highest must be away for so long that another is elected, and a ring elects faster.
+STORM_MS: Mapping[str, int] = {"bully": 50, "bully-textbook": 50, "ring": 250, "ring-append": 250}
+SEED = 1
+
+
+def schedule(system: str, cell: str) -> Schedule:
+    fault = Kill(target="minority", flap_ms=STORM_MS[system]) if cell == "C12" else FAULTS[cell]
+    steps = tuple(Step(at_ms=at_ms, for_ms=4_000, fault=fault) for at_ms in (1_500, 8_000))
+    return Schedule(steps=steps, length_ms=15_000)
+
+
+def found(seen: Seen) -> set[str]:
+    """The guarantees that were broken, promised or not."""
+    return {finding.guarantee for judged in seen.judgement.properties for finding in judged.found.findings}
+
+
+@pytest.mark.parametrize(("system", "cell", "letter"), WEAK)
+def test_each_weakness_that_a_row_admits_to_is_shown(system: str, cell: str, letter: str) -> None:
+    seen = look(Case(system=system, nodes=5, seed=SEED, schedule=schedule(system, cell)))
+    assert {fault.cell for fault in seen.history.faults if fault.cell} == {cell}
+    assert letter in found(seen)
+    assert seen.charges() == ()
+
+
+def test_a_majority_that_meets_the_highest_only_in_one_node_has_no_leader() -> None:
+    """Why none of them promises a leader under partial cuts: the bridge follows the one outside, and says OK."""
+    bridge = Schedule(steps=(Step(at_ms=1_500, for_ms=8_000, fault=Partition(shape="bridge")),), length_ms=10_000)
+    for system in HIGHEST:
+        assert any("A" in found(look(Case(system=system, nodes=4, seed=seed, schedule=bridge))) for seed in range(8))
+
+
+@pytest.mark.parametrize("system", HIGHEST)
+def test_no_mixture_of_faults_breaks_what_is_promised(system: str) -> None:
+    search = mutants.Search(system=system, way="swarm", seed=11, budget_s=1)
+    cases = mutants.cases(mutants.subject(system), search)
+    for (seed, schedule), _ in zip(cases, range(20), strict=False):
+        assert mutants.look(mutants.subject(system), seed, schedule).at == {}

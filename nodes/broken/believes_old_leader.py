@@ -1,0 +1,55 @@
+"""Writes down who leads, and after a restart believes that instead of holding an election.
+
+The highest node comes back as the leader that it was, and tells nobody; where leaders do not merge, the one that was
+elected meanwhile leads on, and so do both for ever. Convergence (``stall``) must catch it: kill the leader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from nodes.broken.base import Broken
+from nodes.bully import Bully, BullyOptions
+from nodes.protocol import Effect, Event, Followed, Json, Led, Persist
+from nodes.systems.bully import BULLY_TEXTBOOK_SYSTEM
+
+
+class BelievesOldLeader(Bully):
+    """Starts with the leader that it wrote down last."""
+
+    def __init__(
+        self,
+        id: str,
+        peers: Sequence[str],
+        options: BullyOptions,
+        rng: Random,
+        boot: str,
+        state: Mapping[str, Json] | None = None,
+    ) -> None:
+        super().__init__(id, peers, options, rng, boot, state)
+        self._believed: str | None = state.get("leader") if state else None
+
+    def handle(self, event: Event) -> list[Effect]:
+        effects = super().handle(event)
+        changed = any(isinstance(effect, Led | Followed) for effect in effects)
+        return [*effects, Persist({"leader": self.leader})] if changed and self.leader is not None else effects
+
+    def _elect(self, at: int) -> None:
+        believed, self._believed = self._believed, None
+        if believed is None:
+            super()._elect(at)
+        elif believed == self.id:
+            self._lead()
+        else:
+            self._follow(at, believed)
+
+
+BUG = Broken(
+    name="believes-old-leader",
+    of=BULLY_TEXTBOOK_SYSTEM,
+    mistake="believes after a restart in the leader that it wrote down",
+    factory=BelievesOldLeader,
+    catches="stall",
+    trigger="kill the leader and let it come back",
+)

@@ -1,0 +1,41 @@
+"""Never again sends anything to a node that was passed over once.
+
+A node that did not answer in time is taken to be gone for good. When it comes back its messages reach the others, and
+theirs do not reach it: if it is the highest, its name never comes home, and it holds one election after another.
+Convergence (``stall``) must catch it: kill the leader and let it come back.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken
+from nodes.ring import ACK_TIMER, ELECTION_TIMER, Ring
+from nodes.systems.ring import RING_SYSTEM
+
+
+class NeverTriesAgain(Ring):
+    """Remembers whom it passed over."""
+
+    _gone: frozenset[str] = frozenset()
+
+    def _ran_out(self, at: int, timer: str) -> None:
+        if timer != ELECTION_TIMER:
+            parcel = self._parcels.get(int(timer.removeprefix(ACK_TIMER + " ")))
+            if parcel is not None:
+                self._gone |= {self.ahead[parcel.passed_over]}
+        super()._ran_out(at, timer)
+
+    def _try(self, number: int) -> bool:
+        parcel = self._parcels[number]
+        while parcel.passed_over < len(self.ahead) and self.ahead[parcel.passed_over] in self._gone:
+            parcel.passed_over += 1
+        return super()._try(number)
+
+
+BUG = Broken(
+    name="never-tries-again",
+    of=RING_SYSTEM,
+    mistake="never tries again whom it passed over",
+    factory=NeverTriesAgain,
+    catches="stall",
+    trigger="kill the leader and let it come back",
+)

@@ -1,0 +1,34 @@
+"""Does not know its own token when it comes home, and passes it on like any other.
+
+The highest name then goes round until its lifetime is over, and nobody ever wins. A cluster without a leader
+(``stall``) must catch it, with no fault at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nodes.broken.base import Broken
+from nodes.protocol import Json
+from nodes.ring import Ring
+from nodes.systems.ring import RING_SYSTEM
+
+
+class OverlooksItsOwnToken(Ring):
+    """Passes on what is not lower than its own name."""
+
+    def _on_token(self, at: int, token: Mapping[str, Json]) -> None:
+        if token["origin"] == self.id:
+            self._pass_on(token)
+        else:
+            super()._on_token(at, token)
+
+
+BUG = Broken(
+    name="overlooks-its-own-token",
+    of=RING_SYSTEM,
+    mistake="passes on its own token",
+    factory=OverlooksItsOwnToken,
+    catches="stall",
+    trigger="none needed",
+)

@@ -1,0 +1,33 @@
+"""Passes on the names below its own, too, as in the older election of Le Lann (1977).
+
+Everybody's token goes all the way round: n^2 messages where Chang and Roberts' improvement takes n(n+1)/2 at most and
+2n-1 at best. The result is the same, so only the count of messages can catch it, with no fault at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nodes.broken.base import Broken
+from nodes.protocol import Json
+from nodes.ring import Ring
+from nodes.systems.ring import RING_SYSTEM
+
+
+class PassesOnLowerNames(Ring):
+    """Lets every token pass."""
+
+    def _on_token(self, at: int, token: Mapping[str, Json]) -> None:
+        super()._on_token(at, token)
+        if self._outranks(self.id, token["origin"]):
+            self._pass_on(token)
+
+
+BUG = Broken(
+    name="passes-on-lower-names",
+    of=RING_SYSTEM,
+    mistake="lets lower names pass",
+    factory=PassesOnLowerNames,
+    catches="message-count",
+    trigger="none needed",
+)

@@ -1,0 +1,52 @@
+"""Lets each node find the leader in the names that it has seen itself, instead of in the whole list.
+
+The list that a node passed on ends with its own name; whoever comes later on the ring is not in it. So the same
+election has as many results as there are nodes on the way to the highest. One result an election must catch it, with
+no fault at all; the heartbeats of the highest of these leaders depose the others within a round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from nodes.append_ring import AppendRing
+from nodes.broken.base import Broken
+from nodes.protocol import Json
+from nodes.ring import RingOptions
+from nodes.systems.ring import RING_APPEND_SYSTEM
+
+
+class PicksFromAPartialList(AppendRing):
+    """Puts its own finding into the result that it passes on."""
+
+    def __init__(
+        self,
+        id: str,
+        peers: Sequence[str],
+        options: RingOptions,
+        rng: Random,
+        boot: str,
+        state: Mapping[str, Json] | None = None,
+    ) -> None:
+        super().__init__(id, peers, options, rng, boot, state)
+        self._highest_seen: dict[Json, str] = {}  # by election
+
+    def _on_token(self, at: int, token: Mapping[str, Json]) -> None:
+        super()._on_token(at, token)
+        if token["origin"] != self.id:
+            self._highest_seen[token["election"]] = max((*token["names"], self.id), key=self._places.__getitem__)
+
+    def _on_result(self, at: int, result: Mapping[str, Json]) -> None:
+        found = self._highest_seen.pop(result["election"], result["leader"])
+        super()._on_result(at, {**result, "leader": found})
+
+
+BUG = Broken(
+    name="picks-from-a-partial-list",
+    of=RING_APPEND_SYSTEM,
+    mistake="finds the leader in the part of the list that it saw",
+    factory=PicksFromAPartialList,
+    catches="one-result-an-election",
+    trigger="none needed",
+)

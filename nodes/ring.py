@@ -1,0 +1,248 @@
+"""Elections on a ring, each node passing messages to the next; and the one by Chang and Roberts.
+
+E. Chang and R. Roberts, "An Improved Algorithm for Decentralized Extrema-Finding in Circular Configurations of
+Processes", CACM 22(5), 1979: a node sends its name on; a name that meets a higher one goes no further, but wakes who
+holds that one, if it has not taken part yet; the name that comes home leads, and goes round once more to say so.
+
+The paper's ring loses nothing and nobody. What a real one needs besides is here, for ``nodes.append_ring`` too: every
+message is acknowledged by who takes it, and one that is not within ``ack_timeout`` goes to the next but one, and so
+on; what nobody takes has gone round a ring of one. Nothing is remembered of who was passed over: the next message
+tries it again, and so a dead node costs one send in vain each time round. An election that has brought no leader
+within ``election_timeout`` is begun again; each has an identity of its own, so that a token of an earlier one does not
+win. What has come once does not pass a second time, else messages whose acknowledgements are late would multiply at
+every node; and a token that has been sent on as often as there are nodes is an orphan, whose owner will never see it
+again, and ends.
+
+The promise: while messages and acknowledgements take less than ``ack_timeout`` and nothing is cut, all live nodes
+come to follow the highest of them. An election that all n begin at once takes 2n-1 messages if names increase along
+the ring, n(n+1)/2 if they decrease, n H_n on the average; one that a single node begins, n to 2n-1; and n more tell
+who won. Acknowledgements are not counted among these.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from nodes.highest import MS, HighestId, HighestOptions, rank
+from nodes.protocol import CancelTimer, Json, SetTimer
+
+ELECTION: Final = "election"
+ELECTED: Final = "elected"
+ACK: Final = "ack"
+
+ELECTION_TIMER: Final = "election"
+ACK_TIMER: Final = "ack"  # and a space and the parcel's number
+
+REMEMBERED: Final = 256  # of the last tokens and results, to know one that comes twice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RingOptions(HighestOptions):
+    """Times in nanoseconds: how long the next node has to acknowledge, and an election to bring a leader."""
+
+    ack_timeout: int = 50 * MS
+    election_timeout: int = 700 * MS
+
+    def __post_init__(self) -> None:
+        HighestOptions.__post_init__(self)
+        if not 0 < self.ack_timeout < self.election_timeout:
+            raise ValueError("expected 0 < ack_timeout < election_timeout")
+
+
+RING: Final = RingOptions()
+
+
+@dataclass(slots=True)
+class _Parcel:
+    """A message that has not been acknowledged, and to how many of those ahead it has been sent in vain."""
+
+    message: Mapping[str, Json]
+    passed_over: int = 0
+
+
+class RingNode(HighestId[RingOptions]):
+    """A node that sends to the next one on the ring, or to the next that answers.
+
+    What it sends has an ``origin``, the node that sent it first, and ``hops``, how often it has been sent on.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        peers: Sequence[str],
+        options: RingOptions,
+        rng: Random,
+        boot: str,
+        state: Mapping[str, Json] | None = None,
+    ) -> None:
+        super().__init__(id, peers, options, rng, boot, state)
+        ring = self._arranged((id, *peers))
+        here = ring.index(id)
+        self.ahead = (*ring[here + 1 :], *ring[:here])
+        self._election: str | None = None  # one's own, as long as its token may come home
+        self._elections = 0
+        self._parcels: dict[int, _Parcel] = {}
+        self._number = 0
+        self._taken: dict[tuple[str, Json, Json], None] = {}  # kind, origin, election, in the order of their coming
+
+    def _arranged(self, names: Sequence[str]) -> Sequence[str]:
+        """The ring, in the direction in which messages go: the order of the names."""
+        return sorted(names, key=rank)
+
+    # The election
+
+    @abstractmethod
+    def _begin(self, at: int) -> None:
+        """Send a token of one's own."""
+
+    @abstractmethod
+    def _on_token(self, at: int, token: Mapping[str, Json]) -> None:
+        """An ELECTION has come, perhaps this node's own."""
+
+    @abstractmethod
+    def _on_result(self, at: int, result: Mapping[str, Json]) -> None:
+        """Word has come of who won."""
+
+    RESULT: str
+
+    def _elect(self, at: int) -> None:
+        self._stand()
+        self._begin(at)
+
+    def _new_election(self) -> str:
+        self._elections += 1
+        self._election = f"{self._boot}-{self._elections}"
+        self._effects.append(SetTimer(ELECTION_TIMER, self.options.election_timeout))
+        return self._election
+
+    def _follow(self, at: int, leader: str) -> None:
+        self._election = None  # a token that comes home wins nothing any more
+        super()._follow(at, leader)
+
+    # The ring
+
+    def _start_round(self, message: Mapping[str, Json]) -> None:
+        """Send a message of one's own on its way round."""
+        self._post({**message, "origin": self.id, "hops": 1})
+
+    def _pass_on(self, message: Mapping[str, Json]) -> None:
+        """Send what has come on to the next, unless it has been round."""
+        if message["hops"] <= len(self.ahead):
+            self._post({**message, "hops": message["hops"] + 1})
+
+    def _post(self, message: Mapping[str, Json]) -> None:
+        self._number += 1
+        self._parcels[self._number] = _Parcel({**message, "number": self._number, "boot": self._boot})
+        self._try(self._number)
+
+    def _try(self, number: int) -> bool:
+        """Send a parcel to the next that it has not been sent to; False when there is no such node."""
+        parcel = self._parcels[number]
+        if parcel.passed_over == len(self.ahead):
+            del self._parcels[number]
+            return False
+        self._send(self.ahead[parcel.passed_over], parcel.message)
+        self._effects.append(SetTimer(f"{ACK_TIMER} {number}", self.options.ack_timeout))
+        return True
+
+    def _ran_out(self, at: int, timer: str) -> None:
+        if timer == ELECTION_TIMER:
+            self._election_timed_out(at)
+            return
+        number = int(timer.removeprefix(ACK_TIMER + " "))
+        parcel = self._parcels.get(number)
+        if parcel is None:
+            return
+        parcel.passed_over += 1
+        # On a ring of one what one sends comes home at once. What others sent has lost its way.
+        if not self._try(number) and parcel.message["origin"] == self.id:
+            self._deliver(at, parcel.message)
+
+    def _election_timed_out(self, at: int) -> None:
+        if self.leader is None:
+            self._elect(at)
+
+    def _take(self, at: int, sender: str, kind: str, message: Mapping[str, Json]) -> None:
+        if kind == ACK:
+            self._on_ack(message)
+            return
+        number, boot, election = message.get("number"), message.get("boot"), message.get("election")
+        if kind not in (ELECTION, self.RESULT) or not isinstance(election, str) or not isinstance(number, int):
+            return
+        if not self._is_node(message.get("origin")) or not isinstance(message.get("hops"), int):
+            return
+        self._send(sender, {"kind": ACK, "number": number, "boot": boot})
+        identity = (kind, message["origin"], election)
+        if identity not in self._taken:
+            self._taken[identity] = None
+            if len(self._taken) > REMEMBERED:
+                del self._taken[next(iter(self._taken))]
+            self._deliver(at, message)
+
+    def _on_ack(self, ack: Mapping[str, Json]) -> None:
+        number = ack.get("number")
+        if ack.get("boot") == self._boot and isinstance(number, int) and number in self._parcels:
+            del self._parcels[number]
+            self._effects.append(CancelTimer(f"{ACK_TIMER} {number}"))
+
+    def _deliver(self, at: int, message: Mapping[str, Json]) -> None:
+        if message["kind"] == ELECTION:
+            self._on_token(at, message)
+        else:
+            self._on_result(at, message)
+
+
+class Ring(RingNode):
+    """One node of Chang and Roberts' election."""
+
+    RESULT = ELECTED
+
+    def __init__(
+        self,
+        id: str,
+        peers: Sequence[str],
+        options: RingOptions,
+        rng: Random,
+        boot: str,
+        state: Mapping[str, Json] | None = None,
+    ) -> None:
+        super().__init__(id, peers, options, rng, boot, state)
+        self.taking_part = False
+
+    def _begin(self, at: int) -> None:
+        self.taking_part = True
+        self._start_round({"kind": ELECTION, "election": self._new_election()})
+
+    def _on_token(self, at: int, token: Mapping[str, Json]) -> None:
+        name = token["origin"]
+        if name == self.id:
+            if token.get("election") == self._election:
+                self._win(token["election"])
+        elif self._outranks(name, self.id):
+            self.taking_part = True
+            self._effects.append(SetTimer(ELECTION_TIMER, self.options.election_timeout))
+            self._pass_on(token)
+        elif not self.taking_part:
+            self._begin(at)
+
+    def _win(self, election: str) -> None:
+        self._election, self.taking_part = None, False
+        self._lead()
+        self._start_round({"kind": ELECTED, "election": election})
+
+    def _on_result(self, at: int, result: Mapping[str, Json]) -> None:
+        name = result["origin"]
+        if name == self.id:
+            return
+        if self._outranks(name, self.id):
+            self.taking_part = False
+            self._follow(at, name)
+        self._pass_on(result)
+
+    def _election_timed_out(self, at: int) -> None:
+        self.taking_part = False
+        super()._election_timed_out(at)
