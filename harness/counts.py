@@ -67,19 +67,21 @@ def failover(system: System, nodes: int, *, seed: int = 1) -> Cost:
     return election(system.make_node, nodes, lambda simulation: simulation.hosts[_agreed(simulation)].kill(), seed=seed)
 
 
-def election(make_node: MakeNode, nodes: int, act: Callable[[Simulation], None], *, seed: int = 1) -> Cost:
-    """What comes of ``act``, done to a calm cluster of so many nodes. Raises NoElection."""
+def election(make_node: MakeNode, nodes: int, *acts: Callable[[Simulation], None], seed: int = 1) -> Cost:
+    """What comes of the last of the ``acts``, done to a cluster of so many nodes that has come to rest after each of
+    the others. Raises NoElection."""
     meter = _Meter()
     names = [f"n{number}" for number in range(1, nodes + 1)]
     calm = Conditions(delay=Constant(LINK_NS))
     simulation = Simulation(seed, names, make_node, conditions=calm, disk=Constant(1), witness=meter)
-    simulation.start()
-    _settle(simulation, meter)
-    meter.sent.clear()
     began = simulation.now
-    act(simulation)
-    agreed_ns = _settle(simulation, meter) - began
-    return Cost(sent=MappingProxyType(dict(meter.sent)), leader=_agreed(simulation), agreed_ns=agreed_ns)
+    agreed = 0
+    for act in (Simulation.start, *acts):
+        meter.sent.clear()
+        began = simulation.now
+        act(simulation)
+        agreed = _settle(simulation, meter)
+    return Cost(sent=MappingProxyType(dict(meter.sent)), leader=_agreed(simulation), agreed_ns=agreed - began)
 
 
 def _settle(simulation: Simulation, meter: _Meter) -> int:

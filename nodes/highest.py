@@ -4,7 +4,9 @@ The elections themselves (``nodes.bully``, ``nodes.ring``, ``nodes.append_ring``
 leader is known. What is around them is the same for all: the leader tells everybody every ``heartbeat`` that it is
 there; whoever has not heard its own leader for ``suspicion`` holds an election; and, with ``merge``, whoever hears the
 heartbeat of a leader that outranks its own goes over to that one, which is how two leaders become one after a cut has
-healed. (Garcia-Molina 1982 leaves the detection of failures open; with no merging, two leaders stay two.)
+healed. (Garcia-Molina 1982 leaves the detection of failures open; with no merging, two leaders stay two.) A node that
+has just started gives those that are started with it as much time before it holds its election: else whoever is first
+would lead until a higher one is there.
 
 The promise, and it is a small one: a node only ever follows who outranks it, and only after that one has said that it
 leads. There is no quorum and no term, for these algorithms know neither: in a partition every part elects its own
@@ -49,6 +51,7 @@ HEARTBEAT: Final = "heartbeat"
 CONFIRM: Final = "confirm"
 CONFIRMED: Final = "confirmed"
 
+STARTING: Final = "starting"
 FOLLOWER: Final = "follower"
 CANDIDATE: Final = "candidate"
 LEADER: Final = "leader"
@@ -108,7 +111,7 @@ class HighestId(ABC, Generic[Options]):
         self.id = id
         self.peers = tuple(sorted(peers, key=rank))
         self.options = options
-        self.role: str = FOLLOWER
+        self.role: str = STARTING
         self.leader: str | None = None
         self._places = {name: place for place, name in enumerate(sorted((id, *peers), key=rank))}
         self._majority = (len(self.peers) + 1) // 2 + 1
@@ -131,8 +134,8 @@ class HighestId(ABC, Generic[Options]):
                 self._timer_fired(at, timer)
             case ConfirmAsked(at, request):
                 self._confirm(request)
-            case Started(at):
-                self._elect(at)
+            case Started():
+                effects.append(SetTimer(SUSPICION_TIMER, self.options.suspicion))
         return effects
 
     def status(self, at: int) -> Status:
@@ -149,7 +152,7 @@ class HighestId(ABC, Generic[Options]):
 
     @abstractmethod
     def _elect(self, at: int) -> None:
-        """Begin an election of one's own: at the start, and when the leader is suspected."""
+        """Begin an election of one's own: after the start, and when the leader is suspected."""
 
     @abstractmethod
     def _take(self, at: int, sender: str, kind: str, message: Mapping[str, Json]) -> None:
@@ -184,7 +187,7 @@ class HighestId(ABC, Generic[Options]):
             remaining = self._heard + self.options.suspicion - at
             if self.role == FOLLOWER and remaining > 0:
                 self._effects.append(SetTimer(SUSPICION_TIMER, remaining))
-            elif self.role == FOLLOWER:
+            elif self.role in (FOLLOWER, STARTING):
                 self._elect(at)
         elif timer.startswith(CONFIRM_TIMER):
             self._give_up(timer.removeprefix(CONFIRM_TIMER + " "), "no majority follows")
@@ -199,6 +202,8 @@ class HighestId(ABC, Generic[Options]):
 
     def _goes_over(self, leader: str) -> bool:
         """Whether to leave one's own leader, perhaps oneself, perhaps nobody, for one that is heard to lead."""
+        if self.role == STARTING:
+            return False
         return self._outranks(leader, self.id) and (self.leader is None or self._outranks(leader, self.leader))
 
     # Changes of role
@@ -224,7 +229,7 @@ class HighestId(ABC, Generic[Options]):
     def _stand(self) -> None:
         """Follow nobody while an election is held."""
         self._step_down()
-        if self.leader is not None or self.role == FOLLOWER:
+        if self.leader is not None or self.role in (FOLLOWER, STARTING):
             self._effects += [CancelTimer(SUSPICION_TIMER), Followed(None, None)]
         self.role, self.leader = CANDIDATE, None
 

@@ -42,12 +42,8 @@ def noticed_by(system: System, *numbers: int) -> MakeNode:
     return make
 
 
-def restarted(number: int) -> Callable[[Simulation], None]:
-    def act(simulation: Simulation) -> None:
-        simulation.hosts[f"n{number}"].kill()
-        simulation.hosts[f"n{number}"].start()
-
-    return act
+def start(number: int) -> Callable[[Simulation], None]:
+    return lambda simulation: simulation.hosts[f"n{number}"].start()
 
 
 # Bully (Garcia-Molina 1982)
@@ -79,7 +75,7 @@ def test_a_bully_election_that_one_begins_costs_by_how_many_are_above_it(n: int,
 @pytest.mark.parametrize(("n", "i"), [(n, i) for n in (3, 5, 7) for i in range(1, n + 1)])
 def test_a_node_that_comes_back_costs_by_how_many_are_above_it(n: int, i: int) -> None:
     k = n - i
-    cost = election(BULLY.make_node, n, restarted(i))
+    cost = election(BULLY.make_node, n, kill(i), start(i))
     assert bully(cost) == (k * (k + 1) // 2, k * (k + 1) // 2, n - 1)
 
 
@@ -144,7 +140,7 @@ def test_on_the_average_over_all_rings_it_costs_n_times_the_harmonic_number(n: i
 
 @pytest.mark.parametrize(("n", "i"), [(n, i) for n in range(3, 10) for i in (1, n // 2, n)])
 def test_a_ring_election_that_one_begins_costs_n_and_the_way_to_the_highest(n: int, i: int) -> None:
-    cost = election(SYSTEMS["ring"].make_node, n, restarted(i))
+    cost = election(SYSTEMS["ring"].make_node, n, kill(i), start(i))
     assert (cost.sent["election"], cost.sent["elected"]) == (n + n - i, n)
     assert cost.messages - cost.sent["ack"] <= 3 * n - 1
 

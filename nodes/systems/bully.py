@@ -15,8 +15,8 @@ answers in time (C7 ``?``).
 
 ``L``: with merging, the lower of two leaders gives way at the higher one's first heartbeat. Without, two leaders stay
 two (C3, C4, C5b, C5c, C6 ``!``), unless one of them is asked in an election: a paused leader finds the questions of its
-followers when it wakes, and says at once that it leads (C2 ``?``). Where two leaders have stayed, a second fault may
-leave a majority that follows the one which cannot work (A ``?`` at C3, C5c, C6).
+followers when it wakes, and says at once that it leads (C2 ``?``). Where two leaders have stayed, a majority may be in
+two minds, or follow the one that cannot work, once a third node is dead or cut off (A ``?`` at C3 to C6).
 
 ``S``: whoever is higher takes over, from a leader that nothing is wrong with: a restart suffices (C1 ``!``). Without
 merging nobody is deposed as an isolated or a mute leader returns (C4, C5b ``?``).
@@ -54,9 +54,9 @@ TEXTBOOK_PROMISES: Final[Mapping[str, str]] = {
     "C1": "-?-++!",
     "C2": "-!-+?!",
     "C3": "-!-?!!",
-    "C4": "-!-+!?",
+    "C4": "-!-?!?",
     "C5a": "-+-!++",
-    "C5b": "-!-+!?",
+    "C5b": "-!-?!?",
     "C5c": "-!-?!!",
     "C6": "-?-?!!",
     "C7": "-?-???",

@@ -10,7 +10,7 @@ import pytest
 
 from nodes.bully import BULLY, BULLY_TEXTBOOK, Bully, BullyOptions
 from nodes.highest import rank
-from nodes.protocol import Answer, ConfirmAsked, Effect, Followed, Led, Received, Send, Started, TimerFired
+from nodes.protocol import Answer, ConfirmAsked, Effect, Followed, Led, Received, Send, SetTimer, Started, TimerFired
 from nodes.raft import MS
 from nodes.tests.cluster import SECOND, Cluster, links
 
@@ -20,7 +20,8 @@ PEERS = ("n1", "n2", "n4", "n10")
 def node(id: str = "n3", options: BullyOptions = BULLY) -> Bully:
     """A node of five, its first election begun."""
     made = Bully(id, [name for name in ("n1", "n2", "n3", "n4", "n10") if name != id], options, Random(1), "boot")
-    made.handle(Started(0))
+    made.handle(Started(-250 * MS))
+    made.handle(TimerFired(0, "suspicion"))
     return made
 
 
@@ -55,9 +56,18 @@ def test_names_are_ordered_by_the_numbers_in_them() -> None:
 
 def test_an_election_asks_all_that_are_higher_and_nobody_else() -> None:
     machine = Bully("n3", PEERS, BULLY, Random(1), "boot")
-    effects = machine.handle(Started(0))
+    assert machine.handle(Started(0)) == [SetTimer("suspicion", 250 * MS)]
+    effects = machine.handle(TimerFired(250 * MS, "suspicion"))
     assert sent(effects, "election") == ["n4", "n10"]
     assert machine.status(0).leader is None
+
+
+def test_a_node_that_has_just_started_waits_for_the_others_and_begins_at_once_when_asked() -> None:
+    machine = Bully("n3", PEERS, BULLY, Random(1), "boot")
+    machine.handle(Started(0))
+    assert hear(machine, "n10", "heartbeat") == []
+    effects = hear(machine, "n1", "election", election="x-1")
+    assert sent(effects, "ok") == ["n1"] and sent(effects, "election") == ["n4", "n10"]
 
 
 def test_who_hears_no_ok_leads_and_tells_all_below() -> None:

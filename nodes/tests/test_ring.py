@@ -20,7 +20,8 @@ KINDS: tuple[type[RingNode], ...] = (Ring, AppendRing)
 def node(kind: type[RingNode] = Ring, id: str = "n3") -> Any:
     """A node of five, its first election begun."""
     made = kind(id, [name for name in NAMES if name != id], RING, Random(1), "boot")
-    made.handle(Started(0))
+    made.handle(Started(-250 * MS))
+    made.handle(TimerFired(0, "suspicion"))
     return made
 
 
@@ -254,7 +255,7 @@ def test_each_part_of_a_cut_is_a_ring_of_its_own_and_one_again_when_it_heals(kin
 def test_a_lost_token_is_sent_again(kind: type[RingNode]) -> None:
     """Whoever holds it dies with it."""
     made = Cluster(RING, 5, machine=kind)
-    made.run(2 * MS)
+    made.run(252 * MS)
     for name in made.names:
         made.crash_within(name, 1)
     made.run(100 * MS)

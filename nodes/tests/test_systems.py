@@ -13,7 +13,7 @@ import pytest
 
 import nodes
 from nodes.highest import HighestOptions
-from nodes.protocol import Send, Started
+from nodes.protocol import Send, Started, TimerFired
 from nodes.raft import MS, RAFT, Raft, RaftOptions
 from nodes.systems import SYSTEMS, System
 from nodes.systems.base import CELLS, GUARANTEES
@@ -56,7 +56,9 @@ def test_a_node_made_for_a_simulation_runs(system: System) -> None:
 @pytest.mark.parametrize("system", HIGHEST.values(), ids=HIGHEST)
 def test_a_node_that_knows_no_terms_begins_with_an_election(system: System) -> None:
     node = system.make_node("n1", ("n2", "n3"), Random(1), "boot", None)
-    assert any(isinstance(effect, Send) and effect.kind == "election" for effect in node.handle(Started(0)))
+    assert node.status(0).role == "starting" and len(node.handle(Started(0))) == 1
+    effects = node.handle(TimerFired(250 * MS, "suspicion"))
+    assert any(isinstance(effect, Send) and effect.kind == "election" for effect in effects)
     status = node.status(0)
     assert (status.role, status.leading, status.leader, status.term) == ("candidate", False, None, None)
 
