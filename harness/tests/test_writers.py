@@ -23,6 +23,8 @@ from harness.trial import Trial
 from harness.units import MS
 from harness.watch import Watch
 from harness.writers import TokenOf, Writers, term
+from nemesis.faults import Kill
+from nemesis.schedules import Schedule, Step
 from nodes.systems import SYSTEMS
 
 WRITES = st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["n1", "n2"])), max_size=12)
@@ -103,6 +105,16 @@ def test_leadership_with_a_lease_is_a_lock(seed: int) -> None:
     found = run.judgement["mutual-exclusion"]
     assert (found.outcome.word, found.promises["X"]) == ("valid", "+"), found.words
     assert found.found.facts["holds"] > 50
+
+
+def test_a_cluster_that_forgot_every_term_is_shut_out_by_the_fence_for_ever() -> None:
+    """Three elections, then all disks are lost: terms begin anew, below what the ledger remembers."""
+    deaths = [Step(at_ms=at, for_ms=300, fault=Kill(target="leader")) for at in (4_000, 6_000, 8_000)]
+    forgetting = Step(at_ms=10_000, for_ms=200, fault=Kill(target="all", state="lost"))
+    schedule = Schedule(steps=(*deaths, forgetting), length_ms=20_000)
+    found = trial.run("raft", schedule=schedule, seed=1, workload="ledger").judgement["fencing"]
+    assert (found.promises["F"], found.weakness) == ("!", "shown"), found.words
+    assert [finding.facts["rules"] for finding in found.found.findings] == [["F5"]]
 
 
 # Resources with planted bugs
