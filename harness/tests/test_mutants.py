@@ -41,7 +41,6 @@ ROBUST = (
     "remembers-oks",
     "replies-first",
     "resumes-leadership",
-    "trusts-any-message",
 )
 
 

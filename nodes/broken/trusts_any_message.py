@@ -1,7 +1,8 @@
 """Takes whatever is heard, from whomever, for a sign that the leader is there.
 
-Right as long as a dead leader leaves nobody who talks. A node that hears nobody believes that it leads, and its
-heartbeats keep all others waiting for a leader that is dead: a majority without one (``stall``) must catch it.
+It looks as if talk among the others could hide a leader's death for ever. But who is asked in an election begins one
+itself, whatever it suspects; and what else is said comes from another leader, as a deaf node that believes itself
+alone: where that happens, nobody is promised a leader that works.
 """
 
 from __future__ import annotations
@@ -27,4 +28,6 @@ BUG = Broken(
     factory=TrustsAnyMessage,
     catches="stall",
     trigger="a follower that hears nobody, and then the leader dies",
+    harmless="whoever is asked in an election begins one too, and any other message comes from a second leader, under "
+    "faults that leave a majority without one in the correct system as well",
 )

@@ -8,10 +8,10 @@ mute leader is replaced and leads on (C5b), a deaf node believes itself alone (C
 was (C2). A deaf leader alone disturbs nobody (C5a).
 
 ``A``: what is asked for is a leader whom a majority follows, where some majority is fully connected. A deaf leader
-keeps everybody quiet and works for nobody (C5a ``!``). Under partial cuts (C6 ``?``) a node of that majority may hear a
-higher leader outside and follow it; it says OK to the others, who wait for a coordinator that never comes: with four
-nodes, a bridge to the highest alone. Messages later than the timeouts make leaders of many, or leave nobody any that
-answers in time (C7 ``?``).
+keeps everybody quiet and works for nobody (C5a ``!``), and a deaf follower is one as soon as it is the highest that
+lives (C5c ``?``). Under partial cuts (C6 ``?``) a node of that majority may hear a higher leader outside and follow
+it; it says OK to the others, who wait for a coordinator that never comes: with four nodes, a bridge to the highest
+alone. Messages later than the timeouts make leaders of many, or leave nobody any that answers in time (C7 ``?``).
 
 ``L``: with merging, the lower of two leaders gives way at the higher one's first heartbeat. Without, two leaders stay
 two (C3, C4, C5b, C5c, C6 ``!``), unless one of them is asked in an election: a paused leader finds the questions of its
@@ -40,7 +40,7 @@ PROMISES: Final[Mapping[str, str]] = {
     "C4": "-!-++!",
     "C5a": "-+-!++",
     "C5b": "-!-++!",
-    "C5c": "-!-++!",
+    "C5c": "-!-?+!",
     "C6": "-?-?+!",
     "C7": "-?-?+?",
     "C8": "-+-+++",

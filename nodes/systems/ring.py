@@ -6,12 +6,13 @@ for fencing (``T``, ``F`` undefined) nor one leader at a time (``X``), and whoev
 The rings of the textbooks promise less. A token that is lost would be a stall, and a name that can never come home
 would go round for ever: with acknowledgements, elections begun again and a lifetime for tokens neither lasts. So a
 node that is mute or deaf stands alone, and leads alone (X at C5b and C5c ``!``), and the others have a leader all the
-same (A there ``+``; nor was anything seen to stall under restarts faster than an election, C12 ``?``). And since the
+same (A at C5b ``+``; nor was anything seen to stall under restarts faster than an election, C12 ``?``). And since the
 lower of two leaders gives way to the heartbeat of the higher one, two rings are one again after any cut (L at C3 and
 C6 ``+``).
 
-``A`` at C6 is ``?``: with four nodes and a bridge to the highest alone, the bridge follows that one, and the two others
-with it are a majority in which nobody leads.
+``A`` at C5c is ``?``: a deaf follower is a deaf leader as soon as it is the highest that lives. At C6 it is ``?``:
+with four nodes and a bridge to the highest alone, the bridge follows that one, and the two others with it are a
+majority in which nobody leads.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PROMISES: Final[Mapping[str, str]] = {
     "C4": "-!-++!",
     "C5a": "-?-!++",
     "C5b": "-!-++!",
-    "C5c": "-!-++!",
+    "C5c": "-!-?+!",
     "C6": "-?-?+!",
     "C7": "-?-?+?",
     "C8": "-+-+++",

@@ -114,7 +114,7 @@ def test_storms_of_faults_show_what_a_bug_is_said_to_break(name: str) -> None:
     assert UNSAFE[name] in shown(BROKEN[f"broken/{name}"], seeds=40)
 
 
-@pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.harmless is not None], ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", [bug for bug in RAFTS if bug.harmless is not None], ids=lambda bug: bug.name)
 def test_storms_of_faults_find_nothing_in_a_harmless_mistake(bug: Broken) -> None:
     assert shown(bug, seeds=15) == set()
 
