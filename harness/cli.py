@@ -18,6 +18,7 @@ from rich.table import Table
 
 from checkers.verdict import Outcome
 from harness import errors
+from harness.compare.cli import compare
 from harness.errors import Interrupted, SplitbrainError, UsageError
 from harness.experiment import KINDS, Experiment, asked_for, read_json, read_schedule, system_named
 from harness.hunt.cli import hunt
@@ -221,6 +222,7 @@ def serve(port: int, store: Path) -> None:
     serve_store(store, port)
 
 
+cli.add_command(compare)
 cli.add_command(hunt)
 cli.add_command(matrix)
 

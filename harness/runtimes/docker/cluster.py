@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -22,6 +22,7 @@ from harness.experiment import Experiment
 from harness.runtimes.base import Effect, Job, Ok, Reply
 from harness.runtimes.docker import hosts as machines
 from harness.runtimes.docker.askers import ASKERS, Asker, Door
+from harness.runtimes.docker.askers.http import HttpAsker
 from harness.runtimes.docker.channel import AgentChannel
 from harness.runtimes.docker.containers import Containers
 from harness.runtimes.docker.engine import connect, remove_runs, translated, versions
@@ -100,6 +101,11 @@ class DockerCluster:
 
     async def leading_server(self) -> str | None:
         return await self._asks.leading_server()
+
+    async def sent(self, node: str) -> Mapping[str, int]:
+        """How many messages of each kind ``node`` says that it has sent; for nodes of our own, while all is whole."""
+        assert isinstance(self._asks, HttpAsker), "only nodes of our own count what they send"
+        return await self._asks.sent(node)
 
     async def inflict(self, plan: Plan) -> Effect:
         return await self._hurt.inflict(plan)

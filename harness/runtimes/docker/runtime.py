@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from harness.drive import Driver
 from harness.errors import EnvironmentFailure, Interrupted
+from harness.experiment import Experiment
 from harness.runtimes.base import Facts, Say
 from harness.runtimes.docker.cluster import DockerCluster
 from harness.runtimes.docker.images import BuildInterrupted
@@ -28,31 +29,52 @@ def run(driver: Driver, logs: Path, say: Say) -> Facts:
     the history is stored in either case, as far as it came. A tear-down that fails loses no run: it is a problem
     among the facts.
     """
-    return asyncio.run(_run(driver, logs, say))
+
+    async def work(cluster: DockerCluster) -> None:
+        await driver.drive(cluster)
+
+    return attend(driver.experiment, work, logs, say, driver.progress.phase)
 
 
-async def _run(driver: Driver, logs: Path, say: Say) -> Facts:
-    cluster = DockerCluster(driver.experiment, secrets.token_hex(4), say)
+def attend(
+    experiment: Experiment,
+    work: Callable[[DockerCluster], Awaitable[None]],
+    logs: Path,
+    say: Say,
+    phase: Callable[[str], None] = lambda name: None,
+) -> Facts:
+    """Set up a cluster, do ``work`` with it, and tear it down whatever ends that; for the rest see ``run``."""
+    return asyncio.run(_attend(experiment, work, logs, say, phase))
+
+
+async def _attend(
+    experiment: Experiment,
+    work: Callable[[DockerCluster], Awaitable[None]],
+    logs: Path,
+    say: Say,
+    phase: Callable[[str], None],
+) -> Facts:
+    cluster = DockerCluster(experiment, secrets.token_hex(4), say)
+
+    async def set_up_and_work() -> None:
+        phase("set-up")
+        await cluster.set_up()
+        await work(cluster)
+
     problems: tuple[str, ...] = ()
-    with _interrupting(asyncio.create_task(_set_up_and_drive(cluster, driver)), say) as work:
+    with _interrupting(asyncio.create_task(set_up_and_work()), say) as task:
         try:
-            await work
+            await task
         except BuildInterrupted as ended:
             raise Interrupted("interrupted while an image was built") from ended
         finally:
-            driver.progress.phase("tear-down")
+            phase("tear-down")
             try:
                 await cluster.tear_down(logs)
             except EnvironmentFailure as left:
                 problems = (str(left), "what may be left behind is removed by: splitbrain clean")
                 say("\n".join(problems))
     return Facts(versions=cluster.facts, problems=problems)
-
-
-async def _set_up_and_drive(cluster: DockerCluster, driver: Driver) -> None:
-    driver.progress.phase("set-up")
-    await cluster.set_up()
-    await driver.drive(cluster)
 
 
 @contextlib.contextmanager

@@ -39,6 +39,10 @@ class HttpAsker:
     async def awake(self, machine: str) -> None:
         await self._ask("GET", "status", machine)
 
+    async def sent(self, node: str) -> Mapping[str, int]:
+        """How many messages of each kind the node has sent since it booted."""
+        return dict((await self._ask("GET", "status", node))["sent"])
+
     async def leading_server(self) -> str | None:
         return None
 

@@ -1,0 +1,98 @@
+"""Messages of elections among real processes: what the nodes themselves have counted, before and after a death.
+
+They do not notice at one instant as in simulation, and a node may ask twice; so the count is what it is, beside the
+formula and not held to it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import pandas as pd
+
+from harness.compare.measure import ACKNOWLEDGING, FORMULAS
+from harness.counts import HEARTBEATS
+from harness.errors import EnvironmentFailure
+from harness.experiment import Experiment, asked_for
+from harness.runtimes.base import Ok
+from harness.runtimes.docker.cluster import DockerCluster
+from harness.runtimes.docker.runtime import attend
+from harness.units import MS
+from nemesis.faults import Kill
+from nemesis.plans import Plan, plan
+from nemesis.targets import View
+
+SIZES: Final = (3, 5, 7, 9)
+ASK_NS: Final = 500 * MS
+LOOK_AGAIN_NS: Final = 50 * MS
+AGREED_NS: Final = 1_000 * MS  # without a change: an election is over
+GIVE_UP_NS: Final = 30_000 * MS
+
+
+def counted_on_containers(say: Callable[[str], None], sizes: Sequence[int] = SIZES) -> pd.DataFrame:
+    """A row an election: system, nodes, messages, acks and kinds. Raises EnvironmentFailure."""
+    return pd.DataFrame(list(_counted(say, sizes)))
+
+
+def _counted(say: Callable[[str], None], sizes: Sequence[int]) -> Iterator[dict[str, object]]:
+    for system in FORMULAS:
+        for nodes in sizes:
+            sent = count(asked_for(system, ("none",), "docker", nodes, 1.0, 1), say)
+            acks = sum(sent[kind] for kind in ACKNOWLEDGING)
+            yield {
+                "system": system,
+                "nodes": nodes,
+                "messages": sent.total() - acks,
+                "acks": acks,
+                "kinds": ", ".join(f"{kind} {number}" for kind, number in sorted(sent.items())),
+            }
+
+
+def count(experiment: Experiment, say: Callable[[str], None]) -> Counter[str]:
+    """Messages by kind that the survivors of a leader sent until all followed another; heartbeats are left out."""
+    found: list[Counter[str]] = []
+
+    async def measure(cluster: DockerCluster) -> None:
+        leader = await _agreed(cluster, cluster.nodes)
+        survivors = [node for node in cluster.nodes if node != leader]
+        before = await _sent(cluster, survivors)
+        killed = plan(Kill(target="leader"), View(nodes=tuple(cluster.nodes), leader=leader), Random(0))
+        assert isinstance(killed, Plan)
+        await cluster.inflict(killed)
+        await _agreed(cluster, survivors)
+        found.append(await _sent(cluster, survivors) - before)
+
+    say(f"{experiment.system}, {experiment.nodes} nodes: an election on containers")
+    with tempfile.TemporaryDirectory(prefix="splitbrain-count-") as logs:
+        problems = attend(experiment, measure, Path(logs), say).problems
+    if problems:
+        raise EnvironmentFailure("\n".join(problems))
+    return Counter({kind: number for kind, number in found[0].items() if kind not in HEARTBEATS})
+
+
+async def _sent(cluster: DockerCluster, nodes: Sequence[str]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for node in nodes:
+        total.update(await cluster.sent(node))
+    return total
+
+
+async def _agreed(cluster: DockerCluster, nodes: Sequence[str]) -> str:
+    """The leader that all of these have followed for a while."""
+    alarm, give_up = cluster.alarm(), cluster.now() + GIVE_UP_NS
+    leader, since = "", cluster.now()
+    while (now := cluster.now()) < give_up:
+        replies = [await cluster.observe(node, ASK_NS) for node in nodes]
+        named = {str(reply.value["leader"]) if isinstance(reply, Ok) else "" for reply in replies}
+        (one,) = named if len(named) == 1 else ("",)
+        if one != leader or one not in nodes:
+            leader, since = one, now
+        elif now - since >= AGREED_NS:
+            return leader
+        await alarm.wait_until(now + LOOK_AGAIN_NS)
+    raise EnvironmentFailure(f"the nodes {' '.join(nodes)} did not agree on a leader in {GIVE_UP_NS // 10**9} s")

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import reports
+from harness.cli import cli
+from harness.compare.measure import FORMULAS, cost_of, costs, exact, order_of, split_votes
+from harness.compare.promises import Cut, two_leaders
+from harness.compare.table import rows
+from harness.matrix.entries import Entry
+from harness.matrix.results import Result
+from nodes.systems import SYSTEMS
+
+
+@pytest.mark.parametrize("system", FORMULAS)
+def test_an_election_costs_what_the_paper_says(system: str) -> None:
+    counted = [cost_of(SYSTEMS[system], nodes, 1) for nodes in (3, 5, 9, 15)]
+    assert [row["messages"] for row in counted] == [FORMULAS[system].of(int(str(row["nodes"]))) for row in counted]
+
+
+def test_acknowledgements_are_counted_apart() -> None:
+    row = cost_of(SYSTEMS["ring"], 5, 1)
+    assert int(str(row["acks"])) > 0
+    assert "ack " in str(row["kinds"])
+
+
+def test_the_order_is_read_off_the_counts() -> None:
+    squares = pd.DataFrame({"nodes": [9, 25, 101], "messages": [81, 625, 10201]})
+    assert order_of(squares) == pytest.approx(2.0)
+    lines = squares.assign(messages=squares["nodes"] * 7)
+    assert order_of(lines) == pytest.approx(1.0)
+
+
+def test_one_message_more_is_not_exact() -> None:
+    counted = costs(sizes=(3, 5), seeds=1)
+    mine = counted[counted["system"] == "bully"]
+    assert exact(mine, FORMULAS["bully"]) == 1.0
+    assert exact(mine.assign(messages=mine["messages"] + 1), FORMULAS["bully"]) == 0.0
+
+
+def test_without_chance_nobody_is_elected_and_a_wide_range_splits_few_votes() -> None:
+    votes = split_votes(spreads_ms=(0, 2, 150), seeds=8)
+    assert not votes[votes["spread_ms"] == 0]["elected"].any()
+    mean = votes.groupby("spread_ms")["rounds"].mean()
+    assert mean[2] > mean[150] >= 1.0
+
+
+def test_bully_has_two_leaders_for_as_long_as_the_cut_lasts_and_raft_never_two_in_a_term(tmp_path: Path) -> None:
+    cuts = two_leaders(("bully", "raft"), tmp_path)
+    assert cuts["bully"].result.seen["X"] == "broken"
+    assert cuts["bully"].overlap_ms > 1_000
+    assert cuts["raft"].result.seen["T"] == "kept"
+    assert cuts["raft"].overlap_ms < 300  # no longer than it takes a leader to see that it has no majority
+    assert (tmp_path / str(cuts["bully"].result.run) / "report.html").is_file()
+
+
+def test_the_page_shows_every_system_and_carries_its_plots(tmp_path: Path) -> None:
+    counted = costs(sizes=(3, 5, 9, 15), seeds=2)
+    votes = split_votes(spreads_ms=(0, 50), seeds=3)
+    entry = Entry(system="bully", cell="C3", runtime="sim", nemesis=("minority-leader",), time_limit_s=40.0)
+    shown = Result(entry=entry, status="as expected", promised={"T": "-", "X": "!"}, seen={"X": "broken"}, run="a/b")
+    table = rows(counted, dict.fromkeys(FORMULAS, Cut(result=shown, overlap_ms=5432.1)))
+    curves = {name: [[n, formula.of(n)] for n in (3, 15)] for name, formula in FORMULAS.items()}
+    real = pd.DataFrame([{"system": "bully", "nodes": 3, "messages": 5, "acks": 0, "kinds": "ok 1"}])
+    page = reports.compare({"rows": table, "curves": curves}, counted, votes, real, tmp_path / "compare")
+    text = page.read_text()
+    assert all(f"{name}</td>" in text for name in FORMULAS)
+    assert "two leaders at once, for 5432 ms; it has no terms to tell them apart" in text
+    assert 'href="../a/b/report.html"' in text
+    assert "On containers" in text
+    assert {path.name for path in page.parent.iterdir()} == {
+        *(f"{name}.png" for name in ("messages", "failover", "votes")),
+        *(f"{name}.csv" for name in ("messages", "votes", "containers")),
+        "index.html",
+    }
+
+
+def test_the_command_is_listed_with_its_options() -> None:
+    said = CliRunner().invoke(cli, ["compare", "--help"]).output
+    assert "--containers" in said
+    assert "--quick" in said

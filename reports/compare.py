@@ -1,0 +1,151 @@
+"""The comparison of algorithms as one page, plots and tables: messages against nodes, time to fail over, split votes.
+
+Every figure is a measurement that is given here; the formulas of the papers are drawn beside it, as lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator, ScalarFormatter
+
+from reports import atomic, page
+
+Json = Mapping[str, Any]
+COLOURS = ("#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#0072b2", "#e69f00")
+MARKERS = ("s", "^", "v", "o", "D", "P")
+TITLES = {
+    "messages": "Messages of one election against the number of nodes: measured (points, from least to most) and by "
+    "formula (lines); open marks are elections on containers",
+    "failover": "From the leader's death until all others follow a new one, five nodes: the share of elections that "
+    "were over by then",
+    "votes": "Plain Raft, five nodes: what drawing timeouts from a wider range does to split votes and to the time "
+    "that an election takes",
+}
+
+
+def write(
+    record: Json, counted: pd.DataFrame, votes: pd.DataFrame, on_containers: pd.DataFrame | None, folder: Path
+) -> Path:
+    """Write index.html, messages.png, failover.png, votes.png and the CSV files; returns the page's path.
+
+    ``record`` has ``rows`` (one a system), ``formulas`` and ``curves``; the frames have a row an election.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {
+        "messages": messages(counted, record["curves"], on_containers),
+        "failover": failover(counted[counted["nodes"] == 5]),
+        "votes": split_votes(votes),
+    }
+    pictures = []
+    for name, figure in figures.items():
+        png = _png(figure)
+        atomic.write(folder / f"{name}.png", png)
+        pictures.append(page.picture(f"{name}.png", TITLES[name], png))
+    frames = {"messages": counted, "votes": votes, **({} if on_containers is None else {"containers": on_containers})}
+    for name, frame in frames.items():
+        atomic.write(folder / f"{name}.csv", frame.to_csv(index=False).encode())
+    made = page.environment()
+    html = made.get_template("compare.html").render(
+        rows=record["rows"],
+        sizes=sorted({int(n) for n in counted["nodes"]}),
+        votes=vote_rows(votes),
+        containers=[] if on_containers is None else on_containers.to_dict("records"),
+        pictures=pictures,
+        files=[f"{name}.csv" for name in frames],
+        page_css=page.asset(made, "page.css"),
+    )
+    return atomic.write(folder / "index.html", html.encode())
+
+
+def messages(counted: pd.DataFrame, curves: Json, on_containers: pd.DataFrame | None) -> Figure:
+    """Messages against nodes on logarithmic axes, a colour and a marker a system."""
+    figure = Figure(figsize=(9.0, 5.4), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    for at, system in enumerate(curves):
+        by_size = counted[counted["system"] == system].groupby("nodes")["messages"]
+        sizes, middle = by_size.median().index.to_numpy(float), by_size.median().to_numpy(float)
+        spread = np.abs(np.vstack([by_size.min().to_numpy(float), by_size.max().to_numpy(float)]) - middle)
+        colour, marker = COLOURS[at % len(COLOURS)], MARKERS[at % len(MARKERS)]
+        axes.errorbar(sizes, middle, yerr=spread, fmt=marker, color=colour, ms=5, capsize=3, lw=1, label=system)
+        x, y = np.array(curves[system], dtype=float).T
+        axes.plot(x, y, color=colour, lw=1)
+        if on_containers is not None:
+            real = on_containers[on_containers["system"] == system]
+            axes.plot(real["nodes"], real["messages"], marker, mfc="none", mec=colour, ms=11, ls="")
+    axes.set(xscale="log", yscale="log", xlabel="nodes", ylabel="messages, acknowledgements apart")
+    axes.set_xticks(sorted(counted["nodes"].unique()))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(True, which="major", color="#dfe4ea", lw=0.7)
+    axes.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def failover(five: pd.DataFrame) -> Figure:
+    """The share of elections that were over within a time, a line a system."""
+    figure = Figure(figsize=(9.0, 4.2), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    for at, (system, rows) in enumerate(five.groupby("system", sort=False)):
+        times = np.sort(rows["agreed_ms"].to_numpy(float))
+        share = np.arange(1, len(times) + 1) / len(times)
+        axes.step([0.0, *times], [0.0, *share], where="post", color=COLOURS[at % len(COLOURS)], label=str(system))
+        axes.plot(times, share, MARKERS[at % len(MARKERS)], color=COLOURS[at % len(COLOURS)], ms=3)
+    axes.set(xlabel="ms since the leader's death", ylabel="share of elections", ylim=(0, 1.03), xlim=(0, None))
+    axes.grid(True, color="#dfe4ea", lw=0.7)
+    axes.legend(frameon=False, loc="center left")
+    return figure
+
+
+def vote_rows(votes: pd.DataFrame) -> list[dict[str, float]]:
+    """A row a range of timeouts: shares of elections that ended and that needed more than one candidacy, and times."""
+    rows = []
+    for spread, each in votes.groupby("spread_ms"):
+        done = each[each["elected"]]
+        some = len(done) > 0
+        rows.append(
+            {
+                "spread_ms": float(str(spread)),
+                "elections": len(each),
+                "elected": float(each["elected"].mean()),
+                "split": float((done["rounds"] > 1).mean()) if some else float("nan"),
+                "rounds": float(done["rounds"].mean()) if some else float("nan"),
+                "median_ms": float(done["agreed_ms"].median()) if some else float("nan"),
+                "worst_ms": float(done["agreed_ms"].max()) if some else float("nan"),
+            }
+        )
+    return rows
+
+
+def split_votes(votes: pd.DataFrame) -> Figure:
+    """Above, the share of elections with split votes; below, how long they took. What never ended is said in words."""
+    rows = pd.DataFrame(vote_rows(votes))
+    figure = Figure(figsize=(9.0, 5.4), dpi=110, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    places = np.arange(len(rows))
+    above.bar(places, rows["split"].fillna(0), color="#0072b2", width=0.6)
+    above.set(ylabel="share with split votes", ylim=(0, 1.1))
+    below.plot(places, rows["median_ms"], "o-", color="#0072b2", label="median")
+    below.plot(places, rows["worst_ms"], "v--", color="#d55e00", label="worst")
+    for place, elected in zip(places, rows["elected"].to_numpy(float), strict=True):
+        if elected < 1:
+            words = "never elected" if elected == 0 else f"{elected:.0%} elected"
+            above.annotate(words, (float(place), 0.05), ha="center", fontsize=8, color="#d55e00", rotation=90)
+    below.set(ylabel="ms to elect", yscale="log", xlabel="timeouts drawn from 150 ms and up to so many ms more")
+    below.set_xticks(places, [f"{spread:g}" for spread in rows["spread_ms"]])
+    below.legend(frameon=False)
+    for axes in (above, below):
+        axes.grid(True, axis="y", color="#dfe4ea", lw=0.7)
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    into = BytesIO()
+    figure.savefig(into, format="png", metadata={"Software": None})
+    return into.getvalue()
