@@ -92,7 +92,9 @@ def contain(entry: Entry, seed: int, store: Path) -> Result:
 
 def experiment_of(entry: Entry, seed: int) -> Experiment:
     """The experiment of an entry; raises UsageError for one that cannot be."""
-    return asked_for(entry.system, entry.nemesis, entry.runtime, entry.nodes, entry.time_limit_s, seed, OBSERVE_MS)
+    return asked_for(
+        entry.system, entry.nemesis, entry.runtime, entry.nodes, entry.time_limit_s, seed, OBSERVE_MS, entry.workload
+    )
 
 
 def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:

@@ -17,7 +17,7 @@ from harness.experiment import pace_of, system_named
 from harness.runtimes.base import POWERS
 from nemesis.nemeses import NEMESES, ONE_ROUND_MS
 from nodes.systems import SYSTEMS
-from nodes.systems.base import System
+from nodes.systems.base import GUARANTEES, System
 
 USUAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -47,6 +47,7 @@ USUAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 FIRST: Final = ("C4", "C1", "C2", "C3", "sC1", "C7", "C5a", "C6", "sC2", "sC4")
 """The classes that tell most, in this order; when time is short the others wait."""
 
+GUARANTEE_F: Final = list(GUARANTEES).index("F")
 ROUNDS: Final[Mapping[str, float]] = MappingProxyType({"docker": 1.6, "sim": 4.0})
 """How many windows of faults a run holds, at least: in simulation they cost next to nothing."""
 
@@ -62,6 +63,7 @@ class Entry:
     time_limit_s: float
     seed: int | None = None
     nodes: int | None = None
+    workload: str = "election"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +135,8 @@ def _entry(system: System, cell: str, runtime: str) -> Entry | None:
         time_limit_s=pin.time_limit_s or usual_s,
         seed=pin.seed,
         nodes=pin.nodes,
+        # A fenced ledger shows what its fence is worth, where the system has tokens for it.
+        workload="election" if system.promises.get(cell, "------")[GUARANTEE_F] == "-" else "ledger",
     )
 
 
