@@ -61,6 +61,12 @@ class Fault:
         return self.done is not None and self.skipped is None and self.verified is not False
 
     @property
+    def together(self) -> str | None:
+        """The nemesis' class of all cuts in force as one, where that is another than each has alone."""
+        together = self.asked.get("together")
+        return None if together is None else str(together)
+
+    @property
     def shape(self) -> str | None:
         """The nemesis' name for the form of the fault, such as "leader-deaf"."""
         shape = self.asked.get("shape", self.effect.get("shape"))

@@ -21,7 +21,7 @@ from typing import Any
 
 from checkers.judge import Judgement, judge
 from harness.experiment import Experiment, Workload
-from harness.promises import cells_of, promises_of
+from harness.promises import cells_of, exercised, promises_of
 from harness.runtimes.sim.runtime import Outcome, run_in_memory
 from harness.runtimes.sim.simulation import Simulation
 from harness.units import MS
@@ -84,7 +84,7 @@ def planned(nodes: int, nemesis: str, seconds: float, seed: int) -> tuple[Experi
 def judged(experiment: Experiment, outcome: Outcome) -> Judgement:
     """Judge a run by what its system promises under the faults that it held."""
     system, history = experiment.under_test, outcome.history
-    cells = cells_of(((fault.f, fault.cell) for fault in history.faults if fault.skipped is None), system)
+    cells = cells_of(exercised(history.faults), system)
     return judge(history, promises_of(system, cells), experiment.bounds)
 
 

@@ -9,7 +9,7 @@ was not seen to take effect is recorded as not verified. None of these is ever c
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from harness.runtimes.base import Alarm, Cluster, Effect
 from harness.units import MS
 from harness.watch import Watch
 from nemesis.faults import kind
-from nemesis.plans import Plan, classed, plan, windows
+from nemesis.plans import Plan, classed, plan, together, windows
 from nemesis.schedules import Schedule, Step, dice
 from nemesis.state import state_of
 from nemesis.targets import Group, NoTarget, View
@@ -137,14 +137,15 @@ class Injector:
             await self._wait_until(began + start_ms * MS, alarm)
             if self._cluster.now() < until:
                 now_seen = classed(planned, await self._seen(among))
-                await self._hurt_until(now_seen, until, because, alarm)
+                await self._hurt_until(now_seen, among, until, because, alarm)
 
-    async def _hurt_until(self, planned: Plan, until: int, because: dict[str, Any], alarm: Alarm) -> None:
+    async def _hurt_until(self, planned: Plan, among: Group, until: int, because: dict[str, Any], alarm: Alarm) -> None:
         fault = next(self._ids)
         value = {"id": fault, "nodes": list(planned.nodes), "links": planned.links()}
         described = {"shape": planned.shape, "cell": planned.cell, "words": planned.words}
-        self._note(planned.f, "begin", {**value, **described, **planned.figures(), **because})
         self._in_force[fault] = planned
+        described |= await self._together([*self._in_force.values()], among)
+        self._note(planned.f, "begin", {**value, **described, **planned.figures(), **because})
         self._tell()
         effect = await self._cluster.inflict(planned)
         self._note(planned.f, "done", {**value, **_measured(effect)})
@@ -152,9 +153,15 @@ class Injector:
         undone = {"heals": [fault], "links": planned.links()}
         if planned.undo_f != "heal":
             undone["nodes"] = list(planned.nodes)
+        undone |= await self._together([left for key, left in self._in_force.items() if key != fault], among)
         await self._undo(planned.undo_f, undone, lambda: self._cluster.undo(planned))
-        del self._in_force[fault]
+        self._in_force.pop(fault, None)
         self._tell()
+
+    async def _together(self, plans: Sequence[Plan], among: Group) -> dict[str, Any]:
+        """The class of these plans' cuts as one, where several make another than each alone."""
+        cell = together(plans, await self._seen(among)) if len(plans) > 1 else None
+        return {} if cell is None or cell in {each.cell for each in plans} else {"together": cell}
 
     async def _undo(self, f: str, value: dict[str, Any], undo: Callable[[], Any]) -> None:
         undone = {"id": next(self._ids), **value}

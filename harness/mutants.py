@@ -41,7 +41,7 @@ from harness.experiment import Experiment, Workload
 from harness.hunt.case import Case, needs_white_box
 from harness.hunt.case import look as hunted
 from harness.hunt.shrink import shrink
-from harness.promises import bounds_of, cells_of, promises_of
+from harness.promises import bounds_of, cells_of, exercised, promises_of
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.runtime import ColumnsRecorder, Silence, drive, simulate
@@ -166,7 +166,7 @@ def _broken_facts(notary: Notary, nodes: int) -> Iterator[tuple[str, int]]:
 
 
 def _broken_promises(history: History, system: System, nodes: Sequence[str]) -> Iterator[tuple[str, int]]:
-    cells = cells_of(((fault.f, fault.cell) for fault in history.faults if fault.skipped is None), system)
+    cells = cells_of(exercised(history.faults), system)
     judgement = judge(history, promises_of(system, cells), bounds_of(system, nodes))
     for judged in judgement.properties:
         for finding in judged.found.findings:

@@ -6,10 +6,11 @@ under any is expected to break.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from checkers.bounds import Bounds
+from checkers.fault import Fault
 from checkers.judge import Promise
 from harness.units import MS
 from nodes.systems.base import System
@@ -40,6 +41,16 @@ CELLS_OF: Mapping[str, tuple[str, ...]] = {
     "wipe": ("C11",),
     "heal": (),
 }
+
+
+def exercised(faults: Iterable[Fault]) -> Iterator[tuple[str, str | None]]:
+    """What faults exercised, as (f, cell or None): each that was carried out, and the cuts that were in force
+    together when it began or ended."""
+    for fault in faults:
+        if fault.skipped is None:
+            yield fault.f, fault.cell
+            if fault.together is not None:
+                yield fault.f, fault.together
 
 
 def cells_of(faults: Iterable[tuple[str, str | None]], system: System) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from harness import store as stores
 from harness.drive import Driver, Progress
 from harness.errors import EnvironmentFailure, Interrupted, SplitbrainError, UsageError
 from harness.experiment import Experiment, system_named
-from harness.promises import bounds_json, bounds_of, cells_of, promises_of, promises_to_writers
+from harness.promises import bounds_json, bounds_of, cells_of, exercised, promises_of, promises_to_writers
 from harness.recorder import HistoryFile, Recorder
 from harness.runtimes import runtime_named
 from harness.runtimes.base import Cluster, Facts, Say, refuse_lacking
@@ -154,7 +154,7 @@ def judge_history(path: Path, system: str | None, strict: bool, record: dict[str
         return Judged(None, history, judge(history, ALL_PROMISED, Bounds(), strict))
     under_test = system_named(system)
     bounds = bounds_of(under_test, record.get("node_names", ()), record.get("server_names", ()))
-    cells = cells_of(((fault.f, fault.cell) for fault in history.faults if fault.skipped is None), under_test)
+    cells = cells_of(exercised(history.faults), under_test)
     promises = promises_to_writers(promises_of(under_test, cells), record.get("workload", {}).get("kind", "election"))
     record |= {"promises": promises, "cells": list(cells), "bounds": bounds_json(bounds)}
     return Judged(None, history, judge(history, promises, bounds, strict))

@@ -27,7 +27,7 @@ from harness.drive import Driver
 from harness.errors import UsageError
 from harness.experiment import KINDS, Experiment, Kind, Workload, system_named
 from harness.own import NodeFailure, name_of, system_of
-from harness.promises import bounds_json, cells_of, promises_of, promises_to_writers
+from harness.promises import bounds_json, cells_of, exercised, promises_of, promises_to_writers
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.hosts import Witness
@@ -175,7 +175,7 @@ def run(
     __tracebackhide__ = True
     experiment, planned = _plan(system, nodes, nemesis, schedule, seconds, seed, observe_period_ms, workload)
     entries, history = _record(experiment, planned)
-    cells = cells_of(((it.f, it.cell) for it in history.faults if it.skipped is None), experiment.under_test)
+    cells = cells_of(exercised(history.faults), experiment.under_test)
     promises = promises_to_writers(promises_of(experiment.under_test, cells), experiment.workload.kind)
     return Trial(
         experiment=experiment,

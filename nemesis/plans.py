@@ -54,7 +54,7 @@ from nemesis.faults import (
 )
 from nemesis.partitions import Cut, Link, all_links
 from nemesis.shapes import SHAPES, Cell, cell_of
-from nemesis.targets import NoTarget, Role, View, resolve
+from nemesis.targets import Group, NoTarget, Role, View, resolve
 
 DEFAULT_FLAP_MS = 300
 LONGEST_QUEUE_MS = 1_000
@@ -280,6 +280,26 @@ def classed(plan: Plan, view: View) -> Plan:
         cell = cell_of(view.nodes, among, view.leader)
         return replace(plan, cell=cell if view.group == "nodes" else _of_servers(cell))
     return plan
+
+
+def together(plans: Iterable[Plan], view: View) -> str | None:
+    """The class of all cuts of the view's group as one cut; None if there are not at least two.
+
+    Two cuts can make another class than either: each deafens one node, both together a majority.
+    """
+    cuts = [plan for plan in plans if isinstance(plan.harm, Severed) and _group(plan) == view.group]
+    if len(cuts) < 2:
+        return None
+    links = frozenset(link for plan in cuts for link in _severed(plan))
+    return classed(replace(cuts[0], harm=Severed(links=links)), view).cell
+
+
+def _severed(plan: Plan) -> Cut:
+    return plan.harm.links if isinstance(plan.harm, Severed) else frozenset()
+
+
+def _group(plan: Plan) -> Group:
+    return "servers" if plan.cell.startswith(_of_servers("")) else "nodes"
 
 
 def with_servers(cut: Cut, about: Collection[str], view: View, rng: Random) -> Cut:

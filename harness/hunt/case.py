@@ -14,7 +14,7 @@ from checkers.judge import PROPERTIES, Judgement, judge
 from harness.drive import Driver
 from harness.experiment import Experiment, Workload, system_named
 from harness.hunt.trace import Trace
-from harness.promises import cells_of, promises_of
+from harness.promises import cells_of, exercised, promises_of
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.runtime import ColumnsRecorder, Silence, drive, simulate
@@ -144,7 +144,7 @@ def look(case: Case, *, white_box: bool = False, wanted: str | None = None) -> S
 def judged(history: History, experiment: Experiment, only: Collection[str] | None = None) -> Judgement:
     """The history held to what its system promises under the faults that are in it; ``only`` in these properties."""
     system = experiment.under_test
-    cells = cells_of(((fault.f, fault.cell) for fault in history.faults if fault.skipped is None), system)
+    cells = cells_of(exercised(history.faults), system)
     return judge(history, promises_of(system, cells), experiment.bounds, only=only)
 
 

@@ -21,7 +21,7 @@ from harness.experiment import Experiment, asked_for
 from harness.hunt.case import judged
 from harness.matrix.entries import Entry
 from harness.matrix.results import Result, Status, letters_seen, status_of, worst_of
-from harness.promises import cells_of, promises_of
+from harness.promises import cells_of, exercised, promises_of
 from harness.run import perform
 from harness.runtimes.base import POWERS, lacking
 from harness.runtimes.sim.runtime import Silence, run_in_memory
@@ -118,7 +118,7 @@ def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:
 
 def promised_in(judgement: Judgement, experiment: Experiment, faults: Sequence[Any]) -> dict[str, str]:
     """The marks that a run was held to: those of the faults that it held."""
-    cells = cells_of(((fault.f, fault.cell) for fault in faults if fault.skipped is None), experiment.under_test)
+    cells = cells_of(exercised(faults), experiment.under_test)
     return dict(promises_of(experiment.under_test, cells))
 
 

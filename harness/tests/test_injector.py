@@ -10,6 +10,7 @@ from checkers.fault import Fault as Found
 from checkers.history import History
 from harness.errors import UsageError
 from harness.experiment import Experiment, Workload
+from harness.promises import exercised
 from harness.runtimes.base import POWERS, lacking, refuse_lacking
 from harness.runtimes.sim.runtime import run_in_memory
 from harness.units import MS
@@ -187,3 +188,31 @@ def test_what_a_runtime_lacks_is_refused_in_words_and_names_the_step() -> None:
     assert len(lacks) == len(set(lacks))
     with pytest.raises(UsageError, match=r"the runtime docker cannot do all of this schedule; it lacks: .*steps\[1\]"):
         refuse_lacking(schedule, "docker")
+
+
+def test_cuts_in_force_together_are_classed_as_the_one_cut_that_they_are() -> None:
+    """A leader that hears nobody and one that nobody hears are weaknesses of their own; both are an isolated one."""
+    history = histories(
+        step(1_500, 900, Partition(shape="leader-deaf")),
+        step(1_600, 200, Partition(shape="leader-mute")),
+    )
+    deaf, mute, mute_ends, deaf_ends, _ = history.faults
+    assert deaf.nodes == mute.nodes
+    assert [act.together for act in (deaf, mute, mute_ends, deaf_ends)] == [None, "C4", None, None]
+    assert set(exercised(history.faults)) >= {("partition", "C5a"), ("partition", "C5b"), ("partition", "C4")}
+
+
+def test_cuts_that_are_left_when_another_ends_are_classed_anew() -> None:
+    """Of three cuts the first to go leaves two that were never in force alone."""
+    history = histories(
+        step(1_500, 150, Partition(shape="isolated-node", flap_ms=None)),
+        step(1_510, 600, Partition(shape="leader-deaf")),
+        step(1_520, 600, Partition(shape="leader-mute")),
+    )
+    first = next(act for act in history.faults if act.shape == "isolated-node")
+    assert undoing(history, first).together == "C4"
+
+
+def test_one_cut_twice_is_no_other_class() -> None:
+    history = histories(*(step(1_500 + ms, 600, Partition(shape="isolated-leader")) for ms in (0, 20)))
+    assert [act.together for act in history.faults] == [None] * 5
