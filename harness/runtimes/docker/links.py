@@ -64,7 +64,7 @@ class Links:
         await self._hands.ask("links", requests)
 
     async def verify(self, about: Iterable[Link] = ()) -> Seen:
-        """Whether all cuts and flaws are as they are to be, and the links that a change was about besides."""
+        """Whether all cuts and rules are as they are to be, and what becomes of packets on the links of a change."""
         return await self._verify_cuts() + await self._verify_flaws(frozenset(about))
 
     async def _verify_cuts(self) -> Seen:
@@ -110,14 +110,14 @@ class Links:
         )
 
     async def _verify_flaws(self, about: Cut) -> Seen:
-        """Whether each flawed link treats real packets as it is to; so for those that have just been healed.
+        """Whether these links treat real packets as they are to, be it as if they had no flaw.
 
         What changes while it is being looked at is left to those who change it, as is what is cut.
         """
         facts: dict[str, Any] = {}
         for _ in range(TRIES):
             before = self._wanted()
-            looked_at = sorted((before.flaws.keys() | about) - before.cut)
+            looked_at = sorted(about - before.cut)
             if not looked_at:
                 return Seen()
             seen = await self._measure(looked_at, before)
@@ -132,7 +132,7 @@ class Links:
                 for (sender, receiver), each in stayed.items()
                 for clause in amiss(before.flaws.get((sender, receiver), CALM), each, PROBE_BYTES + HEADER_BYTES)
             ]
-            facts = _figures([stayed[link] for link in stayed if link in (about or before.flaws)], before)
+            facts = _figures(list(stayed.values()), before)
             if not wrong:
                 return Seen(facts=facts)
         return Seen(problems=tuple(wrong), facts=facts)

@@ -40,6 +40,8 @@ class Links:
 
         In place of all that was so before. Flaws are those of ``packets.Flaws``.
         """
+        if self._releaser is not None and self._releaser.poll() is not None:
+            self._releaser = None  # it has ended, and since then the queue has let everything pass
         if flaws and self._releaser is None:
             self._start()
         if flaws:  # before any packet is sent there

@@ -1,0 +1,259 @@
+"""What becomes of real TCP connections between hosts of containers under each fault of links and machines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import pytest
+
+from harness.runtimes.base import Effect
+from harness.tests.test_conformance import TIMEOUT_NS, Contained
+from harness.units import MS
+from nemesis.faults import Crash, Delay, Fault, Kill, Partition
+from nemesis.plans import Plan, plan
+from nemesis.targets import View
+
+pytestmark = pytest.mark.engine
+
+PORT = 7321
+# Both ends send a byte every 50 ms and note when they hear one (ns, CLOCK_MONOTONIC), and how it ended.
+TALK = """
+import json, socket, sys, time
+listening, to, seconds = sys.argv[1] == "listen", sys.argv[2], float(sys.argv[3])
+end = time.monotonic() + seconds
+heard, ended = [], None
+if listening:
+    server = socket.create_server(("0.0.0.0", {port}))
+    server.settimeout(seconds)
+    line, _ = server.accept()
+else:
+    while True:
+        try:
+            line = socket.create_connection((to, {port}), timeout=1)
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+line.settimeout(0.05)
+line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+while time.monotonic() < end and ended is None:
+    try:
+        line.send(b"x")
+        heard += [time.monotonic_ns()] * len(line.recv(4096))
+        time.sleep(0.05)
+    except TimeoutError:
+        pass
+    except OSError as failure:
+        ended = [time.monotonic_ns(), type(failure).__name__]
+print(json.dumps([heard, ended]))
+""".replace("{port}", str(PORT))
+
+CONNECT = """
+import json, socket, sys, time
+began = time.monotonic()
+try:
+    socket.create_connection((sys.argv[1], 7999 if len(sys.argv) < 3 else int(sys.argv[2])), timeout=1).close()
+    came = "connected"
+except OSError as failure:
+    came = type(failure).__name__
+print(json.dumps([came, time.monotonic() - began]))
+"""
+
+
+KILL_RELEASER = """
+import os, signal
+from pathlib import Path
+own = [p for p in Path("/proc").iterdir() if p.name.isdigit() and b"agent.packets" in (p / "cmdline").read_bytes()]
+found = [int(p.name) for p in own if int(p.name) != os.getpid()]
+for pid in found:
+    os.kill(pid, signal.SIGKILL)
+print(len(found))
+"""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """When one end heard a byte (ns), and when and how its connection ended."""
+
+    at: list[int]
+    ended: tuple[int, str] | None
+
+    def between(self, start: int, end: int) -> int:
+        return sum(start <= at < end for at in self.at)
+
+
+class Bench:
+    """A cluster of containers, with programs that run on its hosts."""
+
+    def __init__(self) -> None:
+        self.world = Contained()
+        self.world.set_up()
+        self.cluster = self.world._cluster
+        self.pool = ThreadPoolExecutor(8)
+
+    def run(self, node: str, program: str, *arguments: str, of_node: bool = False) -> Future[Any]:
+        """Start a Python program on a host, or among the processes of its node; its output, as JSON."""
+        host = self.cluster._hosts[node]
+        name = str((host.node if of_node else host.container).name)
+        command = ["docker", "exec", name, "python3", "-c", program, *arguments]
+
+        def work() -> Any:
+            try:
+                ran = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
+            except subprocess.TimeoutExpired:  # a process that is killed may leave its exec open
+                return None
+            return json.loads(ran.stdout) if ran.stdout else None
+
+        return self.pool.submit(work)
+
+    def address(self, node: str) -> str:
+        return self.cluster._addresses[node]
+
+    def talk(self, a: str, b: str, seconds: float, of_node: bool = False) -> tuple[Future[Any], Future[Any]]:
+        """Have both ends talk; ``of_node`` makes the first a process of its node."""
+        listening = self.run(a, TALK, "listen", "-", str(seconds), of_node=of_node)
+        return listening, self.run(b, TALK, "call", self.address(a), str(seconds))
+
+    def strike(self, fault: Fault, leader: str) -> Plan:
+        made = plan(fault, View(nodes=tuple(self.cluster.nodes), leader=leader), Random(1))
+        assert isinstance(made, Plan)
+        self.world.tell(lambda cluster: verified(cluster.inflict(made)))
+        return made
+
+    def undo(self, made: Plan) -> None:
+        self.world.tell(lambda cluster: verified(cluster.undo(made)))
+
+
+async def verified(act: Any) -> None:
+    effect: Effect = await act
+    assert effect.verified, effect.problems
+
+
+def heard(talk: Future[Any]) -> Heard:
+    at, ended = talk.result(timeout=30)
+    return Heard(at, tuple(ended) if ended else None)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    made = Bench()
+    try:
+        yield made
+    finally:
+        made.pool.shutdown()
+        made.world.tear_down(tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(autouse=True)
+def healed(bench: Bench) -> Iterator[None]:
+    yield
+    bench.world.tell(lambda cluster: verified(cluster.heal()))
+
+
+def for_a_while(seconds: float) -> None:
+    """Let real time pass for connections on the hosts, whose own programs are timed by it."""
+    asyncio.run(asyncio.sleep(seconds))
+
+
+def one_way(bench: Bench, how: Any) -> tuple[Heard, Heard, int, int, int]:
+    """n1 is deaf for 2.5 s while it talks with n2: what n1 heard, what n2 heard, and when it was cut and healed."""
+    deaf, other = bench.talk("n1", "n2", 6)
+    for_a_while(1)
+    cut = bench.strike(Partition(shape="leader-deaf", how=how), leader="n1")
+    began = time.monotonic_ns()
+    for_a_while(2.5)
+    ended = time.monotonic_ns()
+    bench.undo(cut)
+    healed = time.monotonic_ns()
+    return heard(deaf), heard(other), began, ended, healed
+
+
+def test_a_cut_of_payload_is_one_way_for_tcp_for_as_long_as_it_lasts(bench: Bench) -> None:
+    deaf, other, began, ended, healed = one_way(bench, "payload")
+    assert deaf.between(began, ended) == 0
+    assert other.between(ended - 500 * MS, ended) >= 5, "what the deaf one says still comes after two seconds"
+    assert deaf.between(healed, healed + 3_000 * MS) > 20, "what was held up comes, and what is said then"
+    assert deaf.ended is None and other.ended is None
+
+
+def test_a_plain_one_way_cut_silences_tcp_both_ways_soon(bench: Bench) -> None:
+    deaf, other, began, ended, _ = one_way(bench, "drop")
+    assert deaf.between(began, ended) == 0
+    assert other.between(began, began + 150 * MS) >= 1
+    assert other.between(ended - 500 * MS, ended) <= 2, "only what is sent again, ever more seldom"
+
+
+def test_a_refusal_is_noticed_at_once_and_silence_only_when_patience_ends(bench: Bench) -> None:
+    talking = bench.talk("n1", "n2", 3)
+    for_a_while(1)
+    cut = bench.strike(Partition(shape="isolated-leader", how="reject"), leader="n1")
+    began = time.monotonic_ns()
+    came, seconds = bench.run("n2", CONNECT, bench.address("n1")).result()
+    assert (came, seconds < 0.5) == ("ConnectionRefusedError", True)
+    for end in map(heard, talking):
+        assert end.ended is not None and end.ended[0] < began + 1_000 * MS and end.ended[1] != "TimeoutError"
+    bench.undo(cut)
+    cut = bench.strike(Partition(shape="isolated-leader"), leader="n1")
+    came, seconds = bench.run("n2", CONNECT, bench.address("n1")).result()
+    assert (came, seconds >= 1) == ("TimeoutError", True)
+    bench.undo(cut)
+
+
+def test_nobody_hears_a_machine_crash_and_everybody_hears_a_process_die(bench: Bench) -> None:
+    for fault, silent in ((Crash(target="leader"), True), (Kill(target="leader"), False)):
+        _, other = bench.talk("n1", "n2", 5, of_node=True)
+        for_a_while(1)
+        gone = bench.strike(fault, leader="n1")
+        struck = time.monotonic_ns()
+        for_a_while(2)
+        back = time.monotonic_ns()
+        bench.undo(gone)
+        end = heard(other)
+        assert end.between(struck, back) == 0
+        assert end.ended is not None, "once it is back, it knows nothing of the connection"
+        assert (end.ended[0] > back) == silent
+
+
+def test_late_packets_make_tcp_late_and_no_observer(bench: Bench) -> None:
+    late = bench.strike(Delay(ms=150), leader="n1")
+    came, seconds = bench.run("n2", CONNECT, bench.address("n1"), "8000").result()
+    assert (came, seconds >= 0.3) == ("connected", True)
+    for node in bench.cluster.nodes:
+        began = time.monotonic_ns()
+        assert bench.world.tell(lambda cluster, node=node: cluster.observe(node, TIMEOUT_NS))  # type: ignore[misc]
+        assert time.monotonic_ns() - began < 150 * MS
+    bench.undo(late)
+    came, seconds = bench.run("n2", CONNECT, bench.address("n1"), "8000").result()
+    assert (came, seconds < 0.15) == ("connected", True)
+
+
+def test_when_the_releasing_process_dies_packets_pass_and_the_next_fault_starts_another(bench: Bench) -> None:
+    late = bench.strike(Delay(ms=300), leader="n1")
+    assert [bench.run(node, KILL_RELEASER).result() for node in bench.cluster.nodes] == [1] * 5
+    came, seconds = bench.run("n2", CONNECT, bench.address("n1"), "8000").result()
+    assert (came, seconds < 0.3) == ("connected", True)
+    bench.undo(late)
+    bench.undo(bench.strike(Delay(ms=50), leader="n1"))
+
+
+def test_a_slow_fault_delays_no_heal_of_another(bench: Bench) -> None:
+    """Verifying a delay of 2 s takes longer than that; a cut made and healed meanwhile does not."""
+    view = View(nodes=tuple(bench.cluster.nodes), leader="n1")
+    late, cut = (plan(fault, view, Random(1)) for fault in (Delay(ms=2_000), Partition(shape="isolated-leader")))
+    assert isinstance(late, Plan) and isinstance(cut, Plan)
+
+    async def story(cluster: Any) -> list[Effect]:
+        slow = asyncio.create_task(cluster.inflict(late))
+        await asyncio.sleep(0.3)
+        effects = [await cluster.inflict(cut), await cluster.undo(cut)]
+        assert not slow.done()
+        return [*effects, await slow]
+
+    assert all(effect.in_effect_ns < 500 * MS for effect in bench.world.tell(story))
