@@ -36,7 +36,7 @@ class Sample:
 
 GONE = Sample(20, 3_000)
 LOSSES = Sample(200)
-RUNS = Sample(400)
+RUNS = Sample(300, 1_000)
 FEW = Sample(4)  # a narrow link must not be filled by looking at it
 MANY = Sample(100, 3_000)
 
