@@ -8,6 +8,7 @@
 #   make matrix                    every system under every class of fault; SYSTEMS= BUDGET= FULL=1 SEED= RUNTIME= choose
 #   make nightly                   the matrix within BUDGET=90m; red only for a broken promise
 #   make compare                   what elections cost and promise, measured; CONTAINERS=1 counts there too
+#   make soak                      run after run on containers, and what is left behind; SYSTEMS= MINUTES=30
 #   make mutants                   how soon each planted bug is caught, and by what
 #   make bench                     how fast judging and the simulation are, here
 #   make engine                    a Docker engine, where none answers (ENGINE=skip: never)
@@ -23,7 +24,7 @@ options += $(if $(SEED),--seed $(SEED)) $(if $(TIME),--time-limit $(TIME)) $(if 
 options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(if $(STORE),--store $(STORE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine test test-quick check format compare matrix nightly mutants bench clean
+.PHONY: help install engine test test-quick check format compare matrix nightly soak mutants bench clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
@@ -73,6 +74,9 @@ matrix: install
 
 nightly: install engine
 	@$(BIN)/splitbrain matrix --full --budget $(or $(BUDGET),90m) $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE))
+
+soak: install engine
+	@$(BIN)/splitbrain soak $(SYSTEMS) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE))
 
 compare: install
 	@$(if $(CONTAINERS),harness/runtimes/docker/engine.sh)

@@ -24,6 +24,7 @@ from harness.experiment import KINDS, Experiment, asked_for, read_json, read_sch
 from harness.hunt.cli import hunt
 from harness.matrix.cli import matrix
 from harness.runtimes.base import POWERS, able
+from harness.soak import soak
 from harness.store import EXPERIMENT, SCHEDULE, existing_run
 from nemesis.nemeses import NEMESES, Nemesis, NemesisError, needs
 from nemesis.schedules import Schedule
@@ -225,6 +226,7 @@ def serve(port: int, store: Path) -> None:
 cli.add_command(compare)
 cli.add_command(hunt)
 cli.add_command(matrix)
+cli.add_command(soak)
 
 
 def _seed(given: int | None) -> int:

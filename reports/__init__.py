@@ -7,6 +7,7 @@ nothing that fails here changes a verdict.
 from reports.compare import write as compare
 from reports.matrix import write as matrix
 from reports.run import render
+from reports.soak import write as soak
 from reports.store import index
 
-__all__ = ["compare", "index", "matrix", "render"]
+__all__ = ["compare", "index", "matrix", "render", "soak"]

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from harness.cli import cli
+from harness.soak import GROWN, grown, runs
+from reports.soak import write
+
+
+def counted(*rows: dict[str, Any]) -> pd.DataFrame:
+    usual = dict.fromkeys(GROWN, 5) | {"memory_mb": 100.0, "processes": 9, "verdict": "valid", "unverified": 0}
+    return pd.DataFrame([usual | {"at_s": 60.0 * at} | row for at, row in enumerate(rows)])
+
+
+def test_a_machine_as_it_was_has_nothing_grown() -> None:
+    assert grown(counted({}, {}, {}, {})) == []
+
+
+@pytest.mark.parametrize("name", GROWN)
+def test_one_thing_more_than_after_the_first_run_has_grown(name: str) -> None:
+    assert grown(counted({}, {name: 9}, {name: 6})) == [f"{name.replace('_', ' ')} grew from 5 to 6"]
+    assert grown(counted({}, {name: 9}, {name: 5})) == []  # what came and went has not
+
+
+def test_memory_may_waver_and_may_not_climb() -> None:
+    assert grown(counted({}, {}, {"memory_mb": 120.0}, {"memory_mb": 118.0})) == []
+    assert grown(counted({}, {}, {"memory_mb": 110.0}, {"memory_mb": 130.0})) == ["memory grew from 100 to 130 MB"]
+
+
+def test_plot_and_table_are_written(tmp_path: Path) -> None:
+    plot = write(counted({}, {"verdict": "failed"}), tmp_path)
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert len((tmp_path / "soak.csv").read_text().splitlines()) == 3
+
+
+def test_the_command_says_what_it_does() -> None:
+    assert "Run SYSTEMS" in CliRunner().invoke(cli, ["soak", "--help"]).output
+
+
+@pytest.mark.engine
+def test_a_run_leaves_no_container_and_no_network_of_its_own(tmp_path: Path) -> None:
+    (row,) = runs(["raft"], 0.001, 1, tmp_path, Console(quiet=True), run_s=14.0)
+    assert row["verdict"] in ("valid", "unknown")
+    assert row["faults"] > 0
+    assert (row["containers"], row["networks"]) == (0, 0)
