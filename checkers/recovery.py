@@ -116,7 +116,8 @@ def _recovery(history: History, confirms: Confirms, fault: Fault, until: int, le
 
 def _longest_gap(confirms: Confirms, end: int, start: int, until: int) -> tuple[int, int, tuple[int, ...]]:
     """The longest time between successive confirmations that meets [start, until]: from, to, and the lines at
-    its ends. It begins with the history if nothing was confirmed before, and ends with it if nothing was after."""
+    its ends. It begins with the history if nothing was confirmed before, and ends with ``until`` at the latest: what
+    comes after is somebody else's."""
     first = max(0, int(np.searchsorted(confirms.complete, start, side="right")) - 1)
     last = int(np.searchsorted(confirms.complete, until, side="left")) + 1
     times, lines = confirms.complete[first:last].tolist(), confirms.line[first:last].tolist()
@@ -125,6 +126,7 @@ def _longest_gap(confirms: Confirms, end: int, start: int, until: int) -> tuple[
         marks.insert(0, (0, ()))
     if last > len(confirms.complete):
         marks.append((end, ()))
+    marks = [(min(time, max(until, start)), lines) for time, lines in marks]
     gaps = [*pairwise(marks)] or [(marks[0], marks[0])]
     left, right = max(gaps, key=lambda gap: gap[1][0] - gap[0][0])
     return left[0], right[0], left[1] + right[1]

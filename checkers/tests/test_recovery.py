@@ -168,3 +168,10 @@ def test_agreement_must_be_sure_at_one_instant_of_all() -> None:
     later = Story(list(story.lines[:-4]), story.clients, story.faults)
     later.saw("n3", 48, 51, leader="n2", term=1).saw("n3", 60, 61, leader="n2", term=1)
     assert agreed(later.history()) == [None]
+
+
+def test_a_gap_that_the_next_fault_makes_is_not_the_one_before_its_own() -> None:
+    story = failover().confirmed("n2", 36, 40).hurt("kill", 42, 44, id=6, nodes=["n2"]).confirmed("n2", 96, 98)
+    first, second = recovered(story.history())
+    assert (first["gap"], first["gap_ns"]) == ([4, 35], 31)
+    assert (second["gap"], second["gap_ns"]) == ([40, 98], 58)
