@@ -150,7 +150,7 @@ class System:
     is given up. ``eligibility`` is which majorities could have one: ``isolated``: fully connected, and nobody
     outside can send in; ``clique``: fully connected; ``hub``: some node is connected both ways to a majority.
     ``options`` is a frozen dataclass of booleans and integers, the same on every node. ``by_wall_clock``: its nodes are
-    told the time of day where they should be told elapsed time, which is a mistake.
+    told the time of day where they should be told elapsed time, as of ``nodes.wall``, which is a mistake.
     """
 
     name: str
