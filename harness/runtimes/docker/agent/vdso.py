@@ -170,7 +170,10 @@ def _functions(image: bytes, dynamic: Mapping[int, int]) -> Iterator[tuple[str, 
 
 
 def vdso_of(pid: int) -> tuple[int, int]:
-    """Where the process has its vDSO: the first address and the one past it. Raises Gone, Unsupported."""
+    """Where the process has its vDSO: the first address and the one past it.
+
+    Raises Gone also while it is about to execute another program, or else has none.
+    """
     try:
         maps = Path(f"/proc/{pid}/maps").read_text()
     except OSError as error:
@@ -179,9 +182,7 @@ def vdso_of(pid: int) -> tuple[int, int]:
         if line.endswith("[vdso]"):
             first, _, last = line.split(maxsplit=1)[0].partition("-")
             return int(first, 16), int(last, 16)
-    if not maps:
-        raise Gone(f"process {pid} has no memory any more")
-    raise Unsupported(f"process {pid} has no vDSO")
+    raise Gone(f"process {pid} has no vDSO")
 
 
 # Putting the code in
