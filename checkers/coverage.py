@@ -1,8 +1,8 @@
 """Coverage: what the run exercised. A run that tested nothing has not passed.
 
-Never invalid; unknown when no fault took effect, when one was not seen to, when no leader was ever seen or touched
-(nor a server that elections rest on), or when the machine was too late to judge by. A fault that was skipped exercised
-nothing: runs of other harnesses were green because their faults never happened (openraft issues 1878, 1910 and 1919).
+Never invalid; unknown when no fault took effect, when one was not seen to, when no leader was ever seen or touched,
+or when the machine was too late to judge by. A fault that was skipped exercised nothing: runs of other harnesses
+were green because their faults never happened (openraft issues 1878, 1910 and 1919).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     bounds = bounds or Bounds()
     hurting = [fault for fault in history.faults if not is_repair(fault)]
     effective = [fault for fault in hurting if fault.in_effect]
-    touching = _touching_leaders(history, effective, frozenset(bounds.servers))
+    touching = _touching_leaders(history, effective)
     facts = {
         "observations": int(history.observations.ok.sum()),
         "truncated": history.truncated,
@@ -38,12 +38,11 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         **_probes(history, effective),
         **_canary(history, bounds),
     }
-    gaps = [*_gaps(history, hurting, effective, touching, facts)]
+    gaps = [*_gaps(history, hurting, effective, touching, frozenset(bounds.servers), facts)]
     if gaps:
         words, outcome = "; ".join(gaps), Outcome.UNKNOWN
     else:
-        servers = " or a server" if bounds.servers else ""
-        words = f"{counted(len(effective), 'fault')} took effect, {len(touching)} of them on a leader{servers}"
+        words = f"{counted(len(effective), 'fault')} took effect, {len(touching)} of them on a leader"
         outcome = Outcome.VALID
     cut = "; the last line was cut off and left out" if history.truncated else ""
     return Verdict(property=PROPERTY, outcome=outcome, words=words + cut, facts=facts)
@@ -54,9 +53,11 @@ def _gaps(
     hurting: list[Fault],
     effective: list[Fault],
     touching: list[Fault],
+    servers: frozenset[str],
     facts: Mapping[str, Any],
 ) -> Iterator[str]:
-    """What keeps the run from having tested anything, in words."""
+    """What keeps the run from having tested anything, in words. A fault on a server, where the election rests on
+    servers, is as good as one on a leader."""
     if not facts["observations"]:
         yield "nothing was observed"
     elif not len(history.leaderships):
@@ -67,23 +68,20 @@ def _gaps(
         yield f"{counted(len(unverified), 'fault')} did not verifiably take effect: {listed(names)}"
     if not effective:
         yield "no fault took effect" if hurting else "no fault was inflicted"
-    elif len(history.leaderships) and not touching and all(touched(fault) for fault in effective):
+    elif len(history.leaderships) and not touching and all(touched(fault) - servers for fault in effective):
         yield "no leader was ever touched by a fault"
     if facts["canary_late_share"] is not None and facts["canary_late_share"] > 0.5:
         yield f"the machine was late throughout (canary at the median {duration(facts['canary_p50_ns'])} late)"
 
 
-def _touching_leaders(history: History, faults: list[Fault], servers: frozenset[str]) -> list[Fault]:
-    """The faults that touched a node which, by its latest answer before the fault began, led.
-
-    One that touched a server, on which every leader rests, did so too.
-    """
+def _touching_leaders(history: History, faults: list[Fault]) -> list[Fault]:
+    """The faults that touched a node which, by its latest answer before the fault began, led."""
     begins = np.array([fault.begin for fault in faults], np.int64)
     leading = leading_at(history.observations, begins, len(history.nodes))
     return [
         fault
         for fault, leaders in zip(faults, leading, strict=True)
-        if touched(fault) & {*servers, *(history.nodes[code] for code in np.flatnonzero(leaders))}
+        if touched(fault) & {history.nodes[code] for code in np.flatnonzero(leaders)}
     ]
 
 

@@ -22,6 +22,7 @@ from checkers import (
     linearizability,
     lost_updates,
     mutual_exclusion,
+    opinions,
     stability,
     stall,
     term_monotonicity,
@@ -42,21 +43,32 @@ class Property:
     """A property's name, the letters of the guarantees it tests, and its checker.
 
     ``needs`` names operations of a workload of its own: a history that holds none of them is not judged by it.
+    ``gives_way_to`` names operations by which another property answers the same question better.
     """
 
     name: str
     letters: tuple[str, ...]
     check: Callable[[History, Bounds], Verdict]
     needs: tuple[str, ...] = ()
+    gives_way_to: tuple[str, ...] = ()
 
     def concerns(self, history: History) -> bool:
-        return not self.needs or not history.others.keys().isdisjoint(self.needs)
+        held = history.others.keys()
+        return (not self.needs or not held.isdisjoint(self.needs)) and held.isdisjoint(self.gives_way_to)
 
 
 PROPERTIES: tuple[Property, ...] = (
-    Property(name="term-safety", letters=("T",), check=lambda history, _: term_safety.check(history)),
-    Property(name="agreement", letters=("T",), check=lambda history, _: agreement.check(history)),
-    Property(name="term-monotonicity", letters=("T",), check=lambda history, _: term_monotonicity.check(history)),
+    *(
+        Property(name=name, letters=("T",), check=check, gives_way_to=opinions.NEEDS)
+        for name, check in (
+            ("term-safety", lambda history, _: term_safety.check(history)),
+            ("agreement", lambda history, _: agreement.check(history)),
+            ("term-monotonicity", lambda history, _: term_monotonicity.check(history)),
+        )
+    ),
+    Property(
+        name="epoch-safety", letters=("T",), check=lambda history, _: opinions.check(history), needs=opinions.NEEDS
+    ),
     Property(name="exclusivity", letters=("X",), check=lambda history, _: exclusivity.check(history)),
     Property(name="stall", letters=("A", "L"), check=stall.check),
     Property(name="stability", letters=("S",), check=stability.check),

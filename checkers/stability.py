@@ -19,8 +19,8 @@ import numpy as np
 from checkers.bounds import Bounds
 from checkers.exposure import Exposure, exposure, is_repair, serving
 from checkers.history import History
-from checkers.leaderships import KEYLESS, Leaderships
-from checkers.operations import NONE, Codes, Ints, Mask
+from checkers.leaderships import EVER, KEYLESS, Leaderships
+from checkers.operations import NONE, Codes, Ints, Mask, Observations
 from checkers.starvation import Starvation
 from checkers.verdict import Finding, Outcome, Verdict
 from checkers.words import counted, instant
@@ -38,7 +38,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     if not len(led):
         words = "no node was seen leading, so nothing was tested"
         return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words)
-    old, new = changes(led)
+    old, new = changes(led, history.observations)
     start = np.minimum(led.s[old], led.f[new]) - bounds.suspicion_ns
     # Of the time before the history began nothing is sure: nodes may have been started one after another.
     undisturbed = (start >= 0) & _undisturbed(history, exposure(history, bounds), led.node[old], start, led.f[new])
@@ -71,14 +71,35 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     )
 
 
-def changes(led: Leaderships) -> tuple[Ints, Ints]:
+def changes(led: Leaderships, seen: Observations) -> tuple[Ints, Ints]:
     """The reigns that ended in a change, and those that followed them, in the order in which reigns became sure.
 
-    Claims of one node without a key are not told apart, so one after another they are no change.
+    Claims of one node without a key are not told apart, so one after another they are no change. Neither is a reign
+    that came and went, or came last, in no newer term, while the one before it surely went on: two led at once, but
+    none lost anything (a master that comes back with its old role, until it is told).
     """
-    old, new = np.arange(len(led) - 1), np.arange(1, len(led))
+    ends = np.where(_goes_on(led, seen), EVER, led.s)
+    pairs = []
+    holder = 0
+    for reign in range(1, len(led)):
+        superseded = led.term[reign] > led.term[holder]
+        if led.s[holder] >= led.f[reign] and ends[holder] > led.s[reign] and not superseded:
+            continue
+        pairs.append((holder, reign))
+        holder = reign
+    old, new = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     same = (led.node[old] == led.node[new]) & (led.kind[old] == KEYLESS) & (led.kind[new] == KEYLESS)
     return old[~same], new[~same]
+
+
+def _goes_on(led: Leaderships, seen: Observations) -> Mask:
+    """Whether each reign is what its node claimed in its last answer."""
+    going = np.zeros(len(led), bool)
+    answers = np.flatnonzero(seen.ok)[::-1]
+    _, last = np.unique(seen.node[answers], return_index=True)
+    reigns = led.of_row[answers[last]]
+    going[reigns[reigns != NONE]] = True
+    return going
 
 
 def _undisturbed(history: History, exposed: Exposure, node: Codes, start: Ints, end: Ints) -> Mask:

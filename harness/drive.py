@@ -14,6 +14,7 @@ from typing import Protocol
 from harness.clients import Crew, Desk
 from harness.experiment import Experiment
 from harness.injector import Injector
+from harness.opinions import Pollsters
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.units import MS
@@ -78,7 +79,8 @@ class Driver:
         """All clients of the workload, those that observe first."""
         desk, experiment = Desk(recorder, itertools.count()), self.experiment
         observing = Clients(cluster, recorder, desk, watch, experiment.workload)
-        return [observing, *writers(cluster, desk, watch, experiment)]
+        polling = [Pollsters(cluster, desk, experiment.workload)] if experiment.under_test.opinions else []
+        return [observing, *polling, *writers(cluster, desk, watch, experiment)]
 
     async def _until_agreed(self, cluster: Cluster, watch: Watch) -> None:
         """Wait until all nodes have agreed for long enough that a change provoked by the heal would have shown,

@@ -26,12 +26,13 @@ from nodes.systems.base import System
 FORMAT = 1
 UNHURRIED_MS = 4_000  # the longest stall bound for which the usual windows, of five seconds and more, are long enough
 
-Kind = Literal["election", "ledger", "ledger-unfenced", "lock"]
+Kind = Literal["election", "ledger", "ledger-unfenced", "lock", "writes"]
 KINDS: Mapping[str, str] = {
     "election": "who leads is observed, and leaders are asked to confirm that they do",
     "ledger": "besides, who leads writes to a shared ledger that checks tokens",
     "ledger-unfenced": "the same with a ledger that accepts every write",
     "lock": "besides, who holds the lock (leadership, unless the system is a lock) adds to a shared set",
+    "writes": "besides, clients add to a set that the system itself keeps, through its leader",
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from checkers.bounds import Bounds
+from checkers.exposure import is_repair
 from checkers.fault import Fault
 from checkers.judge import Promise
 from harness.units import MS
@@ -28,11 +29,11 @@ CELLS_OF: Mapping[str, tuple[str, ...]] = {
     "kill": ("C1",),
     "crash": ("C1",),
     "stop": ("C1",),
-    "restart": (),
+    "restart": ("C1",),
     "pause": ("C2",),
     "freeze": ("C2",),
     "throttle": ("C2",),
-    "resume": (),
+    "resume": ("C2",),
     "partition": NETWORK,
     **dict.fromkeys(("loss", "delay", "reorder", "duplicate", "corrupt", "bandwidth"), ("C7",)),
     "skew": ("C8",),
@@ -45,9 +46,11 @@ CELLS_OF: Mapping[str, tuple[str, ...]] = {
 
 def exercised(faults: Iterable[Fault]) -> Iterator[tuple[str, str | None]]:
     """What faults exercised, as (f, cell or None): each that was carried out, and the cuts that were in force
-    together when it began or ended."""
-    for fault in faults:
-        if fault.skipped is None:
+    together when it began or ended. Where faults name their cells, what mends them exercises no other."""
+    carried_out = [fault for fault in faults if fault.skipped is None]
+    named = any(fault.cell is not None for fault in carried_out)
+    for fault in carried_out:
+        if not (named and is_repair(fault)):
             yield fault.f, fault.cell
             if fault.together is not None:
                 yield fault.f, fault.together

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
+from harness.adders import Adders
 from harness.clients import Crew, Desk, next_due
 from harness.experiment import Experiment, Workload
 from harness.locks import Contenders, LeadershipLock
@@ -56,6 +57,8 @@ def writers(cluster: Cluster, desk: Desk, watch: Watch, experiment: Experiment) 
         case "lock":
             shared = RemoteSet(SharedSet(), Random(f"{seed}/set"))
             return [Contenders(cluster, desk, workload, LeadershipLock(cluster), shared)]
+        case "writes":
+            return [Adders(cluster, desk, watch, workload)]
 
 
 def ledger(kept: Ledger, seed: int) -> LedgerService:

@@ -67,6 +67,12 @@ def test_a_run_that_tested_nothing_says_why(story: Story, words: str) -> None:
     assert words in verdict.words
 
 
+def test_a_fault_on_a_server_is_as_good_as_one_on_a_leader() -> None:
+    story = led().hurt("kill", 10, 20, nodes=["s1"])
+    assert check(story.history(), Bounds(servers=("s1", "s2", "s3"))).outcome is Outcome.VALID
+    assert check(story.history(), Bounds()).outcome is Outcome.UNKNOWN
+
+
 def test_one_unverified_fault_spoils_a_run_with_good_ones() -> None:
     story = led().cut(10, 20, CUT).cut(30, 40, CUT, effect={"verified": False})
     assert check(story.history()).outcome is Outcome.UNKNOWN

@@ -141,6 +141,17 @@ def test_an_overlong_reign_does_not_hide_that_it_was_superseded() -> None:
     assert check(story.history(), BOUNDS).outcome is Outcome.INVALID
 
 
+def test_a_second_leader_that_comes_and_goes_took_nothing_from_the_first() -> None:
+    def story() -> Story:
+        return cluster().led("n1", 40, 41, reign="a").led("n2", 60, 61, reign="b").led("n1", 70, 71, reign="a")
+
+    assert check(story().history(), BOUNDS).facts["leader_changes"] == 0
+    assert check(story().led("n2", 80, 81, reign="b").history(), BOUNDS).facts["leader_changes"] == 0
+    ended = story().led("n2", 80, 81, reign="b").saw("n1", 90, 91)
+    assert check(ended.history(), BOUNDS).facts["unprovoked_changes"] == 1
+    assert check(story().led("n3", 90, 91, reign="c").history(), BOUNDS).findings[0].nodes == ("n1", "n3")
+
+
 def test_changes_are_counted_by_heal_and_by_minute() -> None:
     story = cluster(60).led("n1", 2, 3, term=1).cut(10, 11, both_ways(["n1"], ["n2", "n3"]))
     story.led("n2", 15, 16, term=2).hurt("heal", 20, 21, id=9).led("n3", 30, 31, term=7)

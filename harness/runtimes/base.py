@@ -47,6 +47,31 @@ class Unknown:
 Reply = Ok | Fail | Unknown
 
 
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """Of a server: whom does it hold for the leader, and in which epoch?"""
+
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Add the element to the set that the system keeps, through the node ``via``, or through the leader that the
+    server ``via`` names; the answer says in ``through`` which node took it."""
+
+    via: str
+    element: str
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """All elements of the set that the system keeps, in ``members``."""
+
+
+Question = Opinion | Add | Members
+"""What only some systems can be asked: those that say ``opinions``, and those that say ``keeps_set``."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effect:
     """What a fault, or its healing, was seen to do.
@@ -91,8 +116,6 @@ POWERS: Mapping[str, Powers] = {
                 "corrupt",
                 "bandwidth",
                 "throttle",
-                "skew of the wall clock",
-                "skew of the monotonic clock",
             }
         ),
         triggers=OBSERVED,
@@ -159,6 +182,10 @@ class Cluster(Protocol):
 
     async def confirm(self, node: str, timeout_ns: int) -> Reply:
         """Ask ``node`` for an acknowledgement that needs a round trip to its quorum."""
+        ...
+
+    async def ask(self, question: Question, timeout_ns: int) -> Reply:
+        """What only some systems can be asked. Never raises for what a machine does."""
         ...
 
     async def leading_server(self) -> str | None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.promises import NETWORK, bounds_of, cells_of, promises_of
+from checkers.tests.histories import Story
+from harness.promises import NETWORK, bounds_of, cells_of, exercised, promises_of
 from nodes.systems import SYSTEMS
 
 RAFT = SYSTEMS["raft"]
@@ -30,6 +31,13 @@ def test_a_fault_that_names_its_cell_is_taken_at_its_word() -> None:
 
 def test_a_partition_without_a_cell_may_be_any_of_the_network() -> None:
     assert set(cells_of([("partition", None)], RAFT)) == set(NETWORK)
+
+
+def test_what_mends_exercises_nothing_where_faults_name_their_cells() -> None:
+    story = Story().hurt("kill", 10, 11, nodes=["s1"], cell="sC1").hurt("restart", 20, 21, nodes=["s1"])
+    assert list(exercised(story.history().faults)) == [("kill", "sC1")]
+    bare = Story().hurt("kill", 10, 11, nodes=["n1"]).hurt("restart", 20, 21, nodes=["n1"])
+    assert list(exercised(bare.history().faults)) == [("kill", None), ("restart", None)]
 
 
 def test_a_fault_nobody_knows_may_be_anything() -> None:

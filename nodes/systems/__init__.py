@@ -8,9 +8,10 @@ from typing import Final
 
 from nodes.systems.base import System
 from nodes.systems.bully import BULLY_SYSTEM, BULLY_TEXTBOOK_SYSTEM
-from nodes.systems.lease import LEASE_STRICT_SYSTEM, LEASE_SYSTEM, LEASE_WALL_SYSTEM
 from nodes.systems.raft import RAFT_BASIC_SYSTEM, RAFT_LEASE_SYSTEM, RAFT_SYSTEM
+from nodes.systems.redlock import REDLOCK_SYSTEM, REDLOCK_TRUSTING_SYSTEM
 from nodes.systems.ring import RING_APPEND_SYSTEM, RING_SYSTEM
+from nodes.systems.sentinel import SENTINEL_MIN_REPLICAS_SYSTEM, SENTINEL_QUORUM1_SYSTEM, SENTINEL_SYSTEM
 
 SYSTEMS: Final[Mapping[str, System]] = MappingProxyType(
     {
@@ -23,9 +24,11 @@ SYSTEMS: Final[Mapping[str, System]] = MappingProxyType(
             BULLY_TEXTBOOK_SYSTEM,
             RING_SYSTEM,
             RING_APPEND_SYSTEM,
-            LEASE_SYSTEM,
-            LEASE_STRICT_SYSTEM,
-            LEASE_WALL_SYSTEM,
+            SENTINEL_SYSTEM,
+            SENTINEL_MIN_REPLICAS_SYSTEM,
+            SENTINEL_QUORUM1_SYSTEM,
+            REDLOCK_SYSTEM,
+            REDLOCK_TRUSTING_SYSTEM,
         )
     }
 )

@@ -149,8 +149,10 @@ class System:
     with a chance of one in a million of a false alarm; ``suspicion_ms`` the longest silence before a leader
     is given up. ``eligibility`` is which majorities could have one: ``isolated``: fully connected, and nobody
     outside can send in; ``clique``: fully connected; ``hub``: some node is connected both ways to a majority.
+    ``opinions``: its servers can be asked whom they hold for the leader, and in which epoch. ``keeps_set``: clients can
+    add to a set that the system itself keeps, through its leader.
     ``options`` is a frozen dataclass of booleans and integers, the same on every node. ``by_wall_clock``: its nodes are
-    told the time of day where they should be told elapsed time, as of ``nodes.wall``, which is a mistake.
+    told the time of day where they should be told elapsed time, which is a mistake.
     """
 
     name: str
@@ -165,6 +167,8 @@ class System:
     software: Software = OUR_NODE
     servers: Servers | None = None
     asked: str = "http"
+    opinions: bool = False
+    keeps_set: bool = False
     min_nodes: int = 3
     usual_nodes: int = 5
     max_nodes: int = 15

@@ -15,7 +15,7 @@ from random import Random
 from types import coroutine
 from typing import Any, Final
 
-from harness.runtimes.base import Effect, Job, Reply
+from harness.runtimes.base import Effect, Fail, Job, Question, Reply
 from harness.runtimes.sim.clock import MILLION
 from harness.runtimes.sim.hosts import Call, Host, Witnesses
 from harness.runtimes.sim.kernel import Act, Alarm
@@ -75,6 +75,9 @@ class SimCluster:
 
     async def confirm(self, node: str, timeout_ns: int) -> Reply:
         return await self._answer(self._hosts[node].confirm, self._ways[node].draw, timeout_ns)
+
+    async def ask(self, question: Question, timeout_ns: int) -> Reply:
+        return Fail(f"nothing that is simulated knows an answer to {question}")
 
     @coroutine
     def _answer(self, question: Act, way: Callable[[], int], timeout_ns: int) -> Generator[None, Reply, Reply]:

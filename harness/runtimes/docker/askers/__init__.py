@@ -7,7 +7,11 @@ from types import MappingProxyType
 
 from harness.runtimes.docker.askers.base import Asker, Door
 from harness.runtimes.docker.askers.http import HttpAsker
+from harness.runtimes.docker.askers.redis import RedisAsker
+from harness.runtimes.docker.askers.redlock import RedlockAsker
 
-ASKERS: Mapping[str, Callable[[Mapping[str, Door]], Asker]] = MappingProxyType({"http": HttpAsker})
+ASKERS: Mapping[str, Callable[[Mapping[str, Door]], Asker]] = MappingProxyType(
+    {"http": HttpAsker, "redis": RedisAsker, "redlock": RedlockAsker}
+)
 
 __all__ = ["ASKERS", "Asker", "Door"]

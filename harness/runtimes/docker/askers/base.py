@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.runtimes.base import Question
+
 
 class Refused(Exception):
     """It did not happen, and never will; the words say why."""
@@ -42,16 +44,16 @@ class Asker(Protocol):
         """An acknowledgement through ``node`` as the leader that needs its quorum: term and reign, as far as known."""
         ...
 
+    async def answer(self, question: Question) -> Mapping[str, Any]:
+        """The answer to what only some systems can be asked; Refused where this is none of those."""
+        ...
+
     async def awake(self, machine: str) -> None:
         """Return when the machine, a node or a server, has answered anything at all."""
         ...
 
     async def leading_server(self) -> str | None:
         """The server that leads the servers, where that can be told."""
-        ...
-
-    async def clocks(self, machine: str) -> Mapping[str, int]:
-        """What the machine shows of its clocks at one instant, ns of ``wall`` and ``monotonic``, as far as it does."""
         ...
 
     async def close(self) -> None: ...

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import aiohttp
 
+from harness.runtimes.base import Question
 from harness.runtimes.docker.askers.base import Door, Refused, Unclear
 
 CLAIM = ("leading", "leader", "term", "reign")
-CLOCKS: Mapping[str, str] = MappingProxyType({"wall": "wall", "monotonic": "at"})
 
 
 class HttpAsker:
@@ -38,16 +37,15 @@ class HttpAsker:
         answer = await self._ask("POST", "confirm", node)
         return {"term": answer.get("term"), "reign": answer.get("reign")}
 
+    async def answer(self, question: Question) -> Mapping[str, Any]:
+        raise Refused(f"no way to ask {question} over HTTP")
+
     async def awake(self, machine: str) -> None:
         await self._ask("GET", "status", machine)
 
     async def sent(self, node: str) -> Mapping[str, int]:
         """How many messages of each kind the node has sent since it booted."""
         return dict((await self._ask("GET", "status", node))["sent"])
-
-    async def clocks(self, machine: str) -> Mapping[str, int]:
-        answer = await self._ask("GET", "status", machine)
-        return {clock: answer[key] for clock, key in CLOCKS.items() if key in answer}
 
     async def leading_server(self) -> str | None:
         return None

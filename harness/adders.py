@@ -1,0 +1,75 @@
+"""Clients of a system that keeps data itself: they add to a set through its leader, and in the end it is read.
+
+There are two kinds. One client a node writes to its node for as long as that says that it leads, as a client does that
+found its leader once and keeps the connection. One client a server asks that server who leads before every write, as
+a client does that is told to. What either was told is done and is not there in the end was acknowledged and lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from harness.clients import Desk, next_due
+from harness.experiment import Workload
+from harness.resources import sleeper
+from harness.runtimes.base import Add, Alarm, Cluster, Job, Members, Ok
+from harness.units import MS
+from harness.watch import Watch
+
+READINGS: Final = 10  # at most, until one succeeds
+BETWEEN_READINGS_NS: Final = 200 * MS
+
+
+class Adders:
+    """The clients, one a node and one a server. The last that stops reads the whole set."""
+
+    def __init__(self, cluster: Cluster, desk: Desk, watch: Watch, workload: Workload) -> None:
+        self._cluster = cluster
+        self._desk = desk
+        self._watch = watch
+        self._period_ns = workload.write_period_ms * MS
+        self._timeout_ns = workload.probe_timeout_ms * MS
+        self._paces: dict[str, Alarm] = {via: cluster.alarm() for via in (*cluster.nodes, *cluster.servers)}
+        self._at_work = set(self._paces)
+        self._over = False
+
+    def jobs(self) -> Sequence[Job]:
+        through_nodes = [self._add_forever(node, self._watch.claims_to_lead) for node in self._cluster.nodes]
+        return [*through_nodes, *(self._add_forever(server, lambda _: True) for server in self._cluster.servers)]
+
+    def stop(self) -> None:
+        self._over = True
+        for pace in self._paces.values():
+            pace.ring()
+
+    async def _add_forever(self, via: str, willing: Callable[[str], bool]) -> None:
+        process, count = self._desk.newcomer(), 0
+        due = self._cluster.now()
+        while not self._over:
+            if willing(via):
+                count += 1
+                process = await self._add(process, via, f"{via}-{count}")
+            due = next_due(due, self._period_ns, self._cluster.now())
+            await self._paces[via].wait_until(due)
+        self._at_work.remove(via)
+        if not self._at_work:
+            await self._read(process)
+
+    async def _add(self, process: int, via: str, element: str) -> int:
+        """One addition; the id under which the client goes on."""
+        self._desk.asked(process, "add", None, element)
+        reply = await self._cluster.ask(Add(via, element), self._timeout_ns)
+        node = str(reply.value["through"]) if isinstance(reply, Ok) else None
+        return self._desk.answered(process, "add", node, reply, element)
+
+    async def _read(self, process: int) -> None:
+        sleep = sleeper(self._cluster)
+        for _ in range(READINGS):
+            self._desk.asked(process, "read-set", None)
+            reply = await self._cluster.ask(Members(), self._timeout_ns)
+            members = reply.value["members"] if isinstance(reply, Ok) else None
+            process = self._desk.answered(process, "read-set", None, reply, members)
+            if isinstance(reply, Ok):
+                return
+            await sleep(BETWEEN_READINGS_NS)

@@ -1,0 +1,42 @@
+"""Clients that ask servers whom they hold for the leader: one a server, where servers have an opinion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from harness.clients import Desk, next_due
+from harness.experiment import Workload
+from harness.runtimes.base import Alarm, Cluster, Job, Opinion
+from harness.units import MS
+
+PERIOD_NS: Final = 100 * MS
+
+
+class Pollsters:
+    """The clients; none waits for another."""
+
+    def __init__(self, cluster: Cluster, desk: Desk, workload: Workload) -> None:
+        self._cluster = cluster
+        self._desk = desk
+        self._timeout_ns = workload.probe_timeout_ms * MS
+        self._paces: dict[str, Alarm] = {server: cluster.alarm() for server in cluster.servers}
+        self._over = False
+
+    def jobs(self) -> Sequence[Job]:
+        return [self._poll_forever(server) for server in self._cluster.servers]
+
+    def stop(self) -> None:
+        self._over = True
+        for pace in self._paces.values():
+            pace.ring()
+
+    async def _poll_forever(self, server: str) -> None:
+        process = self._desk.newcomer()
+        due = self._cluster.now()
+        while not self._over:
+            self._desk.asked(process, "opinion", server)
+            reply = await self._cluster.ask(Opinion(server), self._timeout_ns)
+            process = self._desk.answered(process, "opinion", server, reply)
+            due = next_due(due, PERIOD_NS, self._cluster.now())
+            await self._paces[server].wait_until(due)

@@ -1,0 +1,48 @@
+"""Redis Sentinel and Redlock on containers: what they are known to lose is shown, in one run each."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.engine
+
+ISOLATED = {"at_ms": 1_500, "for_ms": 5_000, "fault": {"f": "partition", "shape": "isolated-leader"}}
+FORGETFUL = {"at_ms": 1_500, "for_ms": 50, "fault": {"f": "kill", "target": "all"}, "among": "servers"}
+
+
+def replayed(tmp_path: Path, length_ms: int, step: dict[str, Any], *arguments: str) -> dict[str, Any]:
+    """The verdicts of the schedule of that one step, with --strict."""
+    schedule = tmp_path / "schedule.json"
+    schedule.write_text(json.dumps({"format": 1, "length_ms": length_ms, "steps": [step]}))
+    command = [sys.executable, "-c", "from harness.cli import main; main()", "replay", str(schedule), "--seed", "1"]
+    run = subprocess.run(
+        [*command, "--store", str(tmp_path / "store"), "--json", "--strict", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    verdicts: dict[str, Any] = json.loads(run.stdout)
+    assert run.returncode in (0, 2), (verdicts, run.stderr)  # so short a run may leave liveness untold
+    return verdicts["properties"]  # type: ignore[no-any-return]
+
+
+def test_an_isolated_redis_master_goes_on_beside_its_successor_and_what_it_acknowledges_is_lost(tmp_path: Path) -> None:
+    found = replayed(tmp_path, 8_000, ISOLATED, "--system", "sentinel", "--workload", "writes")
+    assert found["exclusivity"]["weakness"] == "shown"
+    assert found["lost-updates"]["weakness"] == "shown"
+    assert (
+        0 < found["lost-updates"]["facts"]["additions_lost"] < found["lost-updates"]["facts"]["additions_acknowledged"]
+    )
+    assert found["epoch-safety"]["verdict"] == "valid" and found["epoch-safety"]["facts"]["epochs"] == 2
+
+
+def test_redis_servers_that_forget_a_lock_give_it_to_a_second_holder(tmp_path: Path) -> None:
+    found = replayed(tmp_path, 3_500, FORGETFUL, "--system", "redlock")
+    assert found["exclusivity"]["weakness"] == "shown"

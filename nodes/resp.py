@@ -1,0 +1,104 @@
+"""The protocol that Redis and Sentinel speak (RESP, version 2), as bytes in and replies out: no socket, no clock.
+
+The promise: a reply comes out when its last byte has come in, and never before, however the bytes were cut up on their
+way; replies come out in the order of the commands. What is no RESP raises ``Garbled``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+END: Final = b"\r\n"
+
+
+class Garbled(ValueError):
+    """Bytes that are no reply."""
+
+
+class ErrorReply(str):
+    """A command was refused; the words say why, their first being the kind: ``READONLY``, ``LOADING`` ..."""
+
+    __slots__ = ()
+
+
+Reply: TypeAlias = "str | int | ErrorReply | list[Reply] | None"
+Command: TypeAlias = Sequence[str | int]
+
+
+def encode(*commands: Command) -> bytes:
+    """The commands, to be sent in one write."""
+    parts: list[bytes] = []
+    for command in commands:
+        parts.append(b"*%d\r\n" % len(command))
+        for word in command:
+            data = str(word).encode()
+            parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)
+
+
+class Replies:
+    """Takes bytes as they come, gives replies as they are whole."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+
+    def feed(self, data: bytes) -> list[Reply]:
+        """The replies that are whole with these bytes, in order."""
+        self._bytes += data
+        found: list[Reply] = []
+        at = 0
+        while (parsed := _parse(self._bytes, at)) is not None:
+            reply, at = parsed
+            found.append(reply)
+        self._bytes = self._bytes[at:]
+        return found
+
+
+def _parse(data: bytes, at: int) -> tuple[Reply, int] | None:
+    """The reply that begins at ``at`` and where the next one does; None when it is not whole yet."""
+    end = data.find(END, at)
+    if end < 0:
+        return None
+    kind, text, after = data[at : at + 1], data[at + 1 : end].decode(errors="replace"), end + len(END)
+    match kind:
+        case b"+":
+            return text, after
+        case b"-":
+            return ErrorReply(text), after
+        case b":":
+            return _number(text), after
+        case b"$":
+            return _bulk(data, _number(text), after)
+        case b"*":
+            return _array(data, _number(text), after)
+    raise Garbled(f"expected a reply, got {data[at : at + 40]!r}")
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise Garbled(f"expected a number, got {text!r}") from None
+
+
+def _bulk(data: bytes, length: int, at: int) -> tuple[Reply, int] | None:
+    if length < 0:
+        return None, at
+    after = at + length + len(END)
+    if len(data) < after:
+        return None
+    return data[at : at + length].decode(errors="replace"), after
+
+
+def _array(data: bytes, length: int, at: int) -> tuple[Reply, int] | None:
+    if length < 0:
+        return None, at
+    items: list[Reply] = []
+    for _ in range(length):
+        parsed = _parse(data, at)
+        if parsed is None:
+            return None
+        item, at = parsed
+        items.append(item)
+    return items, at
