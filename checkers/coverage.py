@@ -1,8 +1,8 @@
 """Coverage: what the run exercised. A run that tested nothing has not passed.
 
-Never invalid; unknown when no fault took effect, when one was not seen to, when no leader was ever seen or touched,
-or when the machine was too late to judge by. A fault that was skipped exercised nothing: runs of other harnesses
-were green because their faults never happened (openraft issues 1878, 1910 and 1919).
+Never invalid; unknown when no fault took effect, when one was not seen to, when no leader was ever seen or touched
+(nor a server that elections rest on), or when the machine was too late to judge by. A fault that was skipped exercised
+nothing: runs of other harnesses were green because their faults never happened (openraft issues 1878, 1910 and 1919).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     bounds = bounds or Bounds()
     hurting = [fault for fault in history.faults if not is_repair(fault)]
     effective = [fault for fault in hurting if fault.in_effect]
-    touching = _touching_leaders(history, effective)
+    touching = _touching_leaders(history, effective, frozenset(bounds.servers))
     facts = {
         "observations": int(history.observations.ok.sum()),
         "truncated": history.truncated,
@@ -42,7 +42,8 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     if gaps:
         words, outcome = "; ".join(gaps), Outcome.UNKNOWN
     else:
-        words = f"{counted(len(effective), 'fault')} took effect, {len(touching)} of them on a leader"
+        servers = " or a server" if bounds.servers else ""
+        words = f"{counted(len(effective), 'fault')} took effect, {len(touching)} of them on a leader{servers}"
         outcome = Outcome.VALID
     cut = "; the last line was cut off and left out" if history.truncated else ""
     return Verdict(property=PROPERTY, outcome=outcome, words=words + cut, facts=facts)
@@ -74,14 +75,17 @@ def _gaps(
         yield f"the machine was late throughout (canary at the median {duration(facts['canary_p50_ns'])} late)"
 
 
-def _touching_leaders(history: History, faults: list[Fault]) -> list[Fault]:
-    """The faults that touched a node which, by its latest answer before the fault began, led."""
+def _touching_leaders(history: History, faults: list[Fault], servers: frozenset[str]) -> list[Fault]:
+    """The faults that touched a node which, by its latest answer before the fault began, led.
+
+    One that touched a server, on which every leader rests, did so too.
+    """
     begins = np.array([fault.begin for fault in faults], np.int64)
     leading = leading_at(history.observations, begins, len(history.nodes))
     return [
         fault
         for fault, leaders in zip(faults, leading, strict=True)
-        if touched(fault) & {history.nodes[code] for code in np.flatnonzero(leaders)}
+        if touched(fault) & {*servers, *(history.nodes[code] for code in np.flatnonzero(leaders))}
     ]
 
 

@@ -155,7 +155,7 @@ def look(bug: Broken, seed: int, schedule: Schedule) -> Fired:
     drive(Driver(experiment, schedule, Silence(), open_recorder), simulation)
     history = recorders[0].history()
     at: dict[str, int] = {}
-    broken = (*_broken_facts(notary, bug.nodes), *_broken_promises(history, bug.of, experiment.node_names))
+    broken = (*_broken_facts(notary, bug.nodes), *_broken_promises(history, bug.of, experiment))
     for name, when in broken:
         at[name] = min(when, at.get(name, when))
     return Fired(at=at, length_ns=simulation.now)
@@ -165,9 +165,10 @@ def _broken_facts(notary: Notary, nodes: int) -> Iterator[tuple[str, int]]:
     return ((breach.fact, breach.at) for breach in breaches(notary.trace(nodes)))
 
 
-def _broken_promises(history: History, system: System, nodes: Sequence[str]) -> Iterator[tuple[str, int]]:
+def _broken_promises(history: History, system: System, experiment: Experiment) -> Iterator[tuple[str, int]]:
     cells = cells_of(exercised(history.faults), system)
-    judgement = judge(history, promises_of(system, cells), bounds_of(system, nodes))
+    bounds = bounds_of(system, experiment.node_names, experiment.server_names)
+    judgement = judge(history, promises_of(system, cells), bounds)
     for judged in judgement.properties:
         for finding in judged.found.findings:
             if judged.promises.get(finding.guarantee) == "+":
@@ -267,6 +268,9 @@ AIMED: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType(
         "keeps-results": (_hurt(Kill(target="leader"), 2_000, 1_500),),
         "keeps-standing": tuple(_hurt(Kill(target="leader"), at_ms, 350) for at_ms in range(2_000, 20_000, 800)),
         "keeps-timer-when-voting": CONTESTED,
+        "leads-before-asking": tuple(
+            _hurt(Kill(target="leader"), at_ms, 2_000) for at_ms in range(2_000, 20_000, 4_000)
+        ),
         "leases-from-receipt": tuple(
             step
             for at_ms in (2_000, 6_000)
@@ -295,11 +299,21 @@ AIMED: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType(
         "remembers-oks": (_hurt(Pause(target="leader"), 2_000, LONG),),
         "replies-first": (),
         "resumes-leadership": (_hurt(Kill(target="leader"), 2_000, 100), _hurt(Kill(target="leader"), 4_000, 500)),
+        "shares-identity": (),
         "same-timeouts": (_cut("isolated-leader", 2_000, LONG),),
         "trusts-any-message": (_cut("follower-deaf", 2_000, 8_000), _hurt(Kill(target="leader"), 2_200, 7_500)),
+        "trusts-renewal-times": (),
         "votes-after-boot": (
             _cut("single-link", 2_000, 8_000),
             _hurt(Kill(target="minority", flap_ms=60), 2_200, 7_500),
+        ),
+        "watches-by-wall-clock": tuple(
+            step
+            for at_ms in (2_000, 6_000)
+            for step in (
+                _cut("isolated-leader", at_ms, 2_000),
+                _hurt(Skew(target="all", clock="wall", offset_ms=2_000), at_ms + 100, 1_000),
+            )
         ),
     }
 )
@@ -316,7 +330,11 @@ def aimed_at(bug: Broken) -> tuple[Schedule, ...]:
     """What is tried, in turn: the bug's own trigger; for a correct system those of all the bugs it might have."""
     if bug.catches != ANYTHING:
         return (aimed(AIMED[bug.name]),)
-    return tuple(aimed(AIMED[each.name]) for each in BROKEN.values() if each.of is bug.of and each.nodes == bug.nodes)
+    others = [each for each in BROKEN.values() if each.nodes == bug.nodes]
+    own = [each for each in others if each.of is bug.of] or [
+        each for each in others if each.of.factory is bug.of.factory
+    ]
+    return tuple(aimed(AIMED[each.name]) for each in own)
 
 
 # Searches

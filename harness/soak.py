@@ -11,16 +11,16 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-import pandas as pd
 from rich.console import Console
 
 from harness import errors
@@ -28,6 +28,9 @@ from harness.errors import SplitbrainError
 from harness.experiment import asked_for, system_named
 from harness.progress import PlainProgress
 from nodes.systems import SYSTEMS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RUN_S: Final = 40.0  # of faults
 GROWN: Final = ("containers", "networks", "host_rules", "open_files", "threads")
@@ -131,9 +134,9 @@ def soak(systems: tuple[str, ...], minutes: float, seed: int, store: Path) -> No
 
     Writes soak.csv and soak.png into the store. Exit status: 1 a promise was broken, 3 a run failed or something grew.
     """
-    import sys
+    import pandas as pd
 
-    import reports
+    from reports.soak import write
 
     console = Console(stderr=True)
     rows: list[dict[str, Any]] = []
@@ -143,7 +146,7 @@ def soak(systems: tuple[str, ...], minutes: float, seed: int, store: Path) -> No
     finally:
         frame = pd.DataFrame(rows)
         if rows:
-            reports.soak(frame, store)
+            write(frame, store)
     found = grown(frame)
     failed, unverified = int((frame["verdict"] == "failed").sum()), int(frame["unverified"].sum())
     click.echo(

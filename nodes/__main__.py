@@ -19,6 +19,7 @@ from typing import Final
 from nodes.driver import FAILED, Address, Driver, Place
 from nodes.protocol import Json, Node
 from nodes.systems import SYSTEMS, System
+from nodes.wall import OnWallClock
 
 USAGE: Final = 64
 # With the default of 5 ms, a thread answering HTTP could hold a heartbeat back for that long.
@@ -130,15 +131,9 @@ def _driver(system: System, make: Make, place: Place, seed: int) -> Driver:
             raise ValueError(
                 f"{place.data}: expected the state of a {system.name} node, found {state!r:.200}"
             ) from wrong
-        return _on_wall_clock(node) if system.by_wall_clock else node
+        return OnWallClock(node, time.time_ns) if system.by_wall_clock else node
 
     return Driver(place, boot, made)
-
-
-def _on_wall_clock(node: Node) -> Node:
-    from nodes.broken.lives_by_wall_clock import OnWallClock
-
-    return OnWallClock(node, time.time_ns)
 
 
 if __name__ == "__main__":

@@ -132,9 +132,9 @@ class Driver:
         return self._place.id
 
     def status(self) -> dict[str, Json]:
-        """The node's claims and counts at one instant, ``at`` (nanoseconds, CLOCK_MONOTONIC)."""
+        """The node's claims and counts at one instant, by its clocks ``at`` (monotonic) and ``wall`` (real), in ns."""
         with self._lock:
-            at = time.monotonic_ns()
+            at, wall = time.monotonic_ns(), time.time_ns()
             return {
                 "id": self._place.id,
                 **self._node.status(at)._asdict(),
@@ -142,6 +142,7 @@ class Driver:
                 "sent": dict(self._sent),
                 "dropped": dict(self._dropped),
                 "at": at,
+                "wall": wall,
             }
 
     def confirm(self, timeout: float) -> Answer:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checkers import coverage
 from checkers.bounds import Bounds, Eligibility
 from checkers.exposure import eligible_stretches, exposure
 from checkers.history import History
@@ -154,3 +155,13 @@ def test_a_server_that_comes_back_need_not_agree_with_anybody() -> None:
     assert stall(history, BOUNDS).facts["heals"][0]["agreement_ns"] == 0
     taken_for_a_node = Bounds(stall_ns=20, slack_ns=5)
     assert stall(history, taken_for_a_node).facts["heals"][0]["agreement_ns"] is None
+
+
+def test_a_fault_on_a_server_touches_every_leader_and_one_on_a_mere_follower_does_not() -> None:
+    def words(node: str) -> str:
+        led = Story().led("n1", 0, 1, term=1).saw("n2", 0, 1, leader="n1", term=1)
+        hurt = led.hurt("pause", 10, 20, nodes=[node], effect={"verified": True})
+        return coverage.check(hurt.history(), BOUNDS).words
+
+    assert words("s1") == "1 fault took effect, 1 of them on a leader or a server"
+    assert words("n2") == "no leader was ever touched by a fault"

@@ -20,10 +20,10 @@ def compare(containers: bool, quick: bool, store: Path) -> None:
     Writes compare/index.html, its plots and its tables (CSV) into the store, and the runs that show who keeps one
     leader.
     """
-    import reports
     from harness.compare.measure import FORMULAS, SIZES, costs, split_votes
     from harness.compare.promises import two_leaders
     from harness.compare.table import rows
+    from reports.compare import write
 
     console = Console(stderr=True)
     with console.status("counting messages"):
@@ -39,7 +39,7 @@ def compare(containers: bool, quick: bool, store: Path) -> None:
         "formulas": {name: formula.words for name, formula in FORMULAS.items()},
         "curves": {name: [[n, formula.of(n)] for n in sizes] for name, formula in FORMULAS.items()},
     }
-    page = reports.compare(record, counted, votes, on_containers, store / "compare")
+    page = write(record, counted, votes, on_containers, store / "compare")
     click.echo(str(page))
 
 

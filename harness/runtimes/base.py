@@ -116,6 +116,8 @@ POWERS: Mapping[str, Powers] = {
                 "corrupt",
                 "bandwidth",
                 "throttle",
+                "skew of the wall clock",
+                "skew of the monotonic clock",
             }
         ),
         triggers=OBSERVED,

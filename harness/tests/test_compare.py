@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-import reports
 from harness.cli import cli
 from harness.compare.measure import FORMULAS, cost_of, costs, exact, order_of, split_votes
 from harness.compare.promises import Cut, two_leaders
@@ -14,6 +13,7 @@ from harness.compare.table import rows
 from harness.matrix.entries import Entry
 from harness.matrix.results import Result
 from nodes.systems import SYSTEMS
+from reports.compare import write
 
 
 @pytest.mark.parametrize("system", FORMULAS)
@@ -66,7 +66,7 @@ def test_the_page_shows_every_system_and_carries_its_plots(tmp_path: Path) -> No
     table = rows(counted, dict.fromkeys(FORMULAS, Cut(result=shown, overlap_ms=5432.1)))
     curves = {name: [[n, formula.of(n)] for n in (3, 15)] for name, formula in FORMULAS.items()}
     real = pd.DataFrame([{"system": "bully", "nodes": 3, "messages": 5, "acks": 0, "kinds": "ok 1"}])
-    page = reports.compare({"rows": table, "curves": curves}, counted, votes, real, tmp_path / "compare")
+    page = write({"rows": table, "curves": curves}, counted, votes, real, tmp_path / "compare")
     text = page.read_text()
     assert all(f"{name}</td>" in text for name in FORMULAS)
     assert "two leaders at once, for 5432 ms; it has no terms to tell them apart" in text

@@ -156,7 +156,7 @@ def test_nodes_are_killed_wiped_and_paused_and_links_made_lossy(tmp_path: Path) 
 
 
 def test_what_containers_cannot_suffer_is_refused_before_the_run(tmp_path: Path) -> None:
-    step = {"at_ms": 100, "for_ms": 100, "fault": {"f": "skew", "target": "leader", "clock": "wall", "offset_ms": 500}}
+    step = {"at_ms": 100, "for_ms": 100, "fault": {"f": "kill", "target": "leader", "state": "torn"}}
     schedule = tmp_path / "schedule.json"
     schedule.write_text(json.dumps({"format": 1, "length_ms": 1000, "steps": [step]}))
     run = subprocess.run([*COMMAND, "replay", str(schedule)], capture_output=True, text=True, check=False, cwd=tmp_path)

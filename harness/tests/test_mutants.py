@@ -15,9 +15,9 @@ from harness import mutants
 from harness.mutants import Found, Search, Small, Way, frame_of, run, subject, summary, wilson, wrong
 from nemesis import schedules
 from nodes.broken import BROKEN
-from nodes.broken.lives_by_wall_clock import OnWallClock
 from nodes.protocol import Effect, Event, Received, Started, Status, TimerFired
 from nodes.systems import SYSTEMS
+from nodes.wall import OnWallClock
 from reports.mutants import steps, survival
 
 # Caught by every seed of an aimed search, each by another property.

@@ -37,6 +37,7 @@ from nodes.broken import (
     keeps_results,
     keeps_standing,
     keeps_timer_when_voting,
+    leads_before_asking,
     leases_from_receipt,
     lives_by_wall_clock,
     looks_at_lease_rarely,
@@ -51,8 +52,11 @@ from nodes.broken import (
     replies_first,
     resumes_leadership,
     same_timeouts,
+    shares_identity,
     trusts_any_message,
+    trusts_renewal_times,
     votes_after_boot,
+    watches_by_wall_clock,
 )
 from nodes.broken.base import Broken
 
@@ -83,6 +87,7 @@ _MODULES: Final = (
     keeps_results,
     keeps_standing,
     keeps_timer_when_voting,
+    leads_before_asking,
     leases_from_receipt,
     lives_by_wall_clock,
     looks_at_lease_rarely,
@@ -97,8 +102,11 @@ _MODULES: Final = (
     replies_first,
     resumes_leadership,
     same_timeouts,
+    shares_identity,
     trusts_any_message,
+    trusts_renewal_times,
     votes_after_boot,
+    watches_by_wall_clock,
 )
 
 BROKEN: Final[Mapping[str, Broken]] = MappingProxyType({module.BUG.system.name: module.BUG for module in _MODULES})

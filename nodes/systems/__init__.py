@@ -8,6 +8,7 @@ from typing import Final
 
 from nodes.systems.base import System
 from nodes.systems.bully import BULLY_SYSTEM, BULLY_TEXTBOOK_SYSTEM
+from nodes.systems.lease import LEASE_STRICT_SYSTEM, LEASE_SYSTEM, LEASE_WALL_SYSTEM
 from nodes.systems.raft import RAFT_BASIC_SYSTEM, RAFT_LEASE_SYSTEM, RAFT_SYSTEM
 from nodes.systems.redlock import REDLOCK_SYSTEM, REDLOCK_TRUSTING_SYSTEM
 from nodes.systems.ring import RING_APPEND_SYSTEM, RING_SYSTEM
@@ -24,6 +25,9 @@ SYSTEMS: Final[Mapping[str, System]] = MappingProxyType(
             BULLY_TEXTBOOK_SYSTEM,
             RING_SYSTEM,
             RING_APPEND_SYSTEM,
+            LEASE_SYSTEM,
+            LEASE_STRICT_SYSTEM,
+            LEASE_WALL_SYSTEM,
             SENTINEL_SYSTEM,
             SENTINEL_MIN_REPLICAS_SYSTEM,
             SENTINEL_QUORUM1_SYSTEM,

@@ -152,7 +152,7 @@ class System:
     ``opinions``: its servers can be asked whom they hold for the leader, and in which epoch. ``keeps_set``: clients can
     add to a set that the system itself keeps, through its leader.
     ``options`` is a frozen dataclass of booleans and integers, the same on every node. ``by_wall_clock``: its nodes are
-    told the time of day where they should be told elapsed time, which is a mistake.
+    told the time of day where they should be told elapsed time, as of ``nodes.wall``, which is a mistake.
     """
 
     name: str

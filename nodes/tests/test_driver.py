@@ -20,9 +20,9 @@ import pytest
 import nodes
 from nodes import wire
 from nodes.__main__ import main
-from nodes.broken.lives_by_wall_clock import OnWallClock
 from nodes.driver import Driver, DurableState
 from nodes.protocol import Started
+from nodes.wall import OnWallClock
 
 ROOT = Path(nodes.__file__).parents[1]
 DEADLINE_S = 15.0

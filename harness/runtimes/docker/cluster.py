@@ -24,6 +24,7 @@ from harness.runtimes.docker import hosts as machines
 from harness.runtimes.docker.askers import ASKERS, Asker, Door
 from harness.runtimes.docker.askers.http import HttpAsker
 from harness.runtimes.docker.channel import AgentChannel
+from harness.runtimes.docker.clocks import Shown
 from harness.runtimes.docker.containers import Containers
 from harness.runtimes.docker.engine import connect, remove_runs, translated, versions
 from harness.runtimes.docker.hands import Hands
@@ -35,6 +36,8 @@ from harness.units import MS
 from nemesis.plans import Plan
 from nemesis.triggers import Trigger
 from nodes.systems.base import Machine, Software
+
+SHOW_NS = 500 * MS
 
 T = TypeVar("T")
 
@@ -78,6 +81,7 @@ class DockerCluster:
         self._hurt = Hurt(
             Hands(experiment.machines, self._addresses, self._agents, data),
             Containers(self._hosts, self._blocking, self._until_answers),
+            self._shows,
         )
         self._asker: Asker | None = None
         self.facts: dict[str, Any] = {}
@@ -109,6 +113,10 @@ class DockerCluster:
         """How many messages of each kind ``node`` says that it has sent; for nodes of our own, while all is whole."""
         assert isinstance(self._asks, HttpAsker), "only nodes of our own count what they send"
         return await self._asks.sent(node)
+
+    async def _shows(self, machine: str) -> Shown:
+        reply = await reply_to(self._asks.clocks(machine), SHOW_NS)
+        return reply.value if isinstance(reply, Ok) else {}
 
     async def inflict(self, plan: Plan) -> Effect:
         return await self._hurt.inflict(plan)

@@ -2,35 +2,38 @@
 
 What is in force is a list of plans; what the cluster is to be like follows from it (``nemesis.state``). Each change
 is made on all hosts at once, and then verified. What is done falls into parts, each with a module of its own that
-makes its part of a ``State`` true and sees whether it is: ``links``, ``processes``.
+makes its part of a ``State`` true and sees whether it is: ``links``, ``processes``, ``clocks``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 from harness.runtimes.base import Effect
+from harness.runtimes.docker.clocks import Clocks, Shown
 from harness.runtimes.docker.containers import Containers
 from harness.runtimes.docker.hands import Hands, Seen
 from harness.runtimes.docker.links import Links
 from harness.runtimes.docker.processes import Processes
 from harness.units import MS
-from nemesis.plans import Crashed, Harm, OnLinks, Plan, Severed
+from nemesis.plans import Crashed, Harm, OnLinks, Plan, Severed, Skewed
 from nemesis.state import State, state_of
 
 
 class Hurt:
-    """What is wrong with one cluster at the nemesis' hands."""
+    """What is wrong with one cluster at the nemesis' hands. ``shows`` asks a machine for its clocks."""
 
-    def __init__(self, hands: Hands, containers: Containers) -> None:
+    def __init__(self, hands: Hands, containers: Containers, shows: Callable[[str], Awaitable[Shown]]) -> None:
         self._in_force: list[Plan] = []
         self._links = Links(hands, self._wanted)
         self._processes = Processes(hands, containers)
+        self._clocks = Clocks(hands, shows)
 
     async def inflict(self, plan: Plan) -> Effect:
         self._in_force.append(plan)
-        return await self._make_true(plan.harm)
+        return await self._make_true(plan.harm, begins=True)
 
     async def undo(self, plan: Plan) -> Effect:
         self._in_force.remove(plan)
@@ -43,7 +46,7 @@ class Hurt:
     def _wanted(self) -> State:
         return state_of(self._in_force)
 
-    async def _make_true(self, harm: Harm | None) -> Effect:
+    async def _make_true(self, harm: Harm | None, begins: bool = False) -> Effect:
         """Have the cluster be as the plans in force ask for, in what ``harm`` is about; None: in everything."""
         began = time.monotonic_ns()
         wanted = self._wanted()
@@ -52,18 +55,24 @@ class Hurt:
                 await self._links.make(wanted)
                 seen = await self._processes.make(wanted, harm)
             case None:
-                _, seen = await asyncio.gather(self._links.make(wanted), self._processes.make(wanted, None))
+                _, seen, _ = await asyncio.gather(
+                    self._links.make(wanted), self._processes.make(wanted, None), self._clocks.make(wanted, None)
+                )
+            case Skewed():
+                await self._clocks.make(wanted, harm if begins else None)
+                seen = Seen()
             case _ if isinstance(harm, OnLinks):
                 await self._links.make(wanted)
                 seen = Seen()
             case _:
                 seen = await self._processes.make(wanted, harm)
         in_effect = time.monotonic_ns() - began
-        facts = {}
+        if harm is None or isinstance(harm, Skewed):
+            seen += await self._clocks.verify(self._wanted(), None if harm is None else harm.nodes)
         if harm is None or isinstance(harm, OnLinks | Crashed):
             flawed = () if harm is None or isinstance(harm, Severed | Crashed) else harm.links
             seen += await self._links.verify(flawed)
-            facts = {"verification_ms": round((time.monotonic_ns() - began - in_effect) / MS, 3)}
+        facts = {"verification_ms": round((time.monotonic_ns() - began - in_effect) / MS, 3)}
         return Effect(
             verified=not seen.problems,
             in_effect_ns=in_effect,

@@ -24,8 +24,8 @@ from harness.runtimes.sim.simulation import START_WITHIN_NS, Simulation
 from harness.runtimes.sim.truth import Reign, Truth
 from harness.watch import Watch
 from nemesis.schedules import Schedule
-from nodes.broken.lives_by_wall_clock import OnWallClock
 from nodes.protocol import Effect, Followed, Json, Led, Node
+from nodes.wall import OnWallClock
 
 
 def run(driver: Driver, logs: Path, say: Say) -> Facts:

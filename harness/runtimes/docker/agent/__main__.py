@@ -17,6 +17,9 @@ It ends when its input does. Its requests, by subject:
                                   are gone, and with ``sockets`` all their connections, which nobody hears end
     end                           ask the node to end, as one asks a service; and make it, when it has not in good time
     stop, go                      pause every process of the node, or let it go on; returns when all are so
+    skew    wall_ns, wall_ppm, jump_ns, monotonic_ppm
+                                  have the clocks of every process wrong by so much; nothing but noughts heals
+    clocks                        how wrong each process's memory says they are, and this host's own clocks
 
 Requests of one subject are carried out in their order (but for probes), those of different subjects at the same
 time: a process that is slow to die delays no heal of a link.
@@ -33,6 +36,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from harness.runtimes.docker.agent import links, processes
+from harness.runtimes.docker.agent.clocks import TEND_SECONDS, HostClocks
 from harness.runtimes.docker.agent.commands import Refused, run
 from harness.runtimes.docker.agent.probes import Probes
 
@@ -46,6 +50,8 @@ SUBJECTS = {
     "end": "processes",
     "stop": "processes",
     "go": "processes",
+    "skew": "clocks",
+    "clocks": "clocks",
 }
 """Of each request, the subject: what must not be done at the same time as another of its kind."""
 
@@ -53,11 +59,12 @@ PROBERS = 4  # probes change nothing, so several changes may be verified at a ti
 
 
 class Agent:
-    """State of one host's agent: what listens for probes, and a lane of work for each subject."""
+    """State of one host's agent: what listens for probes, the node's clocks, and a lane of work for each subject."""
 
     def __init__(self) -> None:
         self.links = links.Links()
         self.probes = Probes()
+        self.clocks = HostClocks(processes.node_processes)
         self.lanes = {
             subject: ThreadPoolExecutor(PROBERS if subject == "probes" else 1, subject)
             for subject in set(SUBJECTS.values())
@@ -65,9 +72,17 @@ class Agent:
         self.writing = threading.Lock()
 
     def serve(self) -> None:
+        threading.Thread(target=self.tend_clocks, name="tender", daemon=True).start()
         for line in sys.stdin.buffer:
             request = json.loads(line)
             self.lanes[SUBJECTS.get(request["do"], "links")].submit(self.answer, request)
+
+    def tend_clocks(self) -> None:
+        """Have new processes found while clocks are wrong; by the thread that traces all of them, as it must be."""
+        while True:
+            time.sleep(TEND_SECONDS)
+            if self.clocks.wrong:
+                self.lanes["clocks"].submit(self.clocks.tend).result()
 
     def answer(self, request: dict[str, Any]) -> None:
         began = time.monotonic_ns()
@@ -104,6 +119,11 @@ class Agent:
                 return processes.stop()
             case {"do": "go"}:
                 return processes.go()
+            case {"do": "skew", "wall_ns": wall_ns, "wall_ppm": wall_ppm, "jump_ns": jump_ns, "monotonic_ppm": ppm}:
+                self.clocks.set(wall_ns, wall_ppm, jump_ns, ppm)
+                return {}
+            case {"do": "clocks"}:
+                return self.clocks.report()
         raise Refused(f"unknown request {request.get('do')!r}")
 
 

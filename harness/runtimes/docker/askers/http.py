@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,7 @@ from harness.runtimes.base import Question
 from harness.runtimes.docker.askers.base import Door, Refused, Unclear
 
 CLAIM = ("leading", "leader", "term", "reign")
+CLOCKS: Mapping[str, str] = MappingProxyType({"wall": "wall", "monotonic": "at"})
 
 
 class HttpAsker:
@@ -46,6 +48,10 @@ class HttpAsker:
     async def sent(self, node: str) -> Mapping[str, int]:
         """How many messages of each kind the node has sent since it booted."""
         return dict((await self._ask("GET", "status", node))["sent"])
+
+    async def clocks(self, machine: str) -> Mapping[str, int]:
+        answer = await self._ask("GET", "status", machine)
+        return {clock: answer[key] for clock, key in CLOCKS.items() if key in answer}
 
     async def leading_server(self) -> str | None:
         return None

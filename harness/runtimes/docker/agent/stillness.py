@@ -1,0 +1,157 @@
+"""All threads of a process held still for a moment, by ptrace, so that its code can be changed under it.
+
+Two promises. A process is left as it was found: one that was stopped stays so, and a signal that was about to be
+delivered when a thread was held is delivered. And nothing is waited for without end: a thread that is deep in the
+kernel (waiting for a disk) is not held, which is as good, since such a thread executes nothing of its own; it is let
+go when it comes out.
+
+See ptrace(2), PTRACE_SEIZE. A system call that a thread was waiting in goes on, but for the few that report EINTR after
+any stop (signal(7): epoll_wait, for one), as they do after SIGSTOP and SIGCONT.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import struct
+import time
+from pathlib import Path
+from types import TracebackType
+
+GETREGSET, SEIZE, INTERRUPT, DETACH = 0x4204, 0x4206, 0x4207, 17
+GENERAL_REGISTERS = 1  # NT_PRSTATUS
+REGISTERS_BYTES = 512
+EVENT_STOP = 128
+WAIT_ALL = 0x40000000  # __WALL: threads that are no children too
+HOLD_SECONDS = 0.2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+_libc.ptrace.restype = ctypes.c_long
+
+
+def _ptrace(request: int, thread: int, address: int = 0, data: int = 0) -> None:
+    if _libc.ptrace(request, thread, address, data) == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{os.strerror(number)} (ptrace {request:#x} of {thread})")
+
+
+class Gone(Exception):
+    """The process has ended, or executes another program by now."""
+
+
+class Still:
+    """``with Still(pid) as held:`` no thread of the process executes anything. Raises Gone, or OSError if forbidden.
+
+    ``stopped_ns`` is afterwards how long the process was stopped, from the first thread held to the last let go.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.stopped_ns = 0
+        self._threads: set[int] = set()
+        self._held: dict[int, int] = {}  # thread -> the signal it was about to get, 0 for none
+
+    def __enter__(self) -> Still:
+        self._began = time.monotonic_ns()
+        try:
+            while new := self._alive() - self._threads:  # those made meanwhile, too
+                for thread in new:
+                    self._interrupt(thread)
+                self._await()
+        except BaseException:
+            self._let_go()
+            raise
+        if not self._threads:
+            raise Gone(f"process {self.pid} has ended")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._let_go()
+        self.stopped_ns = time.monotonic_ns() - self._began
+
+    def counters(self, register: int) -> list[int]:
+        """Where each held thread stands: its instruction counter, the general register of that number."""
+        return [self._registers(thread)[register] for thread in self._held]
+
+    def _alive(self) -> set[int]:
+        try:
+            return {int(thread) for thread in os.listdir(f"/proc/{self.pid}/task")}  # noqa: PTH208  # a hot path
+        except FileNotFoundError:
+            return set()
+
+    def _interrupt(self, thread: int) -> None:
+        self._threads.add(thread)
+        try:
+            _ptrace(SEIZE, thread)
+            _ptrace(INTERRUPT, thread)
+        except OSError as error:
+            if error.errno != errno.ESRCH:  # it has ended meanwhile
+                raise
+
+    def _await(self) -> None:
+        """Until every thread is held, has ended, or has been in the kernel for too long to wait for it."""
+        give_up = time.monotonic() + HOLD_SECONDS
+        while waiting := [thread for thread in self._threads if thread not in self._held and not self._reap(thread)]:
+            if time.monotonic() > give_up:
+                if all(_state(self.pid, thread) in "DZX" for thread in waiting):
+                    return
+                raise OSError(errno.EBUSY, f"threads {waiting} of process {self.pid} could not be held")
+            time.sleep(0.000_02)
+
+    def _reap(self, thread: int) -> bool:
+        """Take note of the thread's stop, if it has come to one; True too if it has ended or is not ours."""
+        try:
+            found, status = os.waitpid(thread, os.WNOHANG | WAIT_ALL)
+        except ChildProcessError:
+            return True
+        if not found:
+            return False
+        if os.WIFSTOPPED(status):
+            self._held[thread] = 0 if status >> 16 == EVENT_STOP else os.WSTOPSIG(status)
+        return True
+
+    def _let_go(self) -> None:
+        for thread, pending in self._held.items():
+            if _detached(thread, pending):
+                self._threads.remove(thread)
+        self._held = {}
+        self.let_go_late()
+
+    def let_go_late(self) -> bool:
+        """Let go of threads that could not be held in time, as they come out of the kernel; True when none is left.
+
+        One that was killed meanwhile is collected: until then its process would not be gone.
+        """
+        for thread in tuple(self._threads):
+            if self._reap(thread) and _detached(thread, self._held.pop(thread, 0)):
+                self._threads.remove(thread)
+        return not self._threads
+
+    def _registers(self, thread: int) -> tuple[int, ...]:
+        room = ctypes.create_string_buffer(REGISTERS_BYTES)
+        vector = (ctypes.c_uint64 * 2)(ctypes.addressof(room), REGISTERS_BYTES)
+        _ptrace(GETREGSET, thread, GENERAL_REGISTERS, ctypes.addressof(vector))
+        return struct.unpack_from(f"<{vector[1] // 8}Q", room)
+
+
+def _detached(thread: int, pending: int) -> bool:
+    """Let the thread go on; True also when it is none of ours any more, False when it is dying and to be collected."""
+    try:
+        _ptrace(DETACH, thread, 0, pending)
+    except OSError:
+        with contextlib.suppress(ChildProcessError):
+            found, _ = os.waitpid(thread, os.WNOHANG | WAIT_ALL)
+            return bool(found)
+    return True
+
+
+def _state(pid: int, thread: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/task/{thread}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"

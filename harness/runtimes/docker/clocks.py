@@ -1,0 +1,125 @@
+"""Making the clocks of the nodes' machines as wrong as the plans ask for, and seeing that they are.
+
+Seen twice: the agent reads back what stands in each process's memory, and a node that shows its clocks is asked for
+them. A node's answer is held against the agent's own clocks, which nothing moves; the controller's clock only tells
+how much time lay between the two, so that it need not agree with the engine's machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.runtimes.docker.hands import Hands, Seen
+from harness.units import MS
+from nemesis.faults import CLOCKS, MILLION, ClockName
+from nemesis.plans import Skewed
+from nemesis.state import Error, State
+
+RIGHT = Error()
+TRIES = 3
+CLOCK_NS = 1 * MS  # how exactly a clock is to be as asked, beside what the asking itself leaves open
+
+Shown = Mapping[str, int]
+"""What a node shows of its clocks at one instant, each in ns; those that it does not show are missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was last asked of one host: its wall clock's error, and the rate of its monotonic clock in ppm."""
+
+    wall: Error = RIGHT
+    monotonic_ppm: int = 0
+
+
+class Clocks:
+    """The clocks of all hosts. ``shows`` asks a node for its own; none when it does not answer."""
+
+    def __init__(self, hands: Hands, shows: Callable[[str], Awaitable[Shown]]) -> None:
+        self._hands = hands
+        self._shows = shows
+        self._asked: dict[str, Asked] = {}  # of each host whose clocks were ever wrong
+
+    async def make(self, wanted: State, struck: Skewed | None) -> None:
+        """Set the clocks of the hosts on which they are not as wanted; ``struck`` is the harm that begins, if any."""
+        requests: dict[str, dict[str, Any]] = {}
+        for node in self._hands.nodes:
+            wall, rate_ppm = _error(wanted, node, "wall"), _error(wanted, node, "monotonic").rate_ppm
+            jump_ms, asked = _jump_ms(struck, node), Asked(wall, rate_ppm)
+            if jump_ms or asked != self._asked.get(node, Asked()):
+                self._asked[node] = asked
+                requests[node] = {
+                    "wall_ns": wall.offset_ms * MS,
+                    "wall_ppm": wall.rate_ppm,
+                    "jump_ns": jump_ms * MS,
+                    "monotonic_ppm": rate_ppm,
+                }
+        await self._hands.ask("skew", requests)
+
+    async def verify(self, wanted: State, nodes: Iterable[str] | None = None) -> Seen:
+        """Look at the clocks of these nodes; None: of all that were ever wrong. Who cannot answer is not asked."""
+        silent = wanted.down | wanted.paused | wanted.frozen
+        looked_at = sorted(self._asked if nodes is None else self._asked.keys() & set(nodes))
+        each = await asyncio.gather(*(self._look(node, node in silent) for node in looked_at))
+        facts = {node: seen.facts for node, seen in zip(looked_at, each, strict=True)}
+        return Seen(
+            problems=tuple(
+                f"{node}: {words}" for node, seen in zip(looked_at, each, strict=True) for words in seen.problems
+            ),
+            facts={"clocks": facts} if facts else {},
+        )
+
+    async def _look(self, node: str, silent: bool) -> Seen:
+        seen = Seen()
+        for _ in range(TRIES):  # an answer may be long on its way, and a process only just started
+            seen = await self._look_once(node, silent)
+            if not seen.problems:
+                break
+        return seen
+
+    async def _look_once(self, node: str, silent: bool) -> Seen:
+        began = time.monotonic_ns()
+        shown = {} if silent else await self._shows(node)
+        found = await self._hands.agents[node].ask("clocks")
+        # The node read its clocks in the first part of this time, the agent in the second: half of it lay between, or
+        # up to so much more or less.
+        apart = within = (time.monotonic_ns() - began) // 2
+        facts: dict[str, Any] = {"stopped_ms": round(found["stopped_ns"] / MS, 3)}
+        problems = [*found["problems"], *self._not_as_asked(node, found)]
+        for clock in CLOCKS:
+            expected, ppm = found[clock]["off_ns"], found[clock]["ppm"]
+            facts[f"{clock}_ms"], facts[f"{clock}_ppm"] = round(expected / MS, 3), ppm
+            if clock in shown:
+                off = shown[clock] + apart - found["now"][clock]
+                drifted = apart * ppm // MILLION
+                facts[f"{clock}_shown_ms"] = round(off / MS, 3)
+                if abs(off - expected + drifted) > CLOCK_NS + within:
+                    problems.append(
+                        f"its {clock} clock should be off by {expected / MS:.3f} ms, and shows {off / MS:.3f}"
+                    )
+        return Seen(problems=tuple(problems), facts=facts)
+
+    def _not_as_asked(self, node: str, found: Mapping[str, Any]) -> Iterator[str]:
+        asked = self._asked[node]
+        for clock, what, wanted in (
+            ("wall", "set_ns", asked.wall.offset_ms * MS),
+            ("wall", "ppm", asked.wall.rate_ppm),
+            ("monotonic", "ppm", asked.monotonic_ppm),
+        ):
+            if found[clock][what] != wanted:
+                yield f"its {clock} clock has {what} {found[clock][what]} where {wanted} was asked for"
+
+
+def _error(wanted: State, node: str, clock: ClockName) -> Error:
+    return wanted.errors.get((node, clock), RIGHT)
+
+
+def _jump_ms(struck: Skewed | None, node: str) -> int:
+    """How far the harm that begins moves the node's monotonic clock ahead, once."""
+    match struck:
+        case Skewed(nodes=nodes, clock="monotonic", offset_ms=offset_ms) if node in nodes:
+            return offset_ms
+    return 0

@@ -1,0 +1,329 @@
+"""Clocks moved in processes that run: children of the test, in whose memory our clock functions are put."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.runtimes.docker.agent import vdso
+from harness.runtimes.docker.agent.clocks import HostClocks
+from harness.runtimes.docker.agent.commands import Refused
+from harness.runtimes.docker.agent.stillness import Gone, Still
+from harness.runtimes.docker.agent.vdso import CLOCKS, MACHINES, RIGHT, Error, Unsupported, hook, library
+
+AGENT = Path(vdso.__file__).parent
+ASSEMBLERS = {
+    name: prefix
+    for name in MACHINES
+    for prefix in ((f"{name}-linux-gnu-", "") if name == platform.machine() else (f"{name}-linux-gnu-",))
+    if shutil.which(f"{prefix}as") and shutil.which(f"{prefix}objcopy")
+}
+HOUR_NS = 3_600 * 10**9
+CLOSE_NS = 300_000_000  # as far as a busy machine may set two readings apart
+PATIENCE_S = 20.0
+
+SUBJECT = """
+import ctypes, json, os, signal, sys, threading, time
+libc = ctypes.CDLL(None)
+counted = 0
+def count(number, frame):
+    global counted
+    counted += 1
+signal.signal(signal.SIGRTMIN, count)
+odd = []
+def watch():
+    while True:
+        now, known = time.time_ns(), time.monotonic_ns()
+        off = now - known - START
+        if min(abs(off), abs(off - HOUR)) > 10**9:
+            odd.append(off)
+START, HOUR = time.time_ns() - time.monotonic_ns(), 3600 * 10**9
+def clocks():
+    pair = (ctypes.c_long * 2)()
+    libc.gettimeofday(pair, None)
+    return {
+        **{str(clock): time.clock_gettime_ns(clock) for clock in (0, 1, 4, 5, 6, 7)},
+        "gettimeofday": pair[0] * 10**9 + pair[1] * 1000,
+        "time": libc.time(None) * 10**9,
+    }
+print("null", flush=True)  # it is there; what comes before it does is lost with the program before
+for line in sys.stdin:
+    what = line.strip()
+    if what == "clocks":
+        answer = clocks()
+    elif what == "watch":
+        for _ in range(4):
+            threading.Thread(target=watch, daemon=True).start()
+        answer = None
+    elif what == "odd":
+        answer = odd
+    elif what == "counted":
+        answer = counted
+    elif what == "fork":
+        reader, writer = os.pipe()
+        if os.fork() == 0:
+            os.write(writer, json.dumps(clocks()).encode())
+            os._exit(0)
+        os.wait()
+        answer = json.loads(os.read(reader, 4096))
+    elif what == "exec":
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    print(json.dumps(answer), flush=True)
+"""
+
+
+class Subject:
+    """A process that answers what its clocks show."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-c", SUBJECT]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self._process.pid
+        assert self._answer() is None
+
+    def ask(self, what: str) -> object:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{what}\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> object:
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
+
+    def off(self, what: str = "clocks") -> dict[str, int]:
+        """How far its clocks are from this process's, in ns."""
+        shown = self.ask(what)
+        assert isinstance(shown, dict)
+        true = {str(clock): time.clock_gettime_ns(clock) for clock in (0, 1, 4, 5, 6, 7)}
+        seconds = time.time_ns() // 10**9 * 10**9
+        return {name: at - true.get(name, seconds if name == "time" else true["0"]) for name, at in shown.items()}
+
+    def state(self) -> str:
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture
+def subject() -> Iterator[Subject]:
+    made = Subject()
+    yield made
+    made.end()
+
+
+def host_of(*subjects: Subject) -> HostClocks:
+    return HostClocks(lambda: [subject.pid for subject in subjects])
+
+
+def assert_off(off: dict[str, int], wall: int = 0, monotonic: int = 0) -> None:
+    for name, found in off.items():
+        expected = monotonic if name in ("1", "4", "6", "7") else wall
+        assert abs(found - expected) < CLOSE_NS + (10**9 if name == "time" else 0), (name, found, expected)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < give_up, "it has not come true in time"
+
+
+def test_the_machine_code_is_what_its_source_assembles_to(tmp_path: Path) -> None:
+    for name, prefix in ASSEMBLERS.items():
+        binary = tmp_path / name
+        subprocess.run([f"{prefix}as", AGENT / f"clock_{name}.S", "-o", f"{binary}.o"], check=True)
+        subprocess.run([f"{prefix}objcopy", "-O", "binary", "-j", ".text", f"{binary}.o", binary], check=True)
+        machine = MACHINES[name]
+        assert binary.read_bytes() == machine.code + bytes(machine.size - len(machine.code)), name
+
+
+def test_every_way_to_read_the_wall_clock_is_moved_and_no_other_clock(subject: Subject) -> None:
+    host = host_of(subject)
+    host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    assert_off(subject.off(), wall=HOUR_NS)
+    host.set(wall_ns=-2 * HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    assert_off(subject.off(), wall=-2 * HOUR_NS)
+    report = host.report()
+    assert (report["wall"]["off_ns"], report["problems"], report["processes"]) == (-2 * HOUR_NS, [], 1)
+    host.set(wall_ns=0, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    assert_off(subject.off())
+    assert not host.wrong
+
+
+def test_a_clock_gains_at_the_rate_that_was_asked_for(subject: Subject) -> None:
+    host = host_of(subject)
+    host.set(wall_ns=0, wall_ppm=500_000, jump_ns=0, monotonic_ppm=0)
+    first, began = subject.off()["0"], time.monotonic_ns()
+    until(lambda: time.monotonic_ns() - began > 400_000_000)
+    gained, took = subject.off()["0"] - first, time.monotonic_ns() - began
+    assert abs(gained / took - 0.5) < 0.1
+
+
+def test_a_monotonic_clock_jumps_ahead_and_keeps_what_it_has_gained(subject: Subject) -> None:
+    host = host_of(subject)
+    host.set(wall_ns=0, wall_ppm=0, jump_ns=5 * 10**9, monotonic_ppm=0)
+    host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    assert_off(subject.off(), wall=HOUR_NS, monotonic=5 * 10**9)
+    host.set(wall_ns=0, wall_ppm=0, jump_ns=10**9, monotonic_ppm=0)
+    assert_off(subject.off(), monotonic=6 * 10**9)
+
+
+def test_a_drifting_wall_clock_goes_on_drifting_while_the_other_is_changed(subject: Subject) -> None:
+    host = host_of(subject)
+    host.set(wall_ns=0, wall_ppm=1_000_000, jump_ns=0, monotonic_ppm=0)
+    until(lambda: subject.off()["0"] > CLOSE_NS)
+    host.set(wall_ns=0, wall_ppm=1_000_000, jump_ns=0, monotonic_ppm=1000)
+    assert subject.off()["0"] > CLOSE_NS
+
+
+def test_a_process_that_starts_or_becomes_another_program_meanwhile_is_reached(subject: Subject) -> None:
+    subjects = [subject]
+    host = HostClocks(lambda: [each.pid for each in subjects])
+    host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    late = Subject()
+    try:
+        assert_off(late.off())
+        subjects.append(late)
+        host.tend()
+        assert_off(late.off(), wall=HOUR_NS)
+        assert late.ask("exec") is None
+
+        def is_reached_again() -> bool:
+            host.tend()
+            return abs(late.off()["0"] - HOUR_NS) < CLOSE_NS
+
+        until(is_reached_again)
+    finally:
+        late.end()
+    host.tend()
+    assert host.report()["processes"] == 1
+
+
+def test_a_child_has_its_parents_clock(subject: Subject) -> None:
+    host = host_of(subject)
+    host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    assert_off(subject.off("fork"), wall=HOUR_NS)
+
+
+def test_a_stopped_process_is_reached_and_stays_stopped(subject: Subject) -> None:
+    os.kill(subject.pid, signal.SIGSTOP)
+    until(lambda: subject.state() == "T")
+    host_of(subject).set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    until(lambda: subject.state() == "T")  # it runs into its stop again, without executing anything of its own
+    os.kill(subject.pid, signal.SIGCONT)
+    assert_off(subject.off(), wall=HOUR_NS)
+
+
+def test_a_thousand_changes_under_load_show_nothing_but_what_was_asked_for(subject: Subject) -> None:
+    """Half a reading from before and half from after would be years off, or a billion ns at the least."""
+    subject.ask("watch")
+    host = host_of(subject)
+    for turn in range(1000):
+        host.set(wall_ns=HOUR_NS * (turn % 2), wall_ppm=turn, jump_ns=0, monotonic_ppm=0)
+    assert host.report()["problems"] == []
+    assert subject.ask("odd") == []
+    host.set(wall_ns=HOUR_NS // 2, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    until(lambda: subject.ask("odd") != [])  # so it would have been seen
+
+
+def test_signals_that_arrive_while_threads_are_held_are_delivered(subject: Subject) -> None:
+    sent = 300
+
+    def send() -> None:
+        for _ in range(sent):
+            os.kill(subject.pid, signal.SIGRTMIN)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    while sender.is_alive():
+        with Still(subject.pid) as still:
+            assert still.counters(0)
+    # Python counts a signal once however often it came before it looked, so only the last ones must be there.
+    before = subject.ask("counted")
+    assert isinstance(before, int) and before > 0
+    os.kill(subject.pid, signal.SIGRTMIN)
+    until(lambda: subject.ask("counted") == before + 1)
+
+
+def test_the_clocks_of_this_process_are_left_alone(subject: Subject) -> None:
+    wall, monotonic = time.time_ns(), time.monotonic_ns()
+    host_of(subject).set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=HOUR_NS, monotonic_ppm=0)
+    assert abs(subject.off()["0"] - HOUR_NS) < CLOSE_NS
+    assert 0 <= time.time_ns() - wall < HOUR_NS // 2
+    assert 0 <= time.monotonic_ns() - monotonic < HOUR_NS // 2
+
+
+def test_code_that_is_not_there_any_more_and_errors_that_others_wrote_are_reported(subject: Subject) -> None:
+    host = host_of(subject)
+    host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    other = hook(subject.pid)
+    other.show([RIGHT] * CLOCKS)
+    assert "other errors" in host.report()["problems"][0]
+    address = next(iter(other._jumps))
+    with Still(subject.pid):
+        other._write(address, b"\x90" * 4)
+        with pytest.raises(Unsupported, match="has not the clock functions"):
+            other.shown()
+        other._write(address, other._jumps[address])
+    other.close()
+
+
+def test_a_java_virtual_machine_keeps_its_monotonic_clock_and_that_is_said(tmp_path: Path) -> None:
+    java = tmp_path / "java"
+    shutil.copy(os.path.realpath(shutil.which("sleep") or ""), java)
+    process = subprocess.Popen([java, "60"])
+    try:
+        until(lambda: Path(f"/proc/{process.pid}/exe").readlink().name == "java")
+        host = HostClocks(lambda: [process.pid])
+        host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=10**9, monotonic_ppm=0)
+        until(lambda: "Java virtual machine" in host.report()["problems"][0])
+        shown = hook(process.pid).shown()
+        assert (shown[time.CLOCK_REALTIME].offset, shown[time.CLOCK_MONOTONIC]) == (HOUR_NS, RIGHT)
+        host.set(wall_ns=0, wall_ppm=0, jump_ns=-(10**9), monotonic_ppm=0)
+        assert host.report()["problems"] == []
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_what_cannot_be_done_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, subject: Subject) -> None:
+    with pytest.raises(Unsupported, match="32-bit"):
+        library(0, b"\x7fELF\x01\x01" + bytes(100))
+    with pytest.raises(Refused, match="1970"):
+        host_of(subject).set(wall_ns=-(10**19), wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    monkeypatch.setattr(platform, "machine", lambda: "vax")
+    host = host_of(subject)
+    host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    assert host.report()["problems"] == ["clocks cannot be changed on vax, only on x86_64 and aarch64"]
+    assert_off(subject.off())
+
+
+def test_a_process_that_has_ended_is_gone() -> None:
+    ended = Subject()
+    ended.end()
+    with pytest.raises(Gone):
+        hook(ended.pid)
+    with pytest.raises(Gone), Still(ended.pid):
+        pass
+    host = HostClocks(lambda: [ended.pid])
+    host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    assert host.report()["processes"] == 0
+
+
+def test_an_error_grows_by_its_gain_from_when_it_began() -> None:
+    error = Error(since=1_000, offset=7, gain=vdso.GAIN_ONE // 2)
+    assert [error.at(now) for now in (1_000, 1_002, 3_000)] == [7, 8, 1_007]
+    assert Error(since=0, offset=0, gain=-vdso.GAIN_ONE // 4).at(100) == -25

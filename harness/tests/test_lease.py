@@ -1,0 +1,90 @@
+"""A lease in simulation: what each variant promises holds, and what it is known not to promise is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from checkers.judge import judge
+from harness.experiment import Experiment, Workload
+from harness.promises import cells_of, promises_of
+from harness.runtimes.sim.runtime import run_in_memory
+from nemesis.faults import Delay, Fault, Kill, Partition, Pause, Skew
+from nemesis.schedules import Schedule, Step
+
+VARIANTS = ("lease", "lease-strict", "lease-wall")
+
+
+def found(system: str, *steps: Step, seed: int) -> dict[str, str]:
+    """What one run of five nodes broke, and how each is marked in the system's row."""
+    schedule = Schedule(steps=steps, length_ms=max(step.end_ms for step in steps) + 2_000)
+    workload = Workload(observe_period_ms=20, confirm_period_ms=50, canary_period_ms=None)
+    experiment = Experiment(
+        system=system, nemesis=("x",), runtime="sim", nodes=5, time_limit_s=10, seed=seed, workload=workload
+    )
+    history = run_in_memory(experiment, schedule).history
+    faults = ((fault.f, fault.cell) for fault in history.faults if fault.skipped is None)
+    promises = promises_of(experiment.under_test, cells_of(faults, experiment.under_test))
+    return {
+        each.name: str(each.promises.get(finding.guarantee))
+        for each in judge(history, promises, experiment.bounds).properties
+        for finding in each.found.findings
+    }
+
+
+def often(fault: Fault, at_ms: tuple[int, ...], for_ms: int) -> tuple[Step, ...]:
+    return tuple(Step(at_ms=each, for_ms=for_ms, fault=fault) for each in at_ms)
+
+
+LATE = tuple(
+    step
+    for at_ms in range(1_500, 28_000, 4_500)
+    for step in (
+        Step(at_ms=at_ms, for_ms=2_600, fault=Delay(ms=0, jitter_ms=450, target="leader")),
+        Step(at_ms=at_ms + 1_500, for_ms=1_500, fault=Partition(shape="isolated-leader")),
+    )
+)
+"""Answers later than the lease is longer than a period and a deadline, and then none: the one way to two leaders by the
+network alone."""
+
+SLOW = (
+    Step(at_ms=1_500, for_ms=4_000, fault=Skew(target="leader", clock="monotonic", rate_ppm=-400_000)),
+    Step(at_ms=2_500, for_ms=2_500, fault=Partition(shape="isolated-leader")),
+)
+FORGETFUL = (Step(at_ms=1_500, for_ms=50, fault=Kill(target="node", state="lost"), among="servers"),)
+JUMP = often(Skew(target="leader", clock="wall", offset_ms=-5_000), (2_000, 6_000), 1_500)
+
+
+@pytest.mark.parametrize("system", VARIANTS)
+def test_leaders_cut_off_or_killed_and_a_store_stopped_or_killed_leave_every_promise_whole(system: str) -> None:
+    steps = (
+        Step(at_ms=1_500, for_ms=2_000, fault=Partition(shape="isolated-leader")),
+        Step(at_ms=5_500, for_ms=2_000, fault=Partition(shape="leader-deaf")),
+        Step(at_ms=9_500, for_ms=1_500, fault=Kill(target="leader")),
+        Step(at_ms=13_000, for_ms=600, fault=Pause(target="node"), among="servers"),
+        Step(at_ms=16_000, for_ms=900, fault=Kill(target="node", state="torn"), among="servers"),
+    )
+    for seed in range(3):
+        assert found(system, *steps, seed=seed) == {}
+
+
+def test_an_answer_that_is_late_and_then_a_cut_make_two_leaders_unless_the_lease_counts_from_the_question() -> None:
+    assert found("lease", *LATE, seed=1) == {"exclusivity": "?"}
+    assert found("lease-strict", *LATE, seed=1) == {}
+
+
+def test_a_leader_that_was_stopped_leads_on_unless_it_looks_at_the_clock() -> None:
+    stops = often(Pause(target="leader"), (1_500, 5_500), 1_500)
+    assert found("lease", *stops, seed=2) == {"exclusivity": "!"}
+    assert found("lease-strict", *stops, seed=2) == {}
+
+
+@pytest.mark.parametrize("system", ["lease", "lease-strict"])
+def test_a_slow_clock_leads_for_too_long_and_a_store_that_forgets_gives_the_lease_away(system: str) -> None:
+    assert found(system, *SLOW, seed=3) == {"exclusivity": "!"}
+    forgotten = found(system, *FORGETFUL, seed=3)
+    assert forgotten["exclusivity"] == forgotten["term-safety"] == "!"
+
+
+def test_only_a_lease_by_the_time_of_day_is_lost_to_a_clock_set_back() -> None:
+    assert found("lease-wall", *JUMP, seed=4)["exclusivity"] == "!"
+    assert found("lease", *JUMP, seed=4) == {}

@@ -1,0 +1,22 @@
+"""Takes the lease over once it has run out by the time of renewal in the record, whatever it has seen itself.
+
+client-go (``leaderelection.go``, comment of the package) goes by its own observation of a change, so that clocks may
+differ by any amount. Exclusivity must catch it. Cheapest trigger: none where clocks differ by more than the lease, as
+the elapsed time of two machines always does.
+"""
+
+from __future__ import annotations
+
+from nodes.broken.base import Broken
+from nodes.lease import LeaseOptions
+from nodes.systems.lease import LEASE_SYSTEM
+
+BUG = Broken(
+    name="trusts-renewal-times",
+    of=LEASE_SYSTEM,
+    mistake="goes by the renewal time in the record, on another machine's clock",
+    options=LeaseOptions(trusts_renewal_times=True),
+    catches="exclusivity",
+    trigger="none: the clocks of two machines differ",
+    nodes=3,
+)
