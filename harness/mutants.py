@@ -574,7 +574,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", default=None, help="a system, such as broken/forgets-vote or raft")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     given = parser.parse_args(arguments)
-    names = given.only or [*SYSTEMS, *BROKEN]
+    names = given.only or [*(name for name, system in SYSTEMS.items() if system.simulated), *BROKEN]
     todo = searches(names, range(given.seeds), {"swarm": given.budget, "aimed": given.aimed_budget})
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     began = time.monotonic()

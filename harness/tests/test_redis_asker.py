@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.runtimes.docker.askers.base import Refused, Unclear
-from harness.runtimes.docker.askers.redis import claim, fields, node_at, opinion
+from harness.runtimes.docker.askers.redis import claim, clocks, fields, node_at, opinion
 from harness.runtimes.docker.askers.resp import RespClient
 from nodes.resp import ErrorReply, Reply
 
@@ -33,6 +33,10 @@ def test_an_info_that_lacks_something_is_unclear_and_an_error_is_a_refusal() -> 
         claim("n1", fields("run_id:1\r\n"), AT)
     with pytest.raises(Refused, match="LOADING"):
         fields(ErrorReply("LOADING Redis is loading the dataset in memory"))
+
+
+def test_the_wall_clock_is_told_in_nanoseconds() -> None:
+    assert clocks(fields("server_time_usec:1700000000000001\r\n")) == {"wall": 1_700_000_000_000_001_000}
 
 
 def record(epoch: str) -> Reply:

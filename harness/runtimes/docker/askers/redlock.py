@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from harness.runtimes.docker.askers.base import Door
 from harness.runtimes.docker.askers.http import HttpAsker
+from harness.runtimes.docker.askers.redis import clocks, fields
 from harness.runtimes.docker.askers.resp import RespClient
 from nodes.systems.redlock import REDIS_PORT
 
@@ -20,6 +21,12 @@ class RedlockAsker(HttpAsker):
             await self._servers[machine].ask()
         else:
             await super().awake(machine)
+
+    async def clocks(self, machine: str) -> Mapping[str, int]:
+        if machine not in self._servers:
+            return await super().clocks(machine)
+        (info,) = await self._servers[machine].ask(("INFO", "server"))
+        return clocks(fields(info))
 
     async def close(self) -> None:
         for client in self._servers.values():
