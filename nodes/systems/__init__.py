@@ -8,6 +8,8 @@ from typing import Final
 
 from nodes.systems.base import System
 from nodes.systems.bully import BULLY_SYSTEM, BULLY_TEXTBOOK_SYSTEM
+from nodes.systems.etcd import ETCD_PRE_VOTE_SYSTEM, ETCD_SYSTEM
+from nodes.systems.etcd_election import ETCD_ELECTION_SAFE_SYSTEM, ETCD_ELECTION_SYSTEM
 from nodes.systems.lease import LEASE_STRICT_SYSTEM, LEASE_SYSTEM, LEASE_WALL_SYSTEM
 from nodes.systems.raft import RAFT_BASIC_SYSTEM, RAFT_LEASE_SYSTEM, RAFT_SYSTEM
 from nodes.systems.redlock import REDLOCK_SYSTEM, REDLOCK_TRUSTING_SYSTEM
@@ -33,6 +35,10 @@ SYSTEMS: Final[Mapping[str, System]] = MappingProxyType(
             SENTINEL_QUORUM1_SYSTEM,
             REDLOCK_SYSTEM,
             REDLOCK_TRUSTING_SYSTEM,
+            ETCD_SYSTEM,
+            ETCD_PRE_VOTE_SYSTEM,
+            ETCD_ELECTION_SYSTEM,
+            ETCD_ELECTION_SAFE_SYSTEM,
         )
     }
 )

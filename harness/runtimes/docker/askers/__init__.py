@@ -6,12 +6,19 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from harness.runtimes.docker.askers.base import Asker, Door
+from harness.runtimes.docker.askers.etcd import ElectionAsker, EtcdAsker
 from harness.runtimes.docker.askers.http import HttpAsker
 from harness.runtimes.docker.askers.redis import RedisAsker
 from harness.runtimes.docker.askers.redlock import RedlockAsker
 
 ASKERS: Mapping[str, Callable[[Mapping[str, Door]], Asker]] = MappingProxyType(
-    {"http": HttpAsker, "redis": RedisAsker, "redlock": RedlockAsker}
+    {
+        "http": HttpAsker,
+        "redis": RedisAsker,
+        "redlock": RedlockAsker,
+        "etcd": EtcdAsker,
+        "etcd-election": ElectionAsker,
+    }
 )
 
 __all__ = ["ASKERS", "Asker", "Door"]

@@ -1,0 +1,170 @@
+"""Asking the members of an etcd cluster: who leads by ``GET /debug/vars``, an acknowledgement by a write.
+
+``raft.status`` on that page is taken in Raft's own loop in one instant: a member's state, term and leader together.
+(``Status`` and the header of every answer have the term of the last entry applied instead, beside a leader of now.)
+
+etcd echoes no nonce. Answers on one HTTP connection come in the order of the questions, and a connection on which one
+is overdue is closed with the question, so no late answer is ever taken for a fresh one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from harness.runtimes.docker.askers.base import Door, Refused, Unclear
+from harness.runtimes.docker.askers.http import HttpAsker
+
+MEMBERS_PORT = 2379
+NOBODY = "0"
+SOON_S = 0.2
+KEY = base64.b64encode(b"splitbrain/confirmed").decode()
+VALUE = base64.b64encode(b"1").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class RaftStatus:
+    """A member's Raft in one instant; ``id`` and ``lead`` are members' identities, ``lead`` None for nobody."""
+
+    id: str
+    term: int
+    lead: str | None
+    leading: bool
+
+    @property
+    def reign(self) -> str | None:
+        """A node leads a Raft term in one stretch, and a member that lost its data returns with another identity."""
+        return f"{self.id}-{self.term}" if self.leading else None
+
+
+def raft_status(page: Any) -> RaftStatus:
+    """What the page ``/debug/vars`` says of Raft. Raises Unclear when it says nothing of it."""
+    try:
+        raft = page["raft.status"]
+        lead = str(raft["lead"])
+        return RaftStatus(
+            id=str(raft["id"]),
+            term=int(raft["term"]),
+            lead=None if lead == NOBODY else lead,
+            leading=raft["raftState"] == "StateLeader",
+        )
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise Unclear(f"no status of Raft in /debug/vars: {type(wrong).__name__} {wrong}") from wrong
+
+
+class Members:
+    """The members of one cluster, by the names of their machines."""
+
+    def __init__(self, doors: Mapping[str, Door]) -> None:
+        self._urls = {name: f"http://127.0.0.1:{next(iter(door.ports.values()))}" for name, door in doors.items()}
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._name_of: dict[str, str] = {}
+
+    async def status(self, member: str) -> RaftStatus:
+        status = raft_status(await self._ask("GET", member, "/debug/vars"))
+        self._name_of[status.id] = member
+        return status
+
+    def named(self, identity: str | None) -> str | None:
+        """The machine of that member, None if it has never answered."""
+        return None if identity is None else self._name_of.get(identity)
+
+    async def put(self, member: str) -> None:
+        """A write that is acknowledged when a quorum has it; followers pass it on to their leader."""
+        await self._ask("POST", member, "/v3/kv/put", {"key": KEY, "value": VALUE})
+
+    async def leading(self) -> str | None:
+        """The member that leads in the newest term, by those that answer."""
+        answers = await asyncio.gather(*map(self._status_soon, self._urls))
+        leaders = [(it.term, name) for name, it in zip(self._urls, answers, strict=True) if it and it.leading]
+        return max(leaders)[1] if leaders else None
+
+    async def _status_soon(self, member: str) -> RaftStatus | None:
+        """None when there is no answer; a paused member gives none, and is waited for no longer than ``SOON_S``."""
+        try:
+            async with asyncio.timeout(SOON_S):
+                return await self.status(member)
+        except (TimeoutError, Refused, Unclear):
+            return None
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def _ask(self, method: str, member: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+        try:
+            async with self._session.request(method, self._urls[member] + path, json=body) as response:
+                answer = await response.json(content_type=None)
+        except aiohttp.ClientConnectorError as refused:
+            raise Refused(f"no connection: {refused.strerror or refused}") from refused
+        except (aiohttp.ClientError, ValueError) as broken:
+            raise Unclear(f"no whole answer: {type(broken).__name__}") from broken
+        if response.status != 200:
+            raise Unclear(f"status {response.status}: {answer.get('error') if isinstance(answer, dict) else answer}")
+        return answer
+
+
+class EtcdAsker:
+    """Asks members that are themselves the nodes."""
+
+    def __init__(self, doors: Mapping[str, Door]) -> None:
+        self._members = Members(doors)
+
+    async def observe(self, node: str) -> Mapping[str, Any]:
+        status = await self._members.status(node)
+        return {
+            "leading": status.leading,
+            "leader": self._members.named(status.lead),
+            "term": status.term,
+            "reign": status.reign,
+        }
+
+    async def confirm(self, node: str) -> Mapping[str, Any]:
+        """A write through ``node``, counted when it led in one term before and after: then it led all the while,
+        and the write was committed by it and its quorum, for it was passed on to nobody."""
+        before = await self._members.status(node)
+        if not before.leading:
+            raise Refused("it does not lead")
+        await self._members.put(node)
+        after = await self._members.status(node)
+        if after.reign != before.reign:
+            raise Unclear("it was deposed meanwhile, so another may have taken the write")
+        return {"term": before.term, "reign": before.reign}
+
+    async def awake(self, machine: str) -> None:
+        await self._members.status(machine)
+
+    async def leading_server(self) -> str | None:
+        return None
+
+    async def close(self) -> None:
+        await self._members.close()
+
+
+class ElectionAsker:
+    """Asks contenders, which speak as ``nodes.endpoint`` does, and the members of etcd that they rely on."""
+
+    def __init__(self, doors: Mapping[str, Door]) -> None:
+        members = {name: door for name, door in doors.items() if MEMBERS_PORT in door.ports}
+        self._members = Members(members)
+        self._contenders = HttpAsker({name: door for name, door in doors.items() if name not in members})
+        self._servers = frozenset(members)
+
+    async def observe(self, node: str) -> Mapping[str, Any]:
+        return await self._contenders.observe(node)
+
+    async def confirm(self, node: str) -> Mapping[str, Any]:
+        return await self._contenders.confirm(node)
+
+    async def awake(self, machine: str) -> None:
+        await (self._members.status(machine) if machine in self._servers else self._contenders.awake(machine))
+
+    async def leading_server(self) -> str | None:
+        return await self._members.leading()
+
+    async def close(self) -> None:
+        await asyncio.gather(self._contenders.close(), self._members.close())
