@@ -8,8 +8,9 @@ that cannot commit yet of leading in its predecessor's term.
 that lost its disk comes back as a new member, so that C11 does not break it either.
 
 ``X``: a leader without a quorum steps down by itself within two election timeouts (raft.go, MsgCheckQuorum), and until
-then there may be a second one (``?``). A paused one (C2 ``!``) is still leader in its memory when it goes on, until the
-answer to its next heartbeat: Go's tickers drop the ticks that were missed, so no timer tells it sooner.
+then there may be a second one (``?``). A paused one (C2) is still leader in its memory when it goes on, and no timer
+tells it otherwise, for Go's tickers drop the ticks that were missed; but what its successor sent meanwhile waits in its
+sockets, and in none of eight pauses was a question answered before that was: ``?``.
 
 ``S``: without pre-vote, which 3.4 leaves off, a member that was cut off comes back with a higher term, and its answer
 to the first heartbeat deposes a healthy leader ("this disruption is inevitable": raft.go). So at C3, C4, C5c and C6
@@ -47,7 +48,7 @@ STALL_BOUND_MS: Final = 3000
 
 PROMISES: Final[Mapping[str, str]] = {
     "C1": "++++++",
-    "C2": "+!+++?",
+    "C2": "+?+++?",
     "C3": "+?+++!",
     "C4": "+?+++!",
     "C5a": "+?+++!",

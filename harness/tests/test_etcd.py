@@ -1,0 +1,45 @@
+"""Runs of etcd on containers: what it is known to be weak in is shown, and what it promises is kept."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.engine
+
+COMMAND = [sys.executable, "-c", "from harness.cli import main; main()"]
+
+
+def properties(store: Path, *arguments: str) -> dict[str, Any]:
+    """The verdicts by property, of a run that must have kept every promise."""
+    command = [*COMMAND, *arguments, "--json", "--store", str(store)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    found: dict[str, Any] = json.loads(run.stdout)["properties"]
+    return found
+
+
+def test_without_pre_vote_a_member_that_was_cut_off_deposes_a_healthy_leader_when_it_returns(tmp_path: Path) -> None:
+    arguments = ("etcd", "--nemesis", "isolated-leader", "--time-limit", "8", "--seed", "1", "--strict")
+    found = properties(tmp_path, "test", *arguments)
+    assert found["stability"]["weakness"] == "shown"
+    assert found["term-safety"]["verdict"] == "valid"
+
+
+def test_a_contender_that_counts_its_lease_from_the_sending_leads_no_longer_than_its_lease(tmp_path: Path) -> None:
+    step = {"at_ms": 500, "for_ms": 4000, "fault": {"f": "partition", "shape": "isolated-leader"}}
+    schedule = tmp_path / "schedule.json"
+    schedule.write_text(json.dumps({"format": 1, "length_ms": 5000, "steps": [step]}))
+    found = properties(tmp_path / "store", "replay", str(schedule), "--system", "etcd-election-safe", "--seed", "1")
+    assert found["exclusivity"]["verdict"] == "valid"
+    record = next((tmp_path / "store").glob("*/*/history.jsonl")).read_text()
+    assert len({line["value"]["reign"] for line in map(json.loads, record.splitlines()) if claims(line)}) >= 2
+
+
+def claims(line: dict[str, Any]) -> bool:
+    return line["f"] == "observe" and line["type"] == "ok" and line["value"]["leading"]
