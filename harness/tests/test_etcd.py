@@ -42,4 +42,4 @@ def test_a_contender_that_counts_its_lease_from_the_sending_leads_no_longer_than
 
 
 def claims(line: dict[str, Any]) -> bool:
-    return line["f"] == "observe" and line["type"] == "ok" and line["value"]["leading"]
+    return (line["f"], line["type"]) == ("observe", "ok") and line["value"]["leading"] is True

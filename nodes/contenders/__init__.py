@@ -1,1 +1,1 @@
-"""Contenders: programs that stand for election by the help of a service of others, and do nothing else."""
+"""Contenders: programs that stand for election by means of somebody else's software, and do nothing else."""
