@@ -17,6 +17,7 @@ from typing import Any
 
 import aiohttp
 
+from harness.runtimes.base import Question
 from harness.runtimes.docker.askers.base import Door, Refused, Unclear
 from harness.runtimes.docker.askers.http import HttpAsker
 
@@ -141,6 +142,12 @@ class EtcdAsker:
     async def leading_server(self) -> str | None:
         return None
 
+    async def answer(self, question: Question) -> Mapping[str, Any]:
+        raise Refused(f"no way to ask {question} of etcd")
+
+    async def clocks(self, machine: str) -> Mapping[str, int]:
+        return {}  # etcd shows its clock in whole seconds only
+
     async def close(self) -> None:
         await self._members.close()
 
@@ -165,6 +172,12 @@ class ElectionAsker:
 
     async def leading_server(self) -> str | None:
         return await self._members.leading()
+
+    async def answer(self, question: Question) -> Mapping[str, Any]:
+        return await self._contenders.answer(question)
+
+    async def clocks(self, machine: str) -> Mapping[str, int]:
+        return {} if machine in self._servers else await self._contenders.clocks(machine)
 
     async def close(self) -> None:
         await asyncio.gather(self._contenders.close(), self._members.close())
