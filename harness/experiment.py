@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, Literal, cast
 
 from checkers.bounds import Bounds
+from harness.described import described
 from harness.errors import UsageError
 from harness.own import system_at
 from harness.promises import bounds_of
@@ -108,7 +109,8 @@ class Experiment:
     @property
     def name(self) -> str:
         """The folder of its runs in the store; a system of one's own has a colon in its name, and a folder none."""
-        return re.sub(r"[^\w.+-]+", ".", f"{self.system}-{'+'.join(self.nemesis)}")
+        system = Path(self.system).stem if self.system.endswith(".toml") else self.system
+        return re.sub(r"[^\w.+-]+", ".", f"{system}-{'+'.join(self.nemesis)}")
 
     @property
     def command(self) -> str:
@@ -214,10 +216,12 @@ def system_named(name: str) -> System:
         return SYSTEMS[name]
     if name in BROKEN:
         return BROKEN[name].system
+    if name.endswith(".toml"):
+        return described(Path(name))
     if ":" in name:
         return system_at(name)
     known = ", ".join(SYSTEMS)
-    raise UsageError(f"unknown system {name!r}: expected one of {known}, or package.module:Name of your own")
+    raise UsageError(f"unknown system {name!r}: expected one of {known}, package.module:Name or FILE.toml of your own")
 
 
 def read_json(path: Path) -> Any:

@@ -105,6 +105,34 @@ def run_server(machine: Machine) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OwnImage:
+    """An image from outside this project: a tag that the engine has or can pull, or a folder with a Dockerfile."""
+
+    tag: str | None = None
+    folder: str | None = None
+
+    def __str__(self) -> str:
+        return str(self.tag or self.folder)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpProbe:
+    """Where a system from outside says in JSON over HTTP what is asked of it.
+
+    ``leading`` is a dotted path to true or false, or ``path == value``; ``leader``, ``term`` and ``reign`` are paths,
+    None where it does not say. ``confirm_path`` acknowledges, with a status below 300, that a leader works.
+    """
+
+    path: str
+    leading: str
+    leader: str | None = None
+    term: str | None = None
+    reign: str | None = None
+    confirm_path: str | None = None
+    confirm_method: str = "POST"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Software:
     """What runs in the containers of one group of machines.
 
@@ -113,7 +141,7 @@ class Software:
     take to answer for the first time.
     """
 
-    image: str
+    image: str | OwnImage
     command: Callable[[Machine], Sequence[str]]
     ports: tuple[int, ...] = (CLIENT_PORT,)
     data: str = DATA
@@ -149,8 +177,8 @@ class System:
     with a chance of one in a million of a false alarm; ``suspicion_ms`` the longest silence before a leader
     is given up. ``eligibility`` is which majorities could have one: ``isolated``: fully connected, and nobody
     outside can send in; ``clique``: fully connected; ``hub``: some node is connected both ways to a majority.
-    ``opinions``: its servers can be asked whom they hold for the leader, and in which epoch. ``keeps_set``: clients can
-    add to a set that the system itself keeps, through its leader.
+    ``probe`` is for systems from outside. ``opinions``: its servers can be asked whom they hold for the leader, and in
+    which epoch. ``keeps_set``: clients can add to a set that the system itself keeps, through its leader.
     ``options`` is a frozen dataclass of booleans and integers, the same on every node. ``by_wall_clock``: its nodes are
     told the time of day where they should be told elapsed time, as of ``nodes.wall``, which is a mistake.
     """
@@ -167,6 +195,7 @@ class System:
     software: Software = OUR_NODE
     servers: Servers | None = None
     asked: str = "http"
+    probe: HttpProbe | None = None
     opinions: bool = False
     keeps_set: bool = False
     min_nodes: int = 3

@@ -21,7 +21,7 @@ from harness.errors import EnvironmentFailure
 from harness.experiment import Experiment
 from harness.runtimes.base import Effect, Job, Ok, Question, Reply
 from harness.runtimes.docker import hosts as machines
-from harness.runtimes.docker.askers import ASKERS, Asker, Door
+from harness.runtimes.docker.askers import Asker, Door, asker_of
 from harness.runtimes.docker.askers.http import HttpAsker
 from harness.runtimes.docker.channel import AgentChannel
 from harness.runtimes.docker.clocks import Shown
@@ -142,16 +142,16 @@ class DockerCluster:
         """Images, network, hosts and what runs on them; returns when all answer. Raises EnvironmentFailure."""
         client = self._client = await self._blocking(connect)
         self.facts |= await self._blocking(versions, client)
-        folders = sorted({self._software(machine).image for machine in self._experiment.machines})
+        folders = list(dict.fromkeys(self._software(machine).image for machine in self._experiment.machines))
         images = await self._blocking(ImageBuilder(client, self._say, self._stop).ensure, folders)
-        self.facts["images"] = {"host": images.host, **images.of}
+        self.facts["images"] = {"host": images.host, **{str(image): tag for image, tag in images.of.items()}}
         machines_of = self._experiment.machines
         self._say(f"starting {len(machines_of)} hosts and what runs on them")
         network, prefix = await self._blocking(machines.create_network, client, self._run)
         self._addresses.update(machines.addresses(prefix, machines_of))
         await asyncio.gather(*(self._set_up_host(client, images, network, name) for name in machines_of))
         doors = {name: Door(host.address, host.ports) for name, host in self._hosts.items()}
-        self._asker = ASKERS[self._experiment.under_test.asked](doors)
+        self._asker = asker_of(self._experiment.under_test, doors)
         await asyncio.gather(*(self._until_answers(name) for name in machines_of))
         effect = await self.heal()
         if not effect.verified:

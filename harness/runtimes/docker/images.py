@@ -29,6 +29,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 
 import nodes
 from harness.errors import EnvironmentFailure
+from nodes.systems.base import OwnImage
 
 DEBIAN = "debian:bookworm-slim"
 SUITE = "bookworm"
@@ -49,7 +50,7 @@ class Images:
     """The tags of the images that a cluster needs: of its hosts, and of what runs on them by folder."""
 
     host: str
-    of: Mapping[str, str]
+    of: Mapping[str | OwnImage, str]
 
 
 class ImageBuilder:
@@ -60,7 +61,7 @@ class ImageBuilder:
         self._say = say
         self._stop = stop
 
-    def ensure(self, folders: Sequence[str]) -> Images:
+    def ensure(self, folders: Sequence[str | OwnImage]) -> Images:
         """The images of those folders of ``nodes/images``, and the host's, built where they are missing.
 
         Raises EnvironmentFailure with the builder's last lines.
@@ -68,7 +69,21 @@ class ImageBuilder:
         base = self._base()
         python = self._built("python", _here("images/python"), {}, base)
         host = self._built("host", _here("images/host"), _package_files(_here("agent"), AGENT), python)
-        return Images(host=host, of={folder: self._built_folder(folder, python) for folder in folders})
+        return Images(host=host, of={folder: self._of_system(folder, python) for folder in folders})
+
+    def _of_system(self, image: str | OwnImage, base: str) -> str:
+        match image:
+            case str():
+                return self._built_folder(image, base)
+            case OwnImage(folder=str(folder)):
+                root = Path(folder)
+                files = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
+                del files["Dockerfile"]
+                return self._built("own", root, files, base)
+            case OwnImage(tag=tag):
+                if self._exists(str(tag)) or self._pulled(str(tag)):
+                    return str(tag)
+                raise EnvironmentFailure(f"the engine has no image {tag}, and it cannot be pulled: build or load it")
 
     def _built_folder(self, name: str, base: str) -> str:
         """An image of a system: its folder's files, what its ``wheels.txt`` names, and ``nodes/`` if it takes that."""
