@@ -75,21 +75,29 @@ def changes(led: Leaderships, seen: Observations) -> tuple[Ints, Ints]:
     """The reigns that ended in a change, and those that followed them, in the order in which reigns became sure.
 
     Claims of one node without a key are not told apart, so one after another they are no change. Neither is a reign
-    that came and went, or came last, in no newer term, while the one before it surely went on: two led at once, but
-    none lost anything (a master that comes back with its old role, until it is told).
+    that came and went, or came last, in no newer term, followed by nobody else, while the one before it surely went on:
+    two led at once, but none lost anything (a master that comes back with its old role, until it is told).
     """
     ends = np.where(_goes_on(led, seen), EVER, led.s)
     pairs = []
     holder = 0
     for reign in range(1, len(led)):
         superseded = led.term[reign] > led.term[holder]
-        if led.s[holder] >= led.f[reign] and ends[holder] > led.s[reign] and not superseded:
+        outlived = led.s[holder] >= led.f[reign] and ends[holder] > led.s[reign]
+        if outlived and not superseded and not _followed(led, reign, seen):
             continue
         pairs.append((holder, reign))
         holder = reign
     old, new = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     same = (led.node[old] == led.node[new]) & (led.kind[old] == KEYLESS) & (led.kind[new] == KEYLESS)
     return old[~same], new[~same]
+
+
+def _followed(led: Leaderships, reign: int, seen: Observations) -> bool:
+    """Whether another node said, while the reign surely lasted, that it followed that leader."""
+    node = led.node[reign]
+    during = seen.ok & (seen.complete >= led.f[reign]) & (seen.invoke <= led.s[reign])
+    return bool(np.any(during & (seen.leader == node) & (seen.node != node)))
 
 
 def _goes_on(led: Leaderships, seen: Observations) -> Mask:

@@ -28,7 +28,7 @@ USUAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "C5a": ("leader-deaf",),
         "C5b": ("leader-mute",),
         "C5c": ("follower-deaf",),
-        "C6": ("single-link", "bridge", "chained", "one-way-link"),
+        "C6": ("majorities-ring", "single-link", "bridge", "chained", "one-way-link"),
         "C7": ("loss",),
         "C8": ("skew",),
         "C9": ("rate",),

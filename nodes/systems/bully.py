@@ -19,7 +19,8 @@ followers when it wakes, and says at once that it leads (C2 ``?``). Where two le
 two minds, or follow the one that cannot work, once a third node is dead or cut off (A ``?`` at C3 to C6).
 
 ``S``: whoever is higher takes over, from a leader that nothing is wrong with: a restart suffices (C1 ``!``). Without
-merging nobody is deposed as an isolated or a mute leader returns (C4, C5b ``?``).
+merging nobody is deposed as a minority's, an isolated or a mute leader returns (C3, C4, C5b ``?``). A deaf node that
+led nobody but itself takes nothing from the leader that the others kept (C5c ``?``).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ PROMISES: Final[Mapping[str, str]] = {
     "C4": "-!-++!",
     "C5a": "-+-!++",
     "C5b": "-!-++!",
-    "C5c": "-!-?+!",
+    "C5c": "-!-?+?",
     "C6": "-?-?+!",
     "C7": "-?-?+?",
     "C8": "-+-+++",
@@ -53,11 +54,11 @@ PROMISES: Final[Mapping[str, str]] = {
 TEXTBOOK_PROMISES: Final[Mapping[str, str]] = {
     "C1": "-?-++!",
     "C2": "-!-+?!",
-    "C3": "-!-?!!",
+    "C3": "-!-?!?",
     "C4": "-!-?!?",
     "C5a": "-+-!++",
     "C5b": "-!-?!?",
-    "C5c": "-!-?!!",
+    "C5c": "-!-?!?",
     "C6": "-?-?!!",
     "C7": "-?-???",
     "C8": "-+-+++",

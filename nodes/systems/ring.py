@@ -12,7 +12,8 @@ C6 ``+``).
 
 ``A`` at C5c is ``?``: a deaf follower is a deaf leader as soon as it is the highest that lives. At C6 it is ``?``:
 with four nodes and a bridge to the highest alone, the bridge follows that one, and the two others with it are a
-majority in which nobody leads.
+majority in which nobody leads. ``S`` at C5c is ``?``: a deaf node that led nobody but itself takes nothing from the
+leader that the others kept.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PROMISES: Final[Mapping[str, str]] = {
     "C4": "-!-++!",
     "C5a": "-?-!++",
     "C5b": "-!-++!",
-    "C5c": "-!-?+!",
+    "C5c": "-!-?+?",
     "C6": "-?-?+!",
     "C7": "-?-?+?",
     "C8": "-+-+++",
