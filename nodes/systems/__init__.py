@@ -15,6 +15,12 @@ from nodes.systems.raft import RAFT_BASIC_SYSTEM, RAFT_LEASE_SYSTEM, RAFT_SYSTEM
 from nodes.systems.redlock import REDLOCK_SYSTEM, REDLOCK_TRUSTING_SYSTEM
 from nodes.systems.ring import RING_APPEND_SYSTEM, RING_SYSTEM
 from nodes.systems.sentinel import SENTINEL_MIN_REPLICAS_SYSTEM, SENTINEL_QUORUM1_SYSTEM, SENTINEL_SYSTEM
+from nodes.systems.zookeeper import (
+    ZOOKEEPER_HERD_SYSTEM,
+    ZOOKEEPER_SHORT_SYSTEM,
+    ZOOKEEPER_STOCK_SYSTEM,
+    ZOOKEEPER_SYSTEM,
+)
 
 SYSTEMS: Final[Mapping[str, System]] = MappingProxyType(
     {
@@ -39,6 +45,10 @@ SYSTEMS: Final[Mapping[str, System]] = MappingProxyType(
             ETCD_PRE_VOTE_SYSTEM,
             ETCD_ELECTION_SYSTEM,
             ETCD_ELECTION_SAFE_SYSTEM,
+            ZOOKEEPER_SYSTEM,
+            ZOOKEEPER_STOCK_SYSTEM,
+            ZOOKEEPER_HERD_SYSTEM,
+            ZOOKEEPER_SHORT_SYSTEM,
         )
     }
 )

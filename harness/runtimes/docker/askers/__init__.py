@@ -11,6 +11,7 @@ from harness.runtimes.docker.askers.etcd import ElectionAsker, EtcdAsker
 from harness.runtimes.docker.askers.http import HttpAsker
 from harness.runtimes.docker.askers.redis import RedisAsker
 from harness.runtimes.docker.askers.redlock import RedlockAsker
+from harness.runtimes.docker.askers.zookeeper import ZooKeeperAsker
 from nodes.systems.base import System
 
 ASKERS: Mapping[str, Callable[[Mapping[str, Door]], Asker]] = MappingProxyType(
@@ -20,6 +21,7 @@ ASKERS: Mapping[str, Callable[[Mapping[str, Door]], Asker]] = MappingProxyType(
         "redlock": RedlockAsker,
         "etcd": EtcdAsker,
         "etcd-election": ElectionAsker,
+        "zookeeper": ZooKeeperAsker,
     }
 )
 

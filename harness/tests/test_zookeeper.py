@@ -1,0 +1,40 @@
+"""ZooKeeper's recipe on three real servers: a client that stops in doubt, and kazoo's own election, which does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.engine
+
+COMMAND = [sys.executable, "-c", "from harness.cli import main; main()"]
+# Longer than a session and the doubt before it; one window is enough.
+ISOLATED = {"at_ms": 1_500, "for_ms": 5_000, "fault": {"f": "partition", "shape": "isolated-leader"}}
+
+
+def isolated_leader(system: str, folder: Path) -> dict[str, Any]:
+    schedule = folder / "schedule.json"
+    schedule.write_text(json.dumps({"format": 1, "length_ms": 7_000, "steps": [ISOLATED]}))
+    command = [*COMMAND, "replay", str(schedule), "--system", system, "--runtime", "docker", "--nodes", "3"]
+    run = subprocess.run(
+        [*command, "--seed", "1", "--json", "--store", str(folder)], capture_output=True, text=True, check=False
+    )
+    properties: dict[str, Any] = json.loads(run.stdout)["properties"]
+    return properties
+
+
+@pytest.mark.parametrize(("system", "found"), [("zookeeper", None), ("zookeeper-stock", "proven")])
+def test_an_isolated_leader_stops_in_doubt_or_leads_on_beside_the_next(
+    tmp_path: Path, system: str, found: str | None
+) -> None:
+    properties = isolated_leader(system, tmp_path)
+    assert properties["term-safety"]["verdict"] == "valid"
+    if found is None:
+        assert properties["exclusivity"]["verdict"] == "valid" and properties["exclusivity"]["class"] != "proven"
+    else:
+        assert properties["exclusivity"]["class"] == found and properties["exclusivity"]["weakness"] == "shown"
