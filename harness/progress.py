@@ -46,10 +46,9 @@ class State:
             claim = self.watch.claims.get(node)
             if claim is None:
                 yield node, "not heard yet"
-            elif claim.leading:
-                yield node, f"LEADS in term {claim.term}"
             else:
-                yield node, f"follows {claim.leader or 'nobody'} in term {claim.term}"
+                term = "" if claim.term is None else f" in term {claim.term}"
+                yield node, "LEADS" + term if claim.leading else f"follows {claim.leader or 'nobody'}{term}"
 
 
 class PlainProgress:
