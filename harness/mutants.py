@@ -296,6 +296,7 @@ AIMED: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType(
         "overlooks-its-own-token": (),
         "passes-on-lower-names": (),
         "picks-from-a-partial-list": (),
+        "raises-on-late-answers": (_hurt(Pause(target="follower"), 2_000, 1_000),),
         "remembers-oks": (_hurt(Pause(target="leader"), 2_000, LONG),),
         "replies-first": (),
         "resumes-leadership": (_hurt(Kill(target="leader"), 2_000, 100), _hurt(Kill(target="leader"), 4_000, 500)),

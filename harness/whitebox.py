@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from harness.runtimes.sim.hosts import Host, Witness
+from harness.runtimes.sim.hosts import Host, Witness, what_was_raised
 from nodes.highest import rank
 from nodes.protocol import Effect, Event, Followed, Json, Led, Persist, Received, Send, Started
 
@@ -75,7 +75,16 @@ class Took:
     message: Json
 
 
-Noted = Booted | Did | Lagged | Took
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The node raised, and died of it; ``what`` says what and where."""
+
+    at: int
+    node: str
+    what: str
+
+
+Noted = Booted | Did | Lagged | Took | Raised
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +147,9 @@ class Notary(Witness):
             return
         because = self._because.get(host.name)
         self._noted.append(Did(host.true_now, host.name, effect, because))  # type: ignore[arg-type]
+
+    def raised(self, host: Host, failure: Exception) -> None:
+        self._noted.append(Raised(host.true_now, host.name, what_was_raised(failure)))
 
     def _look(self, host: Host, message: Json) -> None:
         status = host.status()
@@ -371,6 +383,13 @@ def results_in_order(trace: Trace) -> Iterator[Breach]:
                 pass
 
 
+def no_node_raises(trace: Trace) -> Iterator[Breach]:
+    """No node dies of its own mistake: whatever comes, it takes in."""
+    for noted in trace.noted:
+        if isinstance(noted, Raised):
+            yield Breach("no-node-raises", noted.at, noted.node, f"{noted.node} raised {noted.what}")
+
+
 Fact = Callable[[Trace], Iterator[Breach]]
 
 FACTS: Final[Mapping[str, Fact]] = MappingProxyType(
@@ -388,6 +407,7 @@ FACTS: Final[Mapping[str, Fact]] = MappingProxyType(
             result_goes_round,
             one_result_an_election,
             results_in_order,
+            no_node_raises,
         )
     }
 )

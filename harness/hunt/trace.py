@@ -119,6 +119,10 @@ class Trace(Witness):
         elif kind is Led or kind is Followed:
             self._changed(host, effect)
 
+    def raised(self, host: Host, failure: Exception) -> None:
+        if self._beside is not None:
+            self._beside.raised(host, failure)
+
     def down(self, host: Host) -> None:
         self.facts.append(Died(host.true_now, host.name))
         self._sample(host.true_now)

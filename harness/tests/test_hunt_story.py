@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from harness.hunt.story import story, voted_twice
 from harness.hunt.trace import Booted, Fact, Voted
 from harness.runtimes.sim.simulation import START_WITHIN_NS
 from harness.units import MS
-from nemesis.faults import Partition
+from nemesis.faults import Partition, Pause
 from nemesis.schedules import Schedule, Step
 
 STALLED = Charge("stall", "A")
@@ -30,6 +31,16 @@ def cut(shape: str, for_ms: int) -> Schedule:
 
 def deaf(system: str = "broken/never-checks-quorum") -> Case:
     return Case(system=system, nodes=3, seed=0, schedule=cut("leader-deaf", 5_200))
+
+
+def test_a_node_that_raised_is_told_with_what_it_raised() -> None:
+    pause = Step(at_ms=1_000, for_ms=1_000, fault=Pause(target="follower"))
+    schedule = Schedule(steps=(pause,), length_ms=2_500)
+    case = Case(system="broken/raises-on-late-answers", nodes=3, seed=1, schedule=schedule)
+    told = story(look(case, white_box=True), Charge("no-node-raises", "white-box"))
+    assert "raised KeyError: " in told and "raises_on_late_answers.py, line " in told
+    correct = look(replace(case, system="raft"), white_box=True)
+    assert correct.breaches == ()
 
 
 def test_a_forgotten_vote_is_told_with_the_restart_that_forgot_it() -> None:

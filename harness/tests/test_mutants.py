@@ -38,6 +38,7 @@ ROBUST = (
     "overlooks-its-own-token",
     "passes-on-lower-names",
     "picks-from-a-partial-list",
+    "raises-on-late-answers",
     "remembers-oks",
     "replies-first",
     "resumes-leadership",

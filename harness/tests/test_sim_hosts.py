@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytest
 
+from harness.errors import UsageError
 from harness.runtimes.base import Fail, Ok, Unknown
 from harness.runtimes.sim.cluster import SimCluster
-from harness.runtimes.sim.hosts import WAITING_MAX, Durable, Host, Witness
+from harness.runtimes.sim.hosts import WAITING_MAX, Durable, Host, Witness, Witnesses, what_was_raised
 from harness.runtimes.sim.network import Constant
-from harness.runtimes.sim.simulation import Simulation
+from harness.runtimes.sim.simulation import START_WITHIN_NS, Simulation
 from harness.tests.sim_nodes import PROMPT, Recorded, node, observe, simulation
 from harness.units import MS
-from nodes.protocol import Answer, CancelTimer, Effect, Event, Persist, Received, Send, SetTimer, TimerFired
+from nodes.protocol import (
+    Answer,
+    CancelTimer,
+    ConfirmAsked,
+    Effect,
+    Event,
+    Persist,
+    Received,
+    Send,
+    SetTimer,
+    TimerFired,
+)
 
 DISK_NS = 2 * MS  # that of the simulations here
 LINK_NS = 1 * MS
@@ -379,6 +392,109 @@ def test_a_node_is_told_the_time_of_its_own_host() -> None:
     pass_time(sim, 5 * MS)
     heard = node(sim, "n2").events[-1]
     assert heard.at == sim.hosts["n2"].now() - 4 * MS
+
+
+# Nodes that raise
+
+
+@dataclass
+class Fragile(Recorded):
+    """Writes ``kept`` on "count", raises on "break"; one of a disk that says 2 is not even made."""
+
+    def __post_init__(self) -> None:
+        if self.state == {"kept": 2}:
+            raise ValueError("two is too many")
+
+    def handle(self, event: Event) -> list[Effect]:
+        if isinstance(event, Received) and event.message == "break":
+            raise LookupError("what is that?")
+        if isinstance(event, Received) and event.message == "my mistake":
+            raise UsageError("of one's own")
+        return super().handle(event)
+
+
+class Coroner(Witness):
+    """Notes what nodes raised, and the deaths."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[str, str]] = []
+
+    def raised(self, host: Host, failure: Exception) -> None:
+        self.noted.append((host.name, what_was_raised(failure)))
+
+    def down(self, host: Host) -> None:
+        self.noted.append((host.name, "down"))
+
+
+def fragile(witness: Witness | None = None) -> Simulation:
+    made = Simulation(7, ["n1", "n2"], Fragile, conditions=PROMPT, disk=Constant(2 * MS), witness=witness)
+    made.start()
+    made.run_until(START_WITHIN_NS)
+    return made
+
+
+@pytest.mark.parametrize("witness", [None, Coroner(), Witnesses(Coroner(), Witness())])
+def test_a_node_that_raises_dies_with_its_disk_as_it_is_and_stays_down_until_it_is_started(
+    witness: Witness | None,
+) -> None:
+    sim = fragile(witness)
+    send(sim, "count")
+    pass_time(sim, 10 * MS)
+    send(sim, "break")
+    send(sim, "count")
+    pass_time(sim, 1_000 * MS)
+    host = sim.hosts["n2"]
+    assert not host.up and sim.hosts["n1"].up
+    assert observe(sim, "n2") == Fail("connection refused")
+    host.start()
+    assert host.up and host.boots == 2 and node(sim, "n2").state == {"kept": 1}
+
+
+def test_a_node_that_raises_as_it_is_made_is_down() -> None:
+    witness = Coroner()
+    sim = fragile(witness)
+    host = sim.hosts["n2"]
+    host.kill()
+    host.durable = b'{"kept": 2}'
+    host.start()
+    assert not host.up and [name for name, _ in witness.noted] == ["n2", "n2"]
+    host.wipe()
+    host.start()
+    assert host.up
+
+
+def test_a_witness_is_told_what_was_raised_and_where_before_the_death() -> None:
+    witness = Coroner()
+    sim = fragile(Witnesses(witness, Witness()))
+    send(sim, "break")
+    pass_time(sim, 10 * MS)
+    (who, what), death = witness.noted
+    assert who == "n2" and death == ("n2", "down")
+    assert what.startswith("LookupError: what is that? (test_sim_hosts.py, line ") and what.endswith("in handle)")
+
+
+@pytest.mark.parametrize("witness", [None, Coroner()])
+def test_a_question_that_a_node_dies_of_and_those_that_waited_are_unknown_at_once(witness: Witness | None) -> None:
+    class DiesOfQuestions(Recorded):
+        def handle(self, event: Event) -> list[Effect]:
+            if isinstance(event, ConfirmAsked):
+                raise LookupError("no answer")
+            return super().handle(event)
+
+    sim = Simulation(7, ["n1", "n2"], DiesOfQuestions, conditions=PROMPT, witness=witness)
+    sim.start()
+    sim.run_until(START_WITHIN_NS)
+    cluster = SimCluster(sim)
+    assert sim.kernel.run(cluster.confirm("n2", 100 * MS)) == Unknown("the connection broke")
+    assert not sim.hosts["n2"].up
+
+
+@pytest.mark.parametrize("witness", [None, Coroner()])
+def test_a_mistake_of_whoever_handed_the_node_in_ends_the_simulation(witness: Witness | None) -> None:
+    sim = fragile(witness)
+    send(sim, "my mistake")
+    with pytest.raises(UsageError, match="of one's own"):
+        pass_time(sim, 10 * MS)
 
 
 # Witnesses

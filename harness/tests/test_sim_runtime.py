@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -21,8 +22,9 @@ from harness.experiment import Experiment, Workload
 from harness.recorder import HistoryFile, Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.runtime import Silence, run, run_in_memory
+from nemesis.faults import Pause
 from nemesis.nemeses import build
-from nemesis.schedules import Schedule
+from nemesis.schedules import Schedule, Step
 
 PINNED = "605eb3af499b1aa7e75371f7ce8f64509e2e4c943cb6b0c446cca235572387c1"
 WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
@@ -52,6 +54,26 @@ def run_to_file(seed: int, folder: Path) -> Path:
     facts = run(Driver(experiment, schedule, Silence(), open_recorder), folder / "logs", print)
     assert facts.versions["simulated_s"] > 20
     return path
+
+
+def test_a_node_that_raises_ends_neither_the_run_nor_the_verification_of_its_faults(tmp_path: Path) -> None:
+    """A follower that wakes kills its leader with old answers; what is left of the cluster elects another."""
+    path = tmp_path / "history.jsonl"
+
+    def open_recorder(cluster: Cluster) -> Recorder:
+        return Recorder(HistoryFile(path), cluster.now)
+
+    step = Step(at_ms=1_000, for_ms=1_000, fault=Pause(target="follower"))
+    schedule = Schedule(steps=(step,), length_ms=4_000)
+    experiment, _ = planned(1, seconds=4.0)
+    broken = replace(experiment, system="broken/raises-on-late-answers")
+    run(Driver(broken, schedule, Silence(), open_recorder), tmp_path / "logs", print)
+    lines = [json.loads(line) for log in (tmp_path / "logs").iterdir() for line in log.open()]
+    (raised,) = [line for line in lines if line["event"] == "raised"]
+    assert raised["error"].startswith("KeyError: ") and "raises_on_late_answers.py, line " in raised["error"]
+    assert [line for line in lines if line["event"] == "led" and line["at"] > raised["at"]]
+    history = History.read(path)
+    assert all(fault.in_effect for fault in history.faults)
 
 
 def digest(path: Path) -> str:

@@ -13,7 +13,19 @@ from harness.runtimes.sim.network import Conditions, Constant
 from harness.runtimes.sim.simulation import Simulation
 from harness.tests.test_sim_simulation import names
 from harness.units import MS
-from harness.whitebox import FACTS, Booted, Did, Lagged, Notary, Noted, Took, Trace, breaches, calm_election_cost
+from harness.whitebox import (
+    FACTS,
+    Booted,
+    Did,
+    Lagged,
+    Notary,
+    Noted,
+    Raised,
+    Took,
+    Trace,
+    breaches,
+    calm_election_cost,
+)
 from nodes.broken import BROKEN
 from nodes.protocol import Effect, Followed, Json, Led, Persist, Send
 from nodes.systems import SYSTEMS
@@ -124,6 +136,13 @@ def test_a_node_that_stays_in_a_lower_term_is_found() -> None:
 
 def test_a_request_for_votes_too_many_is_found_once() -> None:
     assert broken([*ELECTION, *asks("n1", 1, "n2", "n3")]) == ["message-count"]
+
+
+def test_a_node_that_raises_is_found_and_one_that_is_only_killed_is_not() -> None:
+    assert broken([*ELECTION, Booted(0, "n1", None)]) == []
+    (breach,) = breaches(Trace(nodes=THREE, noted=(*ELECTION, Raised(7, "n1", "KeyError: 3 (raft.py, line 1, in f)"))))
+    assert (breach.fact, breach.at, breach.node) == ("no-node-raises", 7, "n1")
+    assert breach.words == "n1 raised KeyError: 3 (raft.py, line 1, in f)"
 
 
 def test_breaches_come_in_order_of_time() -> None:
@@ -274,6 +293,7 @@ SHOWN = {
     "keeps-results": "result-goes-round",
     "passes-on-lower-names": "message-count",
     "picks-from-a-partial-list": "one-result-an-election",
+    "raises-on-late-answers": "no-node-raises",
     "replies-first": "durable-before-sent",
     "resumes-leadership": "one-reign-a-term",
 }

@@ -8,18 +8,24 @@ do is here, too: stop after k effects, stop for a while, forget, and have wrong 
 Three ways to be unable to act, and what becomes of what comes in meanwhile: *down* (lost, questions are refused),
 *paused* (kept, and let in at once at the end of the pause, timers and messages in an order that is drawn), *busy*
 with the disk or with work (kept in order).
+
+A node that raises dies there and then with its disk as it is, as it does under the real driver, and stays down until
+it is started again. A ``UsageError`` is no death but an answer to whoever handed the node in, and ends the simulation.
 """
 
 from __future__ import annotations
 
 import json
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from heapq import heappush
+from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
+from harness.errors import UsageError
 from harness.runtimes.base import Fail, Ok, Reply, Unknown
 from harness.runtimes.sim.clock import Clock
 from harness.runtimes.sim.kernel import Act, Kernel, Task
@@ -113,6 +119,9 @@ class Witness:
     def down(self, host: Host) -> None:
         """The node has died."""
 
+    def raised(self, host: Host, failure: Exception) -> None:
+        """The node raised when it was started or took an event, and is about to die of it."""
+
 
 class Witnesses(Witness):
     """Several who watch the same hosts, told in the order given."""
@@ -139,6 +148,10 @@ class Witnesses(Witness):
     def down(self, host: Host) -> None:
         for witness in self._each:
             witness.down(host)
+
+    def raised(self, host: Host, failure: Exception) -> None:
+        for witness in self._each:
+            witness.raised(host, failure)
 
 
 class Host:
@@ -239,7 +252,11 @@ class Host:
         key = f"{self._seed}/node/{self.name}/{self.boots}"
         boot = sha256(key.encode()).hexdigest()[:8]
         state = None if self.durable is None else json.loads(self.durable)
-        self.node = self._make_node(self.name, self.peers, Random(key), boot, state)
+        try:
+            self.node = self._make_node(self.name, self.peers, Random(key), boot, state)
+        except Exception as failure:
+            self._die_of(failure)
+            return
         self._take = self.node.handle
         self._look_plain()
         self._ready = True
@@ -378,7 +395,11 @@ class Host:
 
     def _handle(self, event: Event) -> None:
         if self._plain:
-            effects = self._take(event)
+            try:
+                effects = self._take(event)
+            except Exception as failure:
+                self._die_of(failure)
+                return
             if effects:
                 self._carry_out(iter(effects), event.at)
         else:
@@ -391,7 +412,11 @@ class Host:
         node = self.node
         if self._before is not None:
             self._before(self)
-        effects = self._take(event)
+        try:
+            effects = self._take(event)
+        except Exception as failure:
+            self._die_of(failure)
+            return
         if self._after is not None:
             self._after(self, event)
             if self.node is not node:  # the witness has killed it
@@ -401,6 +426,13 @@ class Host:
             self._block(0 if self._work is None else self._work(), self._watched(effects), event.at)
         elif effects:
             self._carry_out(self._watched(effects), event.at)
+
+    def _die_of(self, failure: Exception) -> None:
+        if isinstance(failure, UsageError):
+            raise failure
+        if self._witness is not None:
+            self._witness.raised(self, failure)
+        self.kill("kept")
 
     def _carry_out(self, effects: Iterator[Effect], at: int) -> None:
         """Carry out what is left of a batch. By type, not by ``match``: most are messages, by the million."""
@@ -501,6 +533,13 @@ class Host:
             call.answer(BROKEN)
         if self._witness is not None:
             self._witness.down(self)
+
+
+def what_was_raised(failure: Exception) -> str:
+    """The exception and where it was raised, in a line that is the same on any machine."""
+    words = traceback.format_exception_only(failure)[-1].strip()
+    frame = traceback.extract_tb(failure.__traceback__)[-1]
+    return f"{words} ({Path(frame.filename).name}, line {frame.lineno}, in {frame.name})"
 
 
 def _overridden(witness: Witness, method: Callable[P, R]) -> Callable[P, R] | None:

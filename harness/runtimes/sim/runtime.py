@@ -19,7 +19,7 @@ from harness.experiment import Experiment
 from harness.recorder import Process, Recorder
 from harness.runtimes.base import Cluster, Facts, Say
 from harness.runtimes.sim.cluster import SimCluster
-from harness.runtimes.sim.hosts import Host, Witness
+from harness.runtimes.sim.hosts import Host, Witness, what_was_raised
 from harness.runtimes.sim.simulation import START_WITHIN_NS, Simulation
 from harness.runtimes.sim.truth import Reign, Truth
 from harness.watch import Watch
@@ -180,6 +180,9 @@ class Log(Witness):
                 self._note(host, {"event": "followed", "term": term, "leader": leader})
             case _:
                 pass
+
+    def raised(self, host: Host, failure: Exception) -> None:
+        self._note(host, {"event": "raised", "error": what_was_raised(failure)})
 
     def write(self, folder: Path) -> None:
         """One file for each node that has said anything."""

@@ -1,0 +1,43 @@
+"""Raises on an answer that comes after it has given up waiting for it, and dies: a leader falls for a slow follower.
+
+A table of open requests, from which what is too old is dropped and in which every answer is looked up, is how most
+clients match answers to requests; the answer that comes later still is the case that is forgotten. On sockets the
+process ends; in simulation it dies in the same way. That no node raises must catch it. Cheapest trigger: pause a
+follower for longer than requests are kept; when it wakes it answers all that has waited for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from nodes.broken.base import Broken
+from nodes.raft import HEARTBEAT, LEADER, Raft
+from nodes.systems.raft import RAFT_SYSTEM
+
+
+class RaisesOnLateAnswers(Raft):
+    """Looks up the request that is answered, and keeps requests for the longest timeout only."""
+
+    _open: Mapping[int, set[str]] = MappingProxyType({})  # round -> who has not answered it
+
+    def _ask(self, at: int, kind: str, term: int) -> None:
+        super()._ask(at, kind, term)
+        if kind == HEARTBEAT:
+            kept = {sent: who for sent, who in self._open.items() if at - sent <= self.options.election_timeout_max}
+            self._open = {**kept, self._round: set(self.peers)}
+
+    def _on_heartbeat_reply(self, at: int, sender: str, term: int, round_: int) -> None:
+        if self.role == LEADER and term == self.term:
+            self._open[round_].discard(sender)
+        super()._on_heartbeat_reply(at, sender, term, round_)
+
+
+BUG = Broken(
+    name="raises-on-late-answers",
+    of=RAFT_SYSTEM,
+    mistake="raises on an answer to a request that it has given up",
+    factory=RaisesOnLateAnswers,
+    catches="no-node-raises",
+    trigger="pause a follower for longer than requests are kept",
+)
