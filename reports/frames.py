@@ -158,11 +158,11 @@ class Frames:
 
 
 def servers(history: History) -> tuple[str, ...]:
-    """The machines that no client ever asked anything and nobody ever named as leader: they stand in faults only."""
+    """The machines that nobody ever asked to lead, or named as leader: they stand in faults, and may have opinions."""
     if not len(history.observations):
         return ()
     met = {*history.observations.leader.tolist(), *history.observations.node.tolist()}
-    met.update(*(done.node.tolist() for done in history.others.values()))
+    met.update(history.operations("confirm").node.tolist())
     told = {event.node for event in history.node_events}
     return tuple(name for code, name in enumerate(history.nodes) if code not in met and name not in told)
 
