@@ -17,7 +17,7 @@ from harness.recorder import Recorder
 from harness.runtimes.base import Alarm, Cluster, Effect
 from harness.units import MS
 from harness.watch import Watch
-from nemesis.faults import kind
+from nemesis.faults import abilities, kind
 from nemesis.plans import Plan, classed, plan, together, windows
 from nemesis.schedules import Schedule, Step, dice
 from nemesis.state import state_of
@@ -49,6 +49,8 @@ class Injector:
 
     async def carry_out(self, schedule: Schedule) -> None:
         """Run the whole schedule, whose times count from now; ends with its last window healed."""
+        if any("kill with state old" in abilities(step.fault) for step in schedule.steps):
+            await self._cluster.keep_disks()
         start = self._cluster.now()
         end = self._wait_until(start + schedule.length_ms * MS, self._cluster.alarm())
         await self._cluster.together(end, [self._carry_out_step(step, start) for step in schedule.steps])

@@ -18,7 +18,7 @@ from typing import ClassVar, Literal, get_args
 from nemesis.shapes import SHAPES
 from nemesis.targets import ROLES, Role
 
-Durable = Literal["kept", "lost", "torn"]
+Durable = Literal["kept", "lost", "torn", "old"]
 STATES: tuple[Durable, ...] = get_args(Durable)
 ClockName = Literal["wall", "monotonic"]
 CLOCKS: tuple[ClockName, ...] = get_args(ClockName)
@@ -35,6 +35,8 @@ Ability = Literal[
     "kill",
     "kill with state lost",
     "kill with state torn",
+    "kill with state old",
+    "kill with files lost",
     "kill after some effects",
     "crash",
     "stop",
@@ -122,9 +124,10 @@ class Partition:
 class Kill:
     """Processes end without a word (SIGKILL) and are started again when the fault is healed.
 
-    ``state`` is what their disks then hold: all that was written (``kept``), what was also flushed (``torn``),
-    nothing (``lost``). With ``after_effects`` a node dies only when it next acts, having carried out so many of its
-    effects: 0 is before the first. Flapping, it is a storm of restarts.
+    ``state`` is what their disks then hold: all that was written (``kept``), what was also flushed (``torn``), what
+    they held when the schedule began (``old``), nothing (``lost``). With ``files``, a pattern of the shell's, only
+    those are lost whose path within the node's folder it matches. With ``after_effects`` a node dies only when it next
+    acts, having carried out so many of its effects: 0 is before the first. Flapping, it is a storm of restarts.
     """
 
     f: ClassVar[str] = "kill"
@@ -132,10 +135,13 @@ class Kill:
     state: Durable = "kept"
     after_effects: int | None = None
     flap_ms: int | None = None
+    files: str | None = None
 
     def __post_init__(self) -> None:
         known("target", self.target, ROLES)
         known("state", self.state, STATES)
+        if self.files is not None and (self.state != "lost" or not self.files or self.after_effects is not None):
+            raise ScheduleError("files", "a pattern, with the state lost and no after_effects", repr(self.files))
         if self.after_effects is not None:
             whole("after_effects", self.after_effects, at_least=0, of="effects")
         _flap(self.flap_ms)
@@ -369,6 +375,7 @@ OF_STATE: Mapping[Durable, tuple[Ability, ...]] = {
     "kept": (),
     "lost": ("kill with state lost",),
     "torn": ("kill with state torn",),
+    "old": ("kill with state old",),
 }
 
 
@@ -377,6 +384,8 @@ def abilities(fault: Fault) -> tuple[Ability, ...]:
     match fault:
         case Partition(how=how):
             return ("partition", *OF_HOW[how])
+        case Kill(files=str()):
+            return ("kill", "kill with files lost")
         case Kill(state=state, after_effects=after_effects):
             late: tuple[Ability, ...] = () if after_effects is None else ("kill after some effects",)
             return ("kill", *OF_STATE[state], *late)

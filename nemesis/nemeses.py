@@ -318,6 +318,7 @@ def _cut(how: How, *shapes: str) -> tuple[Card, ...]:
 
 KILLS = _kills("kept", "leader", "follower", "node", "minority", "majority", "all")
 AMNESIA = _kills("lost", "leader", "follower", "minority")
+ROLLBACKS = _kills("old", "leader", "follower", "minority")  # not in ``all``: software may refuse such a disk
 TORN = _kills("torn", "leader", "follower", "all")
 PAUSES = (
     *_aimed("leader", "follower", "minority", "majority", fault=lambda rng, target: Pause(target=target)),
@@ -445,6 +446,7 @@ _ALL = (
     *(_of_shape(shape) for shape in SHAPES.values()),
     _nemesis("kill", "the leader, others, or all are killed and started again, their state kept", KILLS),
     _nemesis("amnesia", "nodes are killed and start again with nothing on their disks", AMNESIA),
+    _nemesis("rollback", "nodes are killed and start again with their disks as they were in the beginning", ROLLBACKS),
     _nemesis("torn", "nodes are killed, and what they had not flushed is lost", TORN),
     _nemesis("storm", "nodes are killed and started again faster than an election goes", STORMS),
     _nemesis("pause", "the leader or others stop for longer than a timeout, and go on", PAUSES),

@@ -14,7 +14,7 @@ C7   packets lost, late, doubled, out of order, spoilt or queueing
 C8   a wall clock off
 C9   a clock at another rate, or a monotonic one that jumps: timers run out too early or too late
 C10  a wall clock that strobes
-C11  a crash, all state lost
+C11  a crash, state lost that was durable: all, some, or what is newer than an old copy
 C12  a storm of restarts
 ==== ====================================================================================================
 
@@ -73,11 +73,12 @@ class Severed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Killed:
-    """These nodes' processes are dead; ``state`` and ``after_effects`` as in ``Kill``."""
+    """These nodes' processes are dead; ``state``, ``after_effects`` and ``files`` as in ``Kill``."""
 
     nodes: tuple[str, ...]
     state: Durable
     after_effects: int | None
+    files: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -364,14 +365,15 @@ def _aimed(
         case Loss() | Delay() | Reorder() | Duplicate() | Corrupt() | Bandwidth():
             harm, done = _on_links(fault, _links_of(nodes, view.machines, fault.way))
             return "C7", harm, f"{done}{WORDS_OF_WAY[fault.way]}"
-        case Kill(state=state, after_effects=after_effects):
-            crash: Cell = "C11" if state == "lost" else "C12" if fault.flap_ms is not None else "C1"
+        case Kill(state=state, after_effects=after_effects, files=files):
+            crash: Cell = "C11" if state in FORGETTING else "C12" if fault.flap_ms is not None else "C1"
             late = "" if after_effects is None else f" {after_effects} effects on"
-            killed = Killed(nodes=nodes, state=state, after_effects=after_effects)
-            return crash, killed, f"killed{late}{WORDS_OF_STATE[state]}"
+            killed = Killed(nodes=nodes, state=state, after_effects=after_effects, files=files)
+            gone_too = WORDS_OF_STATE[state] if files is None else f", files like {files} lost"
+            return crash, killed, f"killed{late}{gone_too}"
         case Crash(state=state):
             gone = Crashed(nodes=nodes, links=_links_of(nodes, view.machines), state=state)
-            return "C11" if state == "lost" else "C1", gone, f"the whole machine crashed{WORDS_OF_STATE[state]}"
+            return "C11" if state in FORGETTING else "C1", gone, f"the whole machine crashed{WORDS_OF_STATE[state]}"
         case Stop():
             return "C1", Stopped(nodes=nodes), "asked to end"
         case Pause():
@@ -415,7 +417,10 @@ WORDS_OF_STATE: Mapping[Durable, str] = {
     "kept": "",
     "torn": ", what was not flushed lost",
     "lost": ", all state lost",
+    "old": ", the disk as it was in the beginning",
 }
+FORGETTING: tuple[Durable, ...] = ("lost", "old")
+"""States of a disk that lacks what was flushed to it."""
 WORDS_OF_WAY: Mapping[Way, str] = {"both": "", "in": ", on their way to it", "out": ", on their way from it"}
 
 

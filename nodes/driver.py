@@ -67,14 +67,17 @@ class Place:
     data: Path
 
 
+STATE_FILE = "state.json"
+
+
 class DurableState:
     """The last persisted state, in one file that is always whole: the old one or the new one."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
-        self._path = directory / "state.json"
-        self._fresh = directory / "state.json.new"
+        self._path = directory / STATE_FILE
+        self._fresh = directory / f"{STATE_FILE}.new"
 
     def load(self) -> Json:
         """What was persisted last, None when nothing ever was. Raises ValueError when the file is damaged."""

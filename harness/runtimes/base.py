@@ -104,6 +104,8 @@ POWERS: Mapping[str, Powers] = {
                 "partition of payload",
                 "kill",
                 "kill with state lost",
+                "kill with state old",
+                "kill with files lost",
                 "crash",
                 "stop",
                 "pause",
@@ -199,6 +201,13 @@ class Cluster(Protocol):
 
         Called for events that no observer can see, where the runtime says that it can wait for them. It returns
         before anything that the node does because of the event.
+        """
+        ...
+
+    async def keep_disks(self) -> None:
+        """Copy every machine's durable state as it is now, in place of any copy before: what ``old`` brings back.
+
+        To be called while nothing is hurt. Each machine may stand still for a moment.
         """
         ...
 

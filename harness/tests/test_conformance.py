@@ -69,6 +69,9 @@ EXPERIMENT = Experiment(
 FAULTS: tuple[Fault, ...] = (
     Kill(target="leader"),
     Kill(target="minority", state="lost"),
+    Kill(target="minority", state="old"),
+    Kill(target="minority", state="lost", files="state.*"),
+    Crash(target="follower", state="old"),
     Kill(target="follower", state="torn"),
     Kill(target="leader", state="torn", after_effects=2),
     Pause(target="leader"),
@@ -207,6 +210,7 @@ def test_every_shape_takes_effect_as_seen_by_real_packets_and_is_undone(world: W
 def test_every_fault_takes_effect_and_is_undone_or_is_refused_before_a_run(world: World, fault: Fault) -> None:
     async def story(cluster: Cluster) -> None:
         hurting = await planned(cluster, fault)
+        await cluster.keep_disks()
         hurt = await cluster.inflict(hurting)
         undone = await cluster.undo(hurting)
         healed = await cluster.heal()
@@ -230,6 +234,46 @@ def test_a_killed_node_does_not_answer_and_comes_back_under_a_new_leader(world: 
         await wait(cluster, 1_500 * MS)
         assert (await cluster.undo(kill)).verified
         assert await agreed_leader(cluster) != dead
+
+    world.tell(story)
+
+
+def test_a_node_whose_disk_is_rolled_back_has_forgotten_what_came_after_the_copy(world: World) -> None:
+    """Kept in a first term, everybody is killed in a later one: with their disks nobody remembers it."""
+
+    async def agreed_term(cluster: Cluster) -> int:
+        leader = await agreed_leader(cluster)
+        return int((await claims(cluster))[leader]["term"])
+
+    async def story(cluster: Cluster) -> None:
+        kept = await agreed_term(cluster)
+        await cluster.keep_disks()
+        for _ in range(4):  # one election more could make up for what has been forgotten
+            kill = await planned(cluster, Kill(target="leader"))
+            await cluster.inflict(kill)
+            await wait(cluster, 1_500 * MS)
+            await cluster.undo(kill)
+        late = await agreed_term(cluster)
+        assert late >= kept + 4
+        terms = {}
+        for state in ("kept", "old"):
+            everybody = await planned(cluster, Kill(target="all", state=state))
+            assert (await cluster.inflict(everybody)).verified
+            assert (await cluster.undo(everybody)).verified
+            terms[state] = await agreed_term(cluster)
+        assert terms["old"] < late < terms["kept"], (kept, late, terms)
+
+    world.tell(story)
+
+
+def test_files_that_a_node_does_not_have_cannot_be_lost(world: World) -> None:
+    async def story(cluster: Cluster) -> None:
+        kill = await planned(cluster, Kill(target="follower", state="lost", files="vote*"))
+        hurt = await cluster.inflict(kill)
+        await cluster.undo(kill)
+        assert not hurt.verified
+        assert "path like vote*" in hurt.problems[0]
+        await agreed_leader(cluster)
 
     world.tell(story)
 

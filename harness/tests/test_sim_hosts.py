@@ -147,6 +147,18 @@ def test_what_a_crash_during_a_write_leaves_on_the_disk(durable: Durable, found:
     assert node(sim, "n2").state == found
 
 
+def test_a_disk_that_is_rolled_back_holds_what_it_did_when_it_was_copied() -> None:
+    sim = simulation()
+    for _ in range(3):
+        send(sim, "count")
+        pass_time(sim, 10 * MS)
+        if sim.hosts["n2"].copy is None:
+            sim.hosts["n2"].keep_disk()
+    sim.hosts["n2"].kill("old")
+    sim.hosts["n2"].start()
+    assert node(sim, "n2").state == {"kept": 1}
+
+
 def test_the_end_of_a_write_that_a_crash_cut_short_is_not_the_end_of_the_next_boots_write() -> None:
     sim = simulation()
     batch: list[Effect] = [Persist({"vote": 1}), Send("n1", "", "voted")]

@@ -136,7 +136,7 @@ def test_a_trigger_comes_back_from_json_as_it_was(trigger: Trigger) -> None:
         ({"f": "kill", "target": "laeder"}, r"^x\.target: expected one of .*\(perhaps leader\?\), got 'laeder'$"),
         (
             {"f": "kill", "target": "leader", "state": "gone"},
-            r"^x\.state: expected one of kept, lost, torn, got 'gone'$",
+            r"^x\.state: expected one of kept, lost, torn, old, got 'gone'$",
         ),
         (
             {"f": "kill", "target": "leader", "after_effects": -1},

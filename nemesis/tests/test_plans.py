@@ -50,6 +50,8 @@ def planned(fault: Fault, view: View = LED) -> Plan:
     ("fault", "cell", "undo", "words"),
     [
         (Kill(target="leader"), "C1", "restart", "the leader n2: killed"),
+        (Kill(target="subject", state="old"), "C11", "restart", "n3: killed, the disk as it was in the beginning"),
+        (Kill(target="subject", state="lost", files="w*"), "C11", "restart", "n3: killed, files like w* lost"),
         (Kill(target="subject", state="lost"), "C11", "restart", "n3: killed, all state lost"),
         (
             Kill(target="all", state="torn", after_effects=2),
@@ -184,6 +186,8 @@ def test_every_ability_is_asked_for_by_some_fault_and_by_no_calmer_one() -> None
         Kill(target="all"),
         Kill(target="all", state="lost"),
         Kill(target="all", state="torn"),
+        Kill(target="all", state="old"),
+        Kill(target="all", state="lost", files="*"),
         Kill(target="all", after_effects=0),
         Pause(target="all"),
         Loss(percent=0),

@@ -118,6 +118,9 @@ class DockerCluster:
         reply = await reply_to(self._asks.clocks(machine), SHOW_NS)
         return reply.value if isinstance(reply, Ok) else {}
 
+    async def keep_disks(self) -> None:
+        await self._hurt.keep_disks()
+
     async def inflict(self, plan: Plan) -> Effect:
         return await self._hurt.inflict(plan)
 

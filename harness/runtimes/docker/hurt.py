@@ -31,6 +31,9 @@ class Hurt:
         self._processes = Processes(hands, containers)
         self._clocks = Clocks(hands, shows)
 
+    async def keep_disks(self) -> None:
+        await self._processes.keep_disks()
+
     async def inflict(self, plan: Plan) -> Effect:
         self._in_force.append(plan)
         return await self._make_true(plan.harm, begins=True)

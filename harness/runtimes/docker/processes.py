@@ -7,11 +7,12 @@ is awaited until it answers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.runtimes.docker.containers import Containers
 from harness.runtimes.docker.hands import Hands, Seen
+from nemesis.faults import Durable
 from nemesis.plans import Crashed, Harm, Killed, Stopped
 from nemesis.state import State
 
@@ -57,12 +58,15 @@ class Processes:
                 stubborn = [node for node, answer in answers.items() if not answer["obeyed"]]
                 return Seen(problems=tuple(f"{node} did not end when asked to, and was killed" for node in stubborn))
             case Crashed(state=state):
-                answers = await self._kill(nodes, wipe=state == "lost", sockets=True)
+                answers, seen = await self._kill(nodes, state, None, sockets=True)
                 left = [node for node, answer in answers.items() if answer["left"]]
-                return Seen(problems=tuple(f"{node} kept connections that its peers may hear end" for node in left))
+                return seen + Seen(problems=tuple(f"{node} kept connections that peers may hear end" for node in left))
+            case Killed(state=state, files=files):
+                _, seen = await self._kill(nodes, state, files, sockets=False)
+                return seen
             case _:
-                await self._kill(nodes, wipe=isinstance(harm, Killed) and harm.state == "lost", sockets=False)
-                return Seen()
+                _, seen = await self._kill(nodes, "kept", None, sockets=False)
+                return seen
 
     async def _ration(self, wanted: State) -> Seen:
         """A container keeps its ration while it is down. What was kept from a node is told when it gets it all back."""
@@ -85,11 +89,29 @@ class Processes:
             seen += each
         return seen
 
-    async def _kill(self, nodes: Iterable[str], wipe: bool, sockets: bool) -> dict[str, dict[str, Any]]:
-        data = self._hands.data
-        return await self._hands.ask(
-            "kill", {node: {"wipe": data[node] if wipe else None, "sockets": sockets} for node in sorted(nodes)}
+    async def _kill(
+        self, nodes: Iterable[str], state: Durable, files: str | None, sockets: bool
+    ) -> tuple[dict[str, dict[str, Any]], Seen]:
+        """Have them end, their disks as ``state`` and ``files`` say. The agents' answers, and what they saw there."""
+
+        def disk(node: str) -> Mapping[str, Any] | None:
+            folder = self._hands.data[node]
+            return None if state == "kept" else {"folder": folder, "left": state, "pattern": files}
+
+        answers = await self._hands.ask(
+            "kill", {node: {"disk": disk(node), "sockets": sockets} for node in sorted(nodes)}
         )
+        if state == "kept":
+            return answers, Seen()
+        wrong = tuple(f"{node}: {answer['wrong']}" for node, answer in answers.items() if answer["wrong"])
+        return answers, Seen(
+            problems=wrong, facts={f"files_changed_{node}": answer["changed"] for node, answer in answers.items()}
+        )
+
+    async def keep_disks(self) -> None:
+        """Have every host copy its node's durable state, one after another, so that no two stand still at once."""
+        for node in self._hands.nodes:
+            await self._hands.ask("keep", {node: {"folder": self._hands.data[node]}})
 
     async def _ask(self, do: str, nodes: Iterable[str], **arguments: Any) -> dict[str, dict[str, Any]]:
         return await self._hands.ask(do, dict.fromkeys(sorted(nodes), arguments))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
 from heapq import heappush
 from random import Random
 from types import coroutine
@@ -27,6 +28,7 @@ from harness.units import MS
 from nemesis.plans import LONGEST_QUEUE_MS, Crashed, Killed, OnNodes, Plan, Severed, Skewed, Stopped
 from nemesis.state import Error, State, gilbert, state_of
 from nemesis.triggers import Trigger
+from nodes.driver import STATE_FILE
 
 CLIENT_WAY: Final = Uniform(50_000, 200_000)  # from a client to a node, or back
 APPLYING: Final = Uniform(5 * MS, 20 * MS)  # until a host has done what the nemesis asked for
@@ -107,6 +109,10 @@ class SimCluster:
             watching = [*self._sentries] if usual is None else [usual, *self._sentries]
             host.witness = Witnesses(*watching) if self._sentries else usual
 
+    async def keep_disks(self) -> None:
+        for host in self._hosts.values():
+            host.keep_disk()
+
     async def inflict(self, plan: Plan) -> Effect:
         self._in_force.append(_InForce(plan, self._packets(plan)))
         return await self._change(plan, lambda node: self._strike(node, plan), at_once=_is_timed(plan))
@@ -148,9 +154,9 @@ class SimCluster:
         """What a new plan does to a host, once; all that lasts is seen to by ``_mend``."""
         host = self._hosts[node]
         match plan.harm:
-            case Killed(nodes=nodes, state=state, after_effects=None) if node in nodes:
+            case Killed(nodes=nodes, state=state, after_effects=None, files=files) if node in nodes:
                 self._felled.add(node)
-                host.kill(state)
+                host.kill(state if _is_reached(files) else "kept")
             case Killed(nodes=nodes, state=state, after_effects=int(effects)) if node in nodes:
                 self._felled.add(node)
                 host.crash_after(effects, state)
@@ -274,6 +280,8 @@ class SimCluster:
             yield from self._wrong_clocks(node)
             if (host.work is not None) != (self._work_ns(node) > 0):
                 yield f"{node} should be {'as fast as ever' if host.work else 'slow'} and is not"
+            if plan is not None and isinstance(plan.harm, Killed) and not _is_reached(plan.harm.files):
+                yield f"{node}: no file of its has a path like {plan.harm.files}"
 
     def _wrong_clocks(self, node: str) -> Iterator[str]:
         host = self._hosts[node]
@@ -297,6 +305,11 @@ class SimCluster:
         """A packet over every link, for the cuts alone: where packets are lost one is sent until it gets through."""
         for link in self.simulation.network:
             self._kernel.at(self._kernel.now + PROBE_NS, ears.hear, link)
+
+
+def _is_reached(files: str | None) -> bool:
+    """Whether a fault of such files is one of a node of ours, which has a single one; None: of all files."""
+    return files is None or fnmatchcase(STATE_FILE, files)
 
 
 def _is_timed(plan: Plan) -> bool:

@@ -48,7 +48,7 @@ from nodes.protocol import (
 )
 
 MakeNode = Callable[[str, Sequence[str], Random, str, "Mapping[str, Json] | None"], Node]
-Durable = Literal["kept", "torn", "lost"]
+Durable = Literal["kept", "torn", "old", "lost"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -176,6 +176,7 @@ class Host:
         self.boots = 0
         self.node: Node | None = None
         self.durable: bytes | None = None
+        self.copy: bytes | None = None  # of what was durable once
         self._kernel = kernel
         self._seed = seed
         self._make_node = make_node
@@ -266,15 +267,21 @@ class Host:
         """End the process at once: all that it knew is gone, its links and clocks stay as they are.
 
         ``kept``: what it was writing had just reached the disk. ``torn``: it had not. ``lost``: nor is there
-        anything else on the disk any more.
+        anything else on the disk any more. ``old``: the disk is as it was when it was last copied.
         """
         if self.node is not None:
             self._end()
         if durable == "lost":
             self.durable = None
+        elif durable == "old":
+            self.durable = self.copy
         elif durable == "kept" and self._writing is not None:
             self.durable = self._writing
         self._writing = None
+
+    def keep_disk(self) -> None:
+        """Copy what is durable now; a write that is under way is not."""
+        self.copy = self.durable
 
     def wipe(self) -> None:
         """Empty the disk; the node goes on with what it knows until it is killed."""

@@ -12,9 +12,11 @@ It ends when its input does. Its requests, by subject:
     probe   to: [address], token, times, every_us, size
                                   send that many real packets to each address
     heard   token                 what has come with that token from whom, and the rules as the kernel has them
-    kill    wipe: path or null, sockets
-                                  end every process of the node, first emptying that folder of it; returns when all
-                                  are gone, and with ``sockets`` all their connections, which nobody hears end
+    keep    folder                copy that folder of the node's
+    kill    disk: {folder, left, pattern} or null, sockets
+                                  end every process of the node, first having its folder hold what is to be ``left``
+                                  (``disks.leave``); returns when all are gone, and with ``sockets`` all their
+                                  connections, which nobody hears end
     end                           ask the node to end, as one asks a service; and make it, when it has not in good time
     stop, go                      pause every process of the node, or let it go on; returns when all are so
     skew    wall_ns, wall_ppm, jump_ns, monotonic_ppm
@@ -35,7 +37,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from harness.runtimes.docker.agent import links, processes
+from harness.runtimes.docker.agent import disks, links, processes
 from harness.runtimes.docker.agent.clocks import TEND_SECONDS, HostClocks
 from harness.runtimes.docker.agent.commands import Refused, run
 from harness.runtimes.docker.agent.probes import Probes
@@ -46,6 +48,7 @@ SUBJECTS = {
     "released": "links",
     "probe": "probes",
     "heard": "probes",
+    "keep": "processes",
     "kill": "processes",
     "end": "processes",
     "stop": "processes",
@@ -110,9 +113,11 @@ class Agent:
                 return self.probes.send(to, token, times, every_us, size)
             case {"do": "heard", "token": token}:
                 return {"heard": self.probes.heard(token), **links.seen()}
-            case {"do": "kill", "wipe": wipe, "sockets": sockets}:
-                killed = processes.kill(wipe)
-                return {**killed, **(links.forget_connections() if sockets else {})}
+            case {"do": "keep", "folder": folder}:
+                return disks.keep(folder)
+            case {"do": "kill", "disk": disk, "sockets": sockets}:
+                left = {} if disk is None else disks.leave(**disk)
+                return {**processes.kill(), **left, **(links.forget_connections() if sockets else {})}
             case {"do": "end"}:
                 return processes.end()
             case {"do": "stop"}:

@@ -19,12 +19,8 @@ SIGNAL_SECONDS = 5.0
 GRACE_SECONDS = 5.0  # for a node to end in its own way
 
 
-def kill(wipe: str | None) -> dict[str, Any]:
-    """End them all, first emptying that folder of the node's if one is named; returns when all are gone."""
-    if wipe is not None:
-        stop()
-        for pid in node_processes():
-            empty(Path(f"/proc/{pid}/root{wipe}"))
+def kill() -> dict[str, Any]:
+    """End them all; returns when all are gone."""
     return signalled(signal.SIGKILL, lambda pids: not pids)
 
 
@@ -37,7 +33,7 @@ def end() -> dict[str, Any]:
     give_up = time.monotonic() + GRACE_SECONDS
     while node_processes():
         if time.monotonic() > give_up:
-            return {**kill(None), "obeyed": False}
+            return {**kill(), "obeyed": False}
         time.sleep(0.001)
     return {"obeyed": True}
 
@@ -94,12 +90,3 @@ def signalled(number: signal.Signals, holds: Callable[[list[int]], bool]) -> dic
         if time.monotonic() > give_up:
             raise Refused(f"{number.name}: the node's processes {pids} did not obey in {SIGNAL_SECONDS:.0f} s")
         time.sleep(0.001)
-
-
-def empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            empty(path)
-            path.rmdir()
-        else:
-            path.unlink(missing_ok=True)

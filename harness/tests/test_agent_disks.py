@@ -1,0 +1,70 @@
+"""The agent's work on a node's folder, with a process of the test's own in the node's place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.runtimes.docker.agent import disks, processes
+from harness.runtimes.docker.agent.commands import Refused
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of a node that stands still when asked to; it is reached through this very process."""
+    monkeypatch.setattr(disks, "COPY", tmp_path / "copy")
+    monkeypatch.setattr(processes, "node_processes", lambda: [os.getpid()])
+    monkeypatch.setattr(processes, "stop", dict)
+    monkeypatch.setattr(processes, "go", dict)
+    place = tmp_path / "data"
+    (place / "wal").mkdir(parents=True)
+    (place / "vote").write_text("term 1")
+    (place / "wal" / "0").write_bytes(b"\0" * 5_000)
+    (place / "newest").symlink_to("wal/0")
+    yield place
+
+
+def test_what_was_written_changed_and_removed_since_the_copy_is_as_it_was(folder: Path) -> None:
+    (folder / "vote").chmod(0o600)
+    before = disks.listing(folder)
+    assert disks.keep(str(folder))["files"] == 3
+    (folder / "vote").write_text("term 9")
+    (folder / "wal" / "1").write_text("new")
+    (folder / "newest").unlink()
+    assert disks.leave(str(folder), "old", None) == {"changed": 3, "wrong": None}
+    assert disks.listing(folder) == before
+    assert (folder / "vote").read_text() == "term 1"
+    assert disks.leave(str(folder), "old", None) == {"changed": 0, "wrong": None}
+
+
+def test_a_second_copy_takes_the_place_of_the_first(folder: Path) -> None:
+    disks.keep(str(folder))
+    (folder / "vote").unlink()
+    disks.keep(str(folder))
+    (folder / "vote").write_text("term 9")
+    disks.leave(str(folder), "old", None)
+    assert not (folder / "vote").exists()
+
+
+def test_all_files_are_lost_or_only_those_of_a_pattern(folder: Path) -> None:
+    assert disks.leave(str(folder), "lost", "wal/*") == {"changed": 1, "wrong": None}
+    assert sorted(disks.listing(folder)) == ["newest", "vote"]
+    assert disks.leave(str(folder), "lost", None) == {"changed": 2, "wrong": None}
+    assert list(folder.iterdir()) == []
+
+
+def test_what_could_not_be_done_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "no copy" in disks.leave(str(folder), "old", None)["wrong"]
+    assert "path like w" in disks.leave(str(folder), "lost", "w")["wrong"]
+    disks.keep(str(folder))
+    (folder / "vote").write_text("term 9")
+    monkeypatch.setattr(disks, "empty", lambda place: None)
+    monkeypatch.setattr(disks, "copy", lambda source, target: 0)
+    assert "vote should be otherwise" in disks.leave(str(folder), "old", None)["wrong"]
+    monkeypatch.setattr(processes, "node_processes", list)
+    assert "no process" in disks.leave(str(folder), "lost", None)["wrong"]
+    with pytest.raises(Refused, match="nothing to copy"):
+        disks.keep(str(folder))
