@@ -20,10 +20,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final, Protocol
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
+from hypothesis.internal.conjecture.providers import HypothesisProvider
 
 from harness.experiment import system_named
 from harness.hunt.case import Case, Charge, Seen, look, needs_white_box
@@ -197,8 +199,15 @@ def drawn(quarry: Quarry, dice: Random, try_: Callable[[Case], bool]) -> None:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    with suppress(NoSuchExample):
+    # Hypothesis mixes in numbers that it finds in the modules imported so far: then a batch would be another one in a
+    # process that has imported more, and the cases of a seed would hang on who searches them.
+    no_constants = patch.object(HypothesisProvider, "_maybe_draw_constant", _no_constant, create=True)
+    with suppress(NoSuchExample), no_constants:
         find(cases(quarry), try_, settings=how, random=dice)
+
+
+def _no_constant(*_: object, **__: object) -> None:
+    """In place of what would draw such a number: never one."""
 
 
 @st.composite

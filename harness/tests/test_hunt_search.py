@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from random import Random
 
 import pytest
@@ -93,3 +95,21 @@ def test_the_sizes_are_the_smallest_possible_an_even_one_and_the_one_asked_for()
 def test_an_unknown_system_is_refused_in_words() -> None:
     with pytest.raises(UsageError, match="unknown system"):
         broken_promises("no-such-system", CALM, nodes=3, seed=0)
+
+
+def test_what_else_a_process_has_imported_changes_no_case() -> None:
+    """Hypothesis looks for interesting numbers in whatever is imported, and would draw some of those."""
+    script = """
+from random import Random
+from harness.hunt.search import Quarry, drawn
+found = []
+drawn(Quarry(system="broken/never-checks-quorum", nodes=3), Random("2/3"), lambda case: bool(found.append(case)))
+print(found)
+"""
+    more = "import checkers.linearizability, harness.mutants, harness.runtimes.docker.cluster, reports.compare\n"
+    few, many = (
+        subprocess.run([sys.executable, "-c", start + script], capture_output=True, text=True, check=True).stdout
+        for start in ("", more)
+    )
+    assert few == many
+    assert few.count("Case(") == BATCH
