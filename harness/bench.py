@@ -19,10 +19,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from checkers.judge import Judgement, judge
 from harness.experiment import Experiment, Workload
-from harness.promises import cells_of, exercised, promises_of
-from harness.runtimes.sim.runtime import Outcome, run_in_memory
+from harness.hunt.case import judged
+from harness.runtimes.sim.runtime import run_in_memory
 from harness.runtimes.sim.simulation import Simulation
 from harness.units import MS
 from nemesis.nemeses import build
@@ -81,13 +80,6 @@ def planned(nodes: int, nemesis: str, seconds: float, seed: int) -> tuple[Experi
     return experiment, build((nemesis,), Random(f"{seed}/schedule"), nodes, round(seconds * 1000))
 
 
-def judged(experiment: Experiment, outcome: Outcome) -> Judgement:
-    """Judge a run by what its system promises under the faults that it held."""
-    system, history = experiment.under_test, outcome.history
-    cells = cells_of(exercised(history.faults), system)
-    return judge(history, promises_of(system, cells), experiment.bounds)
-
-
 def cpu(work: Callable[[], Any], rounds: int) -> float:
     """The least CPU seconds that ``work`` took."""
 
@@ -141,7 +133,7 @@ class Bench:
 
         def record_and_judge() -> None:
             for experiment, schedule in plans:
-                judged(experiment, run_in_memory(experiment, schedule))
+                judged(run_in_memory(experiment, schedule).history, experiment)
 
         return [
             self.line(title, "recorded", nodes, length, seeds, record),

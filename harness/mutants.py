@@ -41,7 +41,7 @@ from harness.experiment import Experiment, Workload
 from harness.hunt.case import Case, needs_white_box
 from harness.hunt.case import look as hunted
 from harness.hunt.shrink import shrink
-from harness.promises import bounds_of, cells_of, exercised, promises_of
+from harness.promises import bounds_of, held_to
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.runtime import ColumnsRecorder, Silence, drive, simulate
@@ -166,9 +166,8 @@ def _broken_facts(notary: Notary, nodes: int) -> Iterator[tuple[str, int]]:
 
 
 def _broken_promises(history: History, system: System, experiment: Experiment) -> Iterator[tuple[str, int]]:
-    cells = cells_of(exercised(history.faults), system)
     bounds = bounds_of(system, experiment.node_names, experiment.server_names)
-    judgement = judge(history, promises_of(system, cells), bounds)
+    judgement = judge(history, held_to(system, history.faults), bounds)
     for judged in judgement.properties:
         for finding in judged.found.findings:
             if judged.promises.get(finding.guarantee) == "+":

@@ -75,6 +75,11 @@ def promises_of(system: System, cells: Iterable[str]) -> dict[str, Promise]:
     return {letter: _weakest(row[i] for row in rows) for i, letter in enumerate(LETTERS)}
 
 
+def held_to(system: System, faults: Iterable[Fault]) -> dict[str, Promise]:
+    """The promises that a history with these faults is held to."""
+    return promises_of(system, cells_of(exercised(faults), system))
+
+
 def promises_to_writers(promises: Mapping[str, Promise], workload: str) -> dict[str, Promise]:
     """The promises, with what a resource that checks no tokens makes of F.
 

@@ -14,7 +14,7 @@ from checkers.judge import PROPERTIES, Judgement, judge
 from harness.drive import Driver
 from harness.experiment import Experiment, Workload, system_named
 from harness.hunt.trace import Trace
-from harness.promises import cells_of, exercised, promises_of
+from harness.promises import held_to
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.runtime import ColumnsRecorder, Silence, drive, simulate
@@ -143,9 +143,7 @@ def look(case: Case, *, white_box: bool = False, wanted: str | None = None) -> S
 
 def judged(history: History, experiment: Experiment, only: Collection[str] | None = None) -> Judgement:
     """The history held to what its system promises under the faults that are in it; ``only`` in these properties."""
-    system = experiment.under_test
-    cells = cells_of(exercised(history.faults), system)
-    return judge(history, promises_of(system, cells), experiment.bounds, only=only)
+    return judge(history, held_to(experiment.under_test, history.faults), experiment.bounds, only=only)
 
 
 def broken_promises(system: str, schedule: Schedule, *, nodes: int, seed: int) -> frozenset[str]:

@@ -13,15 +13,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-from checkers.judge import Judgement
 from harness.errors import SplitbrainError, UsageError
 from harness.experiment import Experiment, asked_for
 from harness.hunt.case import judged
 from harness.matrix.entries import Entry
 from harness.matrix.results import Result, Status, letters_seen, status_of, worst_of
-from harness.promises import cells_of, exercised, promises_of
+from harness.promises import held_to
 from harness.run import perform
 from harness.runtimes.base import POWERS, lacking
 from harness.runtimes.sim.runtime import Silence, run_in_memory
@@ -101,7 +99,7 @@ def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:
     done = perform(experiment, experiment.planned(), store, Silence(), _say_nothing, strict=False)
     assert done.run is not None
     verdicts = done.as_json()
-    promised = promised_in(done.judgement, experiment, done.history.faults)
+    promised = held_to(experiment.under_test, done.history.faults)
     seen = letters_seen(verdicts)
     status, words = status_of(promised, seen)
     run = done.run.path.relative_to(store).as_posix()
@@ -114,12 +112,6 @@ def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:
         run=run,
         command=f"splitbrain replay {done.run.path}",
     )
-
-
-def promised_in(judgement: Judgement, experiment: Experiment, faults: Sequence[Any]) -> dict[str, str]:
-    """The marks that a run was held to: those of the faults that it held."""
-    cells = cells_of(exercised(faults), experiment.under_test)
-    return dict(promises_of(experiment.under_test, cells))
 
 
 def _failed(entry: Entry, failure: Exception, began: float) -> Result:
