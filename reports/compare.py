@@ -5,7 +5,7 @@ Every figure is a measurement that is given here; the formulas of the papers are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -27,28 +27,39 @@ TITLES = {
     "were over by then",
     "votes": "Plain Raft, five nodes: what drawing timeouts from a wider range does to split votes and to the time "
     "that an election takes",
+    "recipes": "ZooKeeper's contenders on containers: what a change of leader costs against their number, counted "
+    "(marks), with the straight line fitted",
 }
 
 
 def write(
-    record: Json, counted: pd.DataFrame, votes: pd.DataFrame, on_containers: pd.DataFrame | None, folder: Path
+    record: Json,
+    counted: pd.DataFrame,
+    votes: pd.DataFrame,
+    on_containers: pd.DataFrame | None,
+    folder: Path,
+    recipes: pd.DataFrame | None = None,
 ) -> Path:
     """Write index.html, messages.png, failover.png, votes.png and the CSV files; returns the page's path.
 
-    ``record`` has ``rows`` (one a system), ``formulas`` and ``curves``; the frames have a row an election.
+    ``record`` has ``rows`` (one a system), ``formulas`` and ``curves``; the frames have a row an election. With
+    ``recipes``, the counts of ZooKeeper's contenders, ``record`` has ``recipes`` too (one a system), and recipes.png
+    is written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
         "messages": messages(counted, record["curves"], on_containers),
         "failover": failover(counted[counted["nodes"] == 5]),
         "votes": split_votes(votes),
+        **({} if recipes is None else {"recipes": recipe_lines(recipes, record["recipes"])}),
     }
     pictures = []
     for name, figure in figures.items():
         png = _png(figure)
         atomic.write(folder / f"{name}.png", png)
         pictures.append(page.picture(f"{name}.png", TITLES[name], png))
-    frames = {"messages": counted, "votes": votes, **({} if on_containers is None else {"containers": on_containers})}
+    some = {"messages": counted, "votes": votes, "containers": on_containers, "recipes": recipes}
+    frames = {name: frame for name, frame in some.items() if frame is not None}
     for name, frame in frames.items():
         atomic.write(folder / f"{name}.csv", frame.to_csv(index=False).encode())
     made = page.environment()
@@ -57,6 +68,8 @@ def write(
         sizes=sorted({int(n) for n in counted["nodes"]}),
         votes=vote_rows(votes),
         containers=[] if on_containers is None else on_containers.to_dict("records"),
+        recipes=record.get("recipes", []),
+        recipe_sizes=[] if recipes is None else sorted({int(n) for n in recipes["nodes"]}),
         pictures=pictures,
         files=[f"{name}.csv" for name in frames],
         page_css=page.asset(made, "page.css"),
@@ -84,6 +97,24 @@ def messages(counted: pd.DataFrame, curves: Json, on_containers: pd.DataFrame | 
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(True, which="major", color="#dfe4ea", lw=0.7)
+    axes.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def recipe_lines(recipes: pd.DataFrame, rows: Sequence[Json]) -> Figure:
+    """Requests and notifications together against contenders, and the line fitted to each recipe."""
+    figure = Figure(figsize=(9.0, 4.2), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    for at, row in enumerate(rows):
+        mine = recipes[recipes["system"] == row["system"]]
+        x = mine["nodes"].to_numpy(float)
+        axes.plot(
+            x, mine["messages"], MARKERS[at % len(MARKERS)], color=COLOURS[at % len(COLOURS)], label=row["system"]
+        )
+        axes.plot(x, row["slope"] * x + row["at_none"], color=COLOURS[at % len(COLOURS)], lw=1)
+    axes.set(xlabel="contenders", ylabel="requests and notifications", ylim=(0, None))
+    axes.set_xticks(sorted(recipes["nodes"].unique()))
+    axes.grid(True, color="#dfe4ea", lw=0.7)
     axes.legend(frameon=False, loc="upper left")
     return figure
 

@@ -20,9 +20,9 @@ def compare(containers: bool, quick: bool, store: Path) -> None:
     Writes compare/index.html, its plots and its tables (CSV) into the store, and the runs that show who keeps one
     leader.
     """
-    from harness.compare.measure import FORMULAS, SIZES, costs, split_votes
-    from harness.compare.promises import two_leaders
-    from harness.compare.table import rows
+    from harness.compare.measure import FORMULAS, RECIPES, SIZES, costs, split_votes
+    from harness.compare.promises import two_leaders, two_leaders_on_containers
+    from harness.compare.table import recipe_rows, rows
     from reports.compare import write
 
     console = Console(stderr=True)
@@ -33,17 +33,23 @@ def compare(containers: bool, quick: bool, store: Path) -> None:
         votes = split_votes(seeds=20 if quick else 100)
     with console.status("cutting leaders off"):
         leaders = two_leaders(FORMULAS, store)
-    on_containers = _on_containers(console) if containers else None
+    on_containers, recipes = _on_containers(console) if containers else (None, None)
     record: dict[str, Any] = {
         "rows": rows(counted, leaders),
         "formulas": {name: formula.words for name, formula in FORMULAS.items()},
         "curves": {name: [[n, formula.of(n)] for n in sizes] for name, formula in FORMULAS.items()},
     }
-    page = write(record, counted, votes, on_containers, store / "compare")
+    if recipes is not None:
+        with console.status("cutting leaders off on containers"):
+            record["recipes"] = recipe_rows(recipes, two_leaders_on_containers(RECIPES, store))
+    page = write(record, counted, votes, on_containers, store / "compare", recipes)
     click.echo(str(page))
 
 
-def _on_containers(console: Console) -> Any:
-    from harness.compare.containers import counted_on_containers
+def _on_containers(console: Console) -> tuple[Any, Any]:
+    from harness.compare.containers import counted_on_containers, recipes_on_containers
 
-    return counted_on_containers(lambda words: console.print(words, highlight=False))
+    def say(words: str) -> None:
+        console.print(words, highlight=False)
+
+    return counted_on_containers(say), recipes_on_containers(say)

@@ -2,20 +2,23 @@
 
 They do not notice at one instant as in simulation, and a node may ask twice; so the count is what it is, beside the
 formula and not held to it.
+
+Contenders of ZooKeeper count what they ask its servers and the watches that fire; what they ask besides only to know
+who leads, and the pings that keep a session, are left out.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final
 
 import pandas as pd
 
-from harness.compare.measure import ACKNOWLEDGING, FORMULAS
+from harness.compare.measure import ACKNOWLEDGING, FORMULAS, RECIPES
 from harness.counts import HEARTBEATS
 from harness.errors import EnvironmentFailure
 from harness.experiment import Experiment, asked_for
@@ -32,6 +35,11 @@ ASK_NS: Final = 500 * MS
 LOOK_AGAIN_NS: Final = 50 * MS
 AGREED_NS: Final = 1_000 * MS  # without a change: an election is over
 GIVE_UP_NS: Final = 30_000 * MS
+NOTIFICATION: Final = "notification"
+APART: Final = HEARTBEATS | {"look"}
+
+Read = Callable[[DockerCluster, Sequence[str]], Awaitable[Counter[str]]]
+"""What these nodes have counted so far, by kind."""
 
 
 def counted_on_containers(say: Callable[[str], None], sizes: Sequence[int] = SIZES) -> pd.DataFrame:
@@ -53,26 +61,24 @@ def _counted(say: Callable[[str], None], sizes: Sequence[int]) -> Iterator[dict[
             }
 
 
-def count(experiment: Experiment, say: Callable[[str], None]) -> Counter[str]:
-    """Messages by kind that the survivors of a leader sent until all followed another; heartbeats are left out."""
-    found: list[Counter[str]] = []
+def recipes_on_containers(say: Callable[[str], None], sizes: Sequence[int] = SIZES) -> pd.DataFrame:
+    """A row a change of leader among ZooKeeper's contenders: system, nodes, requests, notifications, messages and
+    kinds. Raises EnvironmentFailure."""
+    return pd.DataFrame(list(_changes(say, sizes)))
 
-    async def measure(cluster: DockerCluster) -> None:
-        leader = await _agreed(cluster, cluster.nodes)
-        survivors = [node for node in cluster.nodes if node != leader]
-        before = await _sent(cluster, survivors)
-        killed = plan(Kill(target="leader"), View(nodes=tuple(cluster.nodes), leader=leader), Random(0))
-        assert isinstance(killed, Plan)
-        await cluster.inflict(killed)
-        await _agreed(cluster, survivors)
-        found.append(await _sent(cluster, survivors) - before)
 
-    say(f"{experiment.system}, {experiment.nodes} nodes: an election on containers")
-    with tempfile.TemporaryDirectory(prefix="splitbrain-count-") as logs:
-        problems = attend(experiment, measure, Path(logs), say).problems
-    if problems:
-        raise EnvironmentFailure("\n".join(problems))
-    return Counter({kind: number for kind, number in found[0].items() if kind not in HEARTBEATS})
+def _changes(say: Callable[[str], None], sizes: Sequence[int]) -> Iterator[dict[str, object]]:
+    for system in RECIPES:
+        for nodes in sizes:
+            counted = count(asked_for(system, ("none",), "docker", nodes, 1.0, 1), say, _sent_and_received)
+            yield {
+                "system": system,
+                "nodes": nodes,
+                "requests": counted.total() - counted[NOTIFICATION],
+                "notifications": counted[NOTIFICATION],
+                "messages": counted.total(),
+                "kinds": ", ".join(f"{kind} {number}" for kind, number in sorted(counted.items())),
+            }
 
 
 async def _sent(cluster: DockerCluster, nodes: Sequence[str]) -> Counter[str]:
@@ -80,6 +86,35 @@ async def _sent(cluster: DockerCluster, nodes: Sequence[str]) -> Counter[str]:
     for node in nodes:
         total.update(await cluster.sent(node))
     return total
+
+
+async def _sent_and_received(cluster: DockerCluster, nodes: Sequence[str]) -> Counter[str]:
+    total = await _sent(cluster, nodes)
+    for node in nodes:
+        total.update(await cluster.received(node))
+    return total
+
+
+def count(experiment: Experiment, say: Callable[[str], None], read: Read = _sent) -> Counter[str]:
+    """Messages by kind that the survivors of a leader counted until all followed another; heartbeats are left out."""
+    found: list[Counter[str]] = []
+
+    async def measure(cluster: DockerCluster) -> None:
+        leader = await _agreed(cluster, cluster.nodes)
+        survivors = [node for node in cluster.nodes if node != leader]
+        before = await read(cluster, survivors)
+        killed = plan(Kill(target="leader"), View(nodes=tuple(cluster.nodes), leader=leader), Random(0))
+        assert isinstance(killed, Plan)
+        await cluster.inflict(killed)
+        await _agreed(cluster, survivors)
+        found.append(await read(cluster, survivors) - before)
+
+    say(f"{experiment.system}, {experiment.nodes} nodes: an election on containers")
+    with tempfile.TemporaryDirectory(prefix="splitbrain-count-") as logs:
+        problems = attend(experiment, measure, Path(logs), say).problems
+    if problems:
+        raise EnvironmentFailure("\n".join(problems))
+    return Counter({kind: number for kind, number in found[0].items() if kind not in APART})
 
 
 async def _agreed(cluster: DockerCluster, nodes: Sequence[str]) -> str:

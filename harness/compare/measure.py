@@ -47,6 +47,15 @@ FORMULAS: Final[Mapping[str, Formula]] = MappingProxyType(
 )
 """Of the systems that are compared, in the order of the table."""
 
+RECIPES: Final[Mapping[str, Formula]] = MappingProxyType(
+    {
+        "zookeeper": Formula(words="1 notification, 2 requests", of=lambda n: 3),
+        "zookeeper-herd": Formula(words="n − 1 notifications, 2(n − 1) requests", of=lambda n: 3 * (n - 1)),
+    }
+)
+"""Of contenders that rely on ZooKeeper's servers: each watches the one before it, or all watch the leader ("the herd
+effect", ZooKeeper's documentation, "Recipes and Solutions"). Who is told asks for all znodes, and then watches one."""
+
 
 def cost_of(system: System, nodes: int, seed: int) -> dict[str, object]:
     """One election as a row: ``messages`` of the algorithm, ``acks``, ``agreed_ms``, and the count of each kind."""
@@ -84,6 +93,12 @@ def order_of(frame: pd.DataFrame, of: Literal["median", "min"] = "median") -> fl
     middle = frame[frame["nodes"] >= 9].groupby("nodes")["messages"].agg(of)
     slope, _ = np.polyfit(np.log(middle.index.to_numpy(float)), np.log(middle.to_numpy(float)), 1)
     return float(slope)
+
+
+def line_of(frame: pd.DataFrame) -> tuple[float, float]:
+    """The straight line through messages against nodes, by least squares: messages for each node more, and at none."""
+    slope, at_none = np.polyfit(frame["nodes"].to_numpy(float), frame["messages"].to_numpy(float), 1)
+    return float(slope), float(at_none)
 
 
 def exact(frame: pd.DataFrame, formula: Formula) -> float:

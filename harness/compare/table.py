@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from harness.compare.measure import FORMULAS, exact, order_of
+from harness.compare.measure import FORMULAS, RECIPES, exact, line_of, order_of
 from harness.compare.promises import Cut
 from nodes.systems import SYSTEMS
 
@@ -32,5 +32,27 @@ def _row(name: str, mine: pd.DataFrame, cut: Cut) -> dict[str, object]:
         "two_at_once": seen.get("X"),
         "overlap_ms": cut.overlap_ms,
         "two_in_a_term": seen.get("T") if promised.get("T") != "-" else None,
+        "run": cut.result.run,
+    }
+
+
+def recipe_rows(counted: pd.DataFrame, cuts: Mapping[str, Cut]) -> list[dict[str, object]]:
+    """The same of ZooKeeper's recipes: ``counted`` is ``containers.recipes_on_containers``."""
+    return [_recipe_row(name, counted[counted["system"] == name], cuts[name]) for name in RECIPES]
+
+
+def _recipe_row(name: str, mine: pd.DataFrame, cut: Cut) -> dict[str, object]:
+    slope, at_none = line_of(mine)
+    return {
+        "system": name,
+        "help": SYSTEMS[name].help,
+        "formula": RECIPES[name].words,
+        "exact": exact(mine, RECIPES[name]),
+        "slope": slope,
+        "at_none": at_none,
+        "counts": {row["nodes"]: (row["requests"], row["notifications"]) for row in mine.to_dict("records")},
+        "two_at_once": cut.result.seen.get("X"),
+        "overlap_ms": cut.overlap_ms,
+        "two_in_a_term": cut.result.seen.get("T"),
         "run": cut.result.run,
     }

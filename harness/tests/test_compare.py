@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import cli
-from harness.compare.measure import FORMULAS, cost_of, costs, exact, order_of, split_votes
+from harness.compare.measure import FORMULAS, RECIPES, cost_of, costs, exact, line_of, order_of, split_votes
 from harness.compare.promises import Cut, two_leaders
-from harness.compare.table import rows
+from harness.compare.table import recipe_rows, rows
 from harness.matrix.entries import Entry
 from harness.matrix.results import Result
 from nodes.systems import SYSTEMS
@@ -77,6 +77,38 @@ def test_the_page_shows_every_system_and_carries_its_plots(tmp_path: Path) -> No
         *(f"{name}.csv" for name in ("messages", "votes", "containers")),
         "index.html",
     }
+
+
+def changes(**notifications: int) -> pd.DataFrame:
+    """Changes of leader among 3 and 9 contenders, with that many notifications for each node, or (0) one in all."""
+    told = [(system, nodes, each * (nodes - 1) or 1) for system, each in notifications.items() for nodes in (3, 9)]
+    return pd.DataFrame(
+        [
+            {"system": name.replace("_", "-"), "nodes": n, "requests": 2 * t, "notifications": t, "messages": 3 * t}
+            for name, n, t in told
+        ]
+    )
+
+
+def test_one_is_told_by_the_recipe_and_all_are_in_a_herd(tmp_path: Path) -> None:
+    counted = changes(zookeeper=0, zookeeper_herd=1)
+    lines = {name: line_of(counted[counted["system"] == name]) for name in RECIPES}
+    assert lines["zookeeper"] == pytest.approx((0.0, 3.0))
+    assert lines["zookeeper-herd"] == pytest.approx((3.0, -3.0))
+    assert all(exact(counted[counted["system"] == name], formula) == 1.0 for name, formula in RECIPES.items())
+    assert exact(counted[counted["system"] == "zookeeper-herd"], RECIPES["zookeeper"]) == 0.0
+
+    entry = Entry(system="zookeeper", cell="C4", runtime="docker", nemesis=("isolated-leader",), time_limit_s=25.0)
+    kept = Cut(result=Result(entry=entry, status="as expected", seen={"T": "kept", "X": "kept"}), overlap_ms=0.0)
+    broken = Cut(result=Result(entry=entry, status="as expected", seen={"X": "broken"}, run="a/b"), overlap_ms=432.1)
+    table = recipe_rows(counted, {"zookeeper": kept, "zookeeper-herd": broken})
+    few, votes = costs(sizes=(3, 5, 9, 15), seeds=1), split_votes(spreads_ms=(50,), seeds=1)
+    curves = {name: [[n, formula.of(n)] for n in (3, 15)] for name, formula in FORMULAS.items()}
+    page = write({"rows": [], "curves": curves, "recipes": table}, few, votes, None, tmp_path, counted)
+    text = page.read_text()
+    assert "16 asked, 8 told" in text and "3.00 n -3.00" in text
+    assert "safe in this run" in text and "not safe: two leaders at once, for 432 ms" in text
+    assert (tmp_path / "recipes.csv").is_file() and (tmp_path / "recipes.png").is_file()
 
 
 def test_the_command_is_listed_with_its_options() -> None:

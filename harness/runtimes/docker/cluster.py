@@ -111,8 +111,16 @@ class DockerCluster:
 
     async def sent(self, node: str) -> Mapping[str, int]:
         """How many messages of each kind ``node`` says that it has sent; for nodes of our own, while all is whole."""
-        assert isinstance(self._asks, HttpAsker), "only nodes of our own count what they send"
-        return await self._asks.sent(node)
+        return await self._counts.sent(node)
+
+    async def received(self, node: str) -> Mapping[str, int]:
+        """How many of each kind came to ``node`` unasked, as it says; for contenders that count them."""
+        return await self._counts.received(node)
+
+    @property
+    def _counts(self) -> HttpAsker:
+        assert isinstance(self._asks, HttpAsker), "only nodes of our own count messages"
+        return self._asks
 
     async def _shows(self, machine: str) -> Shown:
         reply = await reply_to(self._asks.clocks(machine), SHOW_NS)

@@ -152,32 +152,23 @@ class EtcdAsker:
         await self._members.close()
 
 
-class ElectionAsker:
+class ElectionAsker(HttpAsker):
     """Asks contenders, which speak as ``nodes.endpoint`` does, and the members of etcd that they rely on."""
 
     def __init__(self, doors: Mapping[str, Door]) -> None:
         members = {name: door for name, door in doors.items() if MEMBERS_PORT in door.ports}
+        super().__init__({name: door for name, door in doors.items() if name not in members})
         self._members = Members(members)
-        self._contenders = HttpAsker({name: door for name, door in doors.items() if name not in members})
         self._servers = frozenset(members)
 
-    async def observe(self, node: str) -> Mapping[str, Any]:
-        return await self._contenders.observe(node)
-
-    async def confirm(self, node: str) -> Mapping[str, Any]:
-        return await self._contenders.confirm(node)
-
     async def awake(self, machine: str) -> None:
-        await (self._members.status(machine) if machine in self._servers else self._contenders.awake(machine))
+        await (self._members.status(machine) if machine in self._servers else super().awake(machine))
 
     async def leading_server(self) -> str | None:
         return await self._members.leading()
 
-    async def answer(self, question: Question) -> Mapping[str, Any]:
-        return await self._contenders.answer(question)
-
     async def clocks(self, machine: str) -> Mapping[str, int]:
-        return {} if machine in self._servers else await self._contenders.clocks(machine)
+        return {} if machine in self._servers else await super().clocks(machine)
 
     async def close(self) -> None:
-        await asyncio.gather(self._contenders.close(), self._members.close())
+        await asyncio.gather(super().close(), self._members.close())

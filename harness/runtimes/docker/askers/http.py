@@ -47,7 +47,18 @@ class HttpAsker:
 
     async def sent(self, node: str) -> Mapping[str, int]:
         """How many messages of each kind the node has sent since it booted."""
-        return dict((await self._ask("GET", "status", node))["sent"])
+        return await self._counted(node, "sent")
+
+    async def received(self, node: str) -> Mapping[str, int]:
+        """The same of what came to it unasked, for those that count that."""
+        return await self._counted(node, "received")
+
+    async def _counted(self, node: str, way: str) -> Mapping[str, int]:
+        status = await self._ask("GET", "status", node)
+        try:
+            return dict(status[way])
+        except KeyError as missing:
+            raise Unclear(f"{node} does not count what it has {way}") from missing
 
     async def clocks(self, machine: str) -> Mapping[str, int]:
         answer = await self._ask("GET", "status", machine)

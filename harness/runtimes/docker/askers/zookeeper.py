@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
-from harness.runtimes.base import Question
 from harness.runtimes.docker.askers.base import Door, Refused, Unclear
 from harness.runtimes.docker.askers.http import HttpAsker
 
@@ -18,40 +16,28 @@ PORT = 2181
 LEADER_S = 0.3
 
 
-class ZooKeeperAsker:
+class ZooKeeperAsker(HttpAsker):
     """The contenders are asked what they claim; of the servers only which of them leads the ensemble."""
 
     def __init__(self, doors: Mapping[str, Door]) -> None:
-        self._http = HttpAsker({name: door for name, door in doors.items() if PORT not in door.ports})
+        super().__init__({name: door for name, door in doors.items() if PORT not in door.ports})
         self._ports = {name: door.ports[PORT] for name, door in doors.items() if PORT in door.ports}
-
-    async def observe(self, node: str) -> Mapping[str, Any]:
-        return await self._http.observe(node)
-
-    async def confirm(self, node: str) -> Mapping[str, Any]:
-        return await self._http.confirm(node)
-
-    async def answer(self, question: Question) -> Mapping[str, Any]:
-        return await self._http.answer(question)
 
     async def clocks(self, machine: str) -> Mapping[str, int]:
         """A server shows none."""
-        return {} if machine in self._ports else await self._http.clocks(machine)
+        return {} if machine in self._ports else await super().clocks(machine)
 
     async def awake(self, machine: str) -> None:
         """A server is awake when it answers, be it that it serves nobody: what it needs for that may be cut off."""
         if machine in self._ports:
             await self._srvr(machine)
         else:
-            await self._http.awake(machine)
+            await super().awake(machine)
 
     async def leading_server(self) -> str | None:
         modes = await asyncio.gather(*map(self._mode, self._ports))
         leaders = [name for name, mode in zip(self._ports, modes, strict=True) if mode == "leader"]
         return leaders[0] if len(leaders) == 1 else None
-
-    async def close(self) -> None:
-        await self._http.close()
 
     async def _mode(self, server: str) -> str | None:
         try:
