@@ -19,7 +19,7 @@ from harness.experiment import Experiment, asked_for
 from harness.hunt.case import judged
 from harness.matrix.entries import Entry
 from harness.matrix.results import Result, Status, letters_seen, status_of, worst_of
-from harness.promises import held_to
+from harness.promises import held_to, promises_to_writers
 from harness.run import perform
 from harness.runtimes.base import POWERS, lacking
 from harness.runtimes.sim.runtime import Silence, run_in_memory
@@ -99,7 +99,7 @@ def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:
     done = perform(experiment, experiment.planned(), store, Silence(), _say_nothing, strict=False)
     assert done.run is not None
     verdicts = done.as_json()
-    promised = held_to(experiment.under_test, done.history.faults)
+    promised = promises_to_writers(held_to(experiment.under_test, done.history.faults), entry.workload)
     seen = letters_seen(verdicts)
     status, words = status_of(promised, seen)
     run = done.run.path.relative_to(store).as_posix()

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from harness.errors import UsageError
-from harness.experiment import pace_of, system_named
+from harness.experiment import Kind, pace_of, system_named
 from harness.runtimes.base import POWERS
 from nemesis.nemeses import NEMESES, ONE_ROUND_MS
 from nodes.systems import SYSTEMS
@@ -74,6 +74,7 @@ class Pin:
     seed: int | None = None
     nodes: int | None = None
     time_limit_s: float | None = None
+    workload: Kind | None = None
 
 
 PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
@@ -83,6 +84,9 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
         ("raft-lease", "C11", "sim"): Pin(nemesis=("voter-amnesia",)),
         ("raft-lease", "C9", "sim"): Pin(nemesis=("drift",)),
         ("raft-basic", "C2", "sim"): Pin(nemesis=("pause",), seed=0),
+        ("zookeeper-stock", "C4", "docker"): Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
+        ("etcd-election", "C4", "docker"): Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
+        ("redlock", "sC8", "docker"): Pin(nemesis=("server-skew",), seed=1, workload="lock"),
     }
 )
 """By system, class and runtime."""
@@ -136,9 +140,18 @@ def _entry(system: System, cell: str, runtime: str) -> Entry | None:
         time_limit_s=pin.time_limit_s or usual_s,
         seed=pin.seed,
         nodes=pin.nodes,
-        # A fenced ledger shows what its fence is worth, where the system has tokens for it.
-        workload="election" if system.promises.get(cell, "------")[GUARANTEE_F] == "-" else "ledger",
+        workload=pin.workload or _workload(system, cell),
     )
+
+
+def _workload(system: System, cell: str) -> Kind:
+    """What shows most of F: what a system that keeps data loses of it, or what a fence is worth, where there are tokens
+    for it."""
+    if system.promises.get(cell, "------")[GUARANTEE_F] == "-":
+        return "election"
+    if system.keeps_set:
+        return "writes"
+    return "ledger" if system.tokens else "election"
 
 
 def known_runtime(name: str) -> str:

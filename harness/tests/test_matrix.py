@@ -96,6 +96,12 @@ def test_systems_take_turns_so_that_a_short_time_leaves_none_out() -> None:
     assert [each.system for each in first] == ["raft", "raft-basic"]
 
 
+def test_what_shows_most_of_f_is_done_tokens_fenced_locks_pinned_and_data_of_the_system_itself_written() -> None:
+    asked = [("raft", "C4"), ("etcd-election", "C4"), ("etcd-election", "C1"), ("sentinel", "C4"), ("redlock", "sC1")]
+    done = [one.workload for system, cell in asked for one in entries([system], ["docker"], [cell])]
+    assert done == ["ledger", "lock", "ledger", "writes", "election"]
+
+
 def test_an_unknown_system_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown system 'rift'"):
         entries(["rift"], ["sim"])

@@ -15,7 +15,7 @@ from checkers.judge import JudgedProperty, Promise
 from harness import drive, trial
 from harness.clients import Crew, Desk
 from harness.errors import UsageError
-from harness.experiment import Experiment
+from harness.experiment import Experiment, asked_for
 from harness.promises import promises_to_writers
 from harness.resources import FencedLedger, Ledger, LedgerService, RemoteLedger, Sleep, Way
 from harness.runtimes.base import Cluster, Fail, Ok, Reply
@@ -204,3 +204,10 @@ def test_a_workload_that_there_is_not_is_refused() -> None:
     nothing: Any = "bank"
     with pytest.raises(UsageError, match="workload: expected one of election, ledger, ledger-unfenced, lock"):
         trial.run(SYSTEMS["raft"], workload=nothing)
+
+
+@pytest.mark.parametrize("system", ["redlock", "sentinel"])
+def test_a_system_without_tokens_is_not_asked_to_write_to_a_ledger_that_checks_them(system: str) -> None:
+    with pytest.raises(UsageError, match=f"{system} gives out no tokens.*expected ledger-unfenced"):
+        asked_for(system, ("none",), "docker", None, 20.0, 1, kind="ledger")
+    assert asked_for(system, ("none",), "docker", None, 20.0, 1, kind="ledger-unfenced").workload.kind

@@ -92,6 +92,7 @@ REDLOCK_SYSTEM: Final = System(
     software=Software(image="redlock", command=partial(contender, ())),
     servers=Servers(count=5, software=Software(image="redis", command=redis, ports=(REDIS_PORT,))),
     asked="redlock",
+    tokens=False,
     min_nodes=2,
     usual_nodes=3,
 )

@@ -165,6 +165,7 @@ SENTINEL_SYSTEM: Final = System(
     asked="redis",
     opinions=True,
     keeps_set=True,
+    tokens=False,
     usual_nodes=3,
     max_nodes=9,
 )
