@@ -98,7 +98,7 @@ def order_of(frame: pd.DataFrame, of: Literal["median", "min"] = "median") -> fl
 def line_of(frame: pd.DataFrame) -> tuple[float, float]:
     """The straight line through messages against nodes, by least squares: messages for each node more, and at none."""
     slope, at_none = np.polyfit(frame["nodes"].to_numpy(float), frame["messages"].to_numpy(float), 1)
-    return float(slope), float(at_none)
+    return round(float(slope), 9) + 0.0, round(float(at_none), 9) + 0.0  # and no -0.0
 
 
 def exact(frame: pd.DataFrame, formula: Formula) -> float:
