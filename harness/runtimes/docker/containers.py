@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.runtimes.docker.engine import translated
@@ -12,6 +14,24 @@ END_SECONDS = 30.0
 SHORTEST_PERIOD_US = 100_000
 LEAST_QUOTA_US = 1_000  # the kernel takes no less
 UNLIMITED = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a node has had of the processors since it was started, when that was asked (ms), and how long it wanted to
+    run and was not let."""
+
+    at_ms: float
+    cpu_ms: float
+    throttled_ms: float
+
+    def since(self, before: Spent) -> Spent:
+        """What came between two answers about one start of a node."""
+        return Spent(
+            at_ms=self.at_ms - before.at_ms,
+            cpu_ms=self.cpu_ms - before.cpu_ms,
+            throttled_ms=self.throttled_ms - before.throttled_ms,
+        )
 
 
 class Blocking(Protocol):
@@ -63,14 +83,20 @@ class Containers:
         held: Mapping[str, Any] = container.attrs["HostConfig"]
         return bool(held["CpuQuota"] == quota)
 
-    async def throttled_ms(self, node: str) -> float:
-        """How long the node has wanted to run and was not let, since it was started."""
+    async def spent(self, node: str) -> Spent:
+        """By the kernel's own account of the node's container, frozen or not."""
         container = self._hosts[node].node
-        with translated(f"reading how node {node} was throttled"):
+        with translated(f"reading what node {node} had of the processors"):
             client = container.client
             assert client is not None, "it was made by one"
+            at_ms = time.monotonic() * 1e3
             stats = await self._blocking(client.api.stats, container.id, stream=False, one_shot=True)
-        return float(stats["cpu_stats"]["throttling_data"]["throttled_time"]) / 1e6
+        cpu = stats["cpu_stats"]
+        return Spent(
+            at_ms=at_ms,
+            cpu_ms=float(cpu["cpu_usage"]["total_usage"]) / 1e6,
+            throttled_ms=float(cpu["throttling_data"]["throttled_time"]) / 1e6,
+        )
 
 
 def rationed(per_mille: int) -> tuple[int, int]:

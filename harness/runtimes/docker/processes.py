@@ -10,11 +10,14 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness.runtimes.docker.containers import Containers
+from harness.runtimes.docker.containers import Containers, Spent
 from harness.runtimes.docker.hands import Hands, Seen
 from nemesis.faults import Durable
 from nemesis.plans import Crashed, Harm, Killed, Stopped
 from nemesis.state import State
+
+FROZEN_MS = 1.0  # what a node may be said to have run while it was frozen: the kernel's account is a little behind
+UNEVEN_MS = 50.0  # what the kernel has handed out to its processors already when a ration begins, and a period's share
 
 
 class Processes:
@@ -27,6 +30,8 @@ class Processes:
         self._paused: set[str] = set()
         self._frozen: set[str] = set()
         self._per_mille: dict[str, int] = {}
+        self._at_freeze: dict[str, Spent] = {}
+        self._at_ration: dict[str, Spent] = {}
 
     async def make(self, wanted: State, harm: Harm | None) -> Seen:
         """Kill, start, pause and let go on. Those that go down now do so as ``harm`` has it."""
@@ -35,6 +40,7 @@ class Processes:
         freeze = wanted.frozen - wanted.down - self._frozen
         self._down, self._frozen = set(wanted.down), set(wanted.frozen - wanted.down)
         self._paused -= kill  # a process started again is neither paused nor frozen
+        thawed = await self._look_at_frozen(thaw)
         ended, _ = await asyncio.gather(
             self._end(kill, harm),
             asyncio.gather(
@@ -47,8 +53,21 @@ class Processes:
         stop, go = alive - self._paused - self._frozen, self._paused - alive - self._frozen
         self._paused = (self._paused | stop) - go
         await asyncio.gather(self._ask("stop", stop), self._ask("go", go))
-        await asyncio.gather(*(self._containers.freeze(node) for node in sorted(freeze)))
-        return ended + await self._ration(wanted)
+        await asyncio.gather(*(self._freeze(node) for node in sorted(freeze)))
+        return thawed + ended + await self._ration(wanted)
+
+    async def _freeze(self, node: str) -> None:
+        await self._containers.freeze(node)
+        self._at_freeze[node] = await self._containers.spent(node)
+
+    async def _look_at_frozen(self, nodes: Iterable[str]) -> Seen:
+        """What nodes that are about to be let go had of the processors while frozen, which is to be nothing."""
+        seen = Seen()
+        for node in sorted(nodes):
+            ran = (await self._containers.spent(node)).since(self._at_freeze.pop(node)).cpu_ms
+            wrong = (f"{node} ran for {ran:.1f} ms while it was frozen",) if ran > FROZEN_MS else ()
+            seen += Seen(problems=wrong, facts={f"ran_ms_{node}": round(ran, 3)})
+        return seen
 
     async def _end(self, nodes: Iterable[str], harm: Harm | None) -> Seen:
         """Have the nodes' processes end. What did not go as it should is told."""
@@ -69,25 +88,46 @@ class Processes:
                 return seen
 
     async def _ration(self, wanted: State) -> Seen:
-        """A container keeps its ration while it is down. What was kept from a node is told when it gets it all back."""
-        changed = {
-            node: wanted.per_mille.get(node, 0)
-            for node in sorted(self._per_mille.keys() | wanted.per_mille.keys())
-            if wanted.per_mille.get(node, 0) != self._per_mille.get(node, 0)
-        }
-        self._per_mille = dict(wanted.per_mille)
+        """A container keeps its ration while it is down. What a node had of it is told when the ration changes."""
+        before, self._per_mille = self._per_mille, dict(wanted.per_mille)
+        changed = sorted(
+            node
+            for node in before.keys() | wanted.per_mille.keys()
+            if before.get(node, 0) != wanted.per_mille.get(node, 0)
+        )
 
-        async def one(node: str, per_mille: int) -> Seen:
-            done = await self._containers.ration(node, per_mille)
-            facts = {}
-            if not per_mille and node not in self._down:
-                facts = {f"throttled_ms_{node}": round(await self._containers.throttled_ms(node), 1)}
-            return Seen(problems=() if done else (f"{node} should lack {per_mille}/1000 of a processor",), facts=facts)
+        async def one(node: str) -> Seen:
+            taken = wanted.per_mille.get(node, 0)
+            seen = await self._look_at_rationed(node, before.get(node, 0))
+            done = await self._containers.ration(node, taken)
+            if taken and node not in self._down:
+                self._at_ration[node] = await self._containers.spent(node)
+            return seen + Seen(problems=() if done else (f"{node} should lack {taken}/1000 of a processor",))
 
         seen = Seen()
-        for each in await asyncio.gather(*(one(*item) for item in changed.items())):
+        for each in await asyncio.gather(*(one(node) for node in changed)):
             seen += each
         return seen
+
+    async def _look_at_rationed(self, node: str, taken: int) -> Seen:
+        """What a node had of its ration, unless it was down at either end of it or was started anew in between."""
+        began = self._at_ration.pop(node, None)
+        if began is None or node in self._down:
+            return Seen()
+        had = (await self._containers.spent(node)).since(began)
+        if had.cpu_ms < 0:
+            return Seen()
+        left = (1_000 - taken) / 1_000
+        wrong = (
+            (f"{node} had {had.cpu_ms:.0f} ms of a processor in {had.at_ms:.0f} ms, and was to have {left:g} of one",)
+            if had.cpu_ms > left * had.at_ms + UNEVEN_MS
+            else ()
+        )
+        facts = {
+            f"processor_{node}": round(had.cpu_ms / had.at_ms, 4),
+            f"throttled_ms_{node}": round(had.throttled_ms, 1),
+        }
+        return Seen(problems=wrong, facts=facts)
 
     async def _kill(
         self, nodes: Iterable[str], state: Durable, files: str | None, sockets: bool
