@@ -38,9 +38,11 @@ Ability = Literal[
     "kill with state old",
     "kill with files lost",
     "kill after some effects",
+    "kill of one process",
     "crash",
     "stop",
     "pause",
+    "pause of one process",
     "freeze",
     "loss",
     "loss in bursts",
@@ -94,6 +96,11 @@ def _flap(flap_ms: int | None) -> None:
         whole("flap_ms", flap_ms, at_least=1)
 
 
+def _pattern(process: object) -> None:
+    if process is not None and (not isinstance(process, str) or not process):
+        raise ScheduleError("process", "a pattern of names or command lines of processes", repr(process))
+
+
 # With ``flap_ms`` a fault strikes and is undone by turns, each turn that long, beginning with the blow; without, it
 # stays until its window is over.
 
@@ -128,6 +135,9 @@ class Kill:
     they held when the schedule began (``old``), nothing (``lost``). With ``files``, a pattern of the shell's, only
     those are lost whose path within the node's folder it matches. With ``after_effects`` a node dies only when it next
     acts, having carried out so many of its effects: 0 is before the first. Flapping, it is a storm of restarts.
+
+    With ``process``, a pattern of the shell's, only those processes of a node end whose name or command line it
+    matches; the rest works on. Healed, the node is started again as a whole, as after any kill.
     """
 
     f: ClassVar[str] = "kill"
@@ -136,10 +146,14 @@ class Kill:
     after_effects: int | None = None
     flap_ms: int | None = None
     files: str | None = None
+    process: str | None = None
 
     def __post_init__(self) -> None:
         known("target", self.target, ROLES)
         known("state", self.state, STATES)
+        _pattern(self.process)
+        if self.process is not None and (self.state != "kept" or self.after_effects is not None):
+            raise ScheduleError("process", "a pattern, with the state kept and no after_effects", repr(self.process))
         if self.files is not None and (self.state != "lost" or not self.files or self.after_effects is not None):
             raise ScheduleError("files", "a pattern, with the state lost and no after_effects", repr(self.files))
         if self.after_effects is not None:
@@ -176,14 +190,19 @@ class Stop:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pause:
-    """Processes stop where they stand (SIGSTOP), and go on when the fault is healed."""
+    """Processes stop where they stand (SIGSTOP), and go on when the fault is healed.
+
+    With ``process`` only those stop that it matches, as in ``Kill``; a process that starts later does not.
+    """
 
     f: ClassVar[str] = "pause"
     target: Role
     flap_ms: int | None = None
+    process: str | None = None
 
     def __post_init__(self) -> None:
         known("target", self.target, ROLES)
+        _pattern(self.process)
         _flap(self.flap_ms)
 
 
@@ -384,6 +403,8 @@ def abilities(fault: Fault) -> tuple[Ability, ...]:
     match fault:
         case Partition(how=how):
             return ("partition", *OF_HOW[how])
+        case Kill(process=str()):
+            return ("kill of one process",)
         case Kill(files=str()):
             return ("kill", "kill with files lost")
         case Kill(state=state, after_effects=after_effects):
@@ -393,6 +414,8 @@ def abilities(fault: Fault) -> tuple[Ability, ...]:
             return ("crash", *OF_STATE[state])
         case Stop():
             return ("stop",)
+        case Pause(process=str()):
+            return ("pause of one process",)
         case Pause():
             return ("pause",)
         case Freeze():

@@ -73,12 +73,13 @@ class Severed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Killed:
-    """These nodes' processes are dead; ``state``, ``after_effects`` and ``files`` as in ``Kill``."""
+    """These nodes' processes are dead; ``state``, ``after_effects``, ``files`` and ``process`` as in ``Kill``."""
 
     nodes: tuple[str, ...]
     state: Durable
     after_effects: int | None
     files: str | None = None
+    process: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,9 +100,10 @@ class Stopped:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Paused:
-    """These nodes' processes are stopped."""
+    """These nodes' processes are stopped; ``process`` as in ``Pause``."""
 
     nodes: tuple[str, ...]
+    process: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -365,6 +367,9 @@ def _aimed(
         case Loss() | Delay() | Reorder() | Duplicate() | Corrupt() | Bandwidth():
             harm, done = _on_links(fault, _links_of(nodes, view.machines, fault.way))
             return "C7", harm, f"{done}{WORDS_OF_WAY[fault.way]}"
+        case Kill(process=str(process)):
+            killed = Killed(nodes=nodes, state="kept", after_effects=None, process=process)
+            return "C12" if fault.flap_ms is not None else "C1", killed, f"processes like {process} killed"
         case Kill(state=state, after_effects=after_effects, files=files):
             crash: Cell = "C11" if state in FORGETTING else "C12" if fault.flap_ms is not None else "C1"
             late = "" if after_effects is None else f" {after_effects} effects on"
@@ -376,8 +381,10 @@ def _aimed(
             return "C11" if state in FORGETTING else "C1", gone, f"the whole machine crashed{WORDS_OF_STATE[state]}"
         case Stop():
             return "C1", Stopped(nodes=nodes), "asked to end"
-        case Pause():
+        case Pause(process=None):
             return "C2", Paused(nodes=nodes), "paused"
+        case Pause(process=process):
+            return "C2", Paused(nodes=nodes, process=process), f"processes like {process} paused"
         case Freeze():
             return "C2", Frozen(nodes=nodes), "frozen"
         case Skew(clock=clock, offset_ms=offset_ms, rate_ppm=rate_ppm):

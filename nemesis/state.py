@@ -66,7 +66,8 @@ class State:
     """Nodes and links that are not named are whole. Errors are by node and name of the clock.
 
     ``cut`` holds all links that carry nothing; ``manner`` says how, for those that do not simply drop what comes.
-    ``frozen`` nodes may be paused besides.
+    ``frozen`` nodes may be paused besides. Of ``partly_down`` and ``partly_paused`` nodes only the processes like the
+    pattern beside the name are so, whatever the rest of the node is.
     """
 
     cut: Cut = NOTHING
@@ -74,6 +75,8 @@ class State:
     down: frozenset[str] = frozenset()
     paused: frozenset[str] = frozenset()
     frozen: frozenset[str] = frozenset()
+    partly_down: frozenset[tuple[str, str]] = frozenset()
+    partly_paused: frozenset[tuple[str, str]] = frozenset()
     flaws: dict[Link, Flaws] = field(default_factory=dict)
     errors: dict[tuple[str, str], Error] = field(default_factory=dict)
     slow_ms: dict[str, int] = field(default_factory=dict)
@@ -100,8 +103,12 @@ def _add(state: State, plan: Plan) -> None:
     match plan.harm:
         case Severed():
             pass
+        case Killed(nodes=nodes, process=str(process)):
+            state.partly_down |= {(node, process) for node in nodes}
         case Killed(nodes=nodes) | Crashed(nodes=nodes) | Stopped(nodes=nodes):
             state.down |= frozenset(nodes)
+        case Paused(nodes=nodes, process=str(process)):
+            state.partly_paused |= {(node, process) for node in nodes}
         case Paused(nodes=nodes):
             state.paused |= frozenset(nodes)
         case Frozen(nodes=nodes):

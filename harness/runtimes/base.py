@@ -106,9 +106,11 @@ POWERS: Mapping[str, Powers] = {
                 "kill with state lost",
                 "kill with state old",
                 "kill with files lost",
+                "kill of one process",
                 "crash",
                 "stop",
                 "pause",
+                "pause of one process",
                 "freeze",
                 "loss",
                 "loss in bursts",
@@ -124,7 +126,10 @@ POWERS: Mapping[str, Powers] = {
         ),
         triggers=OBSERVED,
     ),
-    "sim": Powers(faults=frozenset(ABILITIES), triggers=frozenset(EVENTS)),
+    # A node is one process there, so that none of its processes can be hurt alone.
+    "sim": Powers(
+        faults=frozenset(ABILITIES) - {"kill of one process", "pause of one process"}, triggers=frozenset(EVENTS)
+    ),
 }
 """Of each runtime, by its name. What a runtime lacks is refused before a run, never left out in silence."""
 

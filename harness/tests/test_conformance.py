@@ -75,6 +75,7 @@ FAULTS: tuple[Fault, ...] = (
     Kill(target="follower", state="torn"),
     Kill(target="leader", state="torn", after_effects=2),
     Pause(target="leader"),
+    Pause(target="leader", process="python*"),
     Loss(percent=30),
     Delay(ms=20, jitter_ms=10, target="leader"),
     Duplicate(percent=50),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nemesis import plans
 from nemesis.codec import fault_from_json, fault_to_json, trigger_from_json, trigger_to_json
-from nemesis.faults import Fault, Kill, Partition, ScheduleError
+from nemesis.faults import Fault, Kill, Partition, Pause, ScheduleError
 from nemesis.partitions import ImpossibleShape, isolate
 from nemesis.plans import Plan, Severed, windows
 from nemesis.strategies import faults, node_names, possible_shapes, triggers, views
@@ -219,3 +219,23 @@ def test_an_error_keeps_its_parts() -> None:
 def test_a_shape_that_is_not_is_refused_when_the_fault_is_made() -> None:
     with pytest.raises(ScheduleError, match=r"perhaps halves\?\), got 'halfs'"):
         Partition(shape="halfs")
+
+
+@pytest.mark.parametrize("fault", [Kill(target="leader", process="p*"), Pause(target="leader", process="p*")])
+def test_single_processes_are_written_down_and_read_back(fault: Kill | Pause) -> None:
+    assert fault_to_json(fault) == {"f": fault.f, "target": "leader", "process": "p*"}
+    assert fault_from_json(fault_to_json(fault)) == fault
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"f": "pause", "process": ""},
+        {"f": "pause", "process": 7},
+        {"f": "kill", "process": "p*", "state": "lost"},
+        {"f": "kill", "process": "p*", "after_effects": 1},
+    ],
+)
+def test_patterns_that_are_none_and_processes_that_lose_a_disk_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ScheduleError, match=r"fault\.process: expected a pattern"):
+        fault_from_json({"target": "leader", **wrong})

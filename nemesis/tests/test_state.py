@@ -41,6 +41,15 @@ def test_a_node_is_down_or_paused_for_as_long_as_any_plan_wants_it_so() -> None:
     assert state_of([planned(Pause(target="leader")), one]).paused == {"n2"}
 
 
+def test_a_part_of_a_node_may_be_down_or_paused_whatever_the_rest_is() -> None:
+    killed, paused = planned(Kill(target="leader", process="a*")), planned(Pause(target="leader", process="b"))
+    both = state_of([killed, paused, planned(Pause(target="leader"))])
+    assert both == State(
+        paused=frozenset({"n2"}), partly_down=frozenset({("n2", "a*")}), partly_paused=frozenset({("n2", "b")})
+    )
+    assert state_of([paused]) == State(partly_paused=frozenset({("n2", "b")}))
+
+
 def test_chances_combine_as_of_independent_dice_and_delays_add_up() -> None:
     twice = [planned(Loss(percent=50, target="leader")), planned(Loss(percent=50))]
     late = [planned(Delay(ms=5, jitter_ms=1)), planned(Delay(ms=7)), planned(Duplicate(percent=50))]

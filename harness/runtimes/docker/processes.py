@@ -7,7 +7,8 @@ is awaited until it answers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from harness.runtimes.docker.containers import Containers, Spent
@@ -29,6 +30,8 @@ class Processes:
         self._down: set[str] = set()
         self._paused: set[str] = set()
         self._frozen: set[str] = set()
+        self._partly_down: set[tuple[str, str]] = set()
+        self._partly_paused: set[tuple[str, str]] = set()
         self._per_mille: dict[str, int] = {}
         self._at_freeze: dict[str, Spent] = {}
         self._at_ration: dict[str, Spent] = {}
@@ -49,10 +52,12 @@ class Processes:
                 *(self._containers.revive(node) for node in sorted(revive)),
             ),
         )
+        await self._renew(wanted, kill)
         alive = wanted.paused - self._down
         stop, go = alive - self._paused - self._frozen, self._paused - alive - self._frozen
         self._paused = (self._paused | stop) - go
-        await asyncio.gather(self._ask("stop", stop), self._ask("go", go))
+        await self._ask("stop", stop)
+        ended += await self._make_parts(wanted, go)
         await asyncio.gather(*(self._freeze(node) for node in sorted(freeze)))
         return thawed + ended + await self._ration(wanted)
 
@@ -67,6 +72,47 @@ class Processes:
             ran = (await self._containers.spent(node)).since(self._at_freeze.pop(node)).cpu_ms
             wrong = (f"{node} ran for {ran:.1f} ms while it was frozen",) if ran > FROZEN_MS else ()
             seen += Seen(problems=wrong, facts={f"ran_ms_{node}": round(ran, 3)})
+        return seen
+
+    async def _renew(self, wanted: State, killed: AbstractSet[str]) -> None:
+        """Start nodes again, as wholes, of which no single process is to be dead any more.
+
+        What was done to single processes of these, and of nodes ``killed`` as wholes, is gone with them.
+        """
+        lacking = {node for node, _ in wanted.partly_down}
+        whole = self._down | self._frozen
+        renewed = {node for node, _ in self._partly_down} - lacking - whole - killed
+        await self._kill(renewed, "kept", None, sockets=False)
+        await asyncio.gather(*(self._containers.revive(node) for node in sorted(renewed)))
+        gone = renewed | killed
+        self._paused -= gone
+        self._partly_down = {(node, like) for node, like in self._partly_down if node not in gone}
+        self._partly_paused = {(node, like) for node, like in self._partly_paused if node not in gone}
+
+    async def _make_parts(self, wanted: State, go: AbstractSet[str]) -> Seen:
+        """What is asked of single processes, on nodes that run; of those that are to ``go`` on, all but these do."""
+        asleep = self._down | self._frozen
+        still = {part for part in self._partly_paused if part in wanted.partly_paused or part[0] in asleep}
+        waking = go | {node for node, _ in self._partly_paused - still if node not in self._paused}
+        await self._hands.ask(
+            "go", {node: {"but": sorted(like for held, like in still if held == node)} for node in sorted(waking)}
+        )
+        dying = sorted(part for part in wanted.partly_down - self._partly_down if part[0] not in asleep)
+        stopping = sorted(part for part in wanted.partly_paused - still if part[0] not in asleep)
+        self._partly_down |= set(dying)
+        self._partly_paused = still | set(stopping)
+        return await self._ask_parts("kill-like", dying) + await self._ask_parts("stop-like", stopping)
+
+    async def _ask_parts(self, do: str, parts: Sequence[tuple[str, str]]) -> Seen:
+        """One after another, as patterns may overlap. Which processes it were is told, and when it was none."""
+        seen = Seen()
+        for node, like in parts:
+            answer = (await self._hands.ask(do, {node: {"pattern": like}}))[node]
+            problems = [] if answer["pids"] else [f"{node} runs no process like {like}"]
+            if answer.get("whole"):
+                problems.append(f"{node} ends as a whole with its first process, which is like {like}")
+            facts = {f"pids_{node}": answer["pids"], f"others_{node}": answer["others"]}
+            seen += Seen(problems=tuple(problems), facts=facts)
         return seen
 
     async def _end(self, nodes: Iterable[str], harm: Harm | None) -> Seen:

@@ -18,7 +18,9 @@ It ends when its input does. Its requests, by subject:
                                   (``disks.leave``); returns when all are gone, and with ``sockets`` all their
                                   connections, which nobody hears end
     end                           ask the node to end, as one asks a service; and make it, when it has not in good time
-    stop, go                      pause every process of the node, or let it go on; returns when all are so
+    stop                          pause every process of the node; returns when all are so
+    go      but: [pattern]        let every process go on but those like these patterns; returns when all do
+    kill-like, stop-like  pattern end or pause those processes whose name or command line is like the pattern
     skew    wall_ns, wall_ppm, jump_ns, monotonic_ppm
                                   have the clocks of every process wrong by so much; nothing but noughts heals
     clocks                        how wrong each process's memory says they are, and this host's own clocks
@@ -52,6 +54,8 @@ SUBJECTS = {
     "kill": "processes",
     "end": "processes",
     "stop": "processes",
+    "kill-like": "processes",
+    "stop-like": "processes",
     "go": "processes",
     "skew": "clocks",
     "clocks": "clocks",
@@ -122,8 +126,12 @@ class Agent:
                 return processes.end()
             case {"do": "stop"}:
                 return processes.stop()
-            case {"do": "go"}:
-                return processes.go()
+            case {"do": "go", "but": but}:
+                return processes.go(but)
+            case {"do": "kill-like", "pattern": pattern}:
+                return processes.kill_like(pattern)
+            case {"do": "stop-like", "pattern": pattern}:
+                return processes.stop_like(pattern)
             case {"do": "skew", "wall_ns": wall_ns, "wall_ppm": wall_ppm, "jump_ns": jump_ns, "monotonic_ppm": ppm}:
                 self.clocks.set(wall_ns, wall_ppm, jump_ns, ppm)
                 return {}

@@ -6,10 +6,11 @@ The node's container has joined the namespace, but has an image of its own.
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,51 @@ def stop() -> dict[str, Any]:
     return signalled(signal.SIGSTOP, lambda pids: all(state(pid) in "Tt" for pid in pids))
 
 
-def go() -> dict[str, Any]:
-    """Let them all go on; returns when they do."""
-    return signalled(signal.SIGCONT, lambda pids: not any(state(pid) in "Tt" for pid in pids))
+def go(but: Sequence[str] = ()) -> dict[str, Any]:
+    """Let them all go on, but those like these patterns; returns when they do."""
+    return signalled(
+        signal.SIGCONT,
+        lambda pids: not any(state(pid) in "Tt" for pid in pids),
+        lambda pid: not any(is_like(pid, pattern) for pattern in but),
+    )
+
+
+def kill_like(pattern: str) -> dict[str, Any]:
+    """End those like the pattern that there are now; returns when these are gone.
+
+    One that a supervisor starts in the place of another is let be. ``pids`` are those that were killed, ``others`` how
+    many live on, ``whole`` says that the node's first process was among them: the engine then ends all the rest.
+    """
+    pids, others = parted(pattern)
+    whole = any(parent(pid) == 0 for pid in pids)
+    signalled(signal.SIGKILL, lambda left: not left, lambda pid: pid in pids)
+    return {"pids": pids, "others": len(others), "whole": whole}
+
+
+def stop_like(pattern: str) -> dict[str, Any]:
+    """Pause those like the pattern that there are now; returns when they are. ``pids`` and ``others`` as above."""
+    pids, others = parted(pattern)
+    signalled(signal.SIGSTOP, lambda left: all(state(pid) in "Tt" for pid in left), lambda pid: pid in pids)
+    return {"pids": pids, "others": len(others)}
+
+
+def parted(pattern: str) -> tuple[list[int], list[int]]:
+    """The node's processes like the pattern, and the others."""
+    like: list[int] = []
+    others: list[int] = []
+    for pid in sorted(node_processes()):
+        (like if is_like(pid, pattern) else others).append(pid)
+    return like, others
+
+
+def is_like(pid: int, pattern: str) -> bool:
+    """Whether its name (15 letters at most) or its command line, words parted by spaces, is like the pattern."""
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+        line = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").rstrip("\0 ").replace("\0", " ")
+    except OSError:  # it has ended meanwhile
+        return False
+    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(line, pattern)
 
 
 def node_processes() -> list[int]:
@@ -76,15 +119,26 @@ def parent(pid: int) -> int | None:
         return None
 
 
-def signalled(number: signal.Signals, holds: Callable[[list[int]], bool]) -> dict[str, Any]:
-    """Send the signal to all of the node's processes until ``holds`` of them; also those that they start meanwhile."""
+def signalled(
+    number: signal.Signals,
+    holds: Callable[[list[int]], bool],
+    meant: Callable[[int], bool] = lambda pid: True,
+) -> dict[str, Any]:
+    """Send the signal to those of the node's processes that are ``meant``, until ``holds`` of them.
+
+    Also to those that they start meanwhile.
+    """
+
+    def those() -> list[int]:
+        return [pid for pid in node_processes() if meant(pid)]
+
     give_up = time.monotonic() + SIGNAL_SECONDS
     while True:
-        pids = node_processes()
+        pids = those()
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        pids = node_processes()
+        pids = those()
         if holds(pids):
             return {"processes": len(pids)}
         if time.monotonic() > give_up:

@@ -1,0 +1,56 @@
+"""The agent's hand on single processes, with processes of the test's own in the node's place."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from harness.runtimes.docker.agent import processes
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The numbers of two processes ``sleep 1001`` and one ``cat``."""
+    commands = (("sleep", "1001"), ("sleep", "1001"), ("cat",))
+    started = [subprocess.Popen(command, stdin=subprocess.PIPE) for command in commands]
+    pids = [each.pid for each in started]
+    monkeypatch.setattr(processes, "node_processes", lambda: [pid for pid in pids if processes.state(pid) not in "ZX"])
+    yield pids
+    for each in started:
+        each.kill()
+        each.wait()
+        assert each.stdin is not None
+        each.stdin.close()
+
+
+@pytest.mark.parametrize("pattern", ["sleep", "sl*", "*1001", "sleep 1???"])
+def test_those_like_the_pattern_are_killed_and_the_others_live_on(node: list[int], pattern: str) -> None:
+    assert processes.kill_like(pattern) == {"pids": node[:2], "others": 1, "whole": False}
+    assert [processes.state(pid) in "ZX" for pid in node] == [True, True, False]
+
+
+@pytest.mark.parametrize("pattern", ["slee", "1001", "SLEEP", "postgres*"])
+def test_a_pattern_that_is_like_no_process_hurts_none(node: list[int], pattern: str) -> None:
+    assert processes.kill_like(pattern) == {"pids": [], "others": 3, "whole": False}
+    assert processes.stop_like(pattern) == {"pids": [], "others": 3}
+    assert not any(processes.state(pid) in "TtZX" for pid in node)
+
+
+def test_those_paused_go_on_but_for_those_that_are_to_stand_still(node: list[int]) -> None:
+    assert processes.stop_like("sleep*") == {"pids": node[:2], "others": 1}
+    assert [processes.state(pid) for pid in node[:2]] == ["T", "T"]
+    assert processes.state(node[2]) != "T"
+    processes.stop_like("cat")
+    processes.go(["cat"])
+    assert [processes.state(pid) == "T" for pid in node] == [False, False, True]
+    processes.go()
+    assert processes.state(node[2]) != "T"
+
+
+def test_the_first_process_of_a_node_is_told_from_the_others(node: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "parent", lambda pid: 0 if pid == node[0] else os.getpid())
+    assert processes.kill_like("sleep")["whole"]
+    assert not processes.kill_like("cat")["whole"]
