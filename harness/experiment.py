@@ -180,10 +180,10 @@ def asked_for(
         raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
     if kind not in KINDS:
         raise UsageError(f"--workload: expected one of {', '.join(KINDS)}, got {kind!r}")
-    if kind == "ledger" and not under_test.tokens:
+    if kind in ("ledger", "ledger-unfenced") and not under_test.tokens:
         raise UsageError(
-            f"--workload: {system} gives out no tokens, so a ledger that checks them would refuse every write: "
-            "expected ledger-unfenced, or another workload, got ledger"
+            f"--workload: {system} gives out no tokens, by which writes to a ledger are judged: "
+            f"expected lock{' or writes' if under_test.keeps_set else ''}, got {kind}"
         )
     usual = USUAL.get(runtime, Workload())
     period = usual.observe_period_ms if observe_period is None else observe_period

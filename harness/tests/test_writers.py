@@ -206,8 +206,9 @@ def test_a_workload_that_there_is_not_is_refused() -> None:
         trial.run(SYSTEMS["raft"], workload=nothing)
 
 
-@pytest.mark.parametrize("system", ["redlock", "sentinel"])
-def test_a_system_without_tokens_is_not_asked_to_write_to_a_ledger_that_checks_them(system: str) -> None:
-    with pytest.raises(UsageError, match=f"{system} gives out no tokens.*expected ledger-unfenced"):
-        asked_for(system, ("none",), "docker", None, 20.0, 1, kind="ledger")
-    assert asked_for(system, ("none",), "docker", None, 20.0, 1, kind="ledger-unfenced").workload.kind
+@pytest.mark.parametrize("kind", ["ledger", "ledger-unfenced"])
+@pytest.mark.parametrize(("system", "instead"), [("redlock", "lock"), ("sentinel", "lock or writes")])
+def test_a_system_without_tokens_is_not_asked_to_write_to_a_ledger(system: str, instead: str, kind: str) -> None:
+    with pytest.raises(UsageError, match=f"{system} gives out no tokens.*expected {instead}, got {kind}"):
+        asked_for(system, ("none",), "docker", None, 20.0, 1, kind=kind)
+    assert asked_for(system, ("none",), "docker", None, 20.0, 1, kind="lock").workload.kind == "lock"
