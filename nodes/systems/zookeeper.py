@@ -17,10 +17,9 @@ connection later for one that waits to be told (``!``).
 A server answers its clients' pings by itself, and gives up its leader only after ``syncLimit`` ticks. So a client whose
 *server* is cut from the ensemble stays connected for that long, while the ensemble ends its session after T. With
 syncLimit ticks and one below 2T/3 that is no matter; ``zookeeper-short`` has T well below it, and then two may
-lead with no fault on any client's link. Of leaders
-that write nothing two led for 1.83 s and 2.12 s, in two cuts of the server that their session was with. A server holds
-back all that comes after a write that it cannot finish, pings too, so a leader that writes was SUSPENDED 0.7 s after
-such a cut, twice, and led beside nobody. In runs leaders write (sC3, sC6 ``?``).
+lead with no fault on any client's link. Where leaders
+wrote nothing two led for 1.83 s and 2.12 s, in two cuts of the server that the first one's session was with. A leader
+that wrote was SUSPENDED 0.7 s after such a cut, twice, and led beside nobody; in runs leaders write (sC3, sC6 ``?``).
 
 ``S``: kazoo 2.10 times its pings by the time of day, so a clock set back keeps it silent until its session is over (C8,
 C10 ``?``). When the ensemble changes its leader every client's connection is closed, and one that stops at SUSPENDED
