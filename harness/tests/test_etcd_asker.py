@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from harness.runtimes.docker.askers.base import Door, Refused, Unclear
-from harness.runtimes.docker.askers.etcd import MEMBERS_PORT, ElectionAsker, EtcdAsker, Members, raft_status
+from harness.runtimes.docker.askers.etcd import MEMBERS_PORT, ElectionAsker, EtcdAsker, Members, clock, raft_status
 
 PAGE = (
     '{"cmdline": ["etcd"], "raft.status": {"id":"fcc9dcdd71218d6d","term":2,"vote":"fcc9dcdd71218d6d","commit":8,'
@@ -138,3 +138,14 @@ def test_the_leading_server_is_the_one_of_the_newest_term_of_those_that_answer()
                 await asyncio.gather(members.close(), none.close(), election.close())
 
     assert asyncio.run(asked()) == ("s2", None)
+
+
+def test_a_member_s_clock_is_the_second_that_its_answers_are_dated_by() -> None:
+    shown = clock({"Date": "Thu, 01 Jan 1970 00:01:00 GMT"})
+    assert shown == {"wall": 60_500_000_000, "within": 500_000_000}
+
+
+@pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}])
+def test_an_answer_without_a_date_shows_no_clock(headers: Mapping[str, str]) -> None:
+    with pytest.raises(Unclear, match="no date in the answer"):
+        clock(headers)

@@ -57,7 +57,8 @@ class Asker(Protocol):
         ...
 
     async def clocks(self, machine: str) -> Mapping[str, int]:
-        """What the machine shows of its clocks at one instant, ns of ``wall`` and ``monotonic``, as far as it does."""
+        """What the machine shows of its clocks at one instant, ns of ``wall`` and ``monotonic``, as far as it does;
+        and ``within`` how many ns of that they are, where it shows no more digits."""
         ...
 
     async def close(self) -> None: ...

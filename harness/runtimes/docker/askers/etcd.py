@@ -13,6 +13,7 @@ import asyncio
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -24,6 +25,7 @@ from harness.runtimes.docker.askers.http import HttpAsker
 MEMBERS_PORT = 2379
 NOBODY = "0"
 SOON_S = 0.2
+SECOND_NS = 1_000_000_000
 KEY = base64.b64encode(b"splitbrain/confirmed").decode()
 VALUE = base64.b64encode(b"1").decode()
 
@@ -58,6 +60,16 @@ def raft_status(page: Any) -> RaftStatus:
         raise Unclear(f"no status of Raft in /debug/vars: {type(wrong).__name__} {wrong}") from wrong
 
 
+def clock(headers: Mapping[str, str]) -> Mapping[str, int]:
+    """A member's wall clock by an answer's ``Date`` (RFC 9110, 6.6.1), which counts whole seconds: the middle of the
+    one that it names. Raises Unclear for an answer without a date."""
+    try:
+        began = int(parsedate_to_datetime(headers["Date"]).timestamp()) * SECOND_NS
+    except (KeyError, ValueError) as wrong:
+        raise Unclear(f"no date in the answer: {type(wrong).__name__} {wrong}") from wrong
+    return {"wall": began + SECOND_NS // 2, "within": SECOND_NS // 2}
+
+
 class Members:
     """The members of one cluster, by the names of their machines."""
 
@@ -74,6 +86,10 @@ class Members:
     def named(self, identity: str | None) -> str | None:
         """The machine of that member, None if it has never answered."""
         return None if identity is None else self._name_of.get(identity)
+
+    async def clocks(self, member: str) -> Mapping[str, int]:
+        headers, _ = await self._answer("GET", member, "/version", None)
+        return clock(headers)
 
     async def put(self, member: str) -> None:
         """A write that is acknowledged when a quorum has it; followers pass it on to their leader."""
@@ -97,6 +113,12 @@ class Members:
         await self._session.close()
 
     async def _ask(self, method: str, member: str, path: str, body: Mapping[str, str] | None = None) -> Any:
+        _, answer = await self._answer(method, member, path, body)
+        return answer
+
+    async def _answer(
+        self, method: str, member: str, path: str, body: Mapping[str, str] | None
+    ) -> tuple[Mapping[str, str], Any]:
         try:
             async with self._session.request(method, self._urls[member] + path, json=body) as response:
                 answer = await response.json(content_type=None)
@@ -106,7 +128,7 @@ class Members:
             raise Unclear(f"no whole answer: {type(broken).__name__}") from broken
         if response.status != 200:
             raise Unclear(f"status {response.status}: {answer.get('error') if isinstance(answer, dict) else answer}")
-        return answer
+        return response.headers, answer
 
 
 class EtcdAsker:
@@ -146,7 +168,7 @@ class EtcdAsker:
         raise Refused(f"no way to ask {question} of etcd")
 
     async def clocks(self, machine: str) -> Mapping[str, int]:
-        return {}  # etcd shows its clock in whole seconds only
+        return await self._members.clocks(machine)
 
     async def close(self) -> None:
         await self._members.close()
@@ -168,7 +190,7 @@ class ElectionAsker(HttpAsker):
         return await self._members.leading()
 
     async def clocks(self, machine: str) -> Mapping[str, int]:
-        return {} if machine in self._servers else await super().clocks(machine)
+        return await (self._members.clocks(machine) if machine in self._servers else super().clocks(machine))
 
     async def close(self) -> None:
         await asyncio.gather(super().close(), self._members.close())

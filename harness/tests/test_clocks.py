@@ -1,0 +1,62 @@
+"""That a clock is not believed to be wrong as asked when the program itself shows another time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from harness.runtimes.docker.clocks import Clocks
+from harness.runtimes.docker.hands import Hands
+from nemesis.plans import Skewed
+from nemesis.state import Error, State
+
+SECOND = 1_000_000_000
+NOW = 1_000 * SECOND
+LATE = State(errors={("n1", "wall"): Error(offset_ms=-60_000)})
+STRUCK = Skewed(nodes=("n1",), clock="wall", offset_ms=-60_000, rate_ppm=0)
+
+
+class Obedient(Hands):
+    """A host whose processes' memory holds what was asked for."""
+
+    async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        off = -60 * SECOND
+        found = {
+            "stopped_ns": 0,
+            "problems": [],
+            "now": {"wall": NOW, "monotonic": NOW},
+            "wall": {"off_ns": off, "set_ns": off, "ppm": 0},
+            "monotonic": {"off_ns": 0, "ppm": 0},
+        }
+        return dict.fromkeys(arguments, found)
+
+
+def problems(shown: Mapping[str, int]) -> tuple[str, ...]:
+    async def shows(_: str) -> Mapping[str, int]:
+        return shown
+
+    async def struck() -> tuple[str, ...]:
+        clocks = Clocks(Obedient(["n1"], {}, {}, {}), shows)
+        await clocks.make(LATE, STRUCK)
+        return (await clocks.verify(LATE, {"n1"})).problems
+
+    return asyncio.run(struck())
+
+
+@pytest.mark.parametrize("shown", [{}, {"wall": NOW - 60 * SECOND}])
+def test_a_program_that_shows_no_other_time_has_the_clock_that_was_asked_for(shown: Mapping[str, int]) -> None:
+    assert not problems(shown)
+
+
+def test_a_program_that_shows_the_right_time_has_not() -> None:
+    (words,) = problems({"wall": NOW})
+    assert words.startswith("n1: its wall clock should be off by -60000.000 ms, and shows ")
+
+
+def test_one_that_shows_whole_seconds_is_believed_within_these_and_no_further() -> None:
+    coarse = {"within": SECOND // 2}
+    assert not problems({"wall": NOW - 60 * SECOND + 499_000_000, **coarse})
+    assert problems({"wall": NOW - 58 * SECOND, **coarse})
