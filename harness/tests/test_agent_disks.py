@@ -66,5 +66,12 @@ def test_what_could_not_be_done_is_told(folder: Path, monkeypatch: pytest.Monkey
     assert "vote should be otherwise" in disks.leave(str(folder), "old", None)["wrong"]
     monkeypatch.setattr(processes, "node_processes", list)
     assert "no process" in disks.leave(str(folder), "lost", None)["wrong"]
-    with pytest.raises(Refused, match="nothing to copy"):
+    with pytest.raises(Refused, match="no process"):
         disks.keep(str(folder))
+
+
+def test_a_node_that_keeps_nothing_has_nothing_copied_and_nothing_to_be_put_back(folder: Path, tmp_path: Path) -> None:
+    disks.keep(str(folder))  # of another run's machine, as it were
+    assert disks.keep(str(tmp_path / "none"))["files"] == 0
+    assert "no process that sees" in disks.leave(str(tmp_path / "none"), "old", None)["wrong"]
+    assert disks.leave(str(folder), "old", None)["wrong"] == "no copy of its disk was kept"

@@ -24,16 +24,18 @@ COPY = Path("/var/lib/splitbrain/copy")
 def keep(folder: str) -> dict[str, Any]:
     """Copy the folder, in place of any copy before; the node is paused meanwhile, for ``stopped_ms``.
 
-    Nothing is flushed for it: the copy is what the files say at one instant, as after a crash.
+    Nothing is flushed for it: the copy is what the files say at one instant, as after a crash. Of a node without such a
+    folder, as contenders that keep nothing are, no copy is made.
     """
     if COPY.exists():
         shutil.rmtree(COPY)
     began = time.monotonic_ns()
     processes.stop()
     try:
-        if (found := seen_by_node(folder)) is None:
-            raise Refused(f"the node has no process, or none of them sees {folder}, so there is nothing to copy")
-        files = copy(found, COPY)
+        if not processes.node_processes():
+            raise Refused(f"the node has no process by which {folder} could be seen")
+        found = seen_by_node(folder)
+        files = copy(found, COPY) if found else 0
     finally:
         processes.go()
     return {"files": files, "stopped_ms": round((time.monotonic_ns() - began) / 1e6, 3)}
