@@ -74,7 +74,9 @@ SENTINEL: Final = (
 )
 
 PROMISES: Final[Mapping[str, str]] = {
-    "C1": "+!!+++",
+    # S, by a run (kill, seed 1): a master and its replica that return together go on as they were until a Sentinel
+    # tells them otherwise, for two seconds, beside the master of now, which nothing had touched.
+    "C1": "+!!++?",
     "C2": "+!!+++",
     "C3": "+!!+++",
     "C4": "+!!+++",
@@ -106,7 +108,7 @@ PROMISES: Final[Mapping[str, str]] = {
 
 # A master that has lost its replicas refuses writes within the lag of 2 s, so there is less to lose, and where it was
 # away for longer than that (C1, C2) perhaps nothing.
-MIN_REPLICAS_PROMISES: Final[Mapping[str, str]] = {**PROMISES, "C1": "+!?+++", "C2": "+!?+++"}
+MIN_REPLICAS_PROMISES: Final[Mapping[str, str]] = {**PROMISES, "C1": "+!?++?", "C2": "+!?+++"}
 
 # One Sentinel that is cut off from a healthy master finds it down alone, and gets the votes of the others.
 QUORUM_1_PROMISES: Final[Mapping[str, str]] = {
