@@ -26,7 +26,7 @@ from checkers.operations import Ints, Mask
 
 CUTS = frozenset({"partition"})
 ON_LINKS = CUTS | {"loss", "delay", "latency", "duplicate", "reorder", "corrupt", "bandwidth", "rate"}
-KILLS = frozenset({"kill", "crash", "stop"})
+KILLS = frozenset({"kill", "crash", "stop", "oom"})
 RESTARTS = frozenset({"restart", "start"})
 PAUSES = frozenset({"pause", "freeze"})
 RESUMES = frozenset({"resume"})

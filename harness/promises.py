@@ -29,6 +29,7 @@ CELLS_OF: Mapping[str, tuple[str, ...]] = {
     "kill": ("C1",),
     "crash": ("C1",),
     "stop": ("C1",),
+    "oom": ("C1",),
     "restart": (),
     "pause": ("C2",),
     "freeze": ("C2",),

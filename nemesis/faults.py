@@ -41,6 +41,7 @@ Ability = Literal[
     "kill of one process",
     "crash",
     "stop",
+    "oom",
     "pause",
     "pause of one process",
     "freeze",
@@ -182,6 +183,17 @@ class Stop:
     """Processes are asked to end (SIGTERM) and do so in their own way; started again when the fault is healed."""
 
     f: ClassVar[str] = "stop"
+    target: Role
+
+    def __post_init__(self) -> None:
+        known("target", self.target, ROLES)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Oom:
+    """Nodes run out of memory, and the kernel ends them (its OOM killer); started again when the fault is healed."""
+
+    f: ClassVar[str] = "oom"
     target: Role
 
     def __post_init__(self) -> None:
@@ -381,7 +393,7 @@ class Throttle:
 
 
 OfLinks = Loss | Delay | Reorder | Duplicate | Corrupt | Bandwidth
-Fault = Partition | Kill | Crash | Stop | Pause | Freeze | OfLinks | Skew | Slow | Throttle
+Fault = Partition | Kill | Crash | Stop | Oom | Pause | Freeze | OfLinks | Skew | Slow | Throttle
 FAULTS: tuple[type[Fault], ...] = get_args(Fault)
 
 
@@ -414,6 +426,8 @@ def abilities(fault: Fault) -> tuple[Ability, ...]:
             return ("crash", *OF_STATE[state])
         case Stop():
             return ("stop",)
+        case Oom():
+            return ("oom",)
         case Pause(process=str()):
             return ("pause of one process",)
         case Pause():

@@ -32,6 +32,7 @@ from nemesis.faults import (
     How,
     Kill,
     Loss,
+    Oom,
     Partition,
     Pause,
     Reorder,
@@ -346,6 +347,8 @@ NARROWNESS = _aimed(
 )
 CRASHES = _aimed("leader", "follower", "minority", "all", fault=lambda rng, role: Crash(target=role))
 STOPS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Stop(target=role))
+# Not in ``all``: to those who are elected it is a kill, of which there are enough there.
+OOMS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Oom(target=role))
 FREEZES = (
     *_aimed("leader", "follower", "minority", fault=lambda rng, role: Freeze(target=role)),
     *_aimed("leader", fault=lambda rng, role: Freeze(target=role, flap_ms=rng.choice(FLAPS_MS))),
@@ -464,6 +467,7 @@ _ALL = (
     _nemesis("payload", "partitions that let bare acknowledgements pass: one-way for TCP too", PAYLOADS),
     _nemesis("crash", "whole machines fall silent and lose all that runs, and come back", CRASHES),
     _nemesis("stop", "nodes are asked to end, and started again", STOPS),
+    _nemesis("oom", "the leader or others run out of memory, and the kernel kills them", OOMS),
     _nemesis("freeze", "the kernel runs nothing of the leader's or others' for a while", FREEZES),
     _nemesis("throttle", "the leader or a follower is left 1 to 5 % of a processor", THROTTLES),
     _nemesis("skew", "wall clocks jump, by half a second to an hour", JUMPS),

@@ -42,6 +42,7 @@ from nemesis.faults import (
     Kill,
     Loss,
     OfLinks,
+    Oom,
     Partition,
     Pause,
     Reorder,
@@ -94,6 +95,13 @@ class Crashed:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stopped:
     """These nodes' processes were asked to end, and have ended."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Starved:
+    """These nodes ran out of memory, and the kernel has ended them."""
 
     nodes: tuple[str, ...]
 
@@ -191,7 +199,7 @@ class Throttled:
 
 
 OnLinks = Severed | Lossy | Late | Doubled | Reordered | Corrupted | Narrow
-OnNodes = Killed | Crashed | Stopped | Paused | Frozen | Skewed | Slowed | Throttled
+OnNodes = Killed | Crashed | Stopped | Starved | Paused | Frozen | Skewed | Slowed | Throttled
 Harm = OnLinks | OnNodes
 
 
@@ -217,7 +225,7 @@ class Plan:
     def undo_f(self) -> Undo:
         """The name of its undoing in a history."""
         match self.harm:
-            case Killed() | Crashed() | Stopped():
+            case Killed() | Crashed() | Stopped() | Starved():
                 return "restart"
             case Paused() | Frozen():
                 return "resume"
@@ -258,7 +266,7 @@ def _of_servers(cell: str) -> str:
 
 
 def _harming(
-    fault: Kill | Crash | Stop | Pause | Freeze | OfLinks | Skew | Slow | Throttle, view: View, rng: Random
+    fault: Kill | Crash | Stop | Oom | Pause | Freeze | OfLinks | Skew | Slow | Throttle, view: View, rng: Random
 ) -> Plan | NoTarget:
     nodes = resolve(fault.target, view, rng)
     if isinstance(nodes, NoTarget):
@@ -360,7 +368,9 @@ def _partition(fault: Partition, view: View, rng: Random) -> Plan | NoTarget:
 
 
 def _aimed(
-    fault: Kill | Crash | Stop | Pause | Freeze | OfLinks | Skew | Slow | Throttle, nodes: tuple[str, ...], view: View
+    fault: Kill | Crash | Stop | Oom | Pause | Freeze | OfLinks | Skew | Slow | Throttle,
+    nodes: tuple[str, ...],
+    view: View,
 ) -> tuple[Cell, Harm, str]:
     """Its cell, what it does, and that in words."""
     match fault:
@@ -381,6 +391,8 @@ def _aimed(
             return "C11" if state in FORGETTING else "C1", gone, f"the whole machine crashed{WORDS_OF_STATE[state]}"
         case Stop():
             return "C1", Stopped(nodes=nodes), "asked to end"
+        case Oom():
+            return "C1", Starved(nodes=nodes), "out of memory"
         case Pause(process=None):
             return "C2", Paused(nodes=nodes), "paused"
         case Pause(process=process):

@@ -27,6 +27,7 @@ from nemesis.plans import (
     Severed,
     Skewed,
     Slowed,
+    Starved,
     Stopped,
     Throttled,
 )
@@ -105,7 +106,7 @@ def _add(state: State, plan: Plan) -> None:
             pass
         case Killed(nodes=nodes, process=str(process)):
             state.partly_down |= {(node, process) for node in nodes}
-        case Killed(nodes=nodes) | Crashed(nodes=nodes) | Stopped(nodes=nodes):
+        case Killed(nodes=nodes) | Crashed(nodes=nodes) | Stopped(nodes=nodes) | Starved(nodes=nodes):
             state.down |= frozenset(nodes)
         case Paused(nodes=nodes, process=str(process)):
             state.partly_paused |= {(node, process) for node in nodes}

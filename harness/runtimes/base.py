@@ -109,6 +109,7 @@ POWERS: Mapping[str, Powers] = {
                 "kill of one process",
                 "crash",
                 "stop",
+                "oom",
                 "pause",
                 "pause of one process",
                 "freeze",

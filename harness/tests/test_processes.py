@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from harness.runtimes.docker.containers import Containers, Spent
 from harness.runtimes.docker.hands import Hands, Seen
 from harness.runtimes.docker.processes import Processes
+from nemesis.plans import Starved
 from nemesis.state import State
 
 
@@ -31,6 +34,29 @@ class Engine(Containers):
     async def spent(self, node: str) -> Spent:
         self._asked += 1
         return Spent(at_ms=1_000.0 * self._asked, cpu_ms=self._cpu_ms[self._asked - 1], throttled_ms=0.0)
+
+
+class Memory(Containers):
+    """Says of every node that has ended whether it was for want of memory."""
+
+    def __init__(self, killed: bool) -> None:
+        self._killed = killed
+
+    async def limit_memory(self, node: str) -> int:
+        return 30_000_000
+
+    async def ended_by_kernel(self, node: str) -> bool:
+        return self._killed
+
+
+class Growing(Hands):
+    """Hosts whose nodes are made to grow, and end or do not."""
+
+    async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        if do != "grow":
+            return {}
+        assert arguments == {"n1": {"size": 30_000_000}}
+        return {"n1": {"wrong": None if self.data["n1"] == "ends" else "it lived on"}}
 
 
 class Quiet(Hands):
@@ -81,3 +107,19 @@ def test_a_node_that_had_more_than_its_ration_was_not_rationed() -> None:
 def test_a_node_that_was_started_anew_meanwhile_tells_nothing_of_its_ration() -> None:
     seen = made([700.0, 3.0], RATIONED, CALM)
     assert seen == Seen()
+
+
+@pytest.mark.parametrize(
+    ("growing", "killed", "problems"),
+    [
+        ("ends", True, 0),
+        ("lives", True, 1),
+        ("ends", False, 1),
+        ("lives", False, 2),
+    ],
+)
+def test_a_node_ran_out_of_memory_if_the_agent_and_the_kernel_say_so(growing: str, killed: bool, problems: int) -> None:
+    processes = Processes(Growing(["n1"], {}, {}, {"n1": growing}), Memory(killed))
+    seen = asyncio.run(processes.make(State(down=frozenset({"n1"})), Starved(nodes=("n1",))))
+    assert len(seen.problems) == problems
+    assert seen.facts == {"limit_mb_n1": 30.0, "oom_killed_n1": killed}

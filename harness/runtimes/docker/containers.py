@@ -1,4 +1,4 @@
-"""What the engine can do to the nodes' containers: start them again, freeze them, ration their processor."""
+"""What the engine can do to the nodes' containers: start them again, freeze them, ration processor and memory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ END_SECONDS = 30.0
 SHORTEST_PERIOD_US = 100_000
 LEAST_QUOTA_US = 1_000  # the kernel takes no less
 UNLIMITED = -1
+ROOM_BYTES = 16 << 20  # that a node may grow by; the engine sets no limit below 6 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,33 @@ class Containers:
             await self._blocking(container.reload)
         held: Mapping[str, Any] = container.attrs["HostConfig"]
         return bool(held["CpuQuota"] == quota)
+
+    async def limit_memory(self, node: str) -> int:
+        """Let the node use a little more memory than it does, and no more; that limit, in bytes."""
+        container = self._hosts[node].node
+        with translated(f"limiting the memory of node {node}"):
+            client = container.client
+            assert client is not None, "it was made by one"
+            stats = await self._blocking(client.api.stats, container.id, stream=False, one_shot=True)
+            limit = int(stats["memory_stats"]["usage"]) + ROOM_BYTES
+            await self._blocking(container.update, mem_limit=limit, memswap_limit=limit)
+        return limit
+
+    async def ended_by_kernel(self, node: str) -> bool:
+        """Wait for a node that has ended; whether, as the kernel told the engine, because its memory ran out.
+
+        It may then use all that the machine has again (no limit at all is nothing that the engine goes back to).
+        """
+        container = self._hosts[node].node
+        with translated(f"asking how node {node} ended"):
+            client = container.client
+            assert client is not None, "it was made by one"
+            await self._blocking(container.wait, timeout=END_SECONDS)
+            await self._blocking(container.reload)
+            killed = bool(container.attrs["State"]["OOMKilled"])
+            total = (await self._blocking(client.info))["MemTotal"]
+            await self._blocking(container.update, mem_limit=total, memswap_limit=UNLIMITED)
+        return killed
 
     async def spent(self, node: str) -> Spent:
         """By the kernel's own account of the node's container, frozen or not."""

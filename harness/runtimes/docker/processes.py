@@ -14,7 +14,7 @@ from typing import Any
 from harness.runtimes.docker.containers import Containers, Spent
 from harness.runtimes.docker.hands import Hands, Seen
 from nemesis.faults import Durable
-from nemesis.plans import Crashed, Harm, Killed, Stopped
+from nemesis.plans import Crashed, Harm, Killed, Starved, Stopped
 from nemesis.state import State
 
 FROZEN_MS = 1.0  # what a node may be said to have run while it was frozen: the kernel's account is a little behind
@@ -122,6 +122,11 @@ class Processes:
                 answers = await self._ask("end", nodes)
                 stubborn = [node for node, answer in answers.items() if not answer["obeyed"]]
                 return Seen(problems=tuple(f"{node} did not end when asked to, and was killed" for node in stubborn))
+            case Starved():
+                seen = Seen()
+                for each in await asyncio.gather(*(self._starve(node) for node in sorted(nodes))):
+                    seen += each
+                return seen
             case Crashed(state=state):
                 answers, seen = await self._kill(nodes, state, None, sockets=True)
                 left = [node for node, answer in answers.items() if answer["left"]]
@@ -132,6 +137,19 @@ class Processes:
             case _:
                 _, seen = await self._kill(nodes, "kept", None, sockets=False)
                 return seen
+
+    async def _starve(self, node: str) -> Seen:
+        """Have the node grow until the kernel ends it, which both the agent and the engine are to have seen."""
+        limit = await self._containers.limit_memory(node)
+        answer = (await self._hands.ask("grow", {node: {"size": limit}}))[node]
+        killed = await self._containers.ended_by_kernel(node)
+        problems = []
+        if answer["wrong"]:
+            problems.append(f"{node}: {answer['wrong']}")
+        if not killed:
+            problems.append(f"{node} did not end for want of memory, by the kernel's account")
+        facts = {f"limit_mb_{node}": round(limit / 1e6, 1), f"oom_killed_{node}": killed}
+        return Seen(problems=tuple(problems), facts=facts)
 
     async def _ration(self, wanted: State) -> Seen:
         """A container keeps its ration while it is down. What a node had of it is told when the ration changes."""

@@ -25,7 +25,7 @@ from harness.runtimes.sim.sentry import Sentry
 from harness.runtimes.sim.simulation import Simulation
 from harness.runtimes.verification import Heard, problems
 from harness.units import MS
-from nemesis.plans import LONGEST_QUEUE_MS, Crashed, Killed, OnNodes, Plan, Severed, Skewed, Stopped
+from nemesis.plans import LONGEST_QUEUE_MS, Crashed, Killed, OnNodes, Plan, Severed, Skewed, Starved, Stopped
 from nemesis.state import Error, State, gilbert, state_of
 from nemesis.triggers import Trigger
 from nodes.driver import STATE_FILE
@@ -163,7 +163,7 @@ class SimCluster:
             case Crashed(nodes=nodes, state=state) if node in nodes:
                 self._felled.add(node)
                 host.kill(state)
-            case Stopped(nodes=nodes) if node in nodes:
+            case Stopped(nodes=nodes) | Starved(nodes=nodes) if node in nodes:
                 self._felled.add(node)
                 host.kill("kept")
             case Skewed(nodes=nodes, clock="monotonic", offset_ms=offset_ms) if node in nodes and offset_ms:

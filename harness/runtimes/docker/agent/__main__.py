@@ -18,6 +18,8 @@ It ends when its input does. Its requests, by subject:
                                   (``disks.leave``); returns when all are gone, and with ``sockets`` all their
                                   connections, which nobody hears end
     end                           ask the node to end, as one asks a service; and make it, when it has not in good time
+    grow    size                  have the node's first process take that many bytes, of which its container has not so
+                                  many; ``wrong`` says why the kernel has not killed it for that, when it is killed
     stop                          pause every process of the node; returns when all are so
     go      but: [pattern]        let every process go on but those like these patterns; returns when all do
     kill-like, stop-like  pattern end or pause those processes whose name or command line is like the pattern
@@ -39,7 +41,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from harness.runtimes.docker.agent import disks, links, processes
+from harness.runtimes.docker.agent import disks, growth, links, processes
 from harness.runtimes.docker.agent.clocks import TEND_SECONDS, HostClocks
 from harness.runtimes.docker.agent.commands import Refused, run
 from harness.runtimes.docker.agent.probes import Probes
@@ -57,6 +59,7 @@ SUBJECTS = {
     "kill-like": "processes",
     "stop-like": "processes",
     "go": "processes",
+    "grow": "clocks",  # both trace processes, and each has one tracer at a time
     "skew": "clocks",
     "clocks": "clocks",
 }
@@ -124,6 +127,8 @@ class Agent:
                 return {**processes.kill(), **left, **(links.forget_connections() if sockets else {})}
             case {"do": "end"}:
                 return processes.end()
+            case {"do": "grow", "size": size}:
+                return growth.grow(size)
             case {"do": "stop"}:
                 return processes.stop()
             case {"do": "go", "but": but}:

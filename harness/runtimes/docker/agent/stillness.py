@@ -32,7 +32,7 @@ _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c
 _libc.ptrace.restype = ctypes.c_long
 
 
-def _ptrace(request: int, thread: int, address: int = 0, data: int = 0) -> None:
+def ptrace(request: int, thread: int, address: int = 0, data: int = 0) -> None:
     if _libc.ptrace(request, thread, address, data) == -1:
         number = ctypes.get_errno()
         raise OSError(number, f"{os.strerror(number)} (ptrace {request:#x} of {thread})")
@@ -87,8 +87,8 @@ class Still:
     def _interrupt(self, thread: int) -> None:
         self._threads.add(thread)
         try:
-            _ptrace(SEIZE, thread)
-            _ptrace(INTERRUPT, thread)
+            ptrace(SEIZE, thread)
+            ptrace(INTERRUPT, thread)
         except OSError as error:
             if error.errno != errno.ESRCH:  # it has ended meanwhile
                 raise
@@ -135,14 +135,14 @@ class Still:
     def _registers(self, thread: int) -> tuple[int, ...]:
         room = ctypes.create_string_buffer(REGISTERS_BYTES)
         vector = (ctypes.c_uint64 * 2)(ctypes.addressof(room), REGISTERS_BYTES)
-        _ptrace(GETREGSET, thread, GENERAL_REGISTERS, ctypes.addressof(vector))
+        ptrace(GETREGSET, thread, GENERAL_REGISTERS, ctypes.addressof(vector))
         return struct.unpack_from(f"<{vector[1] // 8}Q", room)
 
 
 def _detached(thread: int, pending: int) -> bool:
     """Let the thread go on; True also when it is none of ours any more, False when it is dying and to be collected."""
     try:
-        _ptrace(DETACH, thread, 0, pending)
+        ptrace(DETACH, thread, 0, pending)
     except OSError:
         with contextlib.suppress(ChildProcessError):
             found, _ = os.waitpid(thread, os.WNOHANG | WAIT_ALL)
