@@ -11,6 +11,7 @@
 #   make soak                      run after run on containers, and what is left behind; SYSTEMS= MINUTES=30
 #   make mutants                   how soon each planted bug is caught, and by what
 #   make bench                     how fast judging and the simulation are, here
+#   make bench-links               how exactly packets are late: asked against achieved
 #   make engine                    a Docker engine, where none answers (ENGINE=skip: never)
 #   make clean                     what an interrupted run left behind, and all caches
 
@@ -24,7 +25,7 @@ options += $(if $(SEED),--seed $(SEED)) $(if $(TIME),--time-limit $(TIME)) $(if 
 options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(if $(STORE),--store $(STORE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine test test-quick check format compare matrix nightly soak mutants bench clean
+.PHONY: help install engine test test-quick check format compare matrix nightly soak mutants bench bench-links clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
@@ -88,6 +89,9 @@ mutants: install
 bench: install
 	$(BIN)/python -m checkers.bench
 	$(BIN)/python -m harness.bench
+
+bench-links: install engine
+	@$(BIN)/python -m harness.runtimes.docker.bench
 
 clean:
 	@if [ -x $(BIN)/splitbrain ] && docker version >/dev/null 2>&1; then $(BIN)/splitbrain clean; fi
