@@ -9,8 +9,8 @@ flaws say, within what chance and a busy machine allow.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from statistics import median
 
@@ -126,6 +126,20 @@ def amiss(flaws: Flaws, seen: Measured, bytes_each: int) -> Iterator[str]:
     each_ms = bytes_each * flaws.ms_per_kb / 1_000
     if seen.gap_ms is not None and seen.gap_ms < 0.9 * each_ms - SOONER_MS:
         yield f"should take {each_ms:.0f} ms over each packet, and took {seen.gap_ms:.1f} ms"
+
+
+def unnoticed(links: Iterable[tuple[Flaws, int]], errors: int) -> str | None:
+    """What is wrong with a receiver whose kernel counted so many wrong checksums, None if they are enough.
+
+    ``links`` are those into it, each with the number of packets sent over it. Other packets may have been spoilt too.
+    """
+    least = 0.0
+    for flaws, sent in links:
+        spoilt = flaws.corruption * (1 - lost_share(replace(flaws, corruption=0.0)))
+        least += sent * (spoilt - _scatter(spoilt, sent)) if not flaws.bursts and not flaws.ms_per_kb else 0.0
+    if errors >= least:
+        return None
+    return f"should have counted at least {least:.0f} wrong checksums, and counted {errors}"
 
 
 def _scatter(share: float, packets: int) -> float:

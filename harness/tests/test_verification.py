@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.runtimes.verification import Heard, amiss, lost_share, measured, problems
+from harness.runtimes.verification import Heard, amiss, lost_share, measured, problems, unnoticed
 from nemesis.state import Flaws
 
 NODES = ("n1", "n2", "n3")
@@ -108,3 +108,25 @@ def test_a_narrow_link_takes_its_time_over_each_packet() -> None:
 
 def test_losses_of_several_causes_are_those_of_independent_dice() -> None:
     assert lost_share(Flaws(loss=0.5, corruption=0.5, bursts=((0.2, 3),))) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    ("links", "errors", "enough"),
+    [
+        ([], 0, True),
+        ([(Flaws(), 100)], 0, True),
+        ([(Flaws(corruption=0.3), 100)], 30, True),
+        ([(Flaws(corruption=0.3), 100)], 500, True),
+        ([(Flaws(corruption=0.3), 100)], 0, False),
+        ([(Flaws(corruption=0.3), 100)], 5, False),
+        ([(Flaws(corruption=0.3), 100)] * 4, 120, True),
+        ([(Flaws(corruption=0.3), 100)] * 4, 30, False),
+        ([(Flaws(corruption=0.3, loss=0.9), 100)], 1, True),
+        ([(Flaws(loss=0.5), 100)], 0, True),
+        ([(Flaws(corruption=0.3, ms_per_kb=100), 4)], 0, True),
+    ],
+)
+def test_spoilt_packets_are_believed_when_the_receiver_s_kernel_counted_enough_of_them(
+    links: list[tuple[Flaws, int]], errors: int, enough: bool
+) -> None:
+    assert (unnoticed(links, errors) is None) == enough

@@ -11,7 +11,7 @@ from statistics import mean, median
 from typing import Any
 
 from harness.runtimes.docker.hands import Hands, Seen
-from harness.runtimes.verification import Heard, Measured, amiss, measured, problems
+from harness.runtimes.verification import Heard, Measured, amiss, measured, problems, unnoticed
 from harness.units import MS
 from nemesis.partitions import Cut, Link
 from nemesis.plans import LONGEST_QUEUE_MS
@@ -120,7 +120,9 @@ class Links:
             looked_at = sorted(about - before.cut)
             if not looked_at:
                 return Seen()
+            counted = await self._checksum_errors(looked_at)
             seen = await self._measure(looked_at, before)
+            errors = await self._checksum_errors(looked_at)
             after = self._wanted()
             stayed = {
                 link: each
@@ -132,10 +134,21 @@ class Links:
                 for (sender, receiver), each in stayed.items()
                 for clause in amiss(before.flaws.get((sender, receiver), CALM), each, PROBE_BYTES + HEADER_BYTES)
             ]
+            for node in errors:
+                into = [(before.flaws.get(link, CALM), each.sent) for link, each in stayed.items() if link[1] == node]
+                if clause := unnoticed(into, errors[node] - counted[node]):
+                    wrong.append(f"{node} {clause}")
             facts = _figures(list(stayed.values()), before)
+            facts |= {f"checksum_errors_{node}": count for node, count in errors.items() if count}
             if not wrong:
                 return Seen(facts=facts)
         return Seen(problems=tuple(wrong), facts=facts)
+
+    async def _checksum_errors(self, links: Iterable[Link]) -> dict[str, int]:
+        """How many packets, of whatever software, the receivers' kernels have thrown away so far for being spoilt."""
+        receivers = sorted({receiver for _, receiver in links})
+        answers = await self._hands.ask("checksums", {node: {} for node in receivers})
+        return {node: sum(by_protocol.values()) for node, by_protocol in answers.items()}
 
     async def _measure(self, links: Iterable[Link], wanted: State) -> dict[Link, Measured]:
         """Send each link as many packets as show what it does, and wait for as long as they may take."""

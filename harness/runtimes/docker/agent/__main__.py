@@ -12,6 +12,7 @@ It ends when its input does. Its requests, by subject:
     probe   to: [address], token, times, every_us, size
                                   send that many real packets to each address
     heard   token                 what has come with that token from whom, and the rules as the kernel has them
+    checksums                     how many wrong ones the kernel has counted so far, by protocol
     keep    folder                copy that folder of the node's
     kill    disk: {folder, left, pattern} or null, sockets
                                   end every process of the node, first having its folder hold what is to be ``left``
@@ -44,7 +45,7 @@ from typing import Any
 from harness.runtimes.docker.agent import disks, growth, links, processes
 from harness.runtimes.docker.agent.clocks import TEND_SECONDS, HostClocks
 from harness.runtimes.docker.agent.commands import Refused, run
-from harness.runtimes.docker.agent.probes import Probes
+from harness.runtimes.docker.agent.probes import SNMP, Probes, checksum_errors
 
 SUBJECTS = {
     "hello": "links",
@@ -52,6 +53,7 @@ SUBJECTS = {
     "released": "links",
     "probe": "probes",
     "heard": "probes",
+    "checksums": "probes",
     "keep": "processes",
     "kill": "processes",
     "end": "processes",
@@ -120,6 +122,8 @@ class Agent:
                 return self.probes.send(to, token, times, every_us, size)
             case {"do": "heard", "token": token}:
                 return {"heard": self.probes.heard(token), **links.seen()}
+            case {"do": "checksums"}:
+                return checksum_errors(SNMP.read_text())
             case {"do": "keep", "folder": folder}:
                 return disks.keep(folder)
             case {"do": "kill", "disk": disk, "sockets": sockets}:

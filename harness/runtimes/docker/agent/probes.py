@@ -10,6 +10,7 @@ import contextlib
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 PORT = 7999
@@ -17,6 +18,21 @@ SO_RCVBUFFORCE = 33  # not among the socket module's names
 RECEIVE_BYTES = 8 << 20
 TOKENS_KEPT = 64  # several changes may be verified at once
 NS_PER_US = 1_000
+
+
+SNMP = Path("/proc/net/snmp")  # of this host's own network namespace
+
+
+def checksum_errors(told: str) -> dict[str, int]:
+    """How many datagrams and segments with a wrong checksum the kernel has thrown away, from its table of counters.
+
+    The table has two lines for each protocol: names, and values below them.
+    """
+    lines = [line.split() for line in told.splitlines()]
+    by_protocol = {
+        names[0]: dict(zip(names, values, strict=True)) for names, values in zip(lines[::2], lines[1::2], strict=True)
+    }
+    return {protocol.lower(): int(by_protocol[f"{protocol}:"]["InCsumErrors"]) for protocol in ("Udp", "Tcp")}
 
 
 class Probes:
