@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ pytestmark = pytest.mark.engine
 
 COMMAND = [sys.executable, "-c", "from harness.cli import main; main()"]
 PATIENCE_S = 180
+GONE_SECONDS = 10
+CLOCK_NS = 100_000_000  # the least jump that a skew makes is five times that
 PHASES = ("set-up", "starting", "faults", "recovery", "tear-down", "judging", "drawing")
 
 
@@ -26,7 +30,8 @@ def output(*command: str) -> str:
 
 
 def footprint() -> dict[str, Any]:
-    """What a run could leave behind on this machine: containers, networks, volumes, rules of the host's own."""
+    """What a run could leave behind on this machine: containers, networks, volumes, rules of the host's own, devices,
+    mounts, processes of ours and of the engine's that serve containers, and their control groups."""
     rules = output("iptables-save") if os.geteuid() == 0 else ""
     ours = [line for line in rules.splitlines() if not line.startswith(("#", ":"))]
     return {
@@ -34,14 +39,37 @@ def footprint() -> dict[str, Any]:
         "networks": output("docker", "network", "ls", "-q"),
         "volumes": output("docker", "volume", "ls", "-q"),
         "rules": sorted(re.sub(r"\[\d+:\d+\]", "", line) for line in ours),
+        "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
+        "mounts": sorted(Path("/proc/self/mounts").read_text().splitlines()),
+        "loop devices": sorted(str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file")),
+        "processes": sorted(words for words in command_lines() if re.search(SERVING, words)),
+        "control groups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("**/*docker*/*") if path.is_dir()),
     }
+
+
+SERVING = "containerd-shim|docker-proxy|runc|harness.runtimes"
+
+
+def command_lines() -> Iterator[str]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            yield path.read_text(errors="replace").replace("\0", " ")
+
+
+def wall_beside_monotonic_ns() -> int:
+    """Moves only if somebody sets this machine's clock, since both run at one rate."""
+    return time.time_ns() - time.monotonic_ns()
 
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    before = footprint()
+    before, clock = footprint(), wall_beside_monotonic_ns()
     yield
-    assert footprint() == before
+    give_up = time.monotonic() + GONE_SECONDS  # what serves a container ends a moment after it
+    while (left := footprint()) != before and time.monotonic() < give_up:
+        time.sleep(0.1)
+    assert left == before
+    assert abs(wall_beside_monotonic_ns() - clock) < CLOCK_NS
 
 
 def started(store: Path, *arguments: str, seconds: int = 12, **environment: str) -> subprocess.Popen[str]:
@@ -110,6 +138,63 @@ def test_a_run_told_to_end_stores_what_there_is(tmp_path: Path, phase: str, numb
     if phase not in ("set-up", "starting"):
         assert (folder / "history.jsonl").stat().st_size > 0
         assert f"splitbrain check {folder.relative_to(tmp_path)}" in err.replace(f"{tmp_path}/", "")
+
+
+SHOWN = {"containers", "networks", "rules", "interfaces", "mounts", "processes", "control groups"}
+MIXED: tuple[dict[str, Any], ...] = (
+    {"f": "partition", "shape": "isolated-leader"},
+    {"f": "oom", "target": "leader"},
+    {"f": "delay", "target": "all", "ms": 20, "jitter_ms": 10},
+    {"f": "corrupt", "target": "follower", "percent": 10},
+    {"f": "throttle", "target": "follower", "per_mille": 900},
+    {"f": "skew", "target": "all", "offset_ms": 3_600_000},
+    {"f": "freeze", "target": "follower"},
+    {"f": "kill", "target": "follower", "state": "lost"},
+)
+
+
+@pytest.mark.parametrize(("system", "number"), [("raft", signal.SIGINT), ("etcd", signal.SIGTERM)])
+def test_a_run_told_to_end_while_much_is_hurt_leaves_the_machine_as_it_was_and_a_history_to_judge(
+    tmp_path: Path, system: str, number: signal.Signals
+) -> None:
+    steps = [{"at_ms": 1_500 + 50 * at, "for_ms": 20_000, "fault": fault} for at, fault in enumerate(MIXED)]
+    schedule, store = tmp_path / "schedule.json", tmp_path / "store"
+    schedule.write_text(json.dumps({"format": 1, "length_ms": 25_000, "steps": steps}))
+    before = footprint()
+    run = subprocess.Popen(
+        [*COMMAND, "replay", str(schedule), "--system", system, "--seed", "7", "--store", str(store)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    give_up = time.monotonic() + PATIENCE_S
+    while len(in_effect(store)) < len(MIXED) and run.poll() is None and time.monotonic() < give_up:
+        time.sleep(0.05)
+    during = footprint()
+    run.send_signal(number)
+    _, err = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 3, err
+    assert "Traceback" not in err
+    assert {name for name in before if during[name] != before[name]} == SHOWN, "what a footprint is to show, it shows"
+    hurt = in_effect(store)
+    assert {value["f"] for value in hurt} == {fault["f"] for fault in MIXED}
+    assert all(value["verified"] for value in hurt), hurt
+    check = subprocess.run(
+        [*COMMAND, "check", str(latest(store)), "--json"], capture_output=True, text=True, check=False
+    )
+    assert check.returncode in (0, 2), check.stderr
+    assert json.loads(check.stdout)["properties"]["term-safety"]["verdict"] == "valid"
+
+
+def in_effect(store: Path) -> list[dict[str, Any]]:
+    """What the history says so far of the faults that were carried out, each with its name."""
+    found = []
+    for history in store.glob("*/*/history.jsonl"):
+        for text in history.read_text().splitlines():
+            with contextlib.suppress(ValueError):  # the last line may be incomplete
+                line = json.loads(text)
+                if line["process"] == "nemesis" and line["value"]["phase"] == "done" and "skipped" not in line["value"]:
+                    found.append({"f": line["f"], **line["value"]})
+    return found
 
 
 def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:

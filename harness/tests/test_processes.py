@@ -123,3 +123,34 @@ def test_a_node_ran_out_of_memory_if_the_agent_and_the_kernel_say_so(growing: st
     seen = asyncio.run(processes.make(State(down=frozenset({"n1"})), Starved(nodes=("n1",))))
     assert len(seen.problems) == problems
     assert seen.facts == {"limit_mb_n1": 30.0, "oom_killed_n1": killed}
+
+
+class Slow(Engine):
+    """Takes its time over a freeze, and thaws nothing that is not frozen."""
+
+    def __init__(self) -> None:
+        super().__init__([700.0, 700.0])
+        self.frozen = asyncio.Event()
+        self.may_freeze = asyncio.Event()
+
+    async def freeze(self, node: str) -> None:
+        await self.may_freeze.wait()
+        self.frozen.set()
+
+    async def thaw(self, node: str) -> None:
+        assert self.frozen.is_set()
+
+
+def test_a_node_that_is_to_be_let_go_while_it_is_being_frozen_is_frozen_first() -> None:
+    async def both() -> Seen:
+        engine = Slow()
+        processes = Processes(Quiet(["n1"], {}, {}, {}), engine)
+        freezing = asyncio.create_task(processes.make(FROZEN, None))
+        await asyncio.sleep(0)
+        thawing = asyncio.create_task(processes.make(CALM, None))
+        await asyncio.sleep(0)
+        engine.may_freeze.set()
+        await freezing
+        return await thawing
+
+    assert asyncio.run(both()).facts == {"ran_ms_n1": 0.0}

@@ -33,7 +33,7 @@ class Processes:
         self._partly_down: set[tuple[str, str]] = set()
         self._partly_paused: set[tuple[str, str]] = set()
         self._per_mille: dict[str, int] = {}
-        self._at_freeze: dict[str, Spent] = {}
+        self._at_freeze: dict[str, asyncio.Future[Spent]] = {}  # there from when a freeze is decided on
         self._at_ration: dict[str, Spent] = {}
 
     async def make(self, wanted: State, harm: Harm | None) -> Seen:
@@ -42,6 +42,8 @@ class Processes:
         thaw = {node for node in self._frozen if node in kill or node not in wanted.frozen}
         freeze = wanted.frozen - wanted.down - self._frozen
         self._down, self._frozen = set(wanted.down), set(wanted.frozen - wanted.down)
+        freezing = {node: asyncio.get_running_loop().create_future() for node in sorted(freeze)}
+        self._at_freeze |= freezing
         self._paused -= kill  # a process started again is neither paused nor frozen
         thawed = await self._look_at_frozen(thaw)
         ended, _ = await asyncio.gather(
@@ -58,18 +60,22 @@ class Processes:
         self._paused = (self._paused | stop) - go
         await self._ask("stop", stop)
         ended += await self._make_parts(wanted, go)
-        await asyncio.gather(*(self._freeze(node) for node in sorted(freeze)))
+        await asyncio.gather(*(self._freeze(node, done) for node, done in freezing.items()))
         return thawed + ended + await self._ration(wanted)
 
-    async def _freeze(self, node: str) -> None:
+    async def _freeze(self, node: str, done: asyncio.Future[Spent]) -> None:
         await self._containers.freeze(node)
-        self._at_freeze[node] = await self._containers.spent(node)
+        done.set_result(await self._containers.spent(node))
 
     async def _look_at_frozen(self, nodes: Iterable[str]) -> Seen:
-        """What nodes that are about to be let go had of the processors while frozen, which is to be nothing."""
+        """What nodes that are about to be let go had of the processors while frozen, which is to be nothing.
+
+        One that another change is just freezing is frozen first.
+        """
         seen = Seen()
         for node in sorted(nodes):
-            ran = (await self._containers.spent(node)).since(self._at_freeze.pop(node)).cpu_ms
+            began = await self._at_freeze.pop(node)
+            ran = (await self._containers.spent(node)).since(began).cpu_ms
             wrong = (f"{node} ran for {ran:.1f} ms while it was frozen",) if ran > FROZEN_MS else ()
             seen += Seen(problems=wrong, facts={f"ran_ms_{node}": round(ran, 3)})
         return seen
