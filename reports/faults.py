@@ -11,7 +11,7 @@ import numpy as np
 from checkers.words import counted
 from reports import words
 from reports.frames import Effect, Frames, Recovery
-from reports.hurt import Window
+from reports.hurt import Crossing, Window, of_window
 
 MAX_FAULT_ROWS = 400
 
@@ -31,6 +31,7 @@ class FaultRow:
     leader: str
     recovery: str
     agreement: str
+    crossed: str
     start: int  # µs, for the timeline
     end: int
 
@@ -83,9 +84,18 @@ def _fault_row(window: Window, frames: Frames) -> FaultRow:
         leader=_leader(effect),
         recovery=words.seconds(effect.recovery_s if effect else None),
         agreement=words.seconds(effect.agreement_s if effect else None),
+        crossed=_crossed(of_window(window, frames.crossed)),
         start=window.begin // 1000,
         end=window.end // 1000,
     )
+
+
+def _crossed(crossed: Sequence[Crossing]) -> str:
+    """The slowest link over which software was heard again, and over how many it was."""
+    heard = [each.after for each in crossed if each.after is not None]
+    if not crossed:
+        return "–"
+    return f"{words.seconds(max(heard) / 1e9) if heard else '–'} ({len(heard)} of {len(crossed)})"
 
 
 def _leader(effect: Effect | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from checkers.history import History
 from reports import hurt as hurting
 from reports import measured, words
-from reports.hurt import State, Window
+from reports.hurt import Crossing, State, Window
 from reports.measured import Answers, Confirms, Lateness, Series, Terms
 from reports.reigns import Reigns, reigns
 
@@ -144,6 +144,7 @@ class Frames:
     end: int
     reigns: Reigns
     hurt: tuple[Window, ...]
+    crossed: tuple[Crossing, ...]
     states: tuple[State, ...]
     overlaps: tuple[Mark, ...]
     stalls: tuple[Mark, ...]
@@ -178,6 +179,7 @@ def gather(history: History, verdicts: Mapping[str, Any], experiment: Mapping[st
         end=history.end,
         reigns=reigns(history, hurt),
         hurt=hurt,
+        crossed=hurting.crossings(history),
         states=hurting.states(hurt, history.nodes),
         overlaps=marks(verdicts, "exclusivity"),
         stalls=marks(verdicts, "stall"),

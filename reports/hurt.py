@@ -6,12 +6,15 @@ alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from checkers.exposure import KILLS, PAUSES, Hurt, hurts, is_repair, on_links
-from checkers.fault import Fault
+from checkers.fault import Fault, Link
 from checkers.history import History
+
+SLACK = 50_000_000  # ns by which when a cut ended and the lines about it may differ
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +37,44 @@ class Window:
     def shape(self) -> str:
         """What the fault was called when it was asked for: its shape, else its name."""
         return self.fault.shape or self.fault.f
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Crossing:
+    """Software heard again over a link whose cut ended at ``ended`` (ns), so much later (ns); None if it was not."""
+
+    link: Link
+    ended: int
+    after: int | None
+
+
+def crossings(history: History) -> tuple[Crossing, ...]:
+    """As the healings of the history say, the last that tells of them telling of all."""
+    told = [(fault, fault.effect.get("crossed")) for fault in history.faults if fault.done is not None]
+    for fault, crossed in reversed(told):
+        if isinstance(crossed, list) and fault.done is not None:
+            return tuple(_crossing(row, fault.done) for row in crossed if isinstance(row, Mapping))
+    return ()
+
+
+def _crossing(row: Mapping[str, Any], told_at: int) -> Crossing:
+    sender, receiver = row["link"]
+    after_ms = row["after_ms"]
+    return Crossing(
+        link=(sender, receiver),
+        ended=told_at - int(row["ago_ms"] * 1e6),
+        after=None if after_ms is None else int(after_ms * 1e6),
+    )
+
+
+def of_window(window: Window, crossed: Sequence[Crossing]) -> tuple[Crossing, ...]:
+    """Those of a fault's own links, whose cuts ended as it was undone."""
+    if not window.undone or window.undo is None:
+        return ()
+    links = set(window.fault.links)
+    return tuple(
+        each for each in crossed if each.link in links and window.undo - SLACK <= each.ended <= window.end + SLACK
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

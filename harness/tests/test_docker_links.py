@@ -46,7 +46,8 @@ line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 while time.monotonic() < end and ended is None:
     try:
         line.send(b"x")
-        heard += [time.monotonic_ns()] * len(line.recv(4096))
+        came = line.recv(4096)
+        heard += [time.monotonic_ns()] * len(came)
         time.sleep(0.05)
     except TimeoutError:
         pass
@@ -175,6 +176,14 @@ def one_way(bench: Bench, how: Any) -> tuple[Heard, Heard, int, int, int]:
     return heard(deaf), heard(other), began, ended, healed
 
 
+def crossed(bench: Bench, sender: str, receiver: str) -> tuple[float, float]:
+    """Of the last cut of that link: how long ago it ended, and how long after that something came (ms)."""
+    effect: Effect = bench.world.tell(lambda cluster: cluster.heal())
+    told = [each for each in effect.facts["crossed"] if each["link"] == [sender, receiver]]
+    last = min(told, key=lambda each: float(each["ago_ms"]))
+    return last["ago_ms"], last["after_ms"]
+
+
 def test_a_cut_of_payload_is_one_way_for_tcp_for_as_long_as_it_lasts(bench: Bench) -> None:
     deaf, other, began, ended, healed = one_way(bench, "payload")
     assert deaf.between(began, ended) == 0
@@ -188,6 +197,10 @@ def test_a_plain_one_way_cut_silences_tcp_both_ways_soon(bench: Bench) -> None:
     assert deaf.between(began, ended) == 0
     assert other.between(began, began + 150 * MS) >= 1
     assert other.between(ended - 500 * MS, ended) <= 2, "only what is sent again, ever more seldom"
+    ago_ms, after_ms = crossed(bench, "n2", "n1")
+    first = min(at for at in deaf.at if at > ended)
+    assert 0 < after_ms <= (first - ended) / MS, "the wire has it before the program, and from the node too"
+    assert after_ms < ago_ms
 
 
 def test_a_refusal_is_noticed_at_once_and_silence_only_when_patience_ends(bench: Bench) -> None:

@@ -65,3 +65,40 @@ def test_dots_of_one_row_stay_apart_and_within_reach() -> None:
     assert len({round(offset, 1) for offset in offsets}) == 20
     assert all(-8 <= offset <= 8 for offset in offsets)
     assert spread(1, 8) == [0.0]
+
+
+def crossed(*rows: tuple[list[str], float, float | None]) -> list[dict[str, object]]:
+    return [
+        {"link": link, "ago_ms": ago, "after_ms": after, "over": "tcp" if after else None} for link, ago, after in rows
+    ]
+
+
+def healed(told: object) -> list[str]:
+    """The column of data over healed links, of two cuts that end at 1.5 s and at 3 s, told of at 5 s."""
+    run = history(
+        fault("partition", 1000 * MS, 1001 * MS, id=1, links=LINKS[:2]),
+        fault("heal", 1500 * MS, 1510 * MS, id=2, heals=[1]),
+        fault("partition", 2000 * MS, 2001 * MS, id=3, links=LINKS[:1]),
+        fault("heal", 3000 * MS, 3010 * MS, id=4, heals=[3]),
+        fault("heal", 4990 * MS, 5000 * MS, id=5, crossed=told),
+        until(9000 * MS),
+    )
+    return [row.crossed for row in fault_rows(frames.gather(run, {}, {}))]
+
+
+def test_when_software_was_heard_again_stands_at_the_fault_whose_links_these_were() -> None:
+    one, other = LINKS[:2]
+    told = crossed((one, 3495.0, 40.0), (other, 3495.0, 900.0), (one, 1995.0, 20.0))
+    assert healed(told) == ["0.90 (2 of 2)", "0.02 (1 of 1)"]
+
+
+def test_links_over_which_nothing_came_are_counted_and_make_no_time() -> None:
+    one, other = LINKS[:2]
+    assert healed(crossed((one, 3495.0, 40.0), (other, 3495.0, None))) == ["0.04 (1 of 2)", "–"]
+    assert healed(crossed((one, 3495.0, None))) == ["– (0 of 1)", "–"]
+
+
+def test_what_is_told_of_other_links_or_other_times_or_not_at_all_stands_nowhere() -> None:
+    assert healed(crossed((LINKS[3], 3495.0, 40.0), (LINKS[0], 2500.0, 40.0))) == ["–", "–"]
+    assert healed(None) == ["–", "–"]
+    assert healed("soon") == ["–", "–"]

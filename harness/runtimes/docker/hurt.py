@@ -75,6 +75,8 @@ class Hurt:
         if harm is None or isinstance(harm, OnLinks | Crashed):
             flawed = () if harm is None or isinstance(harm, Severed | Crashed) else harm.links
             seen += await self._links.verify(flawed)
+        if harm is None:
+            seen += await self._links.crossed()
         facts = {"verification_ms": round((time.monotonic_ns() - began - in_effect) / MS, 3)}
         return Effect(
             verified=not seen.problems,

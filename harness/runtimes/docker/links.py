@@ -13,7 +13,7 @@ from typing import Any
 from harness.runtimes.docker.hands import Hands, Seen
 from harness.runtimes.verification import Heard, Measured, amiss, measured, problems, unnoticed
 from harness.units import MS
-from nemesis.partitions import Cut, Link
+from nemesis.partitions import NOTHING, Cut, Link
 from nemesis.plans import LONGEST_QUEUE_MS
 from nemesis.state import Flaws, State, gilbert
 
@@ -48,6 +48,8 @@ class Links:
         self._hands = hands
         self._wanted = wanted
         self._tokens = itertools.count(1)
+        self._cut: Cut = NOTHING
+        self._ended: dict[Link, list[int]] = {}  # when each cut of a link was ended (ns), in turn
 
     async def make(self, wanted: State) -> None:
         """All rules of all hosts, each replaced at one instant."""
@@ -61,7 +63,33 @@ class Links:
                 requests[receiver]["lose"][address] = flaws.loss
             if released:
                 requests[receiver]["flaws"][address] = released
+        ended, self._cut = self._cut - wanted.cut, wanted.cut
+        for link in ended:
+            self._ended.setdefault(link, []).append(time.monotonic_ns())
         await self._hands.ask("links", requests)
+
+    async def crossed(self) -> Seen:
+        """When software was first heard again over each link whose cut has ended so far.
+
+        ``ago_ms`` is how long ago the cut was ended, ``after_ms`` how long that took, None if it has not been heard.
+        """
+        if not self._ended:
+            return Seen()
+        receivers = sorted({receiver for _, receiver in self._ended})
+        answers = await self._hands.ask("arrived", {node: {} for node in receivers})
+        now = time.monotonic_ns()
+        arrived = {node: self._named(answer) for node, answer in answers.items()}
+        crossed = [
+            {
+                "link": [sender, receiver],
+                "ago_ms": round((now - ended) / MS, 3),
+                "after_ms": None if came["after_ns"] is None else round(came["after_ns"] / MS, 3),
+                "over": came["over"],
+            }
+            for (sender, receiver), times in sorted(self._ended.items())
+            for ended, came in zip(times, arrived[receiver].get(sender, ()), strict=False)
+        ]
+        return Seen(facts={"crossed": crossed})
 
     async def verify(self, about: Iterable[Link] = ()) -> Seen:
         """Whether all cuts and rules are as they are to be, and what becomes of packets on the links of a change."""

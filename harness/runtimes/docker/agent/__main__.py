@@ -9,6 +9,7 @@ It ends when its input does. Its requests, by subject:
                                   what comes from these addresses is cut off, lost by that chance, or released with
                                   those flaws (``packets.Flaws``), in place of all that was so before
     released                      what the releasing process has done so far, by address
+    arrived                       when software was first heard again over links that were cut, by address
     probe   to: [address], token, times, every_us, size
                                   send that many real packets to each address
     heard   token                 what has come with that token from whom, and the rules as the kernel has them
@@ -51,6 +52,7 @@ SUBJECTS = {
     "hello": "links",
     "links": "links",
     "released": "links",
+    "arrived": "links",
     "probe": "probes",
     "heard": "probes",
     "checksums": "probes",
@@ -118,6 +120,8 @@ class Agent:
                 return self.links.replace(cut, lose, flaws)
             case {"do": "released"}:
                 return self.links.released()
+            case {"do": "arrived"}:
+                return self.links.arrivals.arrived()
             case {"do": "probe", "to": to, "token": token, "times": times, "every_us": every_us, "size": size}:
                 return self.probes.send(to, token, times, every_us, size)
             case {"do": "heard", "token": token}:

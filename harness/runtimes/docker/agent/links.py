@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness.runtimes.docker.agent.arrivals import Arrivals
 from harness.runtimes.docker.agent.commands import Refused, run
 from harness.runtimes.docker.agent.packets import MARK, QUEUE
 
@@ -27,6 +28,8 @@ class Links:
     def __init__(self) -> None:
         self._releaser: subprocess.Popen[str] | None = None
         self._told = ""
+        self._cut: frozenset[str] = frozenset()
+        self.arrivals = Arrivals()
 
     def begin(self) -> None:
         """Make the chains, empty, and send everything that comes in through them."""
@@ -48,7 +51,10 @@ class Links:
             self._tell(cut, flaws)
         chains = [f":{CHAIN} - [0:0]", f":{BARE} - [0:0]"]
         given = ["*filter", *chains, *bare_segments(), *rules(cut, lose, flaws), "COMMIT", ""]
+        self.arrivals.forget(cut.keys() - self._cut)
         run("iptables-restore", "--noflush", given="\n".join(given))
+        self.arrivals.expect(sorted(self._cut - cut.keys()))
+        self._cut = frozenset(cut)
         if self._releaser is not None:
             self._tell(cut, flaws)
         return {}

@@ -1,0 +1,72 @@
+"""What counts as software being heard again: packets written by hand, and this machine's own."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+
+import pytest
+
+from harness.runtimes.docker.agent.arrivals import SO_TIMESTAMPNS, STAMP, Arrivals, came_at, carried_by
+from harness.runtimes.docker.agent.probes import PORT
+
+PEER = "10.0.0.7"
+
+
+def packet(protocol: int, rest: bytes, peer: str = PEER) -> bytes:
+    total = 20 + len(rest)
+    return struct.pack(">BBHHHBBH4s4s", 0x45, 0, total, 0, 0, 64, protocol, 0, socket.inet_aton(peer), bytes(4)) + rest
+
+
+def segment(content: bytes, options: int = 12) -> bytes:
+    return packet(
+        6, struct.pack(">HHIIBBHHH", 1, 2, 3, 4, (20 + options) // 4 << 4, 16, 5, 6, 0) + bytes(options) + content
+    )
+
+
+def datagram(content: bytes, to: int = 8_001) -> bytes:
+    return packet(17, struct.pack(">HHHH", 9, to, 8 + len(content), 0) + content)
+
+
+@pytest.mark.parametrize(
+    ("seen", "over"),
+    [
+        (segment(b"x"), "tcp"),
+        (segment(b"x", options=0), "tcp"),
+        (segment(b""), None),
+        (segment(b"", options=40), None),
+        (datagram(b"x"), "udp"),
+        (datagram(b""), None),
+        (datagram(b"x", to=PORT), None),
+        (packet(1, b"ping ping ping"), None),
+        (b"", None),
+    ],
+)
+def test_what_carries_nothing_of_software_s_is_not_heard(seen: bytes, over: str | None) -> None:
+    assert carried_by(seen) == over
+
+
+def test_the_first_that_comes_after_a_cut_counts_and_of_a_new_cut_anew() -> None:
+    arrivals = Arrivals()
+    arrivals.note(segment(b"x"), time.monotonic_ns())
+    assert arrivals.arrived() == {}
+    arrivals.expect([PEER])
+    began = time.monotonic_ns()
+    arrivals.note(segment(b""), began)
+    assert arrivals.arrived() == {PEER: [{"after_ns": None, "over": None}]}
+    arrivals.note(segment(b"x"), began + 10**9)
+    arrivals.note(segment(b"x"), began + 2 * 10**9)
+    ((first,),) = arrivals.arrived().values()
+    assert 10**9 <= first["after_ns"] < 2 * 10**9 and first["over"] == "tcp"
+    arrivals.expect([PEER])
+    arrivals.forget([PEER])
+    arrivals.note(segment(b"x"), began + 3 * 10**9)
+    assert arrivals.arrived()[PEER] == [first, {"after_ns": None, "over": None}], "it was cut again before"
+
+
+def test_when_a_packet_came_is_the_kernel_s_word_and_not_when_we_read_it() -> None:
+    before = time.time_ns() - 3 * 10**9
+    stamp = (socket.SOL_SOCKET, SO_TIMESTAMPNS, STAMP.pack(*divmod(before, 10**9)))
+    assert 2.9e9 < time.monotonic_ns() - came_at([stamp]) < 3.5e9
+    assert time.monotonic_ns() - came_at([]) < 0.5e9
