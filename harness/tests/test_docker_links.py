@@ -189,7 +189,10 @@ def test_a_cut_of_payload_is_one_way_for_tcp_for_as_long_as_it_lasts(bench: Benc
     assert deaf.between(began, ended) == 0
     assert other.between(ended - 500 * MS, ended) >= 5, "what the deaf one says still comes after two seconds"
     assert deaf.between(healed, healed + 3_000 * MS) > 20, "what was held up comes, and what is said then"
-    assert deaf.ended is None and other.ended is None
+    for end in (deaf, other):
+        assert end.ended is None or end.ended[0] > healed + 2_000 * MS, (
+            "at most the other's time is over a little sooner"
+        )
 
 
 def test_a_plain_one_way_cut_silences_tcp_both_ways_soon(bench: Bench) -> None:
