@@ -15,7 +15,14 @@ from nemesis.plans import Starved
 from nemesis.state import State
 
 
-class Engine(Containers):
+class Running(Containers):
+    """None of its nodes has ended."""
+
+    async def ended(self, node: str) -> int | None:
+        return None
+
+
+class Engine(Running):
     """Says of every node that it has spent so many ms of a processor, one figure each time it is asked."""
 
     def __init__(self, cpu_ms: list[float]) -> None:
@@ -36,7 +43,7 @@ class Engine(Containers):
         return Spent(at_ms=1_000.0 * self._asked, cpu_ms=self._cpu_ms[self._asked - 1], throttled_ms=0.0)
 
 
-class Memory(Containers):
+class Memory(Running):
     """Says of every node that has ended whether it was for want of memory."""
 
     def __init__(self, killed: bool) -> None:
@@ -77,6 +84,37 @@ def made(cpu_ms: list[float], *states: State) -> Seen:
     return asyncio.run(one_after_another())
 
 
+class Starting(Running):
+    """Says of a node that is started again how it fared."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+
+    async def revive(self, node: str) -> Seen:
+        return self._seen
+
+
+def started_again(seen: Seen, *states: State) -> Seen:
+    async def one_after_another() -> Seen:
+        processes = Processes(Answering(["n1"], {}, {}, {"n1": "/data"}), Starting(seen))
+        found = Seen()
+        for state in states:
+            found = await processes.make(state, None)
+        return found
+
+    return asyncio.run(one_after_another())
+
+
+class Answering(Hands):
+    """Hosts that kill what they are asked to, and find one process like any pattern."""
+
+    async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {node: {"pids": [7], "others": 1, "whole": False} for node in arguments}
+
+
+DOWN = State(down=frozenset({"n1"}))
+PARTLY_DOWN = State(partly_down=frozenset({("n1", "patroni*")}))
+REFUSED = Seen(problems=("started again, n1 ended with status 1 before it answered",))
 FROZEN = State(frozen=frozenset({"n1"}))
 RATIONED = State(per_mille={"n1": 950})
 CALM = State()
@@ -154,3 +192,41 @@ def test_a_node_that_is_to_be_let_go_while_it_is_being_frozen_is_frozen_first() 
         return await thawing
 
     assert asyncio.run(both()).facts == {"ran_ms_n1": 0.0}
+
+
+class Ended(Engine):
+    """Its node ended with status 3, which leaves the engine nothing to freeze, thaw or limit."""
+
+    def __init__(self) -> None:
+        super().__init__([0.0, 0.0])
+
+    async def ended(self, node: str) -> int | None:
+        return 3
+
+    async def freeze(self, node: str) -> None:
+        raise AssertionError("it does not run")
+
+    async def thaw(self, node: str) -> None:
+        raise AssertionError("it is not frozen")
+
+    async def limit_memory(self, node: str) -> int:
+        raise AssertionError("it uses none")
+
+
+def test_a_node_that_ended_in_its_own_way_is_neither_frozen_nor_starved_and_ends_no_run() -> None:
+    async def one_after_another() -> list[Seen]:
+        processes = Processes(Quiet(["n1"], {}, {}, {}), Ended())
+        frozen = [await processes.make(state, None) for state in (FROZEN, CALM)]
+        return [*frozen, await processes.make(DOWN, Starved(nodes=("n1",)))]
+
+    frozen, thawed, starved = asyncio.run(one_after_another())
+    assert frozen.problems == ("n1 was not frozen: it ended with status 3",)
+    assert not thawed.problems
+    assert starved.problems == ("n1 was not starved: it ended with status 3",)
+
+
+@pytest.mark.parametrize("hurt", [DOWN, PARTLY_DOWN], ids=["killed as a whole", "one process killed"])
+def test_a_node_that_refuses_to_come_back_ends_no_run_and_is_told_of(hurt: State) -> None:
+    assert started_again(REFUSED, hurt, CALM) == REFUSED
+    assert started_again(Seen(), hurt, CALM) == Seen()
+    assert not started_again(REFUSED, hurt, hurt).problems

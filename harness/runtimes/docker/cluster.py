@@ -38,6 +38,7 @@ from nemesis.triggers import Trigger
 from nodes.systems.base import Machine, Software
 
 SHOW_NS = 500 * MS
+LOOK_NS = 1_000 * MS  # between two looks at whether what does not answer still runs
 
 T = TypeVar("T")
 
@@ -78,10 +79,9 @@ class DockerCluster:
         self._agents: dict[str, AgentChannel] = {}
         self._addresses: dict[str, str] = {}
         data = {name: self._software(name).data for name in experiment.machines}
+        self._containers = Containers(self._hosts, self._blocking, self._silence)
         self._hurt = Hurt(
-            Hands(experiment.machines, self._addresses, self._agents, data),
-            Containers(self._hosts, self._blocking, self._until_answers),
-            self._shows,
+            Hands(experiment.machines, self._addresses, self._agents, data), self._containers, self._shows
         )
         self._asker: Asker | None = None
         self.facts: dict[str, Any] = {}
@@ -204,17 +204,25 @@ class DockerCluster:
         )
 
     async def _until_answers(self, name: str) -> None:
+        silence = await self._silence(name)
+        if silence is not None:
+            with translated(f"reading the log of {name}"):
+                log: bytes = await self._blocking(self._hosts[name].node.logs, tail=20)
+            raise EnvironmentFailure(f"{silence}; the end of its log:\n" + log.decode(errors="replace"))
+
+    async def _silence(self, name: str) -> str | None:
+        """Wait until a machine answers; what is known of it when it does not, which is soon when it has ended."""
         seconds = self._software(name).ready_s
-        give_up = self.now() + int(seconds * 1e9)
+        give_up, look = self.now() + int(seconds * 1e9), self.now() + LOOK_NS
         while not isinstance(reply := await reply_to(self._asks.awake(name), 500 * MS), Ok):
+            if self.now() >= look:
+                if (status := await self._containers.ended(name)) is not None:
+                    return f"{name} ended with status {status} before it answered"
+                look = self.now() + LOOK_NS
             if self.now() >= give_up:
-                with translated(f"reading the log of {name}"):
-                    log: bytes = await self._blocking(self._hosts[name].node.logs, tail=20)
-                raise EnvironmentFailure(
-                    f"{name} did not answer within {seconds:.0f} s ({reply.error}); the end of its log:\n"
-                    + log.decode(errors="replace")
-                )
+                return f"{name} did not answer within {seconds:.0f} s ({reply.error})"
             await asyncio.sleep(0.02)
+        return None
 
     async def tear_down(self, logs: Path) -> None:
         """Keep the nodes' logs, then remove everything of this run, whatever state it is in.

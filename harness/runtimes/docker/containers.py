@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.runtimes.docker.engine import translated
+from harness.runtimes.docker.hands import Seen
 from harness.runtimes.docker.hosts import Host
 
 END_SECONDS = 30.0
@@ -42,17 +43,20 @@ class Blocking(Protocol):
 
 
 class Containers:
-    """The nodes' containers by name, filled in as they are made. ``until_answers`` awaits a node's answer."""
+    """The nodes' containers by name, filled in as they are made.
+
+    ``silence`` awaits a node's answer, and says what kept it from coming when none came.
+    """
 
     def __init__(
-        self, hosts: Mapping[str, Host], blocking: Blocking, until_answers: Callable[[str], Awaitable[None]]
+        self, hosts: Mapping[str, Host], blocking: Blocking, silence: Callable[[str], Awaitable[str | None]]
     ) -> None:
         self._hosts = hosts
         self._blocking = blocking
-        self._until_answers = until_answers
+        self._silence = silence
 
-    async def revive(self, node: str) -> None:
-        """Start a node's container again and wait until it answers.
+    async def revive(self, node: str) -> Seen:
+        """Start a node's container again and wait until it answers. One that does not is part of what happened.
 
         Its processes are gone, but the engine learns of that a little later, and would take it to be running still.
         """
@@ -60,7 +64,16 @@ class Containers:
         with translated(f"starting node {node} again"):
             await self._blocking(container.wait, timeout=END_SECONDS)
             await self._blocking(container.start)
-        await self._until_answers(node)
+        silence = await self._silence(node)
+        return Seen(problems=() if silence is None else (f"started again, {silence}",))
+
+    async def ended(self, node: str) -> int | None:
+        """The status with which what runs on a node has ended, None while it runs."""
+        container = self._hosts[node].node
+        with translated(f"asking whether node {node} runs"):
+            await self._blocking(container.reload)
+        state: Mapping[str, Any] = container.attrs["State"]
+        return None if state["Running"] else int(state["ExitCode"])
 
     async def freeze(self, node: str) -> None:
         """The kernel runs nothing of the node's from now on; the engine answers when all its processes are frozen."""

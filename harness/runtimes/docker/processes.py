@@ -1,7 +1,8 @@
 """Making the nodes' processes what the plans ask for: dead or alive, paused, frozen or short of processor.
 
 The agents answer when the processes have obeyed, as the host's own process table shows; a node that is started again
-is awaited until it answers.
+is awaited until it answers. One that does not, as its software may refuse the disk it finds, is told of in the history,
+and the run goes on without it: what the others do then is what a run is for.
 """
 
 from __future__ import annotations
@@ -46,26 +47,43 @@ class Processes:
         self._at_freeze |= freezing
         self._paused -= kill  # a process started again is neither paused nor frozen
         thawed = await self._look_at_frozen(thaw)
-        ended, _ = await asyncio.gather(
+        ended, revived, _ = await asyncio.gather(
             self._end(kill, harm),
-            asyncio.gather(
-                # A frozen process that is killed dies as soon as it is let go, and runs no more.
-                *(self._containers.thaw(node) for node in sorted(thaw)),
-                *(self._containers.revive(node) for node in sorted(revive)),
-            ),
+            self._revive(revive),
+            # A frozen process that is killed dies as soon as it is let go, and runs no more.
+            asyncio.gather(*(self._thaw(node) for node in sorted(thaw))),
         )
-        await self._renew(wanted, kill)
+        renewed = await self._renew(wanted, kill)
         alive = wanted.paused - self._down
         stop, go = alive - self._paused - self._frozen, self._paused - alive - self._frozen
         self._paused = (self._paused | stop) - go
         await self._ask("stop", stop)
         ended += await self._make_parts(wanted, go)
-        await asyncio.gather(*(self._freeze(node, done) for node, done in freezing.items()))
-        return thawed + ended + await self._ration(wanted)
+        for frozen in await asyncio.gather(*(self._freeze(node, done) for node, done in freezing.items())):
+            ended += frozen
+        return thawed + ended + revived + renewed + await self._ration(wanted)
 
-    async def _freeze(self, node: str, done: asyncio.Future[Spent]) -> None:
-        await self._containers.freeze(node)
+    async def _revive(self, nodes: Iterable[str]) -> Seen:
+        seen = Seen()
+        for each in await asyncio.gather(*(self._containers.revive(node) for node in sorted(nodes))):
+            seen += each
+        return seen
+
+    async def _freeze(self, node: str, done: asyncio.Future[Spent]) -> Seen:
+        seen = await self._gone(node, "frozen")
+        if not seen.problems:
+            await self._containers.freeze(node)
         done.set_result(await self._containers.spent(node))
+        return seen
+
+    async def _thaw(self, node: str) -> None:
+        if await self._containers.ended(node) is None:
+            await self._containers.thaw(node)
+
+    async def _gone(self, node: str, wanted: str) -> Seen:
+        """The problem of a node that is to be frozen or starved, and has ended in its own way."""
+        status = await self._containers.ended(node)
+        return Seen(problems=() if status is None else (f"{node} was not {wanted}: it ended with status {status}",))
 
     async def _look_at_frozen(self, nodes: Iterable[str]) -> Seen:
         """What nodes that are about to be let go had of the processors while frozen, which is to be nothing.
@@ -80,7 +98,7 @@ class Processes:
             seen += Seen(problems=wrong, facts={f"ran_ms_{node}": round(ran, 3)})
         return seen
 
-    async def _renew(self, wanted: State, killed: AbstractSet[str]) -> None:
+    async def _renew(self, wanted: State, killed: AbstractSet[str]) -> Seen:
         """Start nodes again, as wholes, of which no single process is to be dead any more.
 
         What was done to single processes of these, and of nodes ``killed`` as wholes, is gone with them.
@@ -89,11 +107,12 @@ class Processes:
         whole = self._down | self._frozen
         renewed = {node for node, _ in self._partly_down} - lacking - whole - killed
         await self._kill(renewed, "kept", None, sockets=False)
-        await asyncio.gather(*(self._containers.revive(node) for node in sorted(renewed)))
+        seen = await self._revive(renewed)
         gone = renewed | killed
         self._paused -= gone
         self._partly_down = {(node, like) for node, like in self._partly_down if node not in gone}
         self._partly_paused = {(node, like) for node, like in self._partly_paused if node not in gone}
+        return seen
 
     async def _make_parts(self, wanted: State, go: AbstractSet[str]) -> Seen:
         """What is asked of single processes, on nodes that run; of those that are to ``go`` on, all but these do."""
@@ -146,6 +165,9 @@ class Processes:
 
     async def _starve(self, node: str) -> Seen:
         """Have the node grow until the kernel ends it, which both the agent and the engine are to have seen."""
+        gone = await self._gone(node, "starved")
+        if gone.problems:
+            return gone
         limit = await self._containers.limit_memory(node)
         answer = (await self._hands.ask("grow", {node: {"size": limit}}))[node]
         killed = await self._containers.ended_by_kernel(node)
