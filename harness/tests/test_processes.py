@@ -11,7 +11,7 @@ import pytest
 from harness.runtimes.docker.containers import Containers, Spent
 from harness.runtimes.docker.hands import Hands, Seen
 from harness.runtimes.docker.processes import Processes
-from nemesis.plans import Starved
+from nemesis.plans import OnNodes, Paused, Starved
 from nemesis.state import State
 
 
@@ -73,15 +73,27 @@ class Quiet(Hands):
         return {}
 
 
-def made(cpu_ms: list[float], *states: State) -> Seen:
-    async def one_after_another() -> Seen:
-        processes = Processes(Quiet(["n1"], {}, {}, {}), Engine(cpu_ms))
-        seen = Seen()
-        for state in states:
-            seen = await processes.make(state, None)
-        return seen
+class Wanted:
+    """Makes true one state after another."""
 
-    return asyncio.run(one_after_another())
+    def __init__(self, hands: Hands, containers: Containers) -> None:
+        self._state = CALM
+        self._processes = Processes(hands, containers, lambda: self._state)
+
+    async def make(self, state: State, harm: OnNodes | None = None) -> Seen:
+        self._state = state
+        return await self._processes.make(harm)
+
+
+async def last_of(wanted: Wanted, *states: State) -> Seen:
+    seen = Seen()
+    for state in states:
+        seen = await wanted.make(state)
+    return seen
+
+
+def made(cpu_ms: list[float], *states: State) -> Seen:
+    return asyncio.run(last_of(Wanted(Quiet(["n1"], {}, {}, {}), Engine(cpu_ms)), *states))
 
 
 class Starting(Running):
@@ -95,14 +107,7 @@ class Starting(Running):
 
 
 def started_again(seen: Seen, *states: State) -> Seen:
-    async def one_after_another() -> Seen:
-        processes = Processes(Answering(["n1"], {}, {}, {"n1": "/data"}), Starting(seen))
-        found = Seen()
-        for state in states:
-            found = await processes.make(state, None)
-        return found
-
-    return asyncio.run(one_after_another())
+    return asyncio.run(last_of(Wanted(Answering(["n1"], {}, {}, {"n1": "/data"}), Starting(seen)), *states))
 
 
 class Answering(Hands):
@@ -157,8 +162,8 @@ def test_a_node_that_was_started_anew_meanwhile_tells_nothing_of_its_ration() ->
     ],
 )
 def test_a_node_ran_out_of_memory_if_the_agent_and_the_kernel_say_so(growing: str, killed: bool, problems: int) -> None:
-    processes = Processes(Growing(["n1"], {}, {}, {"n1": growing}), Memory(killed))
-    seen = asyncio.run(processes.make(State(down=frozenset({"n1"})), Starved(nodes=("n1",))))
+    wanted = Wanted(Growing(["n1"], {}, {}, {"n1": growing}), Memory(killed))
+    seen = asyncio.run(wanted.make(DOWN, Starved(nodes=("n1",))))
     assert len(seen.problems) == problems
     assert seen.facts == {"limit_mb_n1": 30.0, "oom_killed_n1": killed}
 
@@ -182,10 +187,10 @@ class Slow(Engine):
 def test_a_node_that_is_to_be_let_go_while_it_is_being_frozen_is_frozen_first() -> None:
     async def both() -> Seen:
         engine = Slow()
-        processes = Processes(Quiet(["n1"], {}, {}, {}), engine)
-        freezing = asyncio.create_task(processes.make(FROZEN, None))
+        wanted = Wanted(Quiet(["n1"], {}, {}, {}), engine)
+        freezing = asyncio.create_task(wanted.make(FROZEN))
         await asyncio.sleep(0)
-        thawing = asyncio.create_task(processes.make(CALM, None))
+        thawing = asyncio.create_task(wanted.make(CALM))
         await asyncio.sleep(0)
         engine.may_freeze.set()
         await freezing
@@ -215,9 +220,9 @@ class Ended(Engine):
 
 def test_a_node_that_ended_in_its_own_way_is_neither_frozen_nor_starved_and_ends_no_run() -> None:
     async def one_after_another() -> list[Seen]:
-        processes = Processes(Quiet(["n1"], {}, {}, {}), Ended())
-        frozen = [await processes.make(state, None) for state in (FROZEN, CALM)]
-        return [*frozen, await processes.make(DOWN, Starved(nodes=("n1",)))]
+        wanted = Wanted(Quiet(["n1"], {}, {}, {}), Ended())
+        frozen = [await wanted.make(state) for state in (FROZEN, CALM)]
+        return [*frozen, await wanted.make(DOWN, Starved(nodes=("n1",)))]
 
     frozen, thawed, starved = asyncio.run(one_after_another())
     assert frozen.problems == ("n1 was not frozen: it ended with status 3",)
@@ -230,3 +235,52 @@ def test_a_node_that_refuses_to_come_back_ends_no_run_and_is_told_of(hurt: State
     assert started_again(REFUSED, hurt, CALM) == REFUSED
     assert started_again(Seen(), hurt, CALM) == Seen()
     assert not started_again(REFUSED, hurt, hurt).problems
+
+
+def telling(told: list[tuple[str, str]]) -> Hands:
+    """Two hosts that do as they are told, and note what that was."""
+
+    class Telling(Hands):
+        async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+            told.extend((do, node) for node in arguments)
+            return {}
+
+    return Telling(["n1", "n2"], {}, {}, {"n1": "/data", "n2": "/data"})
+
+
+class Waking(Running):
+    """Takes its time to start a node again."""
+
+    def __init__(self) -> None:
+        self.may_wake = asyncio.Event()
+
+    async def revive(self, node: str) -> Seen:
+        await self.may_wake.wait()
+        return Seen()
+
+
+PAUSED_TOO = State(down=frozenset({"n1"}), paused=frozenset({"n2"}))
+STILL_PAUSED = State(paused=frozenset({"n2"}))
+
+
+def test_what_ended_while_a_node_was_being_started_is_not_done_again() -> None:
+    told: list[tuple[str, str]] = []
+
+    async def meanwhile() -> None:
+        containers = Waking()
+        wanted = Wanted(telling(told), containers)
+        await wanted.make(PAUSED_TOO)
+        starting = asyncio.create_task(wanted.make(STILL_PAUSED))
+        await asyncio.sleep(0)
+        await wanted.make(CALM)
+        containers.may_wake.set()
+        await starting
+
+    asyncio.run(meanwhile())
+    assert [each for each in told if each[1] == "n2"] == [("stop", "n2"), ("go", "n2")]
+
+
+def test_a_node_goes_down_by_what_is_meant_for_it_and_not_by_another_change() -> None:
+    told: list[tuple[str, str]] = []
+    asyncio.run(Wanted(telling(told), Waking()).make(PAUSED_TOO, Paused(nodes=("n2",))))
+    assert told == [("stop", "n2")]

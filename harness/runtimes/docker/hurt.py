@@ -28,7 +28,7 @@ class Hurt:
     def __init__(self, hands: Hands, containers: Containers, shows: Callable[[str], Awaitable[Shown]]) -> None:
         self._in_force: list[Plan] = []
         self._links = Links(hands, self._wanted)
-        self._processes = Processes(hands, containers)
+        self._processes = Processes(hands, containers, self._wanted)
         self._clocks = Clocks(hands, shows)
 
     async def keep_disks(self) -> None:
@@ -56,10 +56,10 @@ class Hurt:
         match harm:
             case Crashed():  # a machine is silent before it is dead, and on the network before it works
                 await self._links.make(wanted)
-                seen = await self._processes.make(wanted, harm)
+                seen = await self._processes.make(harm)
             case None:
                 _, seen, _ = await asyncio.gather(
-                    self._links.make(wanted), self._processes.make(wanted, None), self._clocks.make(wanted, None)
+                    self._links.make(wanted), self._processes.make(None), self._clocks.make(wanted, None)
                 )
             case Skewed():
                 await self._clocks.make(wanted, harm if begins else None)
@@ -68,7 +68,7 @@ class Hurt:
                 await self._links.make(wanted)
                 seen = Seen()
             case _:
-                seen = await self._processes.make(wanted, harm)
+                seen = await self._processes.make(harm)
         in_effect = time.monotonic_ns() - began
         if harm is None or isinstance(harm, Skewed):
             seen += await self._clocks.verify(self._wanted(), None if harm is None else harm.nodes)

@@ -8,14 +8,14 @@ and the run goes on without it: what the others do then is what a run is for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from harness.runtimes.docker.containers import Containers, Spent
 from harness.runtimes.docker.hands import Hands, Seen
 from nemesis.faults import Durable
-from nemesis.plans import Crashed, Harm, Killed, Starved, Stopped
+from nemesis.plans import Crashed, Harm, Killed, OnNodes, Starved, Stopped
 from nemesis.state import State
 
 FROZEN_MS = 1.0  # what a node may be said to have run while it was frozen: the kernel's account is a little behind
@@ -23,11 +23,16 @@ UNEVEN_MS = 50.0  # what the kernel has handed out to its processors already whe
 
 
 class Processes:
-    """The nodes' processes, by the hand inside each host and by the engine."""
+    """The nodes' processes, by the hand inside each host and by the engine.
 
-    def __init__(self, hands: Hands, containers: Containers) -> None:
+    What is ``wanted`` is asked for anew at every step: starting a node may take seconds, in which other changes are
+    made, and none of these is to be undone by what was wanted before.
+    """
+
+    def __init__(self, hands: Hands, containers: Containers, wanted: Callable[[], State]) -> None:
         self._hands = hands
         self._containers = containers
+        self._wanted = wanted
         self._down: set[str] = set()
         self._paused: set[str] = set()
         self._frozen: set[str] = set()
@@ -37,12 +42,15 @@ class Processes:
         self._at_freeze: dict[str, asyncio.Future[Spent]] = {}  # there from when a freeze is decided on
         self._at_ration: dict[str, Spent] = {}
 
-    async def make(self, wanted: State, harm: Harm | None) -> Seen:
-        """Kill, start, pause and let go on. Those that go down now do so as ``harm`` has it."""
+    async def make(self, harm: OnNodes | None) -> Seen:
+        """Kill, start, pause and let go on. Its nodes go down as ``harm`` has it, and all others by what is theirs."""
+        wanted = self._wanted()
         kill, revive = wanted.down - self._down, self._down - wanted.down
+        if harm is not None:
+            kill &= set(harm.nodes)
         thaw = {node for node in self._frozen if node in kill or node not in wanted.frozen}
         freeze = wanted.frozen - wanted.down - self._frozen
-        self._down, self._frozen = set(wanted.down), set(wanted.frozen - wanted.down)
+        self._down, self._frozen = (self._down | kill) - revive, set(wanted.frozen - wanted.down)
         freezing = {node: asyncio.get_running_loop().create_future() for node in sorted(freeze)}
         self._at_freeze |= freezing
         self._paused -= kill  # a process started again is neither paused nor frozen
@@ -53,15 +61,15 @@ class Processes:
             # A frozen process that is killed dies as soon as it is let go, and runs no more.
             asyncio.gather(*(self._thaw(node) for node in sorted(thaw))),
         )
-        renewed = await self._renew(wanted, kill)
-        alive = wanted.paused - self._down
+        renewed = await self._renew(kill)
+        alive = self._wanted().paused - self._down
         stop, go = alive - self._paused - self._frozen, self._paused - alive - self._frozen
         self._paused = (self._paused | stop) - go
         await self._ask("stop", stop)
-        ended += await self._make_parts(wanted, go)
+        ended += await self._make_parts(go)
         for frozen in await asyncio.gather(*(self._freeze(node, done) for node, done in freezing.items())):
             ended += frozen
-        return thawed + ended + revived + renewed + await self._ration(wanted)
+        return thawed + ended + revived + renewed + await self._ration()
 
     async def _revive(self, nodes: Iterable[str]) -> Seen:
         seen = Seen()
@@ -98,12 +106,12 @@ class Processes:
             seen += Seen(problems=wrong, facts={f"ran_ms_{node}": round(ran, 3)})
         return seen
 
-    async def _renew(self, wanted: State, killed: AbstractSet[str]) -> Seen:
+    async def _renew(self, killed: AbstractSet[str]) -> Seen:
         """Start nodes again, as wholes, of which no single process is to be dead any more.
 
         What was done to single processes of these, and of nodes ``killed`` as wholes, is gone with them.
         """
-        lacking = {node for node, _ in wanted.partly_down}
+        lacking = {node for node, _ in self._wanted().partly_down}
         whole = self._down | self._frozen
         renewed = {node for node, _ in self._partly_down} - lacking - whole - killed
         await self._kill(renewed, "kept", None, sockets=False)
@@ -114,19 +122,26 @@ class Processes:
         self._partly_paused = {(node, like) for node, like in self._partly_paused if node not in gone}
         return seen
 
-    async def _make_parts(self, wanted: State, go: AbstractSet[str]) -> Seen:
+    async def _make_parts(self, go: AbstractSet[str]) -> Seen:
         """What is asked of single processes, on nodes that run; of those that are to ``go`` on, all but these do."""
         asleep = self._down | self._frozen
-        still = {part for part in self._partly_paused if part in wanted.partly_paused or part[0] in asleep}
+        wanted = self._wanted().partly_paused
+        still = {part for part in self._partly_paused if part in wanted or part[0] in asleep}
         waking = go | {node for node, _ in self._partly_paused - still if node not in self._paused}
+        self._partly_paused = still
         await self._hands.ask(
             "go", {node: {"but": sorted(like for held, like in still if held == node)} for node in sorted(waking)}
         )
-        dying = sorted(part for part in wanted.partly_down - self._partly_down if part[0] not in asleep)
-        stopping = sorted(part for part in wanted.partly_paused - still if part[0] not in asleep)
+        dying = self._part_of(self._wanted().partly_down - self._partly_down)
         self._partly_down |= set(dying)
-        self._partly_paused = still | set(stopping)
-        return await self._ask_parts("kill-like", dying) + await self._ask_parts("stop-like", stopping)
+        killed = await self._ask_parts("kill-like", dying)
+        stopping = self._part_of(self._wanted().partly_paused - self._partly_paused)
+        self._partly_paused |= set(stopping)
+        return killed + await self._ask_parts("stop-like", stopping)
+
+    def _part_of(self, parts: AbstractSet[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those on nodes that run."""
+        return sorted(part for part in parts if part[0] not in self._down | self._frozen)
 
     async def _ask_parts(self, do: str, parts: Sequence[tuple[str, str]]) -> Seen:
         """One after another, as patterns may overlap. Which processes it were is told, and when it was none."""
@@ -179,8 +194,9 @@ class Processes:
         facts = {f"limit_mb_{node}": round(limit / 1e6, 1), f"oom_killed_{node}": killed}
         return Seen(problems=tuple(problems), facts=facts)
 
-    async def _ration(self, wanted: State) -> Seen:
+    async def _ration(self) -> Seen:
         """A container keeps its ration while it is down. What a node had of it is told when the ration changes."""
+        wanted = self._wanted()
         before, self._per_mille = self._per_mille, dict(wanted.per_mille)
         changed = sorted(
             node
