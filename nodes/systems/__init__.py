@@ -11,6 +11,7 @@ from nodes.systems.bully import BULLY_SYSTEM, BULLY_TEXTBOOK_SYSTEM
 from nodes.systems.etcd import ETCD_PRE_VOTE_SYSTEM, ETCD_SYSTEM
 from nodes.systems.etcd_election import ETCD_ELECTION_SAFE_SYSTEM, ETCD_ELECTION_SYSTEM
 from nodes.systems.lease import LEASE_STRICT_SYSTEM, LEASE_SYSTEM, LEASE_WALL_SYSTEM
+from nodes.systems.patroni import PATRONI_SYSTEM
 from nodes.systems.pysyncobj import PYSYNCOBJ_0_3_14_SYSTEM, PYSYNCOBJ_SYSTEM
 from nodes.systems.raft import RAFT_BASIC_SYSTEM, RAFT_LEASE_SYSTEM, RAFT_SYSTEM
 from nodes.systems.redlock import REDLOCK_SYSTEM, REDLOCK_TRUSTING_SYSTEM
@@ -52,6 +53,7 @@ SYSTEMS: Final[Mapping[str, System]] = MappingProxyType(
             ZOOKEEPER_SHORT_SYSTEM,
             PYSYNCOBJ_SYSTEM,
             PYSYNCOBJ_0_3_14_SYSTEM,
+            PATRONI_SYSTEM,
         )
     }
 )

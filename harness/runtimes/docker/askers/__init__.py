@@ -9,6 +9,7 @@ from harness.runtimes.docker.askers.base import Asker, Door
 from harness.runtimes.docker.askers.described import DescribedAsker
 from harness.runtimes.docker.askers.etcd import ElectionAsker, EtcdAsker
 from harness.runtimes.docker.askers.http import HttpAsker
+from harness.runtimes.docker.askers.patroni import PatroniAsker
 from harness.runtimes.docker.askers.redis import RedisAsker
 from harness.runtimes.docker.askers.redlock import RedlockAsker
 from harness.runtimes.docker.askers.zookeeper import ZooKeeperAsker
@@ -22,6 +23,7 @@ ASKERS: Mapping[str, Callable[[Mapping[str, Door]], Asker]] = MappingProxyType(
         "etcd": EtcdAsker,
         "etcd-election": ElectionAsker,
         "zookeeper": ZooKeeperAsker,
+        "patroni": PatroniAsker,
     }
 )
 

@@ -70,6 +70,14 @@ def clock(headers: Mapping[str, str]) -> Mapping[str, int]:
     return {"wall": began + SECOND_NS // 2, "within": SECOND_NS // 2}
 
 
+def value_in(answer: Any) -> str | None:
+    """The value of the one key that a range was asked for, None where there is none. Raises Unclear for no answer."""
+    try:
+        return next((base64.b64decode(pair["value"]).decode() for pair in answer.get("kvs", ())), None)
+    except (AttributeError, KeyError, TypeError, ValueError) as wrong:
+        raise Unclear(f"no values in the answer: {type(wrong).__name__} {wrong}") from wrong
+
+
 class Members:
     """The members of one cluster, by the names of their machines."""
 
@@ -94,6 +102,11 @@ class Members:
     async def put(self, member: str) -> None:
         """A write that is acknowledged when a quorum has it; followers pass it on to their leader."""
         await self._ask("POST", member, "/v3/kv/put", {"key": KEY, "value": VALUE})
+
+    async def value(self, member: str, key: str) -> str | None:
+        """What is kept under the key, None for nothing; a quorum has seen the question."""
+        asked = base64.b64encode(key.encode()).decode()
+        return value_in(await self._ask("POST", member, "/v3/kv/range", {"key": asked}))
 
     async def leading(self) -> str | None:
         """The member that leads in the newest term, by those that answer."""
