@@ -87,6 +87,11 @@ def error_in(body: bytes) -> Mapping[str, str]:
     return {field[:1]: field[1:] for field in fields}
 
 
+def _waits_after(message: Message) -> bool:
+    """Whether the client is to speak next: the server is ready, or asks for a password."""
+    return message.kind == b"Z" or (message.kind == b"R" and int.from_bytes(message.body[:4]) != 0)
+
+
 class PostgresClient:
     """Asks what listens at one port of 127.0.0.1; questions may be asked at the same time."""
 
@@ -163,11 +168,11 @@ class _Connection:
         return rows, error
 
     async def _said(self, words: bytes) -> Sequence[Message]:
-        """The server's messages up to the one that it is ready for the next question, or its last."""
+        """The server's messages up to the one after which it waits for the client, or its last."""
         said: list[Message] = []
         try:
             self._writer.write(words)
-            while not said or said[-1].kind != b"Z":
+            while not said or not _waits_after(said[-1]):
                 data = await self._reader.read(READ_BYTES)
                 if not data:
                     if any(message.kind == b"E" for message in said):
