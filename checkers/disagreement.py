@@ -2,13 +2,14 @@
 
 With no fault active for longer than the bound, all nodes must name one leader in one term at some instant. That they
 never did is shown as strongly as observations can: for no leader and term do the widest stretches in which each node
-may have named it have an instant in common. Nodes must have been asked often enough for that to mean something, and
-each must have named some leader in its time, for some systems' nodes know of none but themselves.
+may have named it have an instant in common. Who names a leader and no term contradicts no term, as followers do that
+know of none. Nodes must have been asked often enough for that to mean something, and each must have named some leader
+in its time, for some systems' nodes know of none but themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,6 +23,8 @@ from checkers.verdict import Finding
 from checkers.words import duration, instant
 
 CONVERGENCE = "L"
+
+_View = tuple[int, int]  # a leader, by its code, and a term, NONE for an answer that has none
 
 
 def lasting_disagreements(
@@ -76,14 +79,22 @@ def _often(history: History, rows: Ints, stretch: Stretch, stall_ns: int) -> boo
 
 def _agreed(history: History, answers: list[Ints]) -> bool:
     """Whether, for some leader and term, all may have named it at one instant."""
-    stretches = [_stretches(history, rows) for rows in answers]
-    return any(
-        max(each[view][0] for each in stretches) <= min(each[view][1] for each in stretches)
-        for view in set.intersection(*(set(each) for each in stretches))
-    )
+    told = [_stretches(history, rows) for rows in answers]
+    for view in {view for each in told for view in each}:
+        stretches = [stretch for each in told if (stretch := _compatible(each, view)) is not None]
+        if len(stretches) == len(told) and max(s[0] for s in stretches) <= min(s[1] for s in stretches):
+            return True
+    return False
 
 
-def _stretches(history: History, rows: Ints) -> dict[tuple[int, int], tuple[int, int]]:
+def _compatible(told: Mapping[_View, tuple[int, int]], view: _View) -> tuple[int, int] | None:
+    """The widest stretch in which a node may have named that leader, in that term or without saying in which."""
+    leader, _ = view
+    found = [told[same] for same in (view, (leader, NONE)) if same in told]
+    return (min(start for start, _ in found), max(end for _, end in found)) if found else None
+
+
+def _stretches(history: History, rows: Ints) -> dict[_View, tuple[int, int]]:
     """For each leader and term that the answers name, the widest stretch in which they may have."""
     seen = history.observations
     leader = np.where(seen.leading[rows], seen.node[rows], seen.leader[rows])

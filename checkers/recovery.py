@@ -200,7 +200,8 @@ def _agreed(beliefs: Mapping[str, _Beliefs], live: list[str], until: int) -> int
     last = [(belief, int(np.searchsorted(belief.start, until, side="right")) - 1) for belief in told]
     if len(told) < max(1, len(live)) or any(at < 0 for _, at in last):
         return None
-    views = {(int(belief.leader[at]), int(belief.term[at])) for belief, at in last}
+    leaders = {int(belief.leader[at]) for belief, at in last}
+    terms = {int(belief.term[at]) for belief, at in last} - {NONE}  # some name a leader and know no term
     agreed = max(int(belief.start[at]) for belief, at in last)
     definite = agreed <= min(int(belief.end[at]) for belief, at in last)
-    return agreed if len(views) == 1 and definite and views.pop()[0] != NONE else None
+    return agreed if len(leaders) == 1 and len(terms) <= 1 and definite and NONE not in leaders else None

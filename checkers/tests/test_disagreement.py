@@ -15,14 +15,14 @@ def judged(story: Story) -> Verdict:
     return stall.check(story.history(), BOUNDS)
 
 
-def followed(story: Story, node: str, leader: str | None, start: int, end: int, term: int = 1) -> Story:
+def followed(story: Story, node: str, leader: str | None, start: int, end: int, term: int | None = 1) -> Story:
     """``node`` names ``leader`` in ``term`` every 10 ns."""
     for at in range(start, end, 10):
         story.saw(node, at, at + 2, leading=node == leader, leader=leader, term=term)
     return story
 
 
-def cluster(*views: tuple[str, str | None, int], end: int = END) -> Story:
+def cluster(*views: tuple[str, str | None, int | None], end: int = END) -> Story:
     """Each (node, leader, term) throughout, with confirmations at n1 so that nothing stalls."""
     story = Story()
     for node, leader, term in views:
@@ -43,6 +43,13 @@ def test_two_leaders_that_rule_on_side_by_side_never_converge() -> None:
 
 def test_nodes_that_agree_converge() -> None:
     assert judged(cluster(("n1", "n1", 1), ("n2", "n1", 1), ("n3", "n1", 1))).outcome is Outcome.VALID
+
+
+@pytest.mark.parametrize(("named", "outcome"), [("n1", Outcome.VALID), ("n2", Outcome.INVALID)])
+def test_followers_that_know_no_term_contradict_none(named: str, outcome: Outcome) -> None:
+    story = cluster(("n1", "n1", 1), ("n3", named, None))
+    followed(story, "n2", "n1", 0, END // 2, term=1)
+    assert judged(followed(story, "n2", "n1", END // 2, END, term=None)).outcome is outcome
 
 
 def test_one_that_follows_nobody_for_ever_has_not_converged_if_it_ever_named_somebody() -> None:

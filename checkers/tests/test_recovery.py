@@ -102,6 +102,12 @@ def test_nodes_that_never_left_agree_at_once() -> None:
     assert agreed(story.history()) == [0]
 
 
+def test_who_names_a_leader_and_no_term_agrees_with_any_term() -> None:
+    story = healed().led("n2", 90, 91, term=2).saw("n3", 90, 91, leader="n2", term=2)
+    story.saw("n1", 40, 43, leader="n2", term=None)
+    assert agreed(story.saw("n1", 90, 91, leader="n2", term=None).history()) == [22]
+
+
 def test_agreement_on_a_leader_in_different_terms_is_none() -> None:
     story = healed().led("n2", 90, 91, term=2).saw("n3", 90, 91, leader="n2", term=2)
     story.saw("n1", 40, 43, leader="n2", term=1)

@@ -2,7 +2,8 @@
 
 PostgreSQL itself is asked, and never Patroni: when Patroni is dead its own answers end, and the primary takes writes
 all the same. A server leads when it is not in recovery. Its term is its timeline, read from the log that it writes; its
-reign is its start with its timeline, for only a new start makes a replica of a primary.
+reign is its start with its timeline, for only a new start makes a replica of a primary. A replica names the server that
+it receives from and no term: it may still receive the end of the timeline before.
 """
 
 from __future__ import annotations
