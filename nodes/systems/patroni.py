@@ -8,6 +8,13 @@ its term is its timeline, of which a promotion begins a new one.
 ``ttl`` is 5 s, ``loop_wait`` 1 s and ``retry_timeout`` 2 s (30, 10 and 10 by default), which keeps the documentation's
 rule ``loop_wait + 2 * retry_timeout <= ttl``. Patroni 3.0.2 takes any whole number; 20 s is the least ``ttl`` of later
 versions.
+
+``X``: PostgreSQL is a primary until it is told otherwise, and the only one to tell it is its Patroni. One that is dead
+or paused tells it nothing, which is what a watchdog is for (Patroni's documentation, "Watchdog support"); one that is
+cut off demotes it, and the rule above leaves no time for that to be late in.
+
+``F``: replication is asynchronous, so a new primary lacks what the old one acknowledged last, and whatever it
+acknowledged since the key ran out (``maximum_lag_on_failover`` bounds the lag of a candidate, not the loss).
 """
 
 from __future__ import annotations
@@ -46,11 +53,15 @@ SERVER_PROMISES: Final[Mapping[str, str]] = {
 
 PROMISES: Final[Mapping[str, str]] = {
     "C1": "+??+++",
+    # X, where Patroni alone is paused (docs/schedules, seed 1). A machine that is paused as a whole wakes as a whole, and
+    # its Patroni was quick enough in two runs of ``pause`` (seeds 1 and 2).
     "C2": "+!?+++",
-    "C3": "++?+++",
-    "C4": "++?+++",
-    "C5a": "++?+++",
-    "C5b": "++?+++",
+    "C3": "+??+++",
+    # F, by a run (isolated-leader, seed 1): what a primary acknowledges that is cut off, until its Patroni gives up.
+    "C4": "+?!+++",
+    # X, by a run (leader-deaf, seed 1 of a minute): its renewals are heard, and it is slow to learn that they failed.
+    "C5a": "+?!+++",
+    "C5b": "+??+++",
     "C5c": "++++++",
     "C6": "+??+++",
     "C7": "+???+?",
