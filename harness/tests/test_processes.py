@@ -11,7 +11,7 @@ import pytest
 from harness.runtimes.docker.containers import Containers, Spent
 from harness.runtimes.docker.hands import Hands, Seen
 from harness.runtimes.docker.processes import Processes
-from nemesis.plans import OnNodes, Paused, Starved
+from nemesis.plans import Killed, OnNodes, Paused, Starved
 from nemesis.state import State
 
 
@@ -284,3 +284,22 @@ def test_a_node_goes_down_by_what_is_meant_for_it_and_not_by_another_change() ->
     told: list[tuple[str, str]] = []
     asyncio.run(Wanted(telling(told), Waking()).make(PAUSED_TOO, Paused(nodes=("n2",))))
     assert told == [("stop", "n2")]
+
+
+@pytest.mark.parametrize(
+    ("folder", "files", "problems"),
+    [("/data", None, 1), (None, None, 0), (None, "vote", 1)],
+    ids=["not emptied", "keeps nothing", "keeps no such file"],
+)
+def test_a_disk_is_lost_if_the_agent_says_so_or_there_is_none(
+    folder: str | None, files: str | None, problems: int
+) -> None:
+    class Failing(Hands):
+        async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+            lost = do == "kill" and any(asked["disk"] for asked in arguments.values())
+            return {node: {"wrong": "it is as it was", "changed": 0} if lost else {} for node in arguments}
+
+    lost = Killed(nodes=("n1",), state="lost", after_effects=None, files=files)
+    seen = asyncio.run(Wanted(Failing(["n1"], {}, {}, {"n1": folder}), Running.__new__(Running)).make(DOWN, lost))
+    assert len(seen.problems) == problems
+    assert seen.facts == ({} if folder is None else {"files_changed_n1": 0})

@@ -137,14 +137,14 @@ class Software:
     """What runs in the containers of one group of machines.
 
     ``image`` is the folder of ``nodes/images`` that it is built from; ``command`` gives the container's arguments.
-    ``ports`` are those that clients ask, ``data`` is the folder of its durable state, and ``ready_s`` how long it may
-    take to answer for the first time.
+    ``ports`` are those that clients ask, ``data`` is the folder of its durable state, None for what keeps none, and
+    ``ready_s`` how long it may take to answer for the first time.
     """
 
     image: str | OwnImage
     command: Callable[[Machine], Sequence[str]]
     ports: tuple[int, ...] = (CLIENT_PORT,)
-    data: str = DATA
+    data: str | None = DATA
     ready_s: float = 30.0
 
 

@@ -100,7 +100,7 @@ def _contender(manner: Literal["stock", "safe"]) -> Software:
             *("--seed", str(machine.seed)),
         )
 
-    return Software(image="contender", command=command)
+    return Software(image="contender", command=command, data=None)
 
 
 def _system(name: str, help: str, promises: Mapping[str, str], manner: Literal["stock", "safe"]) -> System:

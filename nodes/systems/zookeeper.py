@@ -151,7 +151,7 @@ ZOOKEEPER_SYSTEM: Final = System(
     message_complexity="3 requests to join; 1 notification and 2 requests when a leader goes",
     options=CAREFUL,
     factory=None,
-    software=Software(image="zookeeper-contender", command=contender("careful", CAREFUL)),
+    software=Software(image="zookeeper-contender", command=contender("careful", CAREFUL), data=None),
     servers=Servers(
         count=3,
         software=Software(image="zookeeper", command=server(CAREFUL), ports=(ZOOKEEPER_PORT,), ready_s=JAVA_STARTS_S),

@@ -12,12 +12,12 @@ from harness.runtimes.docker.channel import AgentChannel
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """The hosts by their names in a fixed order, their addresses and agents, and where their durable state lies."""
+    """The hosts by their names in a fixed order, their addresses and agents, and where durable state lies, if any."""
 
     nodes: Sequence[str]
     addresses: Mapping[str, str]
     agents: Mapping[str, AgentChannel]
-    data: Mapping[str, str]
+    data: Mapping[str, str | None]
 
     async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """Ask the hosts named, all at once, each with its own arguments; their answers by name."""

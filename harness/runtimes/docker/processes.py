@@ -240,26 +240,31 @@ class Processes:
     async def _kill(
         self, nodes: Iterable[str], state: Durable, files: str | None, sockets: bool
     ) -> tuple[dict[str, dict[str, Any]], Seen]:
-        """Have them end, their disks as ``state`` and ``files`` say. The agents' answers, and what they saw there."""
+        """Have them end, their disks as ``state`` and ``files`` say. The agents' answers, and what they saw there.
+
+        Software that keeps nothing has nothing to lose.
+        """
 
         def disk(node: str) -> Mapping[str, Any] | None:
             folder = self._hands.data[node]
-            return None if state == "kept" else {"folder": folder, "left": state, "pattern": files}
+            return None if state == "kept" or folder is None else {"folder": folder, "left": state, "pattern": files}
 
-        answers = await self._hands.ask(
-            "kill", {node: {"disk": disk(node), "sockets": sockets} for node in sorted(nodes)}
-        )
-        if state == "kept":
-            return answers, Seen()
-        wrong = tuple(f"{node}: {answer['wrong']}" for node, answer in answers.items() if answer["wrong"])
-        return answers, Seen(
-            problems=wrong, facts={f"files_changed_{node}": answer["changed"] for node, answer in answers.items()}
-        )
+        asked = {node: {"disk": disk(node), "sockets": sockets} for node in sorted(nodes)}
+        answers = await self._hands.ask("kill", asked)
+        seen = Seen()
+        for node, answer in answers.items():
+            if asked[node]["disk"] is not None:
+                wrong = (f"{node}: {answer['wrong']}",) if answer["wrong"] else ()
+                seen += Seen(problems=wrong, facts={f"files_changed_{node}": answer["changed"]})
+            elif files is not None:
+                seen += Seen(problems=(f"{node}: it keeps no files, so none like {files}",))
+        return answers, seen
 
     async def keep_disks(self) -> None:
         """Have every host copy its node's durable state, one after another, so that no two stand still at once."""
         for node in self._hands.nodes:
-            await self._hands.ask("keep", {node: {"folder": self._hands.data[node]}})
+            if (folder := self._hands.data[node]) is not None:
+                await self._hands.ask("keep", {node: {"folder": folder}})
 
     async def _ask(self, do: str, nodes: Iterable[str], **arguments: Any) -> dict[str, dict[str, Any]]:
         return await self._hands.ask(do, dict.fromkeys(sorted(nodes), arguments))
