@@ -36,8 +36,8 @@ SERVERS: Final = 3
 LEASE_MS: Final = 2000
 
 SERVER_PROMISES: Final[Mapping[str, str]] = {
-    # A, by a run (server-kill, seed 1): all servers restarted, then the leading one killed, and nobody led for 13.6 s. A
-    # new leader of the servers gives every lease its whole time anew, also those of contenders that have campaigned
+    # A, by a run (server-kill, seed 1): all servers restarted, then the leading one killed, and nobody led for 13.6 s.
+    # A new leader of the servers gives every lease its whole time anew, also those of contenders that have campaigned
     # again since, whose old keys stand before their new ones.
     "sC1": "+?+?+?",
     "sC2": "+!+++!",
