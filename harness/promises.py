@@ -30,6 +30,7 @@ CELLS_OF: Mapping[str, tuple[str, ...]] = {
     "crash": ("C1",),
     "stop": ("C1",),
     "oom": ("C1",),
+    "fill": ("C1",),
     "restart": (),
     "pause": ("C2",),
     "freeze": ("C2",),

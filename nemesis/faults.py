@@ -42,6 +42,7 @@ Ability = Literal[
     "crash",
     "stop",
     "oom",
+    "full disk",
     "pause",
     "pause of one process",
     "freeze",
@@ -194,6 +195,17 @@ class Oom:
     """Nodes run out of memory, and the kernel ends them (its OOM killer); started again when the fault is healed."""
 
     f: ClassVar[str] = "oom"
+    target: Role
+
+    def __post_init__(self) -> None:
+        known("target", self.target, ROLES)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fill:
+    """Disks are full: no more can be written to them until the fault is healed. What has ended of it starts again."""
+
+    f: ClassVar[str] = "fill"
     target: Role
 
     def __post_init__(self) -> None:
@@ -393,7 +405,7 @@ class Throttle:
 
 
 OfLinks = Loss | Delay | Reorder | Duplicate | Corrupt | Bandwidth
-Fault = Partition | Kill | Crash | Stop | Oom | Pause | Freeze | OfLinks | Skew | Slow | Throttle
+Fault = Partition | Kill | Crash | Stop | Oom | Fill | Pause | Freeze | OfLinks | Skew | Slow | Throttle
 FAULTS: tuple[type[Fault], ...] = get_args(Fault)
 
 
@@ -428,6 +440,8 @@ def abilities(fault: Fault) -> tuple[Ability, ...]:
             return ("stop",)
         case Oom():
             return ("oom",)
+        case Fill():
+            return ("full disk",)
         case Pause(process=str()):
             return ("pause of one process",)
         case Pause():

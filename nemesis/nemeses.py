@@ -28,6 +28,7 @@ from nemesis.faults import (
     Duplicate,
     Durable,
     Fault,
+    Fill,
     Freeze,
     How,
     Kill,
@@ -349,6 +350,8 @@ CRASHES = _aimed("leader", "follower", "minority", "all", fault=lambda rng, role
 STOPS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Stop(target=role))
 # Not in ``all``: to those who are elected it is a kill, of which there are enough there.
 OOMS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Oom(target=role))
+# Not in ``all`` either: the software's folder is on another file system then (see docs/faults.md).
+FILLS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Fill(target=role))
 FREEZES = (
     *_aimed("leader", "follower", "minority", fault=lambda rng, role: Freeze(target=role)),
     *_aimed("leader", fault=lambda rng, role: Freeze(target=role, flap_ms=rng.choice(FLAPS_MS))),
@@ -468,6 +471,7 @@ _ALL = (
     _nemesis("crash", "whole machines fall silent and lose all that runs, and come back", CRASHES),
     _nemesis("stop", "nodes are asked to end, and started again", STOPS),
     _nemesis("oom", "the leader or others run out of memory, and the kernel kills them", OOMS),
+    _nemesis("disk-full", "the disks of the leader or others are full for a while", FILLS),
     _nemesis("freeze", "the kernel runs nothing of the leader's or others' for a while", FREEZES),
     _nemesis("throttle", "the leader or a follower is left 1 to 5 % of a processor", THROTTLES),
     _nemesis("skew", "wall clocks jump, by half a second to an hour", JUMPS),

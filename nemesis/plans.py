@@ -8,7 +8,8 @@ plan.
 ``nemesis.shapes``; of the rest:
 
 ==== ====================================================================================================
-C1   a crash, all that was flushed to disk kept (so a torn disk too: what was not flushed was never durable)
+C1   a crash, all that was flushed to disk kept (so a torn disk too: what was not flushed was never durable), and a full
+     disk, at which most software ends
 C2   a process paused, or slow for want of a processor too
 C7   packets lost, late, doubled, out of order, spoilt or queueing
 C8   a wall clock off
@@ -37,6 +38,7 @@ from nemesis.faults import (
     Duplicate,
     Durable,
     Fault,
+    Fill,
     Freeze,
     How,
     Kill,
@@ -102,6 +104,13 @@ class Stopped:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Starved:
     """These nodes ran out of memory, and the kernel has ended them."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filled:
+    """These nodes' disks are full."""
 
     nodes: tuple[str, ...]
 
@@ -199,7 +208,7 @@ class Throttled:
 
 
 OnLinks = Severed | Lossy | Late | Doubled | Reordered | Corrupted | Narrow
-OnNodes = Killed | Crashed | Stopped | Starved | Paused | Frozen | Skewed | Slowed | Throttled
+OnNodes = Killed | Crashed | Stopped | Starved | Filled | Paused | Frozen | Skewed | Slowed | Throttled
 Harm = OnLinks | OnNodes
 
 
@@ -266,7 +275,7 @@ def _of_servers(cell: str) -> str:
 
 
 def _harming(
-    fault: Kill | Crash | Stop | Oom | Pause | Freeze | OfLinks | Skew | Slow | Throttle, view: View, rng: Random
+    fault: Kill | Crash | Stop | Oom | Fill | Pause | Freeze | OfLinks | Skew | Slow | Throttle, view: View, rng: Random
 ) -> Plan | NoTarget:
     nodes = resolve(fault.target, view, rng)
     if isinstance(nodes, NoTarget):
@@ -368,7 +377,7 @@ def _partition(fault: Partition, view: View, rng: Random) -> Plan | NoTarget:
 
 
 def _aimed(
-    fault: Kill | Crash | Stop | Oom | Pause | Freeze | OfLinks | Skew | Slow | Throttle,
+    fault: Kill | Crash | Stop | Oom | Fill | Pause | Freeze | OfLinks | Skew | Slow | Throttle,
     nodes: tuple[str, ...],
     view: View,
 ) -> tuple[Cell, Harm, str]:
@@ -393,6 +402,8 @@ def _aimed(
             return "C1", Stopped(nodes=nodes), "asked to end"
         case Oom():
             return "C1", Starved(nodes=nodes), "out of memory"
+        case Fill():
+            return "C1", Filled(nodes=nodes), "the disk is full"
         case Pause(process=None):
             return "C2", Paused(nodes=nodes), "paused"
         case Pause(process=process):

@@ -16,6 +16,7 @@ from nemesis.plans import (
     Corrupted,
     Crashed,
     Doubled,
+    Filled,
     Frozen,
     Killed,
     Late,
@@ -67,8 +68,8 @@ class State:
     """Nodes and links that are not named are whole. Errors are by node and name of the clock.
 
     ``cut`` holds all links that carry nothing; ``manner`` says how, for those that do not simply drop what comes.
-    ``frozen`` nodes may be paused besides. Of ``partly_down`` and ``partly_paused`` nodes only the processes like the
-    pattern beside the name are so, whatever the rest of the node is.
+    ``frozen`` nodes may be paused besides; ``full`` ones have a full disk. Of ``partly_down`` and ``partly_paused``
+    nodes only the processes like the pattern beside the name are so, whatever the rest of the node is.
     """
 
     cut: Cut = NOTHING
@@ -76,6 +77,7 @@ class State:
     down: frozenset[str] = frozenset()
     paused: frozenset[str] = frozenset()
     frozen: frozenset[str] = frozenset()
+    full: frozenset[str] = frozenset()
     partly_down: frozenset[tuple[str, str]] = frozenset()
     partly_paused: frozenset[tuple[str, str]] = frozenset()
     flaws: dict[Link, Flaws] = field(default_factory=dict)
@@ -114,6 +116,8 @@ def _add(state: State, plan: Plan) -> None:
             state.paused |= frozenset(nodes)
         case Frozen(nodes=nodes):
             state.frozen |= frozenset(nodes)
+        case Filled(nodes=nodes):
+            state.full |= frozenset(nodes)
         case Lossy() | Doubled() | Late() | Reordered() | Corrupted() | Narrow():
             for link in plan.harm.links:
                 state.flaws[link] = _worse(state.flaws.get(link, Flaws()), plan.harm)

@@ -110,6 +110,7 @@ POWERS: Mapping[str, Powers] = {
                 "crash",
                 "stop",
                 "oom",
+                "full disk",
                 "pause",
                 "pause of one process",
                 "freeze",
@@ -127,9 +128,10 @@ POWERS: Mapping[str, Powers] = {
         ),
         triggers=OBSERVED,
     ),
-    # A node is one process there, so that none of its processes can be hurt alone.
+    # A node is one process there, so that none of its processes can be hurt alone, and its disk has room for ever.
     "sim": Powers(
-        faults=frozenset(ABILITIES) - {"kill of one process", "pause of one process"}, triggers=frozenset(EVENTS)
+        faults=frozenset(ABILITIES) - {"kill of one process", "pause of one process", "full disk"},
+        triggers=frozenset(EVENTS),
     ),
 }
 """Of each runtime, by its name. What a runtime lacks is refused before a run, never left out in silence."""

@@ -99,7 +99,7 @@ async def bench(client: docker.DockerClient, asked: Sequence[int]) -> list[Row]:
         network, prefix = create_network(client, run)
         by_name = addresses(prefix, NAMES)
         for name, address in by_name.items():
-            host = create_host(client, run, network, name, address, images.host, ())
+            host = create_host(client, run, network, name, address, images.host, (), None)
             channels.append(AgentChannel.open(client, str(host.id), name, loop))
             await channels[-1].ask("hello")
         sender, receiver = channels

@@ -64,9 +64,13 @@ class AsyncioAlarm:
 
 
 class DockerCluster:
-    """The hosts and nodes of one run. ``set_up`` before use, ``tear_down`` in any case."""
+    """The hosts and nodes of one run, with disks that can be full if ``bounded``.
 
-    def __init__(self, experiment: Experiment, run: str, say: Callable[[str], None]) -> None:
+    ``set_up`` before use, ``tear_down`` in any case.
+    """
+
+    def __init__(self, experiment: Experiment, run: str, say: Callable[[str], None], bounded: bool = False) -> None:
+        self._bounded = bounded
         self._experiment = experiment
         self.nodes: Sequence[str] = experiment.node_names
         self.servers: Sequence[str] = experiment.server_names
@@ -179,12 +183,15 @@ class DockerCluster:
     async def _set_up_host(self, client: docker.DockerClient, images: Images, network: Any, name: str) -> None:
         address, software = self._addresses[name], self._software(name)
         ports = software.ports
+        bounded = self._bounded and software.data is not None
+        disk = await self._blocking(machines.create_disk, client, self._run, name) if bounded else None
         container = await self._blocking(
-            machines.create_host, client, self._run, network, name, address, images.host, ports
+            machines.create_host, client, self._run, network, name, address, images.host, ports, disk
         )
         command = software.command(self._machine(name))
         image = images.of[software.image]
-        node = await self._blocking(machines.create_node, client, self._run, name, container, image, command)
+        held = (disk, software.data) if disk and software.data else None
+        node = await self._blocking(machines.create_node, client, self._run, name, container, image, command, held)
         published = await self._blocking(machines.published_ports, container, name, ports)
         self._hosts[name] = Host(name, address, container, published, node)
         loop = asyncio.get_running_loop()

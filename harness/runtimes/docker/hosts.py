@@ -14,12 +14,14 @@ from typing import Any
 import docker
 from docker.models.containers import Container
 from docker.models.networks import Network
-from docker.types import IPAMConfig, IPAMPool
+from docker.types import IPAMConfig, IPAMPool, Mount
 
 from harness.errors import EnvironmentFailure
+from harness.runtimes.docker.agent.disks import DISK
 from harness.runtimes.docker.engine import CONTROLLER_LABEL, RUN_LABEL, controller_mark, translated
 
 FIRST_ADDRESS = 11
+DISK_BYTES = 256 * 2**20  # of software that lays out its files ahead, as etcd does by 64 MB each
 SUBNETS = tuple(f"10.{second}.{third}" for second in range(201, 206) for third in range(256))
 
 
@@ -76,8 +78,12 @@ def create_host(
     address: str,
     image: str,
     ports: Sequence[int],
+    disk: str | None,
 ) -> Container:
-    """Start the host container. Its clients' ports are published on 127.0.0.1 only, at numbers the engine picks."""
+    """Start the host container. Its clients' ports are published on 127.0.0.1 only, at numbers the engine picks.
+
+    ``disk`` is the name of the node's volume, if it has one, which stays as it is for as long as the host holds it.
+    """
     name_of_network = str(network.name)
     with translated(f"starting host {name}"):
         return client.containers.run(
@@ -90,14 +96,32 @@ def create_host(
             network=name_of_network,
             networking_config={name_of_network: client.api.create_endpoint_config(ipv4_address=address)},
             labels=labels(run),
+            mounts=[Mount(str(DISK), disk, "volume")] if disk else [],
             stop_signal="SIGKILL",
         )
 
 
+def create_disk(client: docker.DockerClient, run: str, name: str) -> str:
+    """A volume of ``DISK_BYTES`` in memory, by its name."""
+    with translated(f"making a disk for {name}"):
+        volume = client.volumes.create(
+            f"splitbrain-{run}-{name}",
+            driver_opts={"type": "tmpfs", "device": "tmpfs", "o": f"size={DISK_BYTES}"},
+            labels=labels(run),
+        )
+    return str(volume.name)
+
+
 def create_node(
-    client: docker.DockerClient, run: str, name: str, host: Container, image: str, command: Sequence[str]
+    client: docker.DockerClient,
+    run: str,
+    name: str,
+    host: Container,
+    image: str,
+    command: Sequence[str],
+    disk: tuple[str, str] | None,
 ) -> Container:
-    """Start the node's container in the namespaces of its host."""
+    """Start the node's container in the namespaces of its host; ``disk`` is a volume's name and where it is to be."""
     with translated(f"starting node {name}"):
         return client.containers.run(
             image,
@@ -107,6 +131,7 @@ def create_node(
             network_mode=f"container:{host.id}",
             pid_mode=f"container:{host.id}",
             labels=labels(run),
+            mounts=[Mount(disk[1], disk[0], "volume")] if disk else [],
             stop_signal="SIGKILL",
         )
 

@@ -2,7 +2,7 @@
 
 What is in force is a list of plans; what the cluster is to be like follows from it (``nemesis.state``). Each change
 is made on all hosts at once, and then verified. What is done falls into parts, each with a module of its own that
-makes its part of a ``State`` true and sees whether it is: ``links``, ``processes``, ``clocks``.
+makes its part of a ``State`` true and sees whether it is: ``links``, ``processes``, ``disks``, ``clocks``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from collections.abc import Awaitable, Callable
 from harness.runtimes.base import Effect
 from harness.runtimes.docker.clocks import Clocks, Shown
 from harness.runtimes.docker.containers import Containers
+from harness.runtimes.docker.disks import Disks
 from harness.runtimes.docker.hands import Hands, Seen
 from harness.runtimes.docker.links import Links
 from harness.runtimes.docker.processes import Processes
 from harness.units import MS
-from nemesis.plans import Crashed, Harm, OnLinks, Plan, Severed, Skewed
+from nemesis.plans import Crashed, Filled, Harm, OnLinks, Plan, Severed, Skewed
 from nemesis.state import State, state_of
 
 
@@ -29,6 +30,7 @@ class Hurt:
         self._in_force: list[Plan] = []
         self._links = Links(hands, self._wanted)
         self._processes = Processes(hands, containers, self._wanted)
+        self._disks = Disks(hands, containers, self._wanted)
         self._clocks = Clocks(hands, shows)
 
     async def keep_disks(self) -> None:
@@ -58,9 +60,12 @@ class Hurt:
                 await self._links.make(wanted)
                 seen = await self._processes.make(harm)
             case None:
-                _, seen, _ = await asyncio.gather(
-                    self._links.make(wanted), self._processes.make(None), self._clocks.make(wanted, None)
+                _, room, _ = await asyncio.gather(
+                    self._links.make(wanted), self._disks.make(), self._clocks.make(wanted, None)
                 )
+                seen = room + await self._processes.make(None)  # what starts again finds room
+            case Filled():
+                seen = await self._disks.make()
             case Skewed():
                 await self._clocks.make(wanted, harm if begins else None)
                 seen = Seen()

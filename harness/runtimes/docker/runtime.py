@@ -18,6 +18,7 @@ from harness.experiment import Experiment
 from harness.runtimes.base import Facts, Say
 from harness.runtimes.docker.cluster import DockerCluster
 from harness.runtimes.docker.images import BuildInterrupted
+from nemesis.faults import abilities
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,7 +34,8 @@ def run(driver: Driver, logs: Path, say: Say) -> Facts:
     async def work(cluster: DockerCluster) -> None:
         await driver.drive(cluster)
 
-    return attend(driver.experiment, work, logs, say, driver.progress.phase)
+    bounded = any("full disk" in abilities(step.fault) for step in driver.schedule.steps)
+    return attend(driver.experiment, work, logs, say, driver.progress.phase, bounded)
 
 
 def attend(
@@ -42,9 +44,13 @@ def attend(
     logs: Path,
     say: Say,
     phase: Callable[[str], None] = lambda name: None,
+    bounded: bool = False,
 ) -> Facts:
-    """Set up a cluster, do ``work`` with it, and tear it down whatever ends that; for the rest see ``run``."""
-    return asyncio.run(_attend(experiment, work, logs, say, phase))
+    """Set up a cluster, do ``work`` with it, and tear it down whatever ends that; for the rest see ``run``.
+
+    ``bounded`` is whether disks are to be such as can be full.
+    """
+    return asyncio.run(_attend(experiment, work, logs, say, phase, bounded))
 
 
 async def _attend(
@@ -53,8 +59,9 @@ async def _attend(
     logs: Path,
     say: Say,
     phase: Callable[[str], None],
+    bounded: bool,
 ) -> Facts:
-    cluster = DockerCluster(experiment, secrets.token_hex(4), say)
+    cluster = DockerCluster(experiment, secrets.token_hex(4), say, bounded)
 
     async def set_up_and_work() -> None:
         phase("set-up")

@@ -57,6 +57,8 @@ SUBJECTS = {
     "heard": "probes",
     "checksums": "probes",
     "keep": "processes",
+    "fill": "processes",
+    "free": "processes",
     "kill": "processes",
     "end": "processes",
     "stop": "processes",
@@ -130,6 +132,10 @@ class Agent:
                 return checksum_errors(SNMP.read_text())
             case {"do": "keep", "folder": folder}:
                 return disks.keep(folder)
+            case {"do": "fill"}:
+                return disks.fill()
+            case {"do": "free"}:
+                return disks.free()
             case {"do": "kill", "disk": disk, "sockets": sockets}:
                 left = {} if disk is None else disks.leave(**disk)
                 return {**processes.kill(), **left, **(links.forget_connections() if sockets else {})}

@@ -6,6 +6,7 @@ container and goes with it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -19,6 +20,8 @@ from harness.runtimes.docker.agent import processes
 from harness.runtimes.docker.agent.commands import Refused
 
 COPY = Path("/var/lib/splitbrain/copy")
+DISK = Path("/var/lib/splitbrain/disk")  # the node's data folder, where it is a volume that the host has too
+FILLER = ".splitbrain-filler"
 
 
 def keep(folder: str) -> dict[str, Any]:
@@ -74,6 +77,41 @@ def leave(folder: str, left: str, pattern: str | None) -> dict[str, Any]:
     return {"changed": changed, "wrong": wrong}
 
 
+def fill() -> dict[str, Any]:
+    """Have a file of ours take all that is left of the node's disk. ``taken`` and what is ``left`` are in bytes.
+
+    What the node then frees of its own it may write again.
+    """
+    if not DISK.is_mount():
+        raise Refused("the node's disk has no bounds, and cannot be full")
+    with (DISK / FILLER).open("ab") as filler:
+        while (room := _room()) and _take(filler.fileno(), room):
+            pass
+        return {"taken": os.fstat(filler.fileno()).st_size, "left": _room()}
+
+
+def _take(file: int, size: int) -> bool:
+    """Whether the file could grow by so much."""
+    try:
+        os.posix_fallocate(file, os.fstat(file).st_size, size)
+    except OSError as failure:
+        if failure.errno != errno.ENOSPC:
+            raise
+        return False
+    return True
+
+
+def _room() -> int:
+    held = os.statvfs(DISK)
+    return held.f_bavail * held.f_frsize
+
+
+def free() -> dict[str, Any]:
+    """Give back what ``fill`` took; how much is ``left`` then."""
+    (DISK / FILLER).unlink(missing_ok=True)
+    return {"left": _room()}
+
+
 def seen_by_node(folder: str) -> Path | None:
     """The folder as the node sees it, None where it has no process or no such folder."""
     seen = (Path(f"/proc/{pid}/root{folder}") for pid in processes.node_processes())
@@ -113,9 +151,11 @@ def mode(path: Path) -> int:
 
 
 def every(folder: Path) -> list[Path]:
-    """All that is below a folder; what a link leads to is not."""
+    """All that is below a folder, but what fills it; what a link leads to is not."""
     below = []
     for path in sorted(folder.iterdir()):
+        if path.name == FILLER:
+            continue
         below.append(path)
         if stat.S_ISDIR(mode(path)):
             below += every(path)
@@ -125,6 +165,8 @@ def every(folder: Path) -> list[Path]:
 def empty(folder: Path) -> None:
     """Remove all that is in a folder. Files are unlinked, so that what is still mapped writes to nobody's file."""
     for path in folder.iterdir():
+        if path.name == FILLER:
+            continue
         if stat.S_ISDIR(mode(path)):
             shutil.rmtree(path)
         else:
