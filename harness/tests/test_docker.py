@@ -145,10 +145,11 @@ def test_a_run_told_to_end_stores_what_there_is(tmp_path: Path, phase: str, numb
         assert f"splitbrain check {folder.relative_to(tmp_path)}" in err.replace(f"{tmp_path}/", "")
 
 
-SHOWN = {"containers", "networks", "rules", "interfaces", "mounts", "processes", "control groups"}
+SHOWN = {"containers", "networks", "volumes", "rules", "interfaces", "mounts", "processes", "control groups"}
 MIXED: tuple[dict[str, Any], ...] = (
     {"f": "partition", "shape": "isolated-leader"},
     {"f": "oom", "target": "leader"},
+    {"f": "fill", "target": "all"},
     {"f": "delay", "target": "all", "ms": 20, "jitter_ms": 10},
     {"f": "corrupt", "target": "follower", "percent": 10},
     {"f": "throttle", "target": "follower", "per_mille": 900},

@@ -41,5 +41,33 @@ def test_a_contender_that_counts_its_lease_from_the_sending_leads_no_longer_than
     assert len({line["value"]["reign"] for line in map(json.loads, record.splitlines()) if claims(line)}) >= 2
 
 
+def test_a_leader_whose_disk_is_full_is_replaced_and_runs_again_when_there_is_room(tmp_path: Path) -> None:
+    step = {"at_ms": 500, "for_ms": 5000, "fault": {"f": "fill", "target": "leader"}}
+    schedule = tmp_path / "schedule.json"
+    schedule.write_text(json.dumps({"format": 1, "length_ms": 6000, "steps": [step]}))
+    arguments = (
+        "replay",
+        str(schedule),
+        "--system",
+        "etcd",
+        "--seed",
+        "1",
+        "--json",
+        "--store",
+        str(tmp_path / "store"),
+    )
+    run = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+    found: dict[str, Any] = json.loads(run.stdout)["properties"]
+    assert found["coverage"]["verdict"] == "valid"  # that the disk was full, and is not
+    assert found["stability"]["facts"]["leader_changes"] >= 1
+    record = next((tmp_path / "store").glob("*/*/history.jsonl")).read_text()
+    (freed,) = [line["value"] for line in map(json.loads, record.splitlines()) if healed(line)]
+    assert freed["verified"] and any(fact.startswith("ended_") for fact in freed)
+
+
+def healed(line: dict[str, Any]) -> bool:
+    return line["process"] == "nemesis" and (line["value"]["id"], line["value"]["phase"]) == (1, "done")
+
+
 def claims(line: dict[str, Any]) -> bool:
     return (line["f"], line["type"]) == ("observe", "ok") and line["value"]["leading"] is True
