@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from harness.errors import UsageError
-from nodes.systems.base import CELLS, GUARANTEES, Eligibility, HttpProbe, Machine, OwnImage, Software, System
+from nodes.systems.base import CELLS, GUARANTEES, Eligibility, HttpProbe, Machine, NoOptions, OwnImage, Software, System
 
 MARKS: Final = frozenset("+!?-")
 OF_SOFTWARE: Final = frozenset(("image", "folder", "command", "peer", "separator", "port", "data", "ready_s"))
@@ -21,11 +21,6 @@ OF_BOUNDS: Final = frozenset(("nodes", "min_nodes", "max_nodes", "stall_bound_ms
 KEYS: Final = frozenset(("help", "probe", "confirm", "promises")) | OF_SOFTWARE | OF_BOUNDS
 PROBE_KEYS: Final = frozenset(("path", "leading", "leader", "term", "reign"))
 CONFIRM_KEYS: Final = frozenset(("path", "method"))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoOptions:
-    """A system that is described has no options that could be set from outside."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

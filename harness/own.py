@@ -27,7 +27,7 @@ from typing import Any, Final, NoReturn, get_args
 
 from harness.errors import UsageError
 from nodes.protocol import Effect, Event, Json, Node, Persist, Send, SetTimer, Started, Status
-from nodes.systems.base import CELLS, GUARANTEES, Eligibility, System
+from nodes.systems.base import CELLS, GUARANTEES, Eligibility, NoOptions, System
 
 CALLED_AS: Final = ("id", "peers", "rng", "boot", "state")
 OUR_PACKAGES: Final = ("checkers", "harness", "nemesis", "nodes", "reports")
@@ -43,11 +43,6 @@ MakeNode = Callable[[str, Sequence[str], Random, str, Mapping[str, Json] | None]
 
 class NodeFailure(UsageError):
     """A node of one's own raised, or gave what no node may give. The run stops there."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoOptions:
-    """A system of one's own has no options that could be set from outside."""
 
 
 @functools.cache

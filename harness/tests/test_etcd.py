@@ -45,19 +45,7 @@ def test_a_leader_whose_disk_is_full_is_replaced_and_runs_again_when_there_is_ro
     step = {"at_ms": 500, "for_ms": 5000, "fault": {"f": "fill", "target": "leader"}}
     schedule = tmp_path / "schedule.json"
     schedule.write_text(json.dumps({"format": 1, "length_ms": 6000, "steps": [step]}))
-    arguments = (
-        "replay",
-        str(schedule),
-        "--system",
-        "etcd",
-        "--seed",
-        "1",
-        "--json",
-        "--store",
-        str(tmp_path / "store"),
-    )
-    run = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
-    found: dict[str, Any] = json.loads(run.stdout)["properties"]
+    found = properties(tmp_path / "store", "replay", str(schedule), "--system", "etcd", "--seed", "1")
     assert found["coverage"]["verdict"] == "valid"  # that the disk was full, and is not
     assert found["stability"]["facts"]["leader_changes"] >= 1
     record = next((tmp_path / "store").glob("*/*/history.jsonl")).read_text()

@@ -65,6 +65,11 @@ class Factory(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NoOptions:
+    """Of systems with none to set from outside: their variants are systems of their own, and their times promises."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
     """A machine on which something is to be started: what it is called, and where all are, by name."""
 

@@ -26,10 +26,9 @@ servers with what it adds to every lease.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
 
-from nodes.systems.base import CLIENT_PORT, Machine, Servers, Software, System
+from nodes.systems.base import CLIENT_PORT, Machine, NoOptions, Servers, Software, System
 from nodes.systems.etcd import CLIENTS_PORT, Timing, software
 
 SERVERS: Final = 3
@@ -84,11 +83,6 @@ SAFE_PROMISES: Final[Mapping[str, str]] = {
     "C7": "+++?+?",
     "sC2": "+?+++!",
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoOptions:
-    """A contender has none: its manner is what makes it another system."""
 
 
 def _contender(manner: Literal["stock", "safe"]) -> Software:

@@ -20,10 +20,9 @@ acknowledged since the key ran out (``maximum_lag_on_failover`` bounds the lag o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from nodes.systems.base import Machine, Servers, Software, System
+from nodes.systems.base import Machine, NoOptions, Servers, Software, System
 from nodes.systems.etcd import CLIENTS_PORT, Timing, software
 
 POSTGRES_PORT: Final = 5432
@@ -72,11 +71,6 @@ PROMISES: Final[Mapping[str, str]] = {
     "C12": "+???+?",
     **SERVER_PROMISES,
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoOptions:
-    """Its times are part of what it promises."""
 
 
 def patroni(machine: Machine) -> tuple[str, ...]:

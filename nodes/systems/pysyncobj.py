@@ -14,10 +14,9 @@ Its timeouts are its own defaults, 0.4 to 1.4 s. Its links are TCP, so C5a and C
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from nodes.systems.base import CLIENT_PORT, DATA, PEER_PORT, Machine, Software, System
+from nodes.systems.base import CLIENT_PORT, DATA, PEER_PORT, Machine, NoOptions, Software, System
 
 PROMISES: Final[Mapping[str, str]] = {
     "C1": "+?+++?",
@@ -42,11 +41,6 @@ FORGETFUL_PROMISES: Final[Mapping[str, str]] = {
     "C11": "!?!?+?",
     "C12": "!?!?+?",
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoOptions:
-    """Its version is what makes it another system."""
 
 
 def run(machine: Machine) -> tuple[str, ...]:

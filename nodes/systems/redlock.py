@@ -20,11 +20,11 @@ among themselves try again after a random while.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from nodes.systems.base import Machine, Servers, Software, System
+from nodes.systems.base import Machine, NoOptions, Servers, Software, System
 
 REDIS_PORT: Final = 6379
 
@@ -61,11 +61,6 @@ PROMISES: Final[Mapping[str, str]] = {
     "sC12": "-!-?+?",
 }
 TRUSTING_PROMISES: Final[Mapping[str, str]] = {**PROMISES, "C2": "-?-+++", "C7": "-?-?+?", "sC2": "-?-+++"}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoOptions:
-    """Its variants are systems of their own."""
 
 
 def contender(flags: tuple[str, ...], machine: Machine) -> tuple[str, ...]:

@@ -35,11 +35,11 @@ so. With quorum 1 a Sentinel that is cut off from the master, or was paused, nee
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from nodes.systems.base import Machine, Servers, Software, System
+from nodes.systems.base import Machine, NoOptions, Servers, Software, System
 
 REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
@@ -141,11 +141,6 @@ def sentinel(quorum: int, machine: Machine) -> tuple[str, ...]:
         f"sentinel failover-timeout {MASTER} 3000",
         f"sentinel parallel-syncs {MASTER} 2",
     )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoOptions:
-    """Its variants are systems of their own."""
 
 
 def _software(quorum: int) -> Servers:

@@ -151,22 +151,23 @@ def mode(path: Path) -> int:
 
 
 def every(folder: Path) -> list[Path]:
-    """All that is below a folder, but what fills it; what a link leads to is not."""
+    """All that is below a folder; what a link leads to is not."""
     below = []
-    for path in sorted(folder.iterdir()):
-        if path.name == FILLER:
-            continue
+    for path in held_in(folder):
         below.append(path)
         if stat.S_ISDIR(mode(path)):
             below += every(path)
     return below
 
 
+def held_in(folder: Path) -> list[Path]:
+    """What is in a folder, but for what fills it."""
+    return sorted(path for path in folder.iterdir() if path.name != FILLER)
+
+
 def empty(folder: Path) -> None:
     """Remove all that is in a folder. Files are unlinked, so that what is still mapped writes to nobody's file."""
-    for path in folder.iterdir():
-        if path.name == FILLER:
-            continue
+    for path in held_in(folder):
         if stat.S_ISDIR(mode(path)):
             shutil.rmtree(path)
         else:

@@ -1,9 +1,8 @@
 """Connections to PostgreSQL, in its own words: protocol 3.0, simple queries, one question at a time on each.
 
 Source: PostgreSQL 15's documentation, chapter 55, "Frontend/Backend Protocol". Only a server that trusts whoever asks
-is asked (``AuthenticationOk`` at once). Replies come in the order of the questions, so a connection on which an answer
-is overdue is closed and never used again. Small enough to be without a library: those cancel a question that is given
-up over a second connection, which a paused server never answers.
+is asked (``AuthenticationOk`` at once). Small enough to be without a library: those cancel a question that is given up
+over a second connection, which a paused server never answers.
 """
 
 from __future__ import annotations
@@ -13,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.runtimes.docker.askers.base import Refused, Unclear
+from harness.runtimes.docker.askers.connections import CLOSED, READ_BYTES, Connections, opened
 
 USER = "postgres"
 PROTOCOL = 196_608  # 3.0
-READ_BYTES = 65_536
 HEADER_BYTES = 5
-CLOSED = "no whole answer: the connection was closed"
 
 Row = Sequence[str | None]
 
@@ -96,29 +94,20 @@ class PostgresClient:
     """Asks what listens at one port of 127.0.0.1; questions may be asked at the same time."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
-        self._idle: list[_Connection] = []
+        self._connections = Connections(port, _Connection.to)
 
     async def ask(self, sql: str) -> Sequence[Row]:
         """The rows of one statement, which is a transaction of its own.
 
         Raises Refused when the server says that it was undone, Unclear when nobody knows.
         """
-        connection = self._idle.pop() if self._idle else await _Connection.to(self._port)
-        try:
-            rows, error = await connection.ask(sql)
-        except BaseException:  # also when the question is given up: its answer may still come
-            connection.close()
-            raise
-        self._idle.append(connection)
+        rows, error = await self._connections.ask(lambda connection: connection.ask(sql))
         if error is not None:
             raise Refused(error)
         return rows
 
     def close(self) -> None:
-        for connection in self._idle:
-            connection.close()
-        self._idle.clear()
+        self._connections.close()
 
 
 class _Connection:
@@ -130,10 +119,7 @@ class _Connection:
     @classmethod
     async def to(cls, port: int) -> _Connection:
         """One that is ready for questions. Raises Refused when it is turned away: nothing has been asked yet."""
-        try:
-            connection = cls(*await asyncio.open_connection("127.0.0.1", port))
-        except OSError as refused:
-            raise Refused(f"no connection: {refused.strerror or refused}") from refused
+        connection = cls(*await opened(port))
         try:
             await connection._greet()
         except BaseException:

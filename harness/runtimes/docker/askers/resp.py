@@ -1,7 +1,5 @@
-"""Connections to something that speaks RESP, one question at a time on each.
-
-Replies come in the order of the commands, so a connection on which an answer is overdue is closed and never used
-again; besides, every question begins with a ``PING`` that carries a nonce, which must come back first.
+"""Connections to something that speaks RESP: every question begins with a ``PING`` that carries a nonce, which must
+come back first.
 """
 
 from __future__ import annotations
@@ -11,30 +9,21 @@ import itertools
 from collections.abc import Sequence
 
 from harness.runtimes.docker.askers.base import Refused, Unclear
+from harness.runtimes.docker.askers.connections import CLOSED, READ_BYTES, Connections, opened
 from nodes.resp import Command, ErrorReply, Garbled, Replies, Reply, encode
-
-READ_BYTES = 65_536
-CLOSED = "no whole answer: the connection was closed"
 
 
 class RespClient:
     """Asks what listens at one port of 127.0.0.1; questions may be asked at the same time."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
-        self._idle: list[_Connection] = []
+        self._connections = Connections(port, _Connection.to)
         self._nonces = itertools.count(1)
 
     async def ask(self, *commands: Command) -> Sequence[Reply]:
         """The replies to the commands, sent in one write. Raises Refused or Unclear; error replies are replies."""
         nonce = f"splitbrain-{next(self._nonces)}"
-        connection = self._idle.pop() if self._idle else await _Connection.to(self._port)
-        try:
-            echo, *replies = await connection.ask(("PING", nonce), *commands)
-        except BaseException:  # also when the question is given up: its answer may still come
-            connection.close()
-            raise
-        self._idle.append(connection)
+        echo, *replies = await self._connections.ask(lambda connection: connection.ask(("PING", nonce), *commands))
         if isinstance(echo, ErrorReply):
             raise Refused(echo)
         if echo != nonce:
@@ -42,9 +31,7 @@ class RespClient:
         return replies
 
     def close(self) -> None:
-        for connection in self._idle:
-            connection.close()
-        self._idle.clear()
+        self._connections.close()
 
 
 class _Connection:
@@ -54,10 +41,7 @@ class _Connection:
 
     @classmethod
     async def to(cls, port: int) -> _Connection:
-        try:
-            return cls(*await asyncio.open_connection("127.0.0.1", port))
-        except OSError as refused:
-            raise Refused(f"no connection: {refused.strerror or refused}") from refused
+        return cls(*await opened(port))
 
     async def ask(self, *commands: Command) -> list[Reply]:
         parser = Replies()

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 
 from harness.runtimes.docker.askers.base import Door, Refused, Unclear
+from harness.runtimes.docker.askers.connections import opened
 from harness.runtimes.docker.askers.http import HttpAsker
 
 PORT = 2181
@@ -47,10 +48,7 @@ class ZooKeeperAsker(HttpAsker):
             return None
 
     async def _srvr(self, server: str) -> str:
-        try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._ports[server])
-        except OSError as refused:
-            raise Refused(f"no connection: {refused.strerror}") from refused
+        reader, writer = await opened(self._ports[server])
         try:
             writer.write(b"srvr")
             answer = await reader.read()
