@@ -27,6 +27,8 @@ HOWS: tuple[How, ...] = get_args(How)
 Way = Literal["both", "in", "out"]
 WAYS: tuple[Way, ...] = get_args(Way)
 MILLION = 1_000_000
+SLOWEST_FSYNC_MS = 2_000
+"""A process that waits for its disk obeys no signal, and one that is to be paused is given five seconds."""
 
 Ability = Literal[
     "partition",
@@ -43,6 +45,8 @@ Ability = Literal[
     "stop",
     "oom",
     "full disk",
+    "slow fsync",
+    "failing fsync",
     "pause",
     "pause of one process",
     "freeze",
@@ -206,6 +210,30 @@ class Fill:
     """Disks are full: no more can be written to them until the fault is healed. What has ended of it starts again."""
 
     f: ClassVar[str] = "fill"
+    target: Role
+
+    def __post_init__(self) -> None:
+        known("target", self.target, ROLES)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlowFsync:
+    """Each flush of a file to the disk (fsync and its like) takes ``ms`` longer."""
+
+    f: ClassVar[str] = "slow-fsync"
+    target: Role
+    ms: int
+
+    def __post_init__(self) -> None:
+        known("target", self.target, ROLES)
+        whole("ms", self.ms, at_least=0, at_most=SLOWEST_FSYNC_MS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailingFsync:
+    """Flushes of files to the disk fail (EIO) until the fault is healed. What has ended of it starts again."""
+
+    f: ClassVar[str] = "failing-fsync"
     target: Role
 
     def __post_init__(self) -> None:
@@ -404,8 +432,9 @@ class Throttle:
         whole("per_mille", self.per_mille, at_least=0, at_most=999, of="thousandths")
 
 
+OfDisks = Fill | SlowFsync | FailingFsync
 OfLinks = Loss | Delay | Reorder | Duplicate | Corrupt | Bandwidth
-Fault = Partition | Kill | Crash | Stop | Oom | Fill | Pause | Freeze | OfLinks | Skew | Slow | Throttle
+Fault = Partition | Kill | Crash | Stop | Oom | OfDisks | Pause | Freeze | OfLinks | Skew | Slow | Throttle
 FAULTS: tuple[type[Fault], ...] = get_args(Fault)
 
 
@@ -442,6 +471,10 @@ def abilities(fault: Fault) -> tuple[Ability, ...]:
             return ("oom",)
         case Fill():
             return ("full disk",)
+        case SlowFsync():
+            return ("slow fsync",)
+        case FailingFsync():
+            return ("failing fsync",)
         case Pause(process=str()):
             return ("pause of one process",)
         case Pause():

@@ -27,6 +27,7 @@ from nemesis.faults import (
     Delay,
     Duplicate,
     Durable,
+    FailingFsync,
     Fault,
     Fill,
     Freeze,
@@ -39,6 +40,7 @@ from nemesis.faults import (
     Reorder,
     Skew,
     Slow,
+    SlowFsync,
     Stop,
     Throttle,
     Way,
@@ -70,6 +72,7 @@ SPOILT_PERCENT = (5, 20)
 NARROW_MS_PER_KB = (50, 200, 1_000)  # 160, 40 and 8 kbit/s
 THROTTLES_PER_MILLE = (950, 980, 990)  # what is left is about what a node of ours needs, or a few times less
 JUMPS_MS = (-3_600_000, -5_000, -500, 500, 5_000, 3_600_000)
+FSYNCS_MS = (20, 100, 500)
 STROBES_MS = (50, 200, 1_000)
 RATES_PPM = (-400_000, -100_000, 100_000, 400_000)
 SLOW_MS = (1, 5, 20)
@@ -352,6 +355,10 @@ STOPS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Stop(ta
 OOMS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Oom(target=role))
 # Not in ``all`` either: the software's folder is on another file system then (see docs/faults.md).
 FILLS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Fill(target=role))
+FSYNC_FAILURES = _aimed("leader", "follower", "minority", fault=lambda rng, role: FailingFsync(target=role))
+SLOW_FSYNCS = _aimed(
+    "leader", "follower", "all", fault=lambda rng, role: SlowFsync(target=role, ms=rng.choice(FSYNCS_MS))
+)
 FREEZES = (
     *_aimed("leader", "follower", "minority", fault=lambda rng, role: Freeze(target=role)),
     *_aimed("leader", fault=lambda rng, role: Freeze(target=role, flap_ms=rng.choice(FLAPS_MS))),
@@ -395,6 +402,24 @@ def _server_kills(servers: int) -> tuple[Card, ...]:
 def _server_pauses(servers: int) -> tuple[Card, ...]:
     roles: tuple[Role, ...] = ("leader", "minority", "majority") if servers > 2 else ()
     return _aimed(*roles, "node", fault=lambda rng, target: Pause(target=target))
+
+
+def _server_fills(servers: int) -> tuple[Card, ...]:
+    return _aimed(*_few(servers), "node", fault=lambda rng, target: Fill(target=target))
+
+
+def _server_fsync_failures(servers: int) -> tuple[Card, ...]:
+    return _aimed(*_few(servers), "node", fault=lambda rng, target: FailingFsync(target=target))
+
+
+def _server_slow_fsyncs(servers: int) -> tuple[Card, ...]:
+    roles: tuple[Role, ...] = (*_few(servers), "node", "all")
+    return _aimed(*roles, fault=lambda rng, target: SlowFsync(target=target, ms=rng.choice(FSYNCS_MS)))
+
+
+def _few(servers: int) -> tuple[Role, ...]:
+    """Who is hurt while the others work on, where there are enough of them."""
+    return ("leader", "minority") if servers > 2 else ()
 
 
 def _server_jumps(servers: int) -> tuple[Card, ...]:
@@ -472,6 +497,8 @@ _ALL = (
     _nemesis("stop", "nodes are asked to end, and started again", STOPS),
     _nemesis("oom", "the leader or others run out of memory, and the kernel kills them", OOMS),
     _nemesis("disk-full", "the disks of the leader or others are full for a while", FILLS),
+    _nemesis("slow-fsync", "flushes of files to the disk take 20 to 500 ms longer", SLOW_FSYNCS),
+    _nemesis("failing-fsync", "flushes of files to the disk fail", FSYNC_FAILURES),
     _nemesis("freeze", "the kernel runs nothing of the leader's or others' for a while", FREEZES),
     _nemesis("throttle", "the leader or a follower is left 1 to 5 % of a processor", THROTTLES),
     _nemesis("skew", "wall clocks jump, by half a second to an hour", JUMPS),
@@ -491,6 +518,9 @@ _ALL = (
     _of_servers("server-kill", "servers are killed and started again, their state kept", 1, _server_kills),
     _of_servers("server-pause", "servers stop for longer than a timeout, and go on", 1, _server_pauses),
     _of_servers("server-skew", "the servers' wall clocks jump, by half a second to an hour", 1, _server_jumps),
+    _of_servers("server-disk-full", "servers' disks are full for a while", 1, _server_fills),
+    _of_servers("server-slow-fsync", "servers' flushes to the disk take 20 to 500 ms longer", 1, _server_slow_fsyncs),
+    _of_servers("server-failing-fsync", "servers' flushes to the disk fail", 1, _server_fsync_failures),
     _of_servers("server-partition", "all partitions among so many servers, mixed", 2, _possible),
     _of_servers(
         "isolated-server-leader",

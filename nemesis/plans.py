@@ -9,8 +9,8 @@ plan.
 
 ==== ====================================================================================================
 C1   a crash, all that was flushed to disk kept (so a torn disk too: what was not flushed was never durable), and a full
-     disk, at which most software ends
-C2   a process paused, or slow for want of a processor too
+     disk or one that does not flush, at which most software ends
+C2   a process paused, or slow for want of a processor or by its disk
 C7   packets lost, late, doubled, out of order, spoilt or queueing
 C8   a wall clock off
 C9   a clock at another rate, or a monotonic one that jumps: timers run out too early or too late
@@ -37,12 +37,14 @@ from nemesis.faults import (
     Delay,
     Duplicate,
     Durable,
+    FailingFsync,
     Fault,
     Fill,
     Freeze,
     How,
     Kill,
     Loss,
+    OfDisks,
     OfLinks,
     Oom,
     Partition,
@@ -50,6 +52,7 @@ from nemesis.faults import (
     Reorder,
     Skew,
     Slow,
+    SlowFsync,
     Stop,
     Throttle,
     Way,
@@ -111,6 +114,21 @@ class Starved:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filled:
     """These nodes' disks are full."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlowToFlush:
+    """These nodes' disks take ``ms`` longer over each flush."""
+
+    nodes: tuple[str, ...]
+    ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unflushed:
+    """These nodes' disks refuse to be flushed."""
 
     nodes: tuple[str, ...]
 
@@ -208,7 +226,8 @@ class Throttled:
 
 
 OnLinks = Severed | Lossy | Late | Doubled | Reordered | Corrupted | Narrow
-OnNodes = Killed | Crashed | Stopped | Starved | Filled | Paused | Frozen | Skewed | Slowed | Throttled
+OnDisks = Filled | SlowToFlush | Unflushed
+OnNodes = Killed | Crashed | Stopped | Starved | OnDisks | Paused | Frozen | Skewed | Slowed | Throttled
 Harm = OnLinks | OnNodes
 
 
@@ -275,7 +294,9 @@ def _of_servers(cell: str) -> str:
 
 
 def _harming(
-    fault: Kill | Crash | Stop | Oom | Fill | Pause | Freeze | OfLinks | Skew | Slow | Throttle, view: View, rng: Random
+    fault: Kill | Crash | Stop | Oom | OfDisks | Pause | Freeze | OfLinks | Skew | Slow | Throttle,
+    view: View,
+    rng: Random,
 ) -> Plan | NoTarget:
     nodes = resolve(fault.target, view, rng)
     if isinstance(nodes, NoTarget):
@@ -377,7 +398,7 @@ def _partition(fault: Partition, view: View, rng: Random) -> Plan | NoTarget:
 
 
 def _aimed(
-    fault: Kill | Crash | Stop | Oom | Fill | Pause | Freeze | OfLinks | Skew | Slow | Throttle,
+    fault: Kill | Crash | Stop | Oom | OfDisks | Pause | Freeze | OfLinks | Skew | Slow | Throttle,
     nodes: tuple[str, ...],
     view: View,
 ) -> tuple[Cell, Harm, str]:
@@ -404,6 +425,10 @@ def _aimed(
             return "C1", Starved(nodes=nodes), "out of memory"
         case Fill():
             return "C1", Filled(nodes=nodes), "the disk is full"
+        case SlowFsync(ms=ms):
+            return "C2", SlowToFlush(nodes=nodes, ms=ms), f"{ms} ms over each flush to the disk"
+        case FailingFsync():
+            return "C1", Unflushed(nodes=nodes), "flushes to the disk fail"
         case Pause(process=None):
             return "C2", Paused(nodes=nodes), "paused"
         case Pause(process=process):

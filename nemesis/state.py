@@ -28,9 +28,11 @@ from nemesis.plans import (
     Severed,
     Skewed,
     Slowed,
+    SlowToFlush,
     Starved,
     Stopped,
     Throttled,
+    Unflushed,
 )
 
 SLOWEST_PPM = 1 - MILLION
@@ -68,8 +70,9 @@ class State:
     """Nodes and links that are not named are whole. Errors are by node and name of the clock.
 
     ``cut`` holds all links that carry nothing; ``manner`` says how, for those that do not simply drop what comes.
-    ``frozen`` nodes may be paused besides; ``full`` ones have a full disk. Of ``partly_down`` and ``partly_paused``
-    nodes only the processes like the pattern beside the name are so, whatever the rest of the node is.
+    ``frozen`` nodes may be paused besides; ``full`` ones have a full disk, ``unflushed`` ones one that refuses to be
+    flushed, and those of ``flush_ms`` one that takes so much longer over it. Of ``partly_down`` and
+    ``partly_paused`` nodes only the processes like the pattern beside the name are so, whatever the rest is.
     """
 
     cut: Cut = NOTHING
@@ -78,6 +81,8 @@ class State:
     paused: frozenset[str] = frozenset()
     frozen: frozenset[str] = frozenset()
     full: frozenset[str] = frozenset()
+    unflushed: frozenset[str] = frozenset()
+    flush_ms: dict[str, int] = field(default_factory=dict)
     partly_down: frozenset[tuple[str, str]] = frozenset()
     partly_paused: frozenset[tuple[str, str]] = frozenset()
     flaws: dict[Link, Flaws] = field(default_factory=dict)
@@ -118,6 +123,11 @@ def _add(state: State, plan: Plan) -> None:
             state.frozen |= frozenset(nodes)
         case Filled(nodes=nodes):
             state.full |= frozenset(nodes)
+        case SlowToFlush(nodes=nodes, ms=ms):
+            for node in nodes:
+                state.flush_ms[node] = state.flush_ms.get(node, 0) + ms
+        case Unflushed(nodes=nodes):
+            state.unflushed |= frozenset(nodes)
         case Lossy() | Doubled() | Late() | Reordered() | Corrupted() | Narrow():
             for link in plan.harm.links:
                 state.flaws[link] = _worse(state.flaws.get(link, Flaws()), plan.harm)

@@ -111,6 +111,8 @@ POWERS: Mapping[str, Powers] = {
                 "stop",
                 "oom",
                 "full disk",
+                "slow fsync",
+                "failing fsync",
                 "pause",
                 "pause of one process",
                 "freeze",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.runtimes.docker.agent import growth, processes
+from harness.runtimes.docker.agent import calls, growth, processes
 
 MB = 1 << 20
 
@@ -60,7 +60,7 @@ def test_one_whom_nobody_killed_is_killed_and_that_is_said(node: subprocess.Pope
 def test_of_a_node_that_cannot_grow_the_reason_is_said(
     node: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(growth, "CALLING", {})
+    monkeypatch.setattr(calls, "CALLING", {})
     assert "not known how a system call is made" in growth.grow(20 * MB)["wrong"]
     assert processes.state(node.pid) in "ZX"
     assert growth.grow(20 * MB) == {"wrong": "it had no first process that could grow"}

@@ -15,6 +15,10 @@ from nemesis.state import State
 
 CALM = State()
 FULL = State(full=frozenset({"n1"}))
+SLOW = State(flush_ms={"n1": 100})
+SLOWER = State(flush_ms={"n1": 300})
+HELD = {"held": 3, "took_ms": 101.5, "most_ms": 120.0}
+FAILING = State(unflushed=frozenset({"n1"}))
 
 
 class Machine(Containers):
@@ -30,10 +34,22 @@ class Machine(Containers):
         return Seen(facts={"revived": node})
 
 
-def made(states: list[State], left: int = 0, status: int | None = None, folder: str | None = "/data") -> list[Seen]:
+asked: list[tuple[str, dict[str, Any]]] = []
+
+
+def made(
+    states: list[State], left: int = 0, status: int | None = None, folder: str | None = "/data", **flushed: Any
+) -> list[Seen]:
+    asked.clear()
+
     class Host(Hands):
         async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-            told = {"taken": 2_000_000, "left": left} if do == "fill" else {"left": 4_096 if left == 0 else 0}
+            asked.append((do, dict(arguments)))
+            told: dict[str, Any] = {"taken": 2_000_000, "left": left}
+            if do == "flush":
+                told = {"processes": 1, "problems": [], "refused": 0, **HELD, **flushed}
+            elif do == "free":
+                told = {"left": 4_096 if left == 0 else 0}
             return dict.fromkeys(arguments, told)
 
     async def one_after_another() -> list[Seen]:
@@ -71,3 +87,48 @@ def test_what_is_to_be_down_for_another_reason_stays_so() -> None:
 def test_software_that_keeps_nothing_has_no_disk_to_be_full() -> None:
     (full,) = made([FULL], folder=None)
     assert full.problems == ("n1 keeps nothing, so it has no disk to be full",)
+
+
+def test_flushes_are_slowed_once_and_what_that_did_is_told_when_they_are_as_ever() -> None:
+    slow, again, healed = made([SLOW, SLOW, CALM])
+    assert (slow, again) == (Seen(), Seen())
+    assert healed.facts == {
+        "fsync_held_n1": 3,
+        "fsync_took_ms_n1": 101.5,
+        "fsync_most_ms_n1": 120.0,
+        "fsync_refused_n1": 0,
+    }
+    assert [told for told in asked if told[1]] == [
+        ("flush", {"n1": {"ms": 100, "fail": False}}),
+        ("flush", {"n1": {"ms": 0, "fail": False}}),
+    ]
+
+
+def test_of_two_waits_the_one_that_is_left_stays() -> None:
+    made([SLOW, SLOWER, SLOW])
+    assert [told[1]["n1"]["ms"] for told in asked if told[1]] == [100, 300, 100]
+
+
+def test_a_process_that_is_not_reached_is_told_of() -> None:
+    (slow,) = made([SLOW], problems=["process 7: its filter asks nobody"])
+    assert slow.problems == ("n1: process 7: its filter asks nobody",)
+    (nothing,) = made([FAILING], folder=None)
+    assert nothing.problems == ("n1 keeps nothing, so it never flushes",)
+
+
+def test_nobody_flushes_on_a_node_without_processes_which_is_as_wanted_where_it_is_to_be_down() -> None:
+    (slow,) = made([SLOW], processes=0)
+    assert slow.problems == ("n1: it has no process that could flush",)
+    (down,) = made([State(flush_ms=SLOW.flush_ms, down=frozenset({"n1"}))], processes=0)
+    assert down.problems == ()
+
+
+def test_what_ended_of_a_flush_that_failed_is_started_again_when_flushes_work_and_not_before() -> None:
+    failing, slower, healed = made([FAILING, State(unflushed=FAILING.unflushed, flush_ms={"n1": 9}), CALM], status=1)
+    assert "revived" not in failing.facts and "revived" not in slower.facts
+    assert healed.facts["ended_n1"] == 1 and healed.facts["revived"] == "n1"
+
+
+def test_what_ended_on_a_disk_that_is_still_full_is_not_started() -> None:
+    *_, healed = made([State(full=FULL.full, unflushed=FAILING.unflushed), FULL], status=1)
+    assert "revived" not in healed.facts

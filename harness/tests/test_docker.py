@@ -146,16 +146,18 @@ def test_a_run_told_to_end_stores_what_there_is(tmp_path: Path, phase: str, numb
 
 
 SHOWN = {"containers", "networks", "volumes", "rules", "interfaces", "mounts", "processes", "control groups"}
+# While somebody leads those who follow can be aimed at, so the leader dies last.
 MIXED: tuple[dict[str, Any], ...] = (
-    {"f": "partition", "shape": "isolated-leader"},
-    {"f": "oom", "target": "leader"},
-    {"f": "fill", "target": "all"},
     {"f": "delay", "target": "all", "ms": 20, "jitter_ms": 10},
+    {"f": "skew", "target": "all", "offset_ms": 3_600_000},
+    {"f": "slow-fsync", "target": "all", "ms": 20},
     {"f": "corrupt", "target": "follower", "percent": 10},
     {"f": "throttle", "target": "follower", "per_mille": 900},
-    {"f": "skew", "target": "all", "offset_ms": 3_600_000},
+    {"f": "fill", "target": "follower"},
     {"f": "freeze", "target": "follower"},
     {"f": "kill", "target": "follower", "state": "lost"},
+    {"f": "partition", "shape": "isolated-leader"},
+    {"f": "oom", "target": "leader"},
 )
 
 

@@ -53,6 +53,29 @@ def test_a_leader_whose_disk_is_full_is_replaced_and_runs_again_when_there_is_ro
     assert freed["verified"] and any(fact.startswith("ended_") for fact in freed)
 
 
+def test_a_leader_waits_for_its_disk_as_long_as_asked_for_and_is_replaced_when_its_disk_refuses(tmp_path: Path) -> None:
+    faults: list[dict[str, Any]] = [{"f": "slow-fsync", "ms": 400}, {"f": "failing-fsync"}]
+    steps = [
+        {"at_ms": 500 + 5_000 * at, "for_ms": 4_000, "fault": {"target": "leader", **fault}}
+        for at, fault in enumerate(faults)
+    ]
+    schedule = tmp_path / "schedule.json"
+    schedule.write_text(json.dumps({"format": 1, "length_ms": 10_000, "steps": steps}))
+    found = properties(tmp_path / "store", "replay", str(schedule), "--system", "etcd", "--seed", "1")
+    assert found["coverage"]["verdict"] == "valid"
+    assert found["stability"]["facts"]["leader_changes"] >= 1
+    record = next((tmp_path / "store").glob("*/*/history.jsonl")).read_text()
+    lines = [line for line in map(json.loads, record.splitlines()) if line["process"] == "nemesis"]
+    slow, fails = ({k[: k.rfind("_")]: v for k, v in line["value"].items()} for line in lines if told_of_flushes(line))
+    assert slow["fsync_held"] >= 5, "an etcd flushes what it acknowledges"
+    assert 400 <= slow["fsync_took_ms"] <= slow["fsync_most_ms"] < 1_000
+    assert fails["fsync_refused"] >= 1 and fails["ended"] != 0
+
+
+def told_of_flushes(line: dict[str, Any]) -> bool:
+    return any(fact.startswith("fsync_held") for fact in line["value"])
+
+
 def healed(line: dict[str, Any]) -> bool:
     return line["process"] == "nemesis" and (line["value"]["id"], line["value"]["phase"]) == (1, "done")
 

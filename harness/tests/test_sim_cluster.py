@@ -14,7 +14,7 @@ from harness.runtimes.sim.hosts import Host, Witness
 from harness.runtimes.sim.network import CALM, Later
 from harness.runtimes.sim.simulation import Simulation
 from harness.units import MS
-from nemesis.faults import Delay, Fault, Kill, Loss, Partition, Pause, Skew, Slow
+from nemesis.faults import Delay, FailingFsync, Fault, Kill, Loss, Partition, Pause, Skew, Slow, SlowFsync
 from nemesis.plans import Plan, plan
 from nemesis.targets import View
 from nemesis.triggers import Trigger
@@ -41,6 +41,11 @@ def planned(fault: Fault, subject: str = "n1") -> Plan:
     made = plan(fault, View(nodes=NAMES, leader="n1", subject=subject), Random(0))
     assert isinstance(made, Plan)
     return made
+
+
+def leaders(simulation: Simulation) -> list[str]:
+    statuses = {name: host.status() for name, host in simulation.hosts.items()}
+    return [name for name, status in statuses.items() if status is not None and status.leading]
 
 
 def struck(fault: Fault) -> tuple[Simulation, SimCluster, Effect]:
@@ -86,6 +91,31 @@ def test_a_slow_node_is_as_fast_as_ever_when_healed() -> None:
     assert tell(simulation, cluster.heal()).verified and simulation.hosts["n1"].work is None
 
 
+@pytest.mark.parametrize(("ms", "elected"), [(0, True), (700, False)])
+def test_votes_take_as_long_as_the_disk_does(ms: int, elected: bool) -> None:
+    simulation, cluster, hurt = struck(SlowFsync(target="all", ms=ms))
+    assert hurt.verified
+    (leader,) = leaders(simulation)
+    tell(simulation, cluster.inflict(planned(Kill(target="subject"), leader)))
+    simulation.run_until(simulation.now + 1_000 * MS)
+    assert bool(leaders(simulation)) == elected
+    assert tell(simulation, cluster.heal()).verified
+    assert all(host.flush_ns == 0 for host in simulation.hosts.values())
+
+
+def test_a_node_dies_of_a_flush_that_fails_with_the_vote_that_it_had_and_is_back_when_healed() -> None:
+    simulation, cluster, hurt = struck(FailingFsync(target="follower"))
+    (node,) = planned(FailingFsync(target="follower")).nodes
+    host = simulation.hosts[node]
+    durable = host.durable
+    assert hurt.verified and host.up
+    tell(simulation, cluster.inflict(planned(Kill(target="subject"), *leaders(simulation))))
+    simulation.run_until(simulation.now + 3_000 * MS)
+    assert not host.up and host.durable == durable
+    assert tell(simulation, cluster.heal()).verified
+    assert host.up and not host.flushes_fail
+
+
 def test_a_node_that_is_started_while_it_should_be_paused_is_paused() -> None:
     simulation, cluster = running()
     host, kill, pause = simulation.hosts["n1"], planned(Kill(target="leader")), planned(Pause(target="leader"))
@@ -102,6 +132,11 @@ def test_a_node_that_is_started_while_it_should_be_paused_is_paused() -> None:
         (Kill(target="leader"), lambda host: setattr(host, "kill", lambda state: None), "n1 should be down and is not"),
         (Pause(target="leader"), lambda host: setattr(host, "pause", lambda: None), "n1 should be paused and does not"),
         (Slow(target="leader", ms=1), lambda host: setattr(host, "slow_down", lambda work: None), "n1 should be slow"),
+        (
+            SlowFsync(target="leader", ms=1),
+            lambda host: setattr(host, "set_flushes", lambda ns, fail: None),
+            "the disk of n1 should flush badly and does not",
+        ),
         (
             Skew(target="leader", offset_ms=1),
             lambda host: setattr(host, "set_clock", lambda which, **how: None),

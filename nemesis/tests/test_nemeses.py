@@ -23,6 +23,7 @@ from nemesis.faults import (
     Crash,
     Delay,
     Duplicate,
+    FailingFsync,
     Fault,
     Fill,
     Freeze,
@@ -34,6 +35,7 @@ from nemesis.faults import (
     Reorder,
     Skew,
     Slow,
+    SlowFsync,
     Stop,
     Throttle,
     kind,
@@ -183,6 +185,8 @@ def faults_of(name: str, seeds: int = 6, can: frozenset[Ability] = frozenset(ABI
         ("stop", Stop, {"C1"}),
         ("oom", Oom, {"C1"}),
         ("disk-full", Fill, {"C1"}),
+        ("slow-fsync", SlowFsync, {"C2"}),
+        ("failing-fsync", FailingFsync, {"C1"}),
         ("freeze", Freeze, {"C2"}),
         ("throttle", Throttle, {"C2"}),
     ],
@@ -221,7 +225,8 @@ def test_faults_of_everything_meet_and_those_of_one_kind_do_not() -> None:
 
 def test_everything_leaves_out_kinds_in_each_schedule_and_none_in_all_of_them() -> None:
     dealt = [{step.fault.f for step in build(["all"], Random(seed), 5, 60_000).steps} for seed in range(40)]
-    every = {fault.f for fault in FAULTS} - {"oom", "fill"}  # which are dealt by their own names only
+    by_their_own_names_only = {"oom", "fill", "slow-fsync", "failing-fsync"}
+    every = {fault.f for fault in FAULTS} - by_their_own_names_only
     assert set().union(*dealt) == every
     assert all(len(kinds) < len(every) for kinds in dealt)
 

@@ -7,7 +7,20 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis.faults import MILLION, Delay, Duplicate, Fault, Kill, Loss, Partition, Pause, Skew, Slow
+from nemesis.faults import (
+    MILLION,
+    Delay,
+    Duplicate,
+    FailingFsync,
+    Fault,
+    Kill,
+    Loss,
+    Partition,
+    Pause,
+    Skew,
+    Slow,
+    SlowFsync,
+)
 from nemesis.partitions import isolate
 from nemesis.plans import Plan, plan
 from nemesis.state import Error, Flaws, State, state_of
@@ -68,6 +81,12 @@ def test_errors_of_clocks_add_up_each_clock_for_itself() -> None:
     )
     assert state.errors == {("n2", "wall"): Error(300, 3), ("n2", "monotonic"): Error(0, 4)}
     assert state_of([planned(Slow(target="leader", ms=3)), planned(Slow(target="all", ms=1))]).slow_ms["n2"] == 4
+
+
+def test_waits_for_the_disk_add_up() -> None:
+    slow = [planned(SlowFsync(target="leader", ms=20)), planned(SlowFsync(target="all", ms=100))]
+    state = state_of([*slow, planned(FailingFsync(target="leader"))])
+    assert state.flush_ms == {"n1": 100, "n2": 120, "n3": 100} and state.unflushed == {"n2"}
 
 
 @settings(deadline=None)

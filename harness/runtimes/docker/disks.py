@@ -1,17 +1,28 @@
-"""Having the nodes' disks be full, and seeing that they are.
+"""Having the nodes' disks be full, slow to flush or unable to, and seeing that they are.
 
-A node's data folder is a volume of its own then, of a size that is fixed, which its host holds too: the agent takes
-what is left of it. Software that ended meanwhile is started again when there is room, as by whoever looks after the
-machine.
+For disks that can be full a node's data folder is a volume of its own, of a size that is fixed, which its host holds
+too: the agent takes what is left of it. Flushes are held up or refused by the kernel, which asks the agent. Software
+that ended meanwhile is started again when its disk works, as by whoever looks after the machine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from harness.runtimes.docker.containers import Containers
 from harness.runtimes.docker.hands import Hands, Seen
 from nemesis.state import State
+
+
+class Flushing(NamedTuple):
+    """How the flushes of one node go."""
+
+    ms: int = 0
+    fail: bool = False
+
+
+CALM = Flushing()
 
 
 class Disks:
@@ -22,27 +33,66 @@ class Disks:
         self._containers = containers
         self._wanted = wanted
         self._full: set[str] = set()
+        self._flushing: dict[str, Flushing] = {}  # of those whose flushes do not go as usual
 
     async def make(self) -> Seen:
-        wanted = self._wanted().full
-        fill, free = wanted - self._full, self._full - wanted
-        self._full = set(wanted)
-        return await self._free(free) + await self._fill(fill)
+        wanted = self._wanted()
+        before, self._flushing = self._flushing, _flushing(wanted)
+        fill, free = wanted.full - self._full, self._full - wanted.full
+        self._full = set(wanted.full)
+        seen = await self._free(free) + await self._fill(fill) + await self._flush(before)
+        return seen + await self._revive(free | {node for node, how in before.items() if how.fail})
 
     async def _fill(self, nodes: Iterable[str]) -> Seen:
-        without = sorted(node for node in nodes if self._hands.data[node] is None)
-        answers = await self._hands.ask("fill", {node: {} for node in sorted(set(nodes) - set(without))})
-        wrong = [f"{node} keeps nothing, so it has no disk to be full" for node in without]
-        wrong += [f"on {node} {told['left']} bytes are left" for node, told in answers.items() if told["left"]]
+        having, seen = self._having(nodes, "it has no disk to be full")
+        answers = await self._hands.ask("fill", {node: {} for node in having})
+        wrong = [f"on {node} {told['left']} bytes are left" for node, told in answers.items() if told["left"]]
         facts = {f"filled_mb_{node}": round(told["taken"] / 1e6, 1) for node, told in answers.items()}
-        return Seen(problems=tuple(wrong), facts=facts)
+        return seen + Seen(problems=tuple(wrong), facts=facts)
 
     async def _free(self, nodes: Iterable[str]) -> Seen:
-        nodes = sorted(node for node in nodes if self._hands.data[node] is not None)
-        answers = await self._hands.ask("free", {node: {} for node in nodes})
-        seen = Seen(problems=tuple(f"{node} has no room" for node, told in answers.items() if not told["left"]))
-        for node in nodes:
+        having, _ = self._having(nodes, "")
+        answers = await self._hands.ask("free", {node: {} for node in having})
+        return Seen(problems=tuple(f"{node} has no room" for node, told in answers.items() if not told["left"]))
+
+    async def _flush(self, before: dict[str, Flushing]) -> Seen:
+        """Have flushes go as is wanted where they do not; what befell them until then is told."""
+        now = self._flushing
+        changed = {node for node in before.keys() | now.keys() if before.get(node, CALM) != now.get(node, CALM)}
+        having, seen = self._having(changed, "it never flushes")
+        asked = {node: now.get(node, CALM)._asdict() for node in having}
+        for node, told in (await self._hands.ask("flush", asked)).items():
+            wrong = [f"{node}: {words}" for words in told["problems"]]
+            if node in now and not told["processes"] and node not in self._wanted().down:
+                wrong.append(f"{node}: it has no process that could flush")
+            seen += Seen(problems=tuple(wrong), facts=_befallen(node, told) if node in before else {})
+        return seen
+
+    def _having(self, nodes: Iterable[str], so: str) -> tuple[list[str], Seen]:
+        """Those with a disk; of others that are to have their disks hurt it is said that they have none."""
+        without = sorted(node for node in nodes if self._hands.data[node] is None)
+        wrong = tuple(f"{node} keeps nothing, so {so}" for node in without if self._is_hurt(node))
+        return sorted(set(nodes) - set(without)), Seen(problems=wrong)
+
+    def _is_hurt(self, node: str) -> bool:
+        return node in self._full or node in self._flushing
+
+    async def _revive(self, nodes: Iterable[str]) -> Seen:
+        seen = Seen()
+        for node in sorted(nodes):
+            if self._hands.data[node] is None or node in self._full or self._flushing.get(node, CALM).fail:
+                continue
             status = await self._containers.ended(node)
             if status is not None and node not in self._wanted().down:
                 seen += Seen(facts={f"ended_{node}": status}) + await self._containers.revive(node)
         return seen
+
+
+def _flushing(wanted: State) -> dict[str, Flushing]:
+    hurt = wanted.unflushed | wanted.flush_ms.keys()
+    return {node: Flushing(wanted.flush_ms.get(node, 0), node in wanted.unflushed) for node in sorted(hurt)}
+
+
+def _befallen(node: str, told: dict[str, Any]) -> dict[str, Any]:
+    """How many flushes were held up, for how long, and how many were refused; by names with that of the node."""
+    return {f"fsync_{what}_{node}": told[what] for what in ("held", "took_ms", "most_ms", "refused") if what in told}

@@ -19,7 +19,7 @@ from harness.runtimes.docker.hands import Hands, Seen
 from harness.runtimes.docker.links import Links
 from harness.runtimes.docker.processes import Processes
 from harness.units import MS
-from nemesis.plans import Crashed, Filled, Harm, OnLinks, Plan, Severed, Skewed
+from nemesis.plans import Crashed, Harm, OnDisks, OnLinks, Plan, Severed, Skewed
 from nemesis.state import State, state_of
 
 
@@ -64,7 +64,7 @@ class Hurt:
                     self._links.make(wanted), self._disks.make(), self._clocks.make(wanted, None)
                 )
                 seen = room + await self._processes.make(None)  # what starts again finds room
-            case Filled():
+            case _ if isinstance(harm, OnDisks):
                 seen = await self._disks.make()
             case Skewed():
                 await self._clocks.make(wanted, harm if begins else None)

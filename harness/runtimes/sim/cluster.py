@@ -184,6 +184,9 @@ class SimCluster:
         work = Constant(work_ns) if (work_ns := self._work_ns(node)) else None
         if host.work != work:
             host.slow_down(work)
+        if host.flushes_fail and node not in state.unflushed and not host.up:
+            self._felled.add(node)  # as it may have died of that, and is started again
+        host.set_flushes(*self._flushing(node))
         if node in self._felled and node not in state.down:
             self._felled.remove(node)
             host.call_off()
@@ -200,6 +203,10 @@ class SimCluster:
         left = 1_000 - self._state.per_mille.get(node, 0)
         throttled = 0 if left == 1_000 else EVENT_NS * 1_000 // left
         return self._state.slow_ms.get(node, 0) * MS + throttled
+
+    def _flushing(self, node: str) -> tuple[int, bool]:
+        """How much longer its disk is to take, and whether it is to refuse."""
+        return self._state.flush_ms.get(node, 0) * MS, node in self._state.unflushed
 
     def _set_clocks(self, node: str) -> None:
         host = self._hosts[node]
@@ -280,8 +287,13 @@ class SimCluster:
             yield from self._wrong_clocks(node)
             if (host.work is not None) != (self._work_ns(node) > 0):
                 yield f"{node} should be {'as fast as ever' if host.work else 'slow'} and is not"
+            if (host.flush_ns, host.flushes_fail) != self._flushing(node):
+                yield f"the disk of {node} should flush {'as ever' if self._calm(node) else 'badly'} and does not"
             if plan is not None and isinstance(plan.harm, Killed) and not _is_reached(plan.harm.files):
                 yield f"{node}: no file of its has a path like {plan.harm.files}"
+
+    def _calm(self, node: str) -> bool:
+        return self._flushing(node) == (0, False)
 
     def _wrong_clocks(self, node: str) -> Iterator[str]:
         host = self._hosts[node]

@@ -183,6 +183,8 @@ class Host:
         self._dice = Random(f"{seed}/host/{name}")
         self._disk = sampler(disk, self._dice)
         self._lying_disk = lying_disk
+        self.flush_ns = 0  # how much longer the disk takes
+        self.flushes_fail = False
         self.work: Delay | None = None  # how long the node takes over an event
         self._work: Callable[[], int] | None = None
         # Every host has been up for another while, so that an instant of one means nothing on another.
@@ -322,6 +324,11 @@ class Host:
         self._work = None if work is None else sampler(work, self._dice)
         self._look_plain()
 
+    def set_flushes(self, ns: int, fail: bool) -> None:
+        """From now on have the disk take so much longer over each write, or refuse it; of that the node dies."""
+        self.flush_ns = ns
+        self.flushes_fail = fail
+
     def set_clock(self, which: Literal["wall", "monotonic"], *, jump: int = 0, ppm: int | None = None) -> None:
         """Move a clock by ``jump`` ns and let it gain ``ppm`` millionths from now on, as it did before if None.
 
@@ -455,7 +462,7 @@ class Host:
                 match effect:
                     case Persist(state):
                         self._persist(state, effects, at)
-                        if self._busy:
+                        if self._busy or self.node is None:
                             return
                     case CancelTimer(timer):
                         self._timers.pop(timer, None)
@@ -488,11 +495,14 @@ class Host:
         heappush(kernel.queue, (at if at > now else now, kernel.ticket(), self._fire, timer, due))
 
     def _persist(self, state: Mapping[str, Json], effects: Iterator[Effect], at: int) -> None:
+        if self.flushes_fail:
+            self.kill("torn")
+            return
         self._writing = written = json.dumps(dict(state)).encode()
         if self._lying_disk:
-            self._kernel.at(self._kernel.now + self._disk(), self._written, self.boots, written)
+            self._kernel.at(self._kernel.now + self._disk() + self.flush_ns, self._written, self.boots, written)
         else:
-            self._block(self._disk(), effects, at)
+            self._block(self._disk() + self.flush_ns, effects, at)
 
     def _written(self, boots: int, written: bytes) -> None:
         if self.boots == boots and self._writing is written:

@@ -28,6 +28,8 @@ It ends when its input does. Its requests, by subject:
     skew    wall_ns, wall_ppm, jump_ns, monotonic_ppm
                                   have the clocks of every process wrong by so much; nothing but noughts heals
     clocks                        how wrong each process's memory says they are, and this host's own clocks
+    flush   ms, fail              have flushes of files to the disk take so long, or fail, in place of what was so
+                                  before; what that did is told
 
 Requests of one subject are carried out in their order (but for probes), those of different subjects at the same
 time: a process that is slow to die delays no heal of a link.
@@ -46,6 +48,7 @@ from typing import Any
 from harness.runtimes.docker.agent import disks, growth, links, processes
 from harness.runtimes.docker.agent.clocks import TEND_SECONDS, HostClocks
 from harness.runtimes.docker.agent.commands import Refused, run
+from harness.runtimes.docker.agent.flushes import Flushes
 from harness.runtimes.docker.agent.probes import SNMP, Probes, checksum_errors
 
 SUBJECTS = {
@@ -65,9 +68,10 @@ SUBJECTS = {
     "kill-like": "processes",
     "stop-like": "processes",
     "go": "processes",
-    "grow": "clocks",  # both trace processes, and each has one tracer at a time
-    "skew": "clocks",
-    "clocks": "clocks",
+    "grow": "tracing",  # a process has one tracer at a time
+    "skew": "tracing",
+    "clocks": "tracing",
+    "flush": "tracing",
 }
 """Of each request, the subject: what must not be done at the same time as another of its kind."""
 
@@ -75,12 +79,13 @@ PROBERS = 4  # probes change nothing, so several changes may be verified at a ti
 
 
 class Agent:
-    """State of one host's agent: what listens for probes, the node's clocks, and a lane of work for each subject."""
+    """State of one host's agent: what listens for probes, the node's clocks and flushes, a lane for each subject."""
 
     def __init__(self) -> None:
         self.links = links.Links()
         self.probes = Probes()
         self.clocks = HostClocks(processes.node_processes)
+        self.flushes = Flushes(processes.node_processes)
         self.lanes = {
             subject: ThreadPoolExecutor(PROBERS if subject == "probes" else 1, subject)
             for subject in set(SUBJECTS.values())
@@ -88,17 +93,18 @@ class Agent:
         self.writing = threading.Lock()
 
     def serve(self) -> None:
-        threading.Thread(target=self.tend_clocks, name="tender", daemon=True).start()
+        threading.Thread(target=self.tend, name="tender", daemon=True).start()
         for line in sys.stdin.buffer:
             request = json.loads(line)
             self.lanes[SUBJECTS.get(request["do"], "links")].submit(self.answer, request)
 
-    def tend_clocks(self) -> None:
-        """Have new processes found while clocks are wrong; by the thread that traces all of them, as it must be."""
+    def tend(self) -> None:
+        """Have new processes found while something is wrong; by the thread that traces all of them, as it must be."""
         while True:
             time.sleep(TEND_SECONDS)
-            if self.clocks.wrong:
-                self.lanes["clocks"].submit(self.clocks.tend).result()
+            for part in (self.clocks, self.flushes):
+                if part.wrong:
+                    self.lanes["tracing"].submit(part.tend).result()
 
     def answer(self, request: dict[str, Any]) -> None:
         began = time.monotonic_ns()
@@ -156,6 +162,8 @@ class Agent:
                 return {}
             case {"do": "clocks"}:
                 return self.clocks.report()
+            case {"do": "flush", "ms": ms, "fail": fail}:
+                return self.flushes.set(ms, fail)
         raise Refused(f"unknown request {request.get('do')!r}")
 
 

@@ -76,7 +76,13 @@ class Still:
 
     def counters(self, register: int) -> list[int]:
         """Where each held thread stands: its instruction counter, the general register of that number."""
-        return [self._registers(thread)[register] for thread in self._held]
+        return [registers_of(thread)[register] for thread in self._held]
+
+    def any_thread(self) -> int:
+        """One of the held threads, the same each time. Raises OSError if all are deep in the kernel."""
+        if not self._held:
+            raise OSError(errno.EBUSY, f"no thread of process {self.pid} could be held")
+        return min(self._held)
 
     def _alive(self) -> set[int]:
         try:
@@ -132,11 +138,13 @@ class Still:
                 self._threads.remove(thread)
         return not self._threads
 
-    def _registers(self, thread: int) -> tuple[int, ...]:
-        room = ctypes.create_string_buffer(REGISTERS_BYTES)
-        vector = (ctypes.c_uint64 * 2)(ctypes.addressof(room), REGISTERS_BYTES)
-        ptrace(GETREGSET, thread, GENERAL_REGISTERS, ctypes.addressof(vector))
-        return struct.unpack_from(f"<{vector[1] // 8}Q", room)
+
+def registers_of(thread: int) -> list[int]:
+    """The general registers of a thread that is held, in the kernel's order."""
+    room = ctypes.create_string_buffer(REGISTERS_BYTES)
+    vector = (ctypes.c_uint64 * 2)(ctypes.addressof(room), REGISTERS_BYTES)
+    ptrace(GETREGSET, thread, GENERAL_REGISTERS, ctypes.addressof(vector))
+    return list(struct.unpack_from(f"<{vector[1] // 8}Q", room))
 
 
 def _detached(thread: int, pending: int) -> bool:

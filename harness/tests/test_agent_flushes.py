@@ -1,0 +1,137 @@
+"""The agent's hand on a node's flushes, with a process of the test's own in the node's place."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.runtimes.docker.agent.flushes import Flushes
+
+WRITER = """
+import errno, os, sys, threading, time
+waiting = threading.Event()
+threading.Thread(target=waiting.wait, daemon=True).start()
+file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+print(flush=True)
+for line in sys.stdin:
+    what = line.strip()
+    began = time.monotonic()
+    told = 0
+    try:
+        if what == "child":
+            child = os.fork()
+            if not child:
+                try:
+                    os.fsync(file)
+                except OSError as failure:
+                    os._exit(failure.errno)
+                os._exit(0)
+            told = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        else:
+            getattr(os, what)(file)
+    except OSError as failure:
+        told = failure.errno
+    print(round((time.monotonic() - began) * 1_000), told, flush=True)
+"""
+
+
+class Writer:
+    """A process that flushes when it is told to, and says how many ms it took and with what error."""
+
+    def __init__(self, file: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.process.stdout.readline()
+
+    def begins(self, what: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(what + "\n")
+        self.process.stdin.flush()
+
+    def ended(self) -> tuple[int, int]:
+        assert self.process.stdout is not None
+        took, told = self.process.stdout.readline().split()
+        return int(took), int(told)
+
+    def does(self, what: str) -> tuple[int, int]:
+        self.begins(what)
+        return self.ended()
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    writer = Writer(tmp_path / "file")
+    yield writer
+    writer.process.kill()
+    writer.process.communicate()
+
+
+@pytest.fixture
+def flushes(writer: Writer) -> Flushes:
+    return Flushes(lambda: [writer.process.pid] if writer.process.poll() is None else [])
+
+
+@pytest.mark.parametrize("what", ["fsync", "fdatasync", "child"])
+def test_a_flush_takes_as_long_as_asked_for_and_no_longer_once_healed(
+    writer: Writer, flushes: Flushes, what: str
+) -> None:
+    assert flushes.set(300, fail=False) == {"processes": 1, "problems": [], "held": 0, "refused": 0}
+    took, error = writer.does(what)
+    assert 300 <= took < 1_000 and error == 0
+    told = flushes.set(0, fail=False)
+    assert told["held"] == 1 and 300 <= told["took_ms"] == told["most_ms"] <= took
+    took, error = writer.does(what)
+    assert took < 200 and error == 0
+
+
+def test_a_flush_is_refused_and_then_no_more(writer: Writer, flushes: Flushes) -> None:
+    flushes.set(0, fail=True)
+    assert [writer.does(what)[1] for what in ("fsync", "fdatasync", "child")] == [errno.EIO] * 3
+    assert flushes.set(0, fail=False)["refused"] == 3
+    assert writer.does("fsync")[1] == 0
+
+
+def test_what_is_held_up_when_it_is_healed_goes_on_at_once(writer: Writer, flushes: Flushes) -> None:
+    flushes.set(60_000, fail=False)
+    writer.begins("fsync")
+    give_up = time.monotonic() + 10
+    while flushes._listeners is not None and not flushes._listeners._due:
+        assert time.monotonic() < give_up
+        os.sched_yield()
+    flushes.set(0, fail=False)
+    took, error = writer.ended()
+    assert took < 30_000 and error == 0
+
+
+def test_all_else_that_a_process_does_is_as_it_was(writer: Writer, flushes: Flushes) -> None:
+    before = sorted(Path(f"/proc/{writer.process.pid}/fd").iterdir())
+    maps = Path(f"/proc/{writer.process.pid}/maps").read_text()
+    flushes.set(0, fail=True)
+    assert sorted(Path(f"/proc/{writer.process.pid}/fd").iterdir()) == before
+    assert Path(f"/proc/{writer.process.pid}/maps").read_text() == maps
+    assert writer.does("fstat") == (0, 0)
+
+
+def test_a_process_is_reached_once_and_one_that_ended_is_forgotten(writer: Writer, flushes: Flushes) -> None:
+    filters = [line for line in status(writer) if line.startswith("Seccomp_filters")]
+    flushes.set(100, fail=False)
+    flushes.set(200, fail=False)
+    (now,) = (line for line in status(writer) if line.startswith("Seccomp_filters"))
+    assert int(now.split()[1]) == int(filters[0].split()[1]) + 1
+    writer.process.kill()
+    writer.process.wait()
+    told = flushes.set(100, fail=False)
+    assert told["processes"] == 0 and told["problems"] == []
+
+
+def status(writer: Writer) -> list[str]:
+    return Path(f"/proc/{writer.process.pid}/status").read_text().splitlines()
