@@ -15,7 +15,7 @@ from harness.described import described
 from harness.errors import UsageError
 from harness.own import system_at
 from harness.promises import bounds_of
-from harness.runtimes.base import POWERS
+from harness.runtimes.base import POWERS, known_runtime
 from nemesis import schedules
 from nemesis.faults import ScheduleError
 from nemesis.nemeses import build
@@ -167,14 +167,11 @@ def asked_for(
     Without ``nodes`` there are as many as is usual for the system. ``time_limit`` is in s, ``observe_period`` in ms,
     ``kind`` is one of ``KINDS``.
     """
-    from harness.runtimes import runtime_named
-
     under_test = system_named(system)
     nodes = under_test.usual_nodes if nodes is None else nodes
     if ":" in system and runtime != "sim":
         raise UsageError(f"--runtime: {system} runs in simulation only, with --runtime sim; got {runtime}")
-    runtime_named(runtime)
-    if runtime == "sim" and not under_test.simulated:
+    if known_runtime(runtime) == "sim" and not under_test.simulated:
         raise UsageError(f"--runtime: {system} is real software, of which there is no simulation: use docker")
     if not under_test.min_nodes <= nodes <= under_test.max_nodes:
         raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")

@@ -49,7 +49,8 @@ def matrix(
     """
     import reports
     from harness.matrix.campaign import campaign
-    from harness.matrix.entries import entries, known_runtime
+    from harness.matrix.entries import entries
+    from harness.runtimes.base import known_runtime
 
     budget_s = _seconds(budget) if budget is not None else float("inf") if full else SHORT_S
     seed = secrets.randbelow(2**31) if seed is None else seed

@@ -14,7 +14,6 @@ from typing import Final
 
 from harness.errors import UsageError
 from harness.experiment import Kind, pace_of, system_named
-from harness.runtimes.base import POWERS
 from nemesis.nemeses import NEMESES, ONE_ROUND_MS
 from nodes.systems import SYSTEMS
 from nodes.systems.base import GUARANTEES, System
@@ -152,10 +151,3 @@ def _workload(system: System, cell: str) -> Kind:
     if system.keeps_set:
         return "writes"
     return "ledger" if system.tokens else "election"
-
-
-def known_runtime(name: str) -> str:
-    """Raises UsageError for a runtime that there is not."""
-    if name not in POWERS:
-        raise UsageError(f"--runtime: expected {' or '.join(POWERS)}, got {name!r}")
-    return name

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError
+from harness.runtimes.base import known_runtime
 
 if TYPE_CHECKING:
     from harness.drive import Driver
@@ -23,7 +23,5 @@ Run = Callable[["Driver", Path, "Say"], "Facts"]
 
 def runtime_named(name: str) -> Run:
     """The function that runs a driver in that world, keeping logs in the folder it is given."""
-    if name not in MODULES:
-        raise UsageError(f"unknown runtime {name!r}: expected one of {', '.join(MODULES)}")
-    run: Run = import_module(MODULES[name]).run
+    run: Run = import_module(MODULES[known_runtime(name)]).run
     return run

@@ -139,6 +139,13 @@ POWERS: Mapping[str, Powers] = {
 """Of each runtime, by its name. What a runtime lacks is refused before a run, never left out in silence."""
 
 
+def known_runtime(name: str) -> str:
+    """Raises UsageError for a runtime that there is not."""
+    if name not in POWERS:
+        raise UsageError(f"--runtime: expected {' or '.join(POWERS)}, got {name!r}")
+    return name
+
+
 def able(needed: Collection[Ability]) -> tuple[str, ...]:
     """The runtimes that can do all of that, by name."""
     return tuple(name for name, powers in POWERS.items() if powers.faults.issuperset(needed))

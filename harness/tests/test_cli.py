@@ -48,7 +48,7 @@ def splitbrain(capsys: pytest.CaptureFixture[str]) -> CommandLine:
         (["test", "raft", "--nodes", "16"], "3 to 15, got 16"),
         (["test", "raft", "--nodes", "five"], "'five' is not a valid integer"),
         (["test", "raft", "--nemesis", "churn", "--nodes", "4"], "churn"),
-        (["test", "raft", "--runtime", "cloud"], "unknown runtime 'cloud': expected one of"),
+        (["test", "raft", "--runtime", "cloud"], "--runtime: expected docker or sim, got 'cloud'"),
         (["test", "raft", "--time-limit", "0"], "expected 1 to 86400 seconds, got 0"),
         (["test", "raft", "--observe-period", "0"], "--observe-period: expected 1 to"),
         (["test"], "Missing argument"),
