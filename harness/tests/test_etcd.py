@@ -35,8 +35,11 @@ def test_a_contender_that_counts_its_lease_from_the_sending_leads_no_longer_than
     step = {"at_ms": 500, "for_ms": 4000, "fault": {"f": "partition", "shape": "isolated-leader"}}
     schedule = tmp_path / "schedule.json"
     schedule.write_text(json.dumps({"format": 1, "length_ms": 5000, "steps": [step]}))
-    found = properties(tmp_path / "store", "replay", str(schedule), "--system", "etcd-election-safe", "--seed", "1")
+    as_lock = ("--system", "etcd-election-safe", "--workload", "lock")
+    found = properties(tmp_path / "store", "replay", str(schedule), *as_lock, "--seed", "1")
     assert found["exclusivity"]["verdict"] == "valid"
+    assert found["mutual-exclusion"]["verdict"] == "valid"
+    assert found["lost-updates"]["verdict"] == "valid"
     record = next((tmp_path / "store").glob("*/*/history.jsonl")).read_text()
     assert len({line["value"]["reign"] for line in map(json.loads, record.splitlines()) if claims(line)}) >= 2
 

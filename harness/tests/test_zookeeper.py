@@ -22,7 +22,10 @@ def isolated_leader(system: str, folder: Path) -> dict[str, Any]:
     schedule.write_text(json.dumps({"format": 1, "length_ms": 7_000, "steps": [ISOLATED]}))
     command = [*COMMAND, "replay", str(schedule), "--system", system, "--runtime", "docker", "--nodes", "3"]
     run = subprocess.run(
-        [*command, "--seed", "1", "--json", "--store", str(folder)], capture_output=True, text=True, check=False
+        [*command, "--seed", "1", "--workload", "ledger", "--json", "--store", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     properties: dict[str, Any] = json.loads(run.stdout)["properties"]
     return properties
@@ -34,7 +37,9 @@ def test_an_isolated_leader_stops_in_doubt_or_leads_on_beside_the_next(
 ) -> None:
     properties = isolated_leader(system, tmp_path)
     assert properties["term-safety"]["verdict"] == "valid"
+    assert properties["fencing"]["verdict"] == "valid"
     if found is None:
         assert properties["exclusivity"]["verdict"] == "valid"
     else:
         assert properties["exclusivity"]["class"] == found and properties["exclusivity"]["weakness"] == "shown"
+        assert properties["fencing"]["facts"]["stale_refused"] > 0, "what leads on writes on, and the fence refuses it"
