@@ -1,9 +1,9 @@
 """``splitbrain soak``: run after run of mixed faults on containers, and what the harness leaves behind meanwhile.
 
 The promise: the machine after the last run is the machine before the first. After each run it is counted what is still
-there (this process's containers, networks, open files, threads and memory, and the machine's firewall rules and
-processes), written down, and drawn; a run that failed, a fault that was not verified, or a count that has grown is a
-finding. Whoever else starts containers meanwhile is seen in the firewall's rules.
+there (this process's containers, networks, volumes, open files, threads and memory, and the machine's firewall rules
+and processes), written down, and drawn; a run that failed, a fault that was not verified, or a count that has grown is
+a finding. Whoever else starts containers meanwhile is seen in the firewall's rules.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ from harness.errors import SplitbrainError
 from harness.experiment import asked_for, system_named
 from harness.progress import PlainProgress
 from nodes.systems import SYSTEMS
+from nodes.systems.base import System
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RUN_S: Final = 40.0  # of faults
-GROWN: Final = ("containers", "networks", "host_rules", "open_files", "threads")
+OF_DISKS: Final = ("disk-full", "slow-fsync", "failing-fsync")
+GROWN: Final = ("containers", "networks", "volumes", "host_rules", "open_files", "threads")
 """What must be after the last run what it was after the first; the first one opens what stays open."""
 MEMORY_SHARE: Final = 1.25  # of the first half's highest: matplotlib and pandas fill their caches for a while
 
@@ -45,6 +47,7 @@ class Left:
     at_s: float
     containers: int
     networks: int
+    volumes: int
     host_rules: int
     processes: int
     open_files: int
@@ -62,6 +65,7 @@ def look(began: float) -> Left:
     try:
         containers = len(client.containers.list(all=True, filters={"label": label}))
         networks = len(client.networks.list(filters={"label": label}))
+        volumes = len(client.volumes.list(filters={"label": label}))
     finally:
         client.close()
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -69,6 +73,7 @@ def look(began: float) -> Left:
         at_s=round(time.monotonic() - began, 1),
         containers=containers,
         networks=networks,
+        volumes=volumes,
         host_rules=_host_rules(),
         processes=sum(entry.name.isdigit() for entry in Path("/proc").iterdir()),
         open_files=len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - a Path would open one more
@@ -100,6 +105,12 @@ def grown(frame: pd.DataFrame) -> list[str]:
     return found
 
 
+def everything(system: System) -> tuple[str, ...]:
+    """All faults there are, with those that ``all`` leaves out; disks are hurt where the system has them."""
+    having = "" if system.software.data else "server-" if system.servers and system.servers.software.data else None
+    return ("all", "oom", *(() if having is None else (having + name for name in OF_DISKS)))
+
+
 def runs(
     systems: Sequence[str], minutes: float, seed: int, store: Path, console: Console, run_s: float = RUN_S
 ) -> Iterator[dict[str, Any]]:
@@ -111,7 +122,7 @@ def runs(
         for system in systems:
             each = dice.getrandbits(31)
             usual_s = max(run_s, 2 * system_named(system).stall_bound_ms / 1000)
-            experiment = asked_for(system, ("all",), "docker", None, usual_s, each)
+            experiment = asked_for(system, everything(system_named(system)), "docker", None, usual_s, each)
             row: dict[str, Any] = {"system": system, "seed": each, "verdict": "failed", "faults": 0, "unverified": 0}
             try:
                 progress = PlainProgress(console)

@@ -14,6 +14,7 @@ from reports import atomic
 PANELS = (
     ("containers", "containers"),
     ("networks", "networks"),
+    ("volumes", "volumes"),
     ("host_rules", "rules of the host"),
     ("processes", "processes on the machine"),
     ("open_files", "open files"),
@@ -34,8 +35,8 @@ def write(frame: pd.DataFrame, store: Path) -> Path:
 
 def figure(frame: pd.DataFrame) -> Figure:
     """One small panel a count, over minutes; each run a dot in the colour of its verdict."""
-    made = Figure(figsize=(11.0, 6.0), dpi=110, layout="constrained")
-    panels = made.subplots(2, 4, sharex=True).flat
+    made = Figure(figsize=(11.0, 8.0), dpi=110, layout="constrained")
+    panels = made.subplots(3, 3, sharex=True).flat
     minutes = frame["at_s"] / 60
     for axes, (name, title) in zip(panels, PANELS, strict=True):
         axes.plot(minutes, frame[name], color="#a9b3be", lw=1, zorder=1)

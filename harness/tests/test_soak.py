@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from harness.cli import cli
-from harness.soak import GROWN, grown, runs
+from harness.soak import GROWN, everything, grown, runs
+from nodes.systems import SYSTEMS
 from reports.soak import write
 
 
@@ -33,6 +35,13 @@ def test_memory_may_waver_and_may_not_climb() -> None:
     assert grown(counted({}, {}, {"memory_mb": 110.0}, {"memory_mb": 130.0})) == ["memory grew from 100 to 130 MB"]
 
 
+def test_disks_are_hurt_where_there_are_any() -> None:
+    assert everything(SYSTEMS["raft"]) == ("all", "oom", "disk-full", "slow-fsync", "failing-fsync")
+    assert everything(SYSTEMS["zookeeper"])[2:] == ("server-disk-full", "server-slow-fsync", "server-failing-fsync")
+    with_none = replace(SYSTEMS["raft"], software=replace(SYSTEMS["raft"].software, data=None))
+    assert everything(with_none) == ("all", "oom")
+
+
 def test_plot_and_table_are_written(tmp_path: Path) -> None:
     plot = write(counted({}, {"verdict": "failed"}), tmp_path)
     assert plot.read_bytes().startswith(b"\x89PNG")
@@ -48,4 +57,4 @@ def test_a_run_leaves_no_container_and_no_network_of_its_own(tmp_path: Path) -> 
     (row,) = runs(["raft"], 0.001, 1, tmp_path, Console(quiet=True), run_s=14.0)
     assert row["verdict"] in ("valid", "unknown")
     assert row["faults"] > 0
-    assert (row["containers"], row["networks"]) == (0, 0)
+    assert (row["containers"], row["networks"], row["volumes"]) == (0, 0, 0)
