@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from docker.errors import APIError
+
 from harness.runtimes.docker.engine import translated
 from harness.runtimes.docker.hands import Seen
 from harness.runtimes.docker.hosts import Host
 
 END_SECONDS = 30.0
+FREEZE_SECONDS = 10.0
 SHORTEST_PERIOD_US = 100_000
 LEAST_QUOTA_US = 1_000  # the kernel takes no less
 UNLIMITED = -1
@@ -76,9 +79,19 @@ class Containers:
         return None if state["Running"] else int(state["ExitCode"])
 
     async def freeze(self, node: str) -> None:
-        """The kernel runs nothing of the node's from now on; the engine answers when all its processes are frozen."""
+        """The kernel runs nothing of the node's from now on; the engine answers when all its processes are frozen.
+
+        It tries for a few hundredths of a second only, in which processes of a busy machine may not get round to it.
+        """
+        give_up = time.monotonic() + FREEZE_SECONDS
         with translated(f"freezing node {node}"):
-            await self._blocking(self._hosts[node].node.pause)
+            while True:
+                try:
+                    await self._blocking(self._hosts[node].node.pause)
+                    return
+                except APIError as failure:
+                    if "unable to freeze" not in str(failure) or time.monotonic() >= give_up:
+                        raise
 
     async def thaw(self, node: str) -> None:
         with translated(f"thawing node {node}"):

@@ -1,0 +1,50 @@
+"""What the engine refuses, and what it refuses only for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from docker.errors import APIError
+
+from harness.errors import EnvironmentFailure
+from harness.runtimes.docker.containers import Containers
+from harness.runtimes.docker.hosts import Host
+
+
+class Container:
+    """Refuses to pause with these words, one after another, and then does."""
+
+    def __init__(self, *refusals: str) -> None:
+        self.refusals = list(refusals)
+        self.paused = False
+
+    def pause(self) -> None:
+        if self.refusals:
+            raise APIError(self.refusals.pop(0))
+        self.paused = True
+
+
+def freeze(container: Container) -> None:
+    async def blocking(work: Any, *arguments: Any, **named: Any) -> Any:
+        return work(*arguments, **named)
+
+    async def silence(node: str) -> str | None:
+        return None
+
+    hosts = {"n1": Host("n1", "10.0.0.1", cast(Any, None), {}, cast(Any, container))}
+    asyncio.run(Containers(hosts, blocking, silence).freeze("n1"))
+
+
+def test_processes_too_busy_to_be_frozen_at_once_are_frozen_a_little_later() -> None:
+    container = Container("OCI runtime pause failed: unable to freeze", "unable to freeze: unknown")
+    freeze(container)
+    assert container.paused
+
+
+def test_what_cannot_be_frozen_for_another_reason_is_not_tried_again() -> None:
+    container = Container("container is not running", "unable to freeze")
+    with pytest.raises(EnvironmentFailure, match=r"freezing node n1: the engine says: .*not running"):
+        freeze(container)
+    assert container.refusals == ["unable to freeze"]
