@@ -12,6 +12,7 @@
 #   make mutants                   how soon each planted bug is caught, and by what
 #   make bench                     how fast judging and the simulation are, here
 #   make bench-links               how exactly packets are late: asked against achieved
+#   make bench-clocks              what a thousand changes of its clock do to a running program
 #   make engine                    a Docker engine, where none answers (ENGINE=skip: never)
 #   make clean                     what an interrupted run left behind, and all caches
 
@@ -25,7 +26,7 @@ options += $(if $(SEED),--seed $(SEED)) $(if $(TIME),--time-limit $(TIME)) $(if 
 options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(if $(STORE),--store $(STORE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine test test-quick check format compare matrix nightly soak mutants bench bench-links clean
+.PHONY: help install engine test test-quick check format compare matrix nightly soak mutants bench bench-links bench-clocks clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
@@ -92,6 +93,9 @@ bench: install
 
 bench-links: install engine
 	@$(BIN)/python -m harness.runtimes.docker.bench
+
+bench-clocks: install engine
+	@$(BIN)/python -m harness.runtimes.docker.bench_clocks
 
 clean:
 	@if [ -x $(BIN)/splitbrain ] && docker version >/dev/null 2>&1; then $(BIN)/splitbrain clean; fi

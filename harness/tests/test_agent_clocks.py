@@ -239,6 +239,17 @@ def test_a_thousand_changes_under_load_show_nothing_but_what_was_asked_for(subje
     until(lambda: subject.ask("odd") != [])  # so it would have been seen
 
 
+def test_code_that_is_put_in_again_under_load_shows_what_was_asked_for_all_the_same(subject: Subject) -> None:
+    subject.ask("watch")
+    host = host_of(subject)
+    assert host.patch_again() == [], "no clock was ever wrong, so there is no code"
+    host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    held = [ns for _ in range(20) for ns in host.patch_again()]
+    assert len(held) == 20 and min(held) > 0
+    assert_off(subject.off(), wall=HOUR_NS)
+    assert host.report()["problems"] == []
+
+
 def test_signals_that_arrive_while_threads_are_held_are_delivered(subject: Subject) -> None:
     sent = 300
 

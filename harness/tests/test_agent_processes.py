@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +55,12 @@ def test_the_first_process_of_a_node_is_told_from_the_others(node: list[int], mo
     monkeypatch.setattr(processes, "parent", lambda pid: 0 if pid == node[0] else os.getpid())
     assert processes.kill_like("sleep")["whole"]
     assert not processes.kill_like("cat")["whole"]
+
+
+def test_a_process_is_described_by_its_number_its_beginning_and_its_threads(node: list[int]) -> None:
+    described = processes.described()
+    assert [(each["pid"], each["threads"]) for each in described] == [(pid, 1) for pid in sorted(node)]
+    first = {pid: Path(f"/proc/{pid}/stat").read_text().split()[21] for pid in node}
+    assert {each["pid"]: str(each["began"]) for each in described} == first
+    processes.kill_like("cat")
+    assert len(processes.described()) == 2

@@ -75,6 +75,21 @@ def test_a_leader_waits_for_its_disk_as_long_as_asked_for_and_is_replaced_when_i
     assert fails["fsync_refused"] >= 1 and fails["ended"] != 0
 
 
+def test_the_date_that_a_live_etcd_shows_is_off_as_asked_and_right_again_when_healed(tmp_path: Path) -> None:
+    step = {"at_ms": 500, "for_ms": 2000, "fault": {"f": "skew", "target": "leader", "offset_ms": -3_600_000}}
+    schedule = tmp_path / "schedule.json"
+    schedule.write_text(json.dumps({"format": 1, "length_ms": 3_000, "steps": [step]}))
+    properties(tmp_path / "store", "replay", str(schedule), "--system", "etcd", "--seed", "1")
+    record = next((tmp_path / "store").glob("*/*/history.jsonl")).read_text()
+    lines = [line["value"] for line in map(json.loads, record.splitlines()) if line["process"] == "nemesis"]
+    wrong, right = [value for value in lines if value["phase"] == "done" and value.get("clocks")][:2]
+    for value, off_ms in ((wrong, -3_600_000), (right, 0)):
+        (clocks,) = value["clocks"].values()
+        assert value["verified"], value["problems"]
+        assert clocks["wall_ms"] == off_ms
+        assert abs(clocks["wall_shown_ms"] - off_ms) < 1_000, "it shows whole seconds, and is asked on a busy machine"
+
+
 def told_of_flushes(line: dict[str, Any]) -> bool:
     return any(fact.startswith("fsync_held") for fact in line["value"])
 

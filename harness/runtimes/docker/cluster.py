@@ -126,6 +126,15 @@ class DockerCluster:
         assert isinstance(self._asks, HttpAsker), "only nodes of our own count messages"
         return self._asks
 
+    async def processes(self, machine: str) -> Sequence[Mapping[str, int]]:
+        """Each process of what runs on ``machine``: ``pid``, when it ``began`` (in the kernel's ticks), ``threads``."""
+        return list((await self._agents[machine].ask("processes"))["processes"])
+
+    async def patch_clocks_again(self, machine: str) -> Sequence[int]:
+        """Put the clock functions once more into the processes there that were ever skewed; how long each was held for
+        that, in ns."""
+        return list((await self._agents[machine].ask("patch"))["held_ns"])
+
     async def _shows(self, machine: str) -> Shown:
         reply = await reply_to(self._asks.clocks(machine), SHOW_NS)
         return reply.value if isinstance(reply, Ok) else {}

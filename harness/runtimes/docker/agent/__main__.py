@@ -28,6 +28,8 @@ It ends when its input does. Its requests, by subject:
     skew    wall_ns, wall_ppm, jump_ns, monotonic_ppm
                                   have the clocks of every process wrong by so much; nothing but noughts heals
     clocks                        how wrong each process's memory says they are, and this host's own clocks
+    patch                         put the clock functions in once more; how long that held all threads of each process
+    processes                     those of the node: number, beginning and threads of each
     flush   ms, fail              have flushes of files to the disk take so long, or fail, in place of what was so
                                   before; what that did is told
 
@@ -68,9 +70,11 @@ SUBJECTS = {
     "kill-like": "processes",
     "stop-like": "processes",
     "go": "processes",
+    "processes": "processes",
     "grow": "tracing",  # a process has one tracer at a time
     "skew": "tracing",
     "clocks": "tracing",
+    "patch": "tracing",
     "flush": "tracing",
 }
 """Of each request, the subject: what must not be done at the same time as another of its kind."""
@@ -162,6 +166,10 @@ class Agent:
                 return {}
             case {"do": "clocks"}:
                 return self.clocks.report()
+            case {"do": "patch"}:
+                return {"held_ns": self.clocks.patch_again()}
+            case {"do": "processes"}:
+                return {"processes": processes.described()}
             case {"do": "flush", "ms": ms, "fail": fail}:
                 return self.flushes.set(ms, fail)
         raise Refused(f"unknown request {request.get('do')!r}")

@@ -103,6 +103,16 @@ def node_processes() -> list[int]:
     return found
 
 
+def described() -> list[dict[str, int]]:
+    """Each process of the node: its number, when it began (in the kernel's ticks), and how many threads it has."""
+    found = []
+    for pid in sorted(node_processes()):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            found.append({"pid": pid, "began": int(fields[19]), "threads": int(fields[17])})
+    return found
+
+
 def state(pid: int) -> str:
     """The process's state as one letter: T stopped, Z ended and not yet collected, X gone."""
     try:
