@@ -288,10 +288,12 @@ class _Guarded:
 def _wrong_status(said: object, has_terms: bool | None) -> str | None:
     """What was expected instead, None when it is right."""
     match said:
-        case Status(leading=bool(), leader=str() | None, term=int() | None as term, reign=str() | None):
+        case Status(
+            leading=bool(), leader=str() | None, term=int() | None as term, reign=str() | None, vote=str() | None
+        ):
             pass
         case Status():
-            return "leading True or False, leader and reign a string or None, term a whole number or None"
+            return "leading True or False, leader, reign and vote a string or None, term a whole number or None"
         case _:
             return "a nodes.protocol.Status"
     if term is not None and (type(term) is bool or term < 0):

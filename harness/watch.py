@@ -21,6 +21,7 @@ class Claim(NamedTuple):
     leader: str | None
     term: int | None
     reign: str | None
+    vote: str | None = None
 
     @property
     def reign_or_term(self) -> str | int | None:
@@ -49,6 +50,13 @@ class Watch:
         if claim.term is not None and (self._newest_term is None or claim.term > self._newest_term):
             self._newest_term = claim.term
             self.events.append(("term-change", node))
+        # Of a node's first answer it cannot be told when it voted.
+        if (
+            before is not None
+            and claim.vote not in (None, node)
+            and (claim.term, claim.vote) != (before.term, before.vote)
+        ):
+            self.events.append(("voted", node))
         known = before is not None and before.leading and before.reign_or_term == claim.reign_or_term
         if claim.leading and not known:
             self.events.append(("new-leader", node))

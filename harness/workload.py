@@ -65,7 +65,8 @@ class Clients:
         """Adaptive probing: when a new leadership shows up, every node last seen leading is asked again at once,
         and the new leader again after each answer; that turns nearly every overlap longer than two round trips
         into a proof."""
-        claim = Claim(self._cluster.now(), value["leading"], value["leader"], value["term"], value["reign"])
+        term, reign = value["term"], value["reign"]
+        claim = Claim(self._cluster.now(), value["leading"], value["leader"], term, reign, value.get("vote"))
         if self._watch.saw(node, claim):
             self._confirmers[node].ring()
             for rival in self._watch.rivals(node):

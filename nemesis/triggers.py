@@ -1,8 +1,8 @@
 """When a fault strikes, if not at a time: at an event of an election.
 
 Faults at random times hardly ever meet the few milliseconds in which votes are given; a fault that waits for a vote
-always does. Two of the events can be observed on any system. The other two happen inside a node, and only a
-runtime that sees into its nodes can wait for them.
+always does. Three of the events can be observed: two on any system, and a vote where nodes show theirs, as soon as it
+is seen. The other two happen inside a node, and only a runtime that sees into its nodes can wait for them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Literal, get_args
 
 from nemesis.faults import known, whole
 
-Event = Literal["new-leader", "term-change", "vote-granted", "campaign"]
+Event = Literal["new-leader", "term-change", "vote-granted", "campaign", "voted"]
 EVENTS: tuple[Event, ...] = get_args(Event)
-OBSERVED: frozenset[Event] = frozenset({"new-leader", "term-change"})
-"""Those that every runtime's observers see; the node is the one that leads, or that shows the new term."""
+OBSERVED: frozenset[Event] = frozenset({"new-leader", "term-change", "voted"})
+"""Those that every runtime's observers see; the node is the one that leads, that shows the new term, or that voted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +23,7 @@ class Trigger:
     """The ``count``-th such event since it was armed, if that comes within ``within_ms``.
 
     ``new-leader``: a leadership is seen that was not known; ``term-change``: a term is seen higher than any before;
+    ``voted``: a node that was asked before is seen to have voted since, for another than itself;
     ``vote-granted``: a node is about to grant its vote; ``campaign``: one is about to ask for votes. The node that
     does it is the ``subject`` that a fault may be aimed at.
     """

@@ -124,7 +124,8 @@ class Status(NamedTuple):
 
     ``leading`` is the claim: "I am the leader, now". ``reign`` names the present stretch of leadership,
     unique to it (boot id and count of wins), and is None when not leading. ``lease`` is whether a lease is
-    valid at this instant, None where the algorithm has none.
+    valid at this instant, None where the algorithm has none. ``vote`` is whom it has voted for in ``term``, itself
+    perhaps; None for nobody, and where the algorithm has no votes.
     """
 
     role: str
@@ -133,6 +134,7 @@ class Status(NamedTuple):
     term: int | None
     reign: str | None
     lease: bool | None = None
+    vote: str | None = None
 
 
 class Node(Protocol):

@@ -169,6 +169,7 @@ class Raft:
             term=self.term,
             reign=self._reign if leads else None,
             lease=leads if self.options.lease else None,
+            vote=self.voted_for,
         )
 
     def _leads(self, at: int) -> bool:

@@ -32,6 +32,28 @@ def test_a_leader_s_state_term_and_leader_are_read_together() -> None:
     assert status.reign == "fcc9dcdd71218d6d-2"
 
 
+def test_a_vote_is_a_member_s_identity_and_nought_is_no_vote() -> None:
+    assert raft_status(page()).vote == "fcc9dcdd71218d6d"
+    assert raft_status(page(vote="0")).vote is None
+
+
+def test_whom_a_member_voted_for_is_part_of_its_claim_once_that_machine_is_known() -> None:
+    followers = {
+        "n1": Etcd(page(id="a", lead="b", vote="b", raftState="StateFollower")),
+        "n2": Etcd(page(id="b", lead="b", vote="0")),
+    }
+
+    async def asked() -> list[Any]:
+        async with serving(followers) as doors:
+            asker = EtcdAsker(doors)
+            try:
+                return [await asker.observe(node) for node in ("n1", "n2", "n1")]
+            finally:
+                await asker.close()
+
+    assert [claim.get("vote", "none") for claim in asyncio.run(asked())] == ["none", "none", "n2"]
+
+
 @pytest.mark.parametrize("state", ["StateFollower", "StateCandidate", "StatePreCandidate"])
 def test_whoever_does_not_lead_has_no_reign_and_may_know_nobody(state: str) -> None:
     status = raft_status(page(raftState=state, lead="0"))

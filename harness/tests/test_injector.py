@@ -121,6 +121,33 @@ def test_an_event_that_does_not_come_is_a_fault_skipped_in_words() -> None:
     assert (skipped.begin // MS, skipped.nodes, healed.f) == (3_000, (), "heal")
 
 
+def test_a_voter_is_cut_off_after_its_vote_as_soon_as_that_is_seen() -> None:
+    voted = Trigger(event="voted", within_ms=3_000)
+    history = histories(
+        step(1_500, 4_000, Kill(target="leader")),
+        step(1_500, 1_000, Partition(shape="isolated-node"), voted),
+        system="raft-basic",
+    )
+    kill, cut = history.faults[:2]
+    (voter,) = cut.nodes
+    assert (cut.asked["event"], cut.asked["subject"]) == ("voted", voter)
+    assert voter not in kill.nodes
+    assert 0 < cut.begin - kill.begin < 1_500 * MS
+    assert cut.verified
+
+
+def test_where_no_vote_is_shown_a_fault_that_waits_for_one_is_skipped_in_words() -> None:
+    history = histories(
+        step(1_500, 4_000, Kill(target="leader")),
+        step(1_500, 500, Kill(target="subject"), Trigger(event="voted", within_ms=3_000)),
+        system="bully",
+    )
+    assert [fault.skipped for fault in history.faults if fault.f == "kill"] == [
+        None,
+        "no voted number 1 came within 3000 ms",
+    ]
+
+
 @pytest.mark.parametrize("event", ["campaign", "vote-granted"])
 def test_nothing_inside_a_node_is_waited_for_beyond_its_time(event: str) -> None:
     inside = Trigger(event="campaign" if event == "campaign" else "vote-granted", within_ms=1_000)

@@ -26,7 +26,7 @@ from nemesis.faults import Pause
 from nemesis.nemeses import build
 from nemesis.schedules import Schedule, Step
 
-PINNED = "605eb3af499b1aa7e75371f7ce8f64509e2e4c943cb6b0c446cca235572387c1"
+PINNED = "3f2bdb61303646233fb985571bf8b2b7e9660edcdbaf03a8215efa738e5ebf12"
 WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
 
 

@@ -7,9 +7,15 @@ FRESH = 1_000
 
 
 def claim(
-    at: int, *, leading: bool = False, leader: str | None = None, term: int | None = 1, reign: str | None = None
+    at: int,
+    *,
+    leading: bool = False,
+    leader: str | None = None,
+    term: int | None = 1,
+    reign: str | None = None,
+    vote: str | None = None,
 ) -> Claim:
-    return Claim(at, leading, leader, term, reign)
+    return Claim(at, leading, leader, term, reign, vote)
 
 
 def watch_with(**claims: Claim) -> Watch:
@@ -37,6 +43,30 @@ def test_new_leaders_and_new_terms_are_events_each_once() -> None:
         ("term-change", "n2"),
         ("new-leader", "n2"),
     ]
+
+
+def test_a_vote_for_another_is_an_event_once_a_term_and_its_subject_is_the_voter() -> None:
+    watch = Watch(NODES, FRESH)
+    watch.saw("n2", claim(0))
+    watch.saw("n2", claim(1, vote="n1"))
+    watch.saw("n2", claim(2, leader="n1", vote="n1"))
+    watch.saw("n2", claim(3, term=2))
+    watch.saw("n2", claim(4, term=2, vote="n1"))
+    assert [event for event in watch.events if event[0] == "voted"] == [("voted", "n2")] * 2
+
+
+def test_a_vote_in_a_new_term_is_seen_after_that_term() -> None:
+    watch = Watch(NODES, FRESH)
+    watch.saw("n2", claim(0))
+    watch.saw("n2", claim(1, term=2, vote="n1"))
+    assert watch.events == [("term-change", "n2"), ("term-change", "n2"), ("voted", "n2")]
+
+
+def test_a_vote_for_itself_and_one_that_may_be_older_than_the_first_answer_are_no_events() -> None:
+    watch = watch_with(n1=claim(0), n2=claim(0, vote="n1"))
+    watch.saw("n1", claim(1, term=2, vote="n1"))
+    watch.saw("n2", claim(2, vote="n1"))
+    assert {event for event, _ in watch.events} == {"term-change"}
 
 
 def test_a_system_without_terms_has_no_change_of_term() -> None:

@@ -171,6 +171,7 @@ def test_faults_of_each_kind_are_checked_field_by_field(value: Any, message: str
     [
         ({}, r"^when\.event: expected this key, got nothing$"),
         ({"event": "new-leder"}, r"^when\.event: expected one of .*\(perhaps new-leader\?\), got 'new-leder'$"),
+        ({"event": "votes"}, r"^when\.event: expected one of .*\(perhaps voted\?\), got 'votes'$"),
         ({"event": "campaign", "count": 0}, r"^when\.count: expected a whole number of events, at least 1, got 0$"),
         ({"event": "campaign", "within_ms": 0}, r"^when\.within_ms: expected .*, at least 1, got 0$"),
     ],

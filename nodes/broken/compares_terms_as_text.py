@@ -42,9 +42,7 @@ class ComparesTermsAsText(Raft):
         self._term = Text(term)
 
     def status(self, at: int) -> Status:
-        said = super().status(at)
-        term = int(self.term)
-        return Status(said.role, said.leading, said.leader, term, said.reign, said.lease)
+        return super().status(at)._replace(term=int(self.term))
 
     def _receive(self, at: int, sender: str, message: Json) -> None:
         super()._receive(at, sender, {**message, "term": int(message["term"])})

@@ -181,6 +181,19 @@ def test_late_votes_after_stepping_down_do_not_elect_again_in_the_same_term() ->
     assert role(node) == "follower"
 
 
+def test_a_node_shows_whom_it_has_voted_for_in_its_term_and_after_a_restart_too() -> None:
+    node = follower()
+    assert node.status(0).vote is None
+    effects = node.handle(Received(1, "n2", vote(1)))
+    assert (node.status(1).term, node.status(1).vote) == (1, "n2")
+    (kept,) = [effect.state for effect in effects if isinstance(effect, Persist)]
+    assert Raft("n1", PEERS, RAFT_BASIC, Random(1), "boot", kept).status(0).vote == "n2"
+    node.handle(Received(2, "n3", {"kind": "heartbeat", "term": 2, "round": 1}))
+    assert (node.status(2).term, node.status(2).vote) == (2, None)
+    node.handle(TimerFired(9_000 * MS, "election"))
+    assert (node.status(9_000 * MS).term, node.status(9_000 * MS).vote) == (3, "n1")
+
+
 def test_a_vote_is_durable_before_it_is_sent() -> None:
     effects = follower().handle(Received(1, "n2", vote(1)))
     assert effects[0] == Persist({"term": 1, "voted_for": "n2"})

@@ -362,16 +362,15 @@ class Host:
         node = self.node
         if self._ready and node is not None:
             status = node.status(self.now())
-            call.answer(
-                Ok(
-                    {
-                        "leading": status.leading,
-                        "leader": status.leader,
-                        "term": status.term,
-                        "reign": status.reign,
-                    }
-                )
-            )
+            claim = {
+                "leading": status.leading,
+                "leader": status.leader,
+                "term": status.term,
+                "reign": status.reign,
+            }
+            if status.vote is not None:
+                claim["vote"] = status.vote
+            call.answer(Ok(claim))
         else:
             self._keep_waiting(self.observe, call)
 

@@ -30,6 +30,11 @@ class Door:
     ports: Mapping[int, int]
 
 
+def voted(claim: Mapping[str, Any], vote: str | None) -> Mapping[str, Any]:
+    """The claim of a node that has voted so in the claim's term; None: for nobody, or it does not show its vote."""
+    return claim if vote is None else {**claim, "vote": vote}
+
+
 class Asker(Protocol):
     """Asks the machines of one running cluster. It is made, used and closed inside one event loop.
 
@@ -37,7 +42,8 @@ class Asker(Protocol):
     """
 
     async def observe(self, node: str) -> Mapping[str, Any]:
-        """What ``node`` claims, all of one instant: leading, leader, term and reign."""
+        """What ``node`` claims, all of one instant: leading, leader, term and reign; and whom it has voted for in
+        that term, ``vote``, if it has and shows it."""
         ...
 
     async def confirm(self, node: str) -> Mapping[str, Any]:

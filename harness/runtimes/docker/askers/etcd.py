@@ -1,6 +1,7 @@
 """Asking the members of an etcd cluster: who leads by ``GET /debug/vars``, an acknowledgement by a write.
 
-``raft.status`` on that page is taken in Raft's own loop in one instant: a member's state, term and leader together.
+``raft.status`` on that page is taken in Raft's own loop in one instant: a member's state, term, leader and vote, all
+together.
 (``Status`` and the header of every answer have the term of the last entry applied instead, beside a leader of now.)
 
 etcd echoes no nonce. Answers on one HTTP connection come in the order of the questions, and a connection on which one
@@ -19,7 +20,7 @@ from typing import Any
 import aiohttp
 
 from harness.runtimes.base import Question
-from harness.runtimes.docker.askers.base import Door, Refused, Unclear
+from harness.runtimes.docker.askers.base import Door, Refused, Unclear, voted
 from harness.runtimes.docker.askers.http import HttpAsker
 
 MEMBERS_PORT = 2379
@@ -32,12 +33,13 @@ VALUE = base64.b64encode(b"1").decode()
 
 @dataclass(frozen=True, slots=True)
 class RaftStatus:
-    """A member's Raft in one instant; ``id`` and ``lead`` are members' identities, ``lead`` None for nobody."""
+    """A member's Raft in one instant; ``id``, ``lead`` and ``vote`` are identities of members, None for nobody."""
 
     id: str
     term: int
     lead: str | None
     leading: bool
+    vote: str | None
 
     @property
     def reign(self) -> str | None:
@@ -49,12 +51,13 @@ def raft_status(page: Any) -> RaftStatus:
     """What the page ``/debug/vars`` says of Raft. Raises Unclear when it says nothing of it."""
     try:
         raft = page["raft.status"]
-        lead = str(raft["lead"])
+        lead, vote = str(raft["lead"]), str(raft["vote"])
         return RaftStatus(
             id=str(raft["id"]),
             term=int(raft["term"]),
             lead=None if lead == NOBODY else lead,
             leading=raft["raftState"] == "StateLeader",
+            vote=None if vote == NOBODY else vote,
         )
     except (KeyError, TypeError, ValueError) as wrong:
         raise Unclear(f"no status of Raft in /debug/vars: {type(wrong).__name__} {wrong}") from wrong
@@ -152,12 +155,13 @@ class EtcdAsker:
 
     async def observe(self, node: str) -> Mapping[str, Any]:
         status = await self._members.status(node)
-        return {
+        claim = {
             "leading": status.leading,
             "leader": self._members.named(status.lead),
             "term": status.term,
             "reign": status.reign,
         }
+        return voted(claim, self._members.named(status.vote))
 
     async def confirm(self, node: str) -> Mapping[str, Any]:
         """A write through ``node``, counted when it led in one term before and after: then it led all the while,

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from harness.runtimes.base import Question
-from harness.runtimes.docker.askers.base import Door, Refused, Unclear
+from harness.runtimes.docker.askers.base import Door, Refused, Unclear, voted
 
 CLAIM = ("leading", "leader", "term", "reign")
 CLOCKS: Mapping[str, str] = MappingProxyType({"wall": "wall", "monotonic": "at"})
@@ -31,9 +31,10 @@ class HttpAsker:
     async def observe(self, node: str) -> Mapping[str, Any]:
         answer = await self._ask("GET", "status", node)
         try:
-            return {key: answer[key] for key in CLAIM}
+            claim = {key: answer[key] for key in CLAIM}
         except KeyError as missing:
             raise Unclear(f"the status lacks the key {missing}") from missing
+        return voted(claim, answer.get("vote"))
 
     async def confirm(self, node: str) -> Mapping[str, Any]:
         answer = await self._ask("POST", "confirm", node)
