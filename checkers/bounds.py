@@ -16,7 +16,7 @@ Eligibility = Literal["isolated", "clique", "hub"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
-    """The bounds that a history is judged by.
+    """What a history is judged by: the bounds, and what else a checker must know of the system.
 
     ``stall_ns`` is within what time an eligible majority has a working leader; a stall must exceed twice that
     plus ``slack_ns`` plus what the canary measured. ``suspicion_ns`` is the longest time for which an earlier
@@ -28,6 +28,8 @@ class Bounds:
     ``servers`` are machines that the election rests on and that never stand for it, nor are observed. Where there are
     some, their majority counts instead, and ``eligibility`` is about it; of the nodes one is enough, if it is healthy
     and connected both ways to all of that majority.
+
+    ``votes_kept`` says that a node shows its vote only when no crash can undo it any more.
     """
 
     stall_ns: int = 2_100 * MS
@@ -37,3 +39,4 @@ class Bounds:
     canary_late_ns: int = 25 * MS
     members: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
+    votes_kept: bool = False

@@ -195,6 +195,7 @@ def _observations(recording: Recording, recode: NDArray[np.int16]) -> Observatio
         leader=recode[rows["leader"]],
         term=np.ascontiguousarray(rows["term"]),
         reign=np.ascontiguousarray(rows["reign"]),
+        vote=recode[rows["vote"]],
         reign_names=tuple(recording.reign_codes),
     )
 

@@ -27,6 +27,7 @@ from checkers import (
     stall,
     term_monotonicity,
     term_safety,
+    vote_safety,
 )
 from checkers.bounds import Bounds
 from checkers.history import History
@@ -43,7 +44,8 @@ class Property:
     """A property's name, the letters of the guarantees it tests, and its checker.
 
     ``needs`` names operations of a workload of its own: a history that holds none of them is not judged by it.
-    ``gives_way_to`` names operations by which another property answers the same question better.
+    ``gives_way_to`` names operations by which another property answers the same question better. ``told`` says whether
+    what it is about was told in a history at all.
     """
 
     name: str
@@ -51,10 +53,12 @@ class Property:
     check: Callable[[History, Bounds], Verdict]
     needs: tuple[str, ...] = ()
     gives_way_to: tuple[str, ...] = ()
+    told: Callable[[History], bool] = lambda history: True
 
     def concerns(self, history: History) -> bool:
         held = history.others.keys()
-        return (not self.needs or not held.isdisjoint(self.needs)) and held.isdisjoint(self.gives_way_to)
+        asked = (not self.needs or not held.isdisjoint(self.needs)) and held.isdisjoint(self.gives_way_to)
+        return asked and self.told(history)
 
 
 PROPERTIES: tuple[Property, ...] = (
@@ -65,6 +69,12 @@ PROPERTIES: tuple[Property, ...] = (
             ("agreement", lambda history, _: agreement.check(history)),
             ("term-monotonicity", lambda history, _: term_monotonicity.check(history)),
         )
+    ),
+    Property(
+        name="vote-safety",
+        letters=("T",),
+        check=lambda history, bounds: vote_safety.check(history, bounds.votes_kept),
+        told=vote_safety.shown,
     ),
     Property(
         name="epoch-safety", letters=("T",), check=lambda history, _: opinions.check(history), needs=opinions.NEEDS

@@ -58,12 +58,13 @@ class Operations:
 class Observations(Operations):
     """What nodes said of themselves. The columns below mean something only where ``ok`` is set.
 
-    ``leader`` is a code into ``History.nodes``, ``reign`` one into ``reign_names``; -1 stands for null there and
-    in ``term``.
+    ``leader`` and ``vote`` are codes into ``History.nodes``, ``reign`` one into ``reign_names``; -1 stands for null
+    there and in ``term``.
     """
 
     leading: Mask
     leader: Codes
     term: Ints
     reign: Ints
+    vote: Codes
     reign_names: tuple[str, ...]

@@ -53,9 +53,9 @@ class Entry(msgspec.Struct, gc=False):
 
 
 _ROW = Packing("=hqqbqq")
-_OBSERVATION = Packing("=hqqbqq?hqq")
+_OBSERVATION = Packing("=hqqbqq?hqqh")
 _SAMPLE = Packing("=qq")
-_NO_CLAIM = (False, NONE, NONE, NONE)
+_NO_CLAIM = (False, NONE, NONE, NONE, NONE)
 
 ROW = np.dtype(
     [
@@ -67,7 +67,9 @@ ROW = np.dtype(
         ("complete_index", "i8"),
     ]
 )
-OBSERVATION = np.dtype([*ROW.descr, ("leading", "?"), ("leader", "i2"), ("term", "i8"), ("reign", "i8")])
+OBSERVATION = np.dtype(
+    [*ROW.descr, ("leading", "?"), ("leader", "i2"), ("term", "i8"), ("reign", "i8"), ("vote", "i2")]
+)
 SAMPLE = np.dtype([("time", "i8"), ("late", "i8")])
 
 
@@ -168,14 +170,16 @@ class Recording:
                 answered = completed.value if completed is not None else None
                 table.values.append((invoked.process, invoked.value, answered))
 
-    def _claim(self, entry: Entry) -> tuple[bool, int, int, int]:
-        """What the node said of itself: leading, the leader's code, the term, the reign's code."""
+    def _claim(self, entry: Entry) -> tuple[bool, int, int, int, int]:
+        """What the node said of itself: leading, the leader's code, the term, the reign's code, the vote's code."""
         value = entry.value
         if type(value) is not dict or type(value.get("leading")) is not bool:
             _claim_malformed(entry, "leading to be true or false", value)
-        leader, term, reign = value.get("leader"), value.get("term"), value.get("reign")
+        leader, term, reign, vote = value.get("leader"), value.get("term"), value.get("reign"), value.get("vote")
         if leader is not None and type(leader) is not str:
             _claim_malformed(entry, "leader to be a node's name or null", leader)
+        if vote is not None and type(vote) is not str:
+            _claim_malformed(entry, "vote to be a node's name or null", vote)
         if term is None:
             term = NONE
         elif type(term) is not int or not 0 <= term < 2**63:
@@ -186,7 +190,7 @@ class Recording:
             code = self.reign_codes.setdefault(str(reign), len(self.reign_codes))
         else:
             _claim_malformed(entry, "reign to be a string or null", reign)
-        return value["leading"], self._code(leader), term, code
+        return value["leading"], self._code(leader), term, code, self._code(vote)
 
     def _event(self, entry: Entry) -> None:
         """A line that completes nothing: a fault, the canary, what a node reports, or something unknown."""
@@ -257,6 +261,7 @@ class Columns(Recording):
                 self._code(leader),
                 NONE if term is None else term,
                 NONE if reign is None else self.reign_codes.setdefault(reign, len(self.reign_codes)),
+                self._code(value.get("vote")),
             )
         self.count += 1
         self.end = time

@@ -104,6 +104,7 @@ def bounds_of(system: System, members: Iterable[str] = (), servers: Iterable[str
         eligibility=system.eligibility,
         members=tuple(members),
         servers=tuple(servers),
+        votes_kept=system.votes_kept,
     )
 
 

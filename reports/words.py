@@ -33,6 +33,7 @@ MEANINGS = {
     "term-safety": "No two nodes ever claim to lead in the same term; no clock is needed to tell.",
     "agreement": "No two nodes ever name different leaders for the same term.",
     "term-monotonicity": "The term that a node tells never goes back, unless its disk was wiped.",
+    "vote-safety": "No node ever votes for two candidates in one term, by the votes that nodes show.",
     "exclusivity": "No two nodes lead at the same instant, whatever their terms; only an overlap that every "
     "execution fitting the observations must contain counts as proven.",
     "fencing": "A shared resource never accepts a write of a stale leader after one with a newer token, and keeps what "

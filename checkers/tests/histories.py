@@ -54,8 +54,11 @@ class Story:
         leader: str | None = None,
         term: int | None = None,
         reign: str | None = None,
+        vote: str | None = None,
     ) -> Story:
         claim = {"leading": leading, "leader": node if leading else leader, "term": term, "reign": reign}
+        if vote is not None:
+            claim["vote"] = vote
         return self.asked("observe", node, a, b, "ok", claim)
 
     def led(self, node: str, a: int, b: int, term: int | None = None, reign: str | None = None) -> Story:

@@ -28,6 +28,9 @@ def story(seen: Seen, charge: Charge) -> str:
     match charge.guarantee:
         case "T" if charge.property == "term-monotonicity":
             return f"{finding.words}{_restarted(seen, finding)}{_meanwhile(seen, finding)}"
+        case "T" if charge.property == "vote-safety":
+            twice = voted_twice(seen.trace.facts, finding.nodes[0], int(finding.facts["term"]))
+            return twice if twice is not None else f"{finding.words}{_restarted(seen, finding)}"
         case "T":
             return _term(seen, finding)
         case "X":

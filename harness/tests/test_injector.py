@@ -8,13 +8,15 @@ import pytest
 
 from checkers.fault import Fault as Found
 from checkers.history import History
+from checkers.judge import JudgedProperty, judge
+from checkers.verdict import Outcome
 from harness.errors import UsageError
-from harness.experiment import Experiment, Workload
-from harness.promises import exercised
+from harness.experiment import Experiment, Workload, system_named
+from harness.promises import bounds_of, exercised
 from harness.runtimes.base import POWERS, lacking, refuse_lacking
 from harness.runtimes.sim.runtime import run_in_memory
 from harness.units import MS
-from nemesis.faults import Duplicate, Fault, Kill, Loss, Partition, Pause, Skew, Slow
+from nemesis.faults import Delay, Duplicate, Fault, Kill, Loss, Partition, Pause, Skew, Slow
 from nemesis.schedules import Schedule, Step
 from nemesis.triggers import Trigger
 
@@ -134,6 +136,24 @@ def test_a_voter_is_cut_off_after_its_vote_as_soon_as_that_is_seen() -> None:
     assert voter not in kill.nodes
     assert 0 < cut.begin - kill.begin < 1_500 * MS
     assert cut.verified
+
+
+def votes_of_the_killed(system: str, seed: int) -> JudgedProperty:
+    """What is found of votes while requests for them are late and a voter is killed as soon as it is seen to be one."""
+    steps = [step(500, 7_000, Delay(ms=20, jitter_ms=120))]
+    for at_ms in (1_000, 3_000, 5_000):
+        steps.append(step(at_ms, 1_000, Partition(shape="isolated-leader")))
+        steps.append(step(at_ms, 10, Kill(target="subject"), Trigger(event="voted", within_ms=1_500)))
+    history = histories(*steps, seed=seed, system=system)
+    return judge(history, bounds=bounds_of(system_named(system)))["vote-safety"]
+
+
+def test_a_voter_that_forgets_its_vote_is_caught_by_the_votes_that_it_shows_and_no_other() -> None:
+    forgetful = [votes_of_the_killed("broken/forgets-vote", seed) for seed in range(5)]
+    assert sum(found.outcome is Outcome.INVALID for found in forgetful) >= 3
+    assert all("voted twice in term" in found.words for found in forgetful if found.outcome is Outcome.INVALID)
+    for system in ("raft-basic", "raft", "raft-lease"):
+        assert all(votes_of_the_killed(system, seed).outcome is Outcome.VALID for seed in range(5))
 
 
 def test_where_no_vote_is_shown_a_fault_that_waits_for_one_is_skipped_in_words() -> None:

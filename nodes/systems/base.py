@@ -184,7 +184,8 @@ class System:
     outside can send in; ``clique``: fully connected; ``hub``: some node is connected both ways to a majority.
     ``probe`` is for systems from outside. ``opinions``: its servers can be asked whom they hold for the leader, and in
     which epoch. ``keeps_set``: clients can add to a set that the system itself keeps, through its leader.
-    ``tokens``: every reign has a term that a shared resource can check.
+    ``tokens``: every reign has a term that a shared resource can check. ``votes_kept``: its nodes show whom they voted
+    for, and only when no crash can undo that any more.
     ``options`` is a frozen dataclass of booleans and integers, the same on every node. ``by_wall_clock``: its nodes are
     told the time of day where they should be told elapsed time, as of ``nodes.wall``, which is a mistake.
     """
@@ -205,6 +206,7 @@ class System:
     opinions: bool = False
     keeps_set: bool = False
     tokens: bool = True
+    votes_kept: bool = False
     min_nodes: int = 3
     usual_nodes: int = 5
     max_nodes: int = 15

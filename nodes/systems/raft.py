@@ -98,6 +98,7 @@ RAFT_SYSTEM: Final = System(
     message_complexity=PRE_VOTE_ELECTION,
     options=RAFT,
     factory=Raft,
+    votes_kept=True,  # the driver has flushed it before it answers anybody
 )
 
 RAFT_BASIC_SYSTEM: Final = System(
@@ -112,6 +113,7 @@ RAFT_BASIC_SYSTEM: Final = System(
     message_complexity=PLAIN_ELECTION,
     options=RAFT_BASIC,
     factory=Raft,
+    votes_kept=True,
 )
 
 RAFT_LEASE_SYSTEM: Final = System(
@@ -124,4 +126,5 @@ RAFT_LEASE_SYSTEM: Final = System(
     message_complexity=PRE_VOTE_ELECTION,
     options=RAFT_LEASE,
     factory=Raft,
+    votes_kept=True,
 )
