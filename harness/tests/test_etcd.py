@@ -90,6 +90,26 @@ def test_the_date_that_a_live_etcd_shows_is_off_as_asked_and_right_again_when_he
         assert abs(clocks["wall_shown_ms"] - off_ms) < 1_000, "it shows whole seconds, and is asked on a busy machine"
 
 
+def test_a_member_that_is_seen_to_have_voted_for_another_is_cut_off(tmp_path: Path) -> None:
+    steps: list[dict[str, Any]] = [
+        {"at_ms": 500, "for_ms": 5_000, "fault": {"f": "kill", "target": "leader"}},
+        {"at_ms": 500, "for_ms": 500, "fault": {"f": "partition", "shape": "isolated-node"}},
+    ]
+    steps[1]["when"] = {"event": "voted", "within_ms": 5_000}
+    schedule = tmp_path / "schedule.json"
+    schedule.write_text(json.dumps({"format": 1, "length_ms": 6_500, "steps": steps}))
+    found = properties(tmp_path / "store", "replay", str(schedule), "--system", "etcd", "--seed", "1")
+    assert found["vote-safety"]["verdict"] == "valid"
+    record = next((tmp_path / "store").glob("*/*/history.jsonl")).read_text()
+    lines = [json.loads(line) for line in record.splitlines()]
+    begun, done = (line for line in lines if line["f"] == "partition")
+    assert begun["value"]["event"] == "voted" and done["value"]["verified"]
+    (voter,) = begun["value"]["nodes"]
+    seen = [line for line in lines[: begun["index"]] if (line["node"], line["type"]) == (voter, "ok")]
+    votes = [line["value"]["vote"] for line in seen if "vote" in line["value"]]
+    assert votes[-1] != voter
+
+
 def told_of_flushes(line: dict[str, Any]) -> bool:
     return any(fact.startswith("fsync_held") for fact in line["value"])
 

@@ -297,6 +297,7 @@ def test_an_effect_that_nobody_could_carry_out_is_named(does: object, says: str)
         (quiet(leading=1), "leading True or False"),
         (quiet(leader=2), "leading True or False"),
         (quiet(reign=7), "leading True or False"),
+        (quiet(vote=7), "leader, reign and vote a string or None"),
         (quiet(term=1.5), "leading True or False"),
         (quiet(term=True), "a term from 0"),
         (quiet(term=-1), "a term from 0"),
