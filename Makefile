@@ -1,7 +1,7 @@
 # splitbrain. The two commands of a new machine: `make test-raft-partition` (the main job) and `make test`.
 #
 #   make test-<system>-<nemesis>   one run; SEED= TIME= NODES= RUNTIME= WORKLOAD= STRICT=1 STORE=
-#                                  change it
+#                                  PRIVILEGED=1 (power cuts on containers) change it
 #   make test                      all tests; make test-quick leaves out those that need an engine or a browser
 #   make check                     ruff, ruff format, mypy --strict
 #   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SEED= change it
@@ -24,6 +24,7 @@ RUNTIME ?= docker
 options := --runtime $(RUNTIME)
 options += $(if $(SEED),--seed $(SEED)) $(if $(TIME),--time-limit $(TIME)) $(if $(NODES),--nodes $(NODES))
 options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(if $(STORE),--store $(STORE))
+options += $(if $(PRIVILEGED),--allow-privileged)
 
 .DEFAULT_GOAL := help
 .PHONY: help install engine test test-quick check format compare matrix nightly soak mutants bench bench-links bench-clocks clean

@@ -23,7 +23,7 @@ from harness.errors import Interrupted, SplitbrainError, UsageError
 from harness.experiment import KINDS, Experiment, asked_for, read_json, read_schedule, system_named
 from harness.hunt.cli import hunt
 from harness.matrix.cli import matrix
-from harness.runtimes.base import POWERS, able
+from harness.runtimes.base import ALLOW_PRIVILEGED, POWERS
 from harness.soak import soak
 from harness.store import EXPERIMENT, SCHEDULE, existing_run
 from nemesis.nemeses import NEMESES, Nemesis, NemesisError, needs
@@ -41,6 +41,9 @@ store_option = click.option(
     "--store", type=click.Path(path_type=Path), default=Path("store"), help="Where runs are kept."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+privileged_option = click.option(
+    ALLOW_PRIVILEGED, "privileged", is_flag=True, help="Let a container of the run use the machine's loop devices."
+)
 strict_option = click.option("--strict", is_flag=True, help="A known weakness that was not shown fails the run.")
 
 
@@ -61,6 +64,7 @@ def cli() -> None:
     "--observe-period", type=int, default=None, help="Ms between two observations of a node; 20, in simulation 100."
 )
 @click.option("--workload", "kind", default="election", show_default=True, help="What is done with leadership.")
+@privileged_option
 @store_option
 @json_option
 @strict_option
@@ -73,6 +77,7 @@ def test(
     seed: int | None,
     observe_period: int | None,
     kind: str,
+    privileged: bool,
     store: Path,
     as_json: bool,
     strict: bool,
@@ -86,7 +91,7 @@ def test(
         raise UsageError(f"--time-limit: expected 1 to 86400 seconds, got {time_limit:g}")
     system, names = _system_and_nemeses(system, nemeses)
     experiment = asked_for(system, names, runtime, nodes, time_limit, _seed(seed), observe_period, kind)
-    _perform(experiment, _schedule(experiment), store, as_json, strict)
+    _perform(experiment, _schedule(experiment), store, as_json, strict, privileged)
 
 
 @cli.command()
@@ -96,6 +101,7 @@ def test(
 @click.option("--nodes", type=int, default=None, help="For a bare schedule: how many nodes.")
 @click.option("--seed", type=int, default=None, help="Another seed than the run's.")
 @click.option("--workload", "kind", default="election", show_default=True, help="For a bare schedule: the workload.")
+@privileged_option
 @store_option
 @json_option
 @strict_option
@@ -106,6 +112,7 @@ def replay(
     nodes: int | None,
     seed: int | None,
     kind: str,
+    privileged: bool,
     store: Path,
     as_json: bool,
     strict: bool,
@@ -129,7 +136,7 @@ def replay(
         schedule = read_schedule(path)
         limit = schedule.length_ms / 1000
         experiment = asked_for(system, ("replay",), runtime or "docker", nodes, limit, _seed(seed), None, kind)
-    _perform(experiment, schedule, store, as_json, strict)
+    _perform(experiment, schedule, store, as_json, strict, privileged)
 
 
 @cli.command()
@@ -249,13 +256,15 @@ def _schedule(experiment: Experiment) -> Schedule:
         raise UsageError(f"--nemesis: {wrong}") from wrong
 
 
-def _perform(experiment: Experiment, schedule: Schedule, store: Path, as_json: bool, strict: bool) -> None:
+def _perform(
+    experiment: Experiment, schedule: Schedule, store: Path, as_json: bool, strict: bool, privileged: bool
+) -> None:
     from harness.progress import shown
     from harness.run import perform
 
     console = Console(stderr=True)
     with shown(console) as progress:
-        judged = perform(experiment, schedule, store, progress, progress.say, strict)
+        judged = perform(experiment, schedule, store, progress, progress.say, strict, privileged)
     _conclude(judged, as_json)
 
 
@@ -274,9 +283,14 @@ def _conclude(judged: Any, as_json: bool) -> None:
 
 def _where(nemesis: Nemesis) -> str:
     """The runtimes that can do all its faults, and wait for all its events."""
-    cards = nemesis.deck(EVERY_SHAPE)
+    cards, needed = nemesis.deck(EVERY_SHAPE), needs(nemesis, EVERY_SHAPE)
     events = {card.when.event for card in cards if card.when is not None}
-    return ", ".join(name for name in able(needs(nemesis, EVERY_SHAPE)) if events <= POWERS[name].triggers)
+    able = {name: powers for name, powers in POWERS.items() if events <= powers.triggers}
+    return ", ".join(
+        name if needed <= powers.faults else f"{name} with {ALLOW_PRIVILEGED}"
+        for name, powers in able.items()
+        if needed <= powers.faults | powers.privileged
+    )
 
 
 def _table(title: str, rows: Any, *more: str) -> None:

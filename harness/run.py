@@ -26,7 +26,7 @@ from harness.experiment import Experiment, system_named
 from harness.promises import bounds_json, bounds_of, cells_of, exercised, promises_of, promises_to_writers
 from harness.recorder import HistoryFile, Recorder
 from harness.runtimes import runtime_named
-from harness.runtimes.base import Cluster, Facts, Say, refuse_lacking
+from harness.runtimes.base import ALLOW_PRIVILEGED, POWERS, Cluster, Facts, Say, lacking, refuse_lacking
 from harness.store import RunDirectory
 from harness.watch import Watch
 from nemesis import schedules
@@ -71,10 +71,19 @@ class Stopwatch:
 
 
 def perform(
-    experiment: Experiment, schedule: Schedule, store: Path, progress: Progress, say: Say, strict: bool
+    experiment: Experiment,
+    schedule: Schedule,
+    store: Path,
+    progress: Progress,
+    say: Say,
+    strict: bool,
+    privileged: bool = False,
 ) -> Judged:
-    """Run, store, judge and draw. Raises SplitbrainError, whose message then names what is kept, and where."""
-    refuse_lacking(schedule, experiment.runtime)
+    """Run, store, judge and draw. Raises SplitbrainError, whose message then names what is kept, and where.
+
+    ``privileged`` allows what takes more of the machine than usual (``Powers.privileged``).
+    """
+    refuse_lacking(schedule, experiment.runtime, privileged)
     run = stores.new_run(store, experiment.name, experiment.seed)
     watch = Stopwatch(progress)
     command = _command(experiment, schedule, run)
@@ -111,10 +120,11 @@ def perform(
 
 def _command(experiment: Experiment, schedule: Schedule, run: RunDirectory) -> str:
     """What makes the run again: its seed, where that plans the schedule, else the schedule as it is kept."""
+    option = f" {ALLOW_PRIVILEGED}" if lacking(schedule, POWERS[experiment.runtime]) else ""
     with contextlib.suppress(NemesisError):
         if experiment.planned() == schedule:
-            return experiment.command
-    return f"splitbrain replay {run.path}"
+            return experiment.command + option
+    return f"splitbrain replay {run.path}{option}"
 
 
 def _run(experiment: Experiment, schedule: Schedule, run: RunDirectory, watch: Stopwatch, say: Say) -> Facts:

@@ -9,8 +9,8 @@ All times are integer nanoseconds on the controller's monotonic clock, ``Cluster
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from harness.errors import UsageError
@@ -21,6 +21,9 @@ from nemesis.triggers import EVENTS, OBSERVED, Event, Trigger
 
 Job = Coroutine[Any, Any, None]
 Say = Callable[[str], None]
+
+ALLOW_PRIVILEGED = "--allow-privileged"
+"""The option by which a user allows what ``Powers.privileged`` holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +92,16 @@ class Effect:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Powers:
-    """What a runtime can do to a cluster, and which events it can strike at."""
+    """What a runtime can do to a cluster, and which events it can strike at.
+
+    ``privileged`` is what it can do besides where a user allows that, and of each group in ``apart`` one schedule can
+    ask for one.
+    """
 
     faults: frozenset[Ability]
     triggers: frozenset[Event]
+    privileged: frozenset[Ability] = frozenset()
+    apart: tuple[frozenset[Ability], ...] = ()
 
 
 POWERS: Mapping[str, Powers] = {
@@ -129,6 +138,8 @@ POWERS: Mapping[str, Powers] = {
             }
         ),
         triggers=OBSERVED,
+        privileged=frozenset({"kill with state torn"}),
+        apart=(frozenset({"kill with state torn", "full disk"}),),  # each takes disks of a kind of its own
     ),
     # A node is one process there, so that none of its processes can be hurt alone, and its disk has room for ever.
     "sim": Powers(
@@ -146,11 +157,6 @@ def known_runtime(name: str) -> str:
     return name
 
 
-def able(needed: Collection[Ability]) -> tuple[str, ...]:
-    """The runtimes that can do all of that, by name."""
-    return tuple(name for name, powers in POWERS.items() if powers.faults.issuperset(needed))
-
-
 def lacking(schedule: Schedule, powers: Powers) -> tuple[str, ...]:
     """What the schedule asks for beyond these powers, each once with the first step that does, in words."""
     found: dict[str, str] = {}
@@ -163,11 +169,23 @@ def lacking(schedule: Schedule, powers: Powers) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def refuse_lacking(schedule: Schedule, runtime: str) -> None:
-    """A UsageError if the runtime of that name cannot do all that the schedule asks for."""
-    found = lacking(schedule, POWERS[runtime])
+def refuse_lacking(schedule: Schedule, runtime: str, privileged: bool = False) -> None:
+    """A UsageError if the runtime of that name cannot do all that the schedule asks for, or not without ``privileged``,
+    or not all in one run."""
+    powers = POWERS[runtime]
+    found = lacking(schedule, replace(powers, faults=powers.faults | powers.privileged))
     if found:
         raise UsageError(f"the runtime {runtime} cannot do all of this schedule; it lacks: {', '.join(found)}")
+    if not privileged and (found := lacking(schedule, powers)):
+        raise UsageError(
+            f"the runtime {runtime} needs more of the machine than others of its containers get, and an explicit "
+            f"{ALLOW_PRIVILEGED}, for: {', '.join(found)}"
+        )
+    asked = {ability for step in schedule.steps for ability in abilities(step.fault)}
+    for group in powers.apart:
+        if len(group & asked) > 1:
+            words = " and ".join(sorted(group & asked))
+            raise UsageError(f"the runtime {runtime} cannot do these in one run, but only in one each: {words}")
 
 
 class Alarm(Protocol):

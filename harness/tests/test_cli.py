@@ -51,6 +51,7 @@ def splitbrain(capsys: pytest.CaptureFixture[str]) -> CommandLine:
         (["test", "raft", "--runtime", "cloud"], "--runtime: expected docker or sim, got 'cloud'"),
         (["test", "raft", "--time-limit", "0"], "expected 1 to 86400 seconds, got 0"),
         (["test", "raft", "--observe-period", "0"], "--observe-period: expected 1 to"),
+        (["test", "raft", "--nemesis", "torn"], "an explicit --allow-privileged, for: kill with state torn"),
         (["test"], "Missing argument"),
         (["tset"], "No such command 'tset'"),
         (["check", "nowhere"], "nowhere: cannot be read"),
@@ -167,3 +168,4 @@ def test_systems_and_nemeses_are_listed_with_what_they_are(splitbrain: CommandLi
     assert "raft-lease" in splitbrain("systems").out
     listed = splitbrain("nemeses").out
     assert all(name in listed for name in ("partition", "isolated-leader", "leader-deaf", "bridge"))
+    assert listed.count("--allow-privileged") == 1, "of power cuts on containers"

@@ -76,6 +76,7 @@ FAULTS: tuple[Fault, ...] = (
     Kill(target="minority", state="lost", files="state.*"),
     Crash(target="follower", state="old"),
     Kill(target="follower", state="torn"),
+    Crash(target="minority", state="torn"),
     Kill(target="leader", state="torn", after_effects=2),
     Pause(target="leader"),
     Pause(target="leader", process="python*"),
@@ -137,7 +138,7 @@ class Contained:
         from harness.runtimes.docker.cluster import DockerCluster
 
         self._loop = asyncio.new_event_loop()
-        self._cluster = DockerCluster(EXPERIMENT, secrets.token_hex(4), print)
+        self._cluster = DockerCluster(EXPERIMENT, secrets.token_hex(4), print, "loop")
 
     def set_up(self) -> None:
         self._loop.run_until_complete(self._cluster.set_up())
@@ -189,6 +190,11 @@ async def agreed_leader(cluster: Cluster) -> str:
     raise AssertionError(f"no agreement: {await claims(cluster)}")
 
 
+async def agreed_term(cluster: Cluster) -> int:
+    leader = await agreed_leader(cluster)
+    return int((await claims(cluster))[leader]["term"])
+
+
 async def planned(cluster: Cluster, fault: str | Fault) -> Plan:
     """The fault, or the partition of that shape, aimed at the cluster as it is."""
     view = View(nodes=tuple(cluster.nodes), leader=await agreed_leader(cluster))
@@ -225,9 +231,10 @@ def test_every_fault_takes_effect_and_is_undone_or_is_refused_before_a_run(world
         await agreed_leader(cluster)
 
     schedule = Schedule(steps=(Step(at_ms=0, for_ms=1, fault=fault),), length_ms=2)
-    if lacking(schedule, POWERS[world.name]):
+    powers = POWERS[world.name]
+    if lacking(schedule, replace(powers, faults=powers.faults | powers.privileged)):
         with pytest.raises(UsageError, match=f"the runtime {world.name} cannot do all of this schedule"):
-            refuse_lacking(schedule, world.name)
+            refuse_lacking(schedule, world.name, privileged=True)
     else:
         world.tell(story)
 
@@ -248,10 +255,6 @@ def test_a_killed_node_does_not_answer_and_comes_back_under_a_new_leader(world: 
 def test_a_node_whose_disk_is_rolled_back_has_forgotten_what_came_after_the_copy(world: World) -> None:
     """Kept in a first term, everybody is killed in a later one: with their disks nobody remembers it."""
 
-    async def agreed_term(cluster: Cluster) -> int:
-        leader = await agreed_leader(cluster)
-        return int((await claims(cluster))[leader]["term"])
-
     async def story(cluster: Cluster) -> None:
         kept = await agreed_term(cluster)
         await cluster.keep_disks()
@@ -269,6 +272,17 @@ def test_a_node_whose_disk_is_rolled_back_has_forgotten_what_came_after_the_copy
             assert (await cluster.undo(everybody)).verified
             terms[state] = await agreed_term(cluster)
         assert terms["old"] < late < terms["kept"], (kept, late, terms)
+
+    world.tell(story)
+
+
+def test_nodes_that_flush_what_they_promise_remember_it_when_the_power_is_cut(world: World) -> None:
+    async def story(cluster: Cluster) -> None:
+        before = await agreed_term(cluster)
+        everybody = await planned(cluster, Kill(target="all", state="torn"))
+        assert (await cluster.inflict(everybody)).verified
+        assert (await cluster.undo(everybody)).verified
+        assert await agreed_term(cluster) > before, "nobody voted once more in a term in which it had"
 
     world.tell(story)
 

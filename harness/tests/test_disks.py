@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 
+from harness.errors import EnvironmentFailure
 from harness.runtimes.docker.containers import Containers
 from harness.runtimes.docker.disks import Disks
 from harness.runtimes.docker.hands import Hands, Seen
+from harness.runtimes.docker.loops import explained
+from harness.runtimes.docker.runtime import disks_for
+from nemesis.faults import Crash, Fault, Fill, Kill
+from nemesis.schedules import Schedule, Step
 from nemesis.state import State
 
 CALM = State()
@@ -132,3 +137,22 @@ def test_what_ended_of_a_flush_that_failed_is_started_again_when_flushes_work_an
 def test_what_ended_on_a_disk_that_is_still_full_is_not_started() -> None:
     *_, healed = made([State(full=FULL.full, unflushed=FAILING.unflushed), FULL], status=1)
     assert "revived" not in healed.facts
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Kill(target="leader"), "plain"),
+        (Fill(target="leader"), "bounded"),
+        (Kill(target="leader", state="torn"), "loop"),
+        (Crash(target="all", state="torn"), "loop"),
+    ],
+)
+def test_disks_are_such_as_the_schedule_asks_for(fault: Fault, kind: str) -> None:
+    steps = (Step(at_ms=0, for_ms=1, fault=Kill(target="all")), Step(at_ms=1, for_ms=1, fault=fault))
+    assert disks_for(Schedule(steps=steps, length_ms=3)) == kind
+
+
+def test_an_engine_whose_machine_has_no_loop_devices_is_told_what_it_needs() -> None:
+    with pytest.raises(EnvironmentFailure, match=r"no such device\n(.|\n)*modprobe -a loop ext4"), explained():
+        raise EnvironmentFailure("starting node n1: the engine says: no such device")

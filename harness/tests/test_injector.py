@@ -16,7 +16,7 @@ from harness.promises import bounds_of, exercised
 from harness.runtimes.base import POWERS, lacking, refuse_lacking
 from harness.runtimes.sim.runtime import run_in_memory
 from harness.units import MS
-from nemesis.faults import Delay, Duplicate, Fault, Kill, Loss, Partition, Pause, Skew, Slow
+from nemesis.faults import Crash, Delay, Duplicate, Fault, Fill, Kill, Loss, Partition, Pause, Skew, Slow
 from nemesis.schedules import Schedule, Step
 from nemesis.triggers import Trigger
 
@@ -235,6 +235,17 @@ def test_what_a_runtime_lacks_is_refused_in_words_and_names_the_step() -> None:
     assert len(lacks) == len(set(lacks))
     with pytest.raises(UsageError, match=r"the runtime docker cannot do all of this schedule; it lacks: .*steps\[1\]"):
         refuse_lacking(schedule, "docker")
+
+
+def test_what_takes_more_of_the_machine_is_refused_unless_it_is_allowed_and_what_takes_two_disks_in_any_case() -> None:
+    torn, full = step(0, 1, Crash(target="all", state="torn")), step(1, 1, Fill(target="all"))
+    refuse_lacking(Schedule(steps=(torn,), length_ms=LENGTH_MS), "docker", privileged=True)
+    refuse_lacking(Schedule(steps=(full,), length_ms=LENGTH_MS), "docker")
+    refuse_lacking(Schedule(steps=(torn,), length_ms=LENGTH_MS), "sim")
+    with pytest.raises(UsageError, match=r"explicit --allow-privileged, for: kill with state torn \(steps\[0\]\)"):
+        refuse_lacking(Schedule(steps=(torn,), length_ms=LENGTH_MS), "docker")
+    with pytest.raises(UsageError, match="only in one each: full disk and kill with state torn"):
+        refuse_lacking(Schedule(steps=(torn, full), length_ms=LENGTH_MS), "docker", privileged=True)
 
 
 def test_cuts_in_force_together_are_classed_as_the_one_cut_that_they_are() -> None:

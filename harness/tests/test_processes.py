@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -83,6 +83,9 @@ class Wanted:
     async def make(self, state: State, harm: OnNodes | None = None) -> Seen:
         self._state = state
         return await self._processes.make(harm)
+
+    async def put_back(self) -> Seen:
+        return await self._processes.put_back(["n1"])
 
 
 async def last_of(wanted: Wanted, *states: State) -> Seen:
@@ -303,3 +306,56 @@ def test_a_disk_is_lost_if_the_agent_says_so_or_there_is_none(
     seen = asyncio.run(Wanted(Failing(["n1"], {}, {}, {"n1": folder}), Running.__new__(Running)).make(DOWN, lost))
     assert len(seen.problems) == problems
     assert seen.facts == ({} if folder is None else {"files_changed_n1": 0})
+
+
+class Powered(Hands):
+    """Hosts whose disks are put back when that is asked for, or not, and say whether it shows."""
+
+    told: ClassVar[list[tuple[str, dict[str, Any]]]] = []
+
+    async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        self.told.extend((f"{do} {name}", dict(asked)) for name, asked in arguments.items())
+        answers: dict[str, dict[str, Any]] = {
+            "put-back": {"changed": 3, "wrong": "it stayed mounted"},
+            "survived": {"wrong": "what was not flushed is there"},
+        }
+        if do == "kill" and arguments and arguments["n1"]["disk"]:
+            whole = self.data["n1"] == "/data"
+            answers["kill"] = {"cut_ms": 6.5, "wrong": None} if whole else {"wrong": "there is no copy"}
+        return {name: answers.get(do, {}) for name in arguments}
+
+
+TORN = Killed(nodes=("n1",), state="torn", after_effects=None)
+
+
+def cut(folder: str, seen: Seen) -> tuple[list[str], list[Seen]]:
+    """What the hosts are asked when power is cut, comes back, and comes back again after a kill; and what is seen."""
+    Powered.told.clear()
+
+    async def story() -> list[Seen]:
+        wanted = Wanted(Powered(["n1"], {}, {}, {"n1": folder}), Starting(seen))
+        found = [await wanted.make(DOWN, TORN), await wanted.put_back(), await wanted.put_back()]
+        found += [await wanted.make(CALM, TORN)]
+        return [*found, await wanted.make(DOWN), await wanted.put_back(), await wanted.make(CALM)]
+
+    found = asyncio.run(story())
+    return [what for what, asked in Powered.told if asked], found
+
+
+def test_a_disk_whose_power_was_cut_is_put_back_once_and_looked_at_when_its_node_runs_again() -> None:
+    asked, (hurt, put_back, again, revived, *after) = cut("/data", Seen())
+    assert asked == ["kill n1", "put-back disks", "survived n1", "kill n1"]
+    assert Powered.told[0][1]["disk"] == {"folder": "/data", "left": "torn", "pattern": None}
+    assert hurt == Seen(facts={"cut_ms_n1": 6.5})
+    assert put_back == Seen(problems=("n1: it stayed mounted",), facts={"files_changed_n1": 3})
+    assert revived.problems == ("n1, started again: what was not flushed is there",)
+    assert again == Seen() and not any(seen.problems for seen in after)
+
+
+def test_a_disk_that_could_not_be_copied_is_not_put_back_and_one_that_software_refuses_not_looked_at() -> None:
+    asked, (hurt, *_) = cut("/other", Seen())
+    assert asked == ["kill n1", "kill n1"]
+    assert hurt == Seen(problems=("n1: there is no copy",))
+    asked, (_, _, _, revived, *_) = cut("/data", REFUSED)
+    assert "survived n1" not in asked
+    assert revived == REFUSED

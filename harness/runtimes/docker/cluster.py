@@ -7,6 +7,7 @@ nemesis and the agents, so that a slow engine delays no observer and no heal.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from harness.errors import EnvironmentFailure
 from harness.experiment import Experiment
 from harness.runtimes.base import Effect, Job, Ok, Question, Reply
 from harness.runtimes.docker import hosts as machines
+from harness.runtimes.docker import loops
 from harness.runtimes.docker.askers import Asker, Door, asker_of
 from harness.runtimes.docker.askers.http import HttpAsker
 from harness.runtimes.docker.channel import AgentChannel
@@ -28,9 +30,10 @@ from harness.runtimes.docker.clocks import Shown
 from harness.runtimes.docker.containers import Containers
 from harness.runtimes.docker.engine import connect, remove_runs, translated, versions
 from harness.runtimes.docker.hands import Hands
-from harness.runtimes.docker.hosts import Host
+from harness.runtimes.docker.hosts import Disk, DiskKind, Host
 from harness.runtimes.docker.hurt import Hurt
 from harness.runtimes.docker.images import ImageBuilder, Images
+from harness.runtimes.docker.loops import KEEPER
 from harness.runtimes.docker.probes import reply_to
 from harness.units import MS
 from nemesis.plans import Plan
@@ -64,28 +67,29 @@ class AsyncioAlarm:
 
 
 class DockerCluster:
-    """The hosts and nodes of one run, with disks that can be full if ``bounded``.
+    """The hosts and nodes of one run, with disks of that kind.
 
     ``set_up`` before use, ``tear_down`` in any case.
     """
 
-    def __init__(self, experiment: Experiment, run: str, say: Callable[[str], None], bounded: bool = False) -> None:
-        self._bounded = bounded
+    def __init__(self, experiment: Experiment, run: str, say: Callable[[str], None], disks: DiskKind = "plain") -> None:
+        self._disks = disks
         self._experiment = experiment
         self.nodes: Sequence[str] = experiment.node_names
         self.servers: Sequence[str] = experiment.server_names
         self._run = run
         self._say = say
+        self._backing = ""
         self._stop = threading.Event()
         self._workers = ThreadPoolExecutor(max_workers=16, thread_name_prefix="engine")
         self._client: docker.DockerClient | None = None
         self._hosts: dict[str, Host] = {}
         self._agents: dict[str, AgentChannel] = {}
         self._addresses: dict[str, str] = {}
-        data = {name: self._software(name).data for name in experiment.machines}
+        self._data = {name: self._software(name).data for name in experiment.machines}
         self._containers = Containers(self._hosts, self._blocking, self._silence)
         self._hurt = Hurt(
-            Hands(experiment.machines, self._addresses, self._agents, data), self._containers, self._shows
+            Hands(experiment.machines, self._addresses, self._agents, self._data), self._containers, self._shows
         )
         self._asker: Asker | None = None
         self.facts: dict[str, Any] = {}
@@ -173,6 +177,8 @@ class DockerCluster:
         self._say(f"starting {len(machines_of)} hosts and what runs on them")
         network, prefix = await self._blocking(machines.create_network, client, self._run)
         self._addresses.update(machines.addresses(prefix, machines_of))
+        if self._disks == "loop":
+            await self._open_keeper(client, images.host)
         await asyncio.gather(*(self._set_up_host(client, images, network, name) for name in machines_of))
         doors = {name: Door(host.address, host.ports) for name, host in self._hosts.items()}
         self._asker = asker_of(self._experiment.under_test, doors)
@@ -181,6 +187,10 @@ class DockerCluster:
         if not effect.verified:
             raise EnvironmentFailure(
                 "the run's own network does not carry packets between all hosts: " + "; ".join(effect.problems)
+            )
+        if self._disks == "loop":
+            await asyncio.gather(
+                *(self._agents[name].ask("arm", folder=folder) for name, folder in self._data.items() if folder)
             )
 
     def _software(self, machine: str) -> Software:
@@ -192,15 +202,14 @@ class DockerCluster:
     async def _set_up_host(self, client: docker.DockerClient, images: Images, network: Any, name: str) -> None:
         address, software = self._addresses[name], self._software(name)
         ports = software.ports
-        bounded = self._bounded and software.data is not None
-        disk = await self._blocking(machines.create_disk, client, self._run, name) if bounded else None
+        disk = await self._disk(client, name)
         container = await self._blocking(
             machines.create_host, client, self._run, network, name, address, images.host, ports, disk
         )
         command = software.command(self._machine(name))
         image = images.of[software.image]
-        held = (disk, software.data) if disk and software.data else None
-        node = await self._blocking(machines.create_node, client, self._run, name, container, image, command, held)
+        with loops.explained() if self._disks == "loop" else contextlib.nullcontext():
+            node = await self._blocking(machines.create_node, client, self._run, name, container, image, command, disk)
         published = await self._blocking(machines.published_ports, container, name, ports)
         self._hosts[name] = Host(name, address, container, published, node)
         loop = asyncio.get_running_loop()
@@ -209,6 +218,26 @@ class DockerCluster:
         self._agents[name] = agent
         hello = await agent.ask("hello")
         self.facts["iptables"] = hello["iptables"]
+
+    async def _open_keeper(self, client: docker.DockerClient, image: str) -> None:
+        """Start what makes the nodes' disks, and puts them back."""
+        self._backing = await self._blocking(loops.create_backing, client, self._run)
+        keeper = await self._blocking(loops.create_keeper, client, self._run, image, self._backing)
+        loop = asyncio.get_running_loop()
+        with translated("starting the agent that keeps the nodes' disks"):
+            self._agents[KEEPER] = await self._blocking(AgentChannel.open, client, keeper.id, KEEPER, loop)
+
+    async def _disk(self, client: docker.DockerClient, name: str) -> Disk | None:
+        """Make what the data folder of that machine's software is on, unless that is its container's."""
+        folder = self._data[name]
+        if folder is None or self._disks == "plain":
+            return None
+        if self._disks == "bounded":
+            return await self._blocking(machines.create_disk, client, self._run, name, folder)
+        with loops.explained():
+            made = await self._agents[KEEPER].ask("attach", name=name)
+        device = made["device"]
+        return await self._blocking(loops.create_loop_disk, client, self._run, name, folder, device, self._backing)
 
     def _machine(self, name: str) -> Machine:
         return Machine(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import docker
 from docker.models.containers import Container
@@ -23,6 +23,19 @@ from harness.runtimes.docker.engine import CONTROLLER_LABEL, RUN_LABEL, controll
 FIRST_ADDRESS = 11
 DISK_BYTES = 256 * 2**20  # of software that lays out its files ahead, as etcd does by 64 MB each
 SUBNETS = tuple(f"10.{second}.{third}" for second in range(201, 206) for third in range(256))
+
+
+DiskKind = Literal["plain", "bounded", "loop"]
+"""What the nodes' data folders are on: their containers' own file systems, memory of a fixed size, loop devices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A node's data folder, ``where`` it is, as a ``volume``; and the volumes by place that the host has for it."""
+
+    volume: str
+    where: str
+    on_host: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +91,11 @@ def create_host(
     address: str,
     image: str,
     ports: Sequence[int],
-    disk: str | None,
+    disk: Disk | None,
 ) -> Container:
     """Start the host container. Its clients' ports are published on 127.0.0.1 only, at numbers the engine picks.
 
-    ``disk`` is the name of the node's volume, if it has one, which stays as it is for as long as the host holds it.
+    A volume stays as it is for as long as the host holds it.
     """
     name_of_network = str(network.name)
     with translated(f"starting host {name}"):
@@ -96,20 +109,20 @@ def create_host(
             network=name_of_network,
             networking_config={name_of_network: client.api.create_endpoint_config(ipv4_address=address)},
             labels=labels(run),
-            mounts=[Mount(str(DISK), disk, "volume")] if disk else [],
+            mounts=[Mount(place, volume, "volume") for place, volume in disk.on_host.items()] if disk else [],
             stop_signal="SIGKILL",
         )
 
 
-def create_disk(client: docker.DockerClient, run: str, name: str) -> str:
-    """A volume of ``DISK_BYTES`` in memory, by its name."""
+def create_disk(client: docker.DockerClient, run: str, name: str, where: str) -> Disk:
+    """A volume of ``DISK_BYTES`` in memory, which the host has too."""
     with translated(f"making a disk for {name}"):
         volume = client.volumes.create(
             f"splitbrain-{run}-{name}",
             driver_opts={"type": "tmpfs", "device": "tmpfs", "o": f"size={DISK_BYTES}"},
             labels=labels(run),
         )
-    return str(volume.name)
+    return Disk(str(volume.name), where, {str(DISK): str(volume.name)})
 
 
 def create_node(
@@ -119,9 +132,9 @@ def create_node(
     host: Container,
     image: str,
     command: Sequence[str],
-    disk: tuple[str, str] | None,
+    disk: Disk | None,
 ) -> Container:
-    """Start the node's container in the namespaces of its host; ``disk`` is a volume's name and where it is to be."""
+    """Start the node's container in the namespaces of its host."""
     with translated(f"starting node {name}"):
         return client.containers.run(
             image,
@@ -131,7 +144,7 @@ def create_node(
             network_mode=f"container:{host.id}",
             pid_mode=f"container:{host.id}",
             labels=labels(run),
-            mounts=[Mount(disk[1], disk[0], "volume")] if disk else [],
+            mounts=[Mount(disk.where, disk.volume, "volume")] if disk else [],
             stop_signal="SIGKILL",
         )
 

@@ -19,7 +19,7 @@ from harness.runtimes.docker.hands import Hands, Seen
 from harness.runtimes.docker.links import Links
 from harness.runtimes.docker.processes import Processes
 from harness.units import MS
-from nemesis.plans import Crashed, Harm, OnDisks, OnLinks, Plan, Severed, Skewed
+from nemesis.plans import Crashed, Harm, Killed, OnDisks, OnLinks, Plan, Severed, Skewed
 from nemesis.state import State, state_of
 
 
@@ -75,6 +75,8 @@ class Hurt:
             case _:
                 seen = await self._processes.make(harm)
         in_effect = time.monotonic_ns() - began
+        if isinstance(harm, Killed | Crashed):
+            seen += await self._processes.put_back(harm.nodes)
         if harm is None or isinstance(harm, Skewed):
             seen += await self._clocks.verify(self._wanted(), None if harm is None else harm.nodes)
         if harm is None or isinstance(harm, OnLinks | Crashed):

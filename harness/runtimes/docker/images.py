@@ -3,7 +3,7 @@
     base      debian:bookworm-slim if it is here or can be pulled within seconds, else made with mmdebstrap or
               debootstrap from Debian's packages and imported
     python    base + python3
-    host      python + tini, iptables, iproute2 and the agent
+    host      python + tini, iptables, iproute2, e2fsprogs and the agent
     node      python + nodes/ (nothing else: the standard library must do)
 
 A tag is the hash of everything that went in, so a change of a file makes a new image and no change makes none.

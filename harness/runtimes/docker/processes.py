@@ -14,11 +14,13 @@ from typing import Any
 
 from harness.runtimes.docker.containers import Containers, Spent
 from harness.runtimes.docker.hands import Hands, Seen
+from harness.runtimes.docker.loops import KEEPER
 from nemesis.faults import Durable
 from nemesis.plans import Crashed, Harm, Killed, OnNodes, Starved, Stopped
 from nemesis.state import State
 
 FROZEN_MS = 1.0  # what a node may be said to have run while it was frozen: the kernel's account is a little behind
+LEFT = {"changed": "files_changed", "cut_ms": "cut_ms"}  # what an agent tells of a disk, and its name in the history
 UNEVEN_MS = 50.0  # what the kernel has handed out to its processors already when a ration begins, and a period's share
 
 
@@ -38,6 +40,8 @@ class Processes:
         self._frozen: set[str] = set()
         self._partly_down: set[tuple[str, str]] = set()
         self._partly_paused: set[tuple[str, str]] = set()
+        self._to_put_back: set[str] = set()
+        self._cut: set[str] = set()  # whose disks were put back, and who have not been started since
         self._per_mille: dict[str, int] = {}
         self._at_freeze: dict[str, asyncio.Future[Spent]] = {}  # there from when a freeze is decided on
         self._at_ration: dict[str, Spent] = {}
@@ -73,9 +77,19 @@ class Processes:
 
     async def _revive(self, nodes: Iterable[str]) -> Seen:
         seen = Seen()
-        for each in await asyncio.gather(*(self._containers.revive(node) for node in sorted(nodes))):
+        for each in await asyncio.gather(*(self._revive_one(node) for node in sorted(nodes))):
             seen += each
         return seen
+
+    async def _revive_one(self, node: str) -> Seen:
+        """Start a node again; after a cut of its power also see that what was not flushed is gone."""
+        seen = await self._containers.revive(node)
+        cut = node in self._cut
+        self._cut.discard(node)
+        if not cut or seen.problems:
+            return seen
+        told = (await self._hands.ask("survived", {node: {"folder": self._hands.data[node]}}))[node]
+        return seen + Seen(problems=(f"{node}, started again: {told['wrong']}",) if told["wrong"] else ())
 
     async def _freeze(self, node: str, done: asyncio.Future[Spent]) -> Seen:
         seen = await self._gone(node, "frozen")
@@ -255,10 +269,27 @@ class Processes:
         for node, answer in answers.items():
             if asked[node]["disk"] is not None:
                 wrong = (f"{node}: {answer['wrong']}",) if answer["wrong"] else ()
-                seen += Seen(problems=wrong, facts={f"files_changed_{node}": answer["changed"]})
+                facts = {f"{what}_{node}": answer[key] for key, what in LEFT.items() if key in answer}
+                seen += Seen(problems=wrong, facts=facts)
             elif files is not None:
                 seen += Seen(problems=(f"{node}: it keeps no files, so none like {files}",))
+        self._to_put_back |= {node for node, answer in answers.items() if "cut_ms" in answer}
         return answers, seen
+
+    async def put_back(self, nodes: Iterable[str]) -> Seen:
+        """Have their disks be what a cut of their power has left of them, before anybody starts them again."""
+        cut = self._to_put_back & set(nodes)
+        self._to_put_back -= cut
+        self._cut |= cut
+        seen = Seen()
+        for each in await asyncio.gather(*(self._put_back(node) for node in sorted(cut))):
+            seen += each
+        return seen
+
+    async def _put_back(self, node: str) -> Seen:
+        told = (await self._hands.ask("put-back", {KEEPER: {"name": node}}))[KEEPER]
+        wrong = (f"{node}: {told['wrong']}",) if told["wrong"] else ()
+        return Seen(problems=wrong, facts={f"files_changed_{node}": told["changed"]})
 
     async def keep_disks(self) -> None:
         """Have every host copy its node's durable state, one after another, so that no two stand still at once."""

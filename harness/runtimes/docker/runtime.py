@@ -17,8 +17,10 @@ from harness.errors import EnvironmentFailure, Interrupted
 from harness.experiment import Experiment
 from harness.runtimes.base import Facts, Say
 from harness.runtimes.docker.cluster import DockerCluster
+from harness.runtimes.docker.hosts import DiskKind
 from harness.runtimes.docker.images import BuildInterrupted
 from nemesis.faults import abilities
+from nemesis.schedules import Schedule
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -34,8 +36,15 @@ def run(driver: Driver, logs: Path, say: Say) -> Facts:
     async def work(cluster: DockerCluster) -> None:
         await driver.drive(cluster)
 
-    bounded = any("full disk" in abilities(step.fault) for step in driver.schedule.steps)
-    return attend(driver.experiment, work, logs, say, driver.progress.phase, bounded)
+    return attend(driver.experiment, work, logs, say, driver.progress.phase, disks_for(driver.schedule))
+
+
+def disks_for(schedule: Schedule) -> DiskKind:
+    """The disks that the nodes need for it to be carried out."""
+    asked = {ability for step in schedule.steps for ability in abilities(step.fault)}
+    if "kill with state torn" in asked:
+        return "loop"
+    return "bounded" if "full disk" in asked else "plain"
 
 
 def attend(
@@ -44,13 +53,10 @@ def attend(
     logs: Path,
     say: Say,
     phase: Callable[[str], None] = lambda name: None,
-    bounded: bool = False,
+    disks: DiskKind = "plain",
 ) -> Facts:
-    """Set up a cluster, do ``work`` with it, and tear it down whatever ends that; for the rest see ``run``.
-
-    ``bounded`` is whether disks are to be such as can be full.
-    """
-    return asyncio.run(_attend(experiment, work, logs, say, phase, bounded))
+    """Set up a cluster, do ``work`` with it, and tear it down whatever ends that; for the rest see ``run``."""
+    return asyncio.run(_attend(experiment, work, logs, say, phase, disks))
 
 
 async def _attend(
@@ -59,9 +65,9 @@ async def _attend(
     logs: Path,
     say: Say,
     phase: Callable[[str], None],
-    bounded: bool,
+    disks: DiskKind,
 ) -> Facts:
-    cluster = DockerCluster(experiment, secrets.token_hex(4), say, bounded)
+    cluster = DockerCluster(experiment, secrets.token_hex(4), say, disks)
 
     async def set_up_and_work() -> None:
         phase("set-up")

@@ -17,8 +17,12 @@ It ends when its input does. Its requests, by subject:
     keep    folder                copy that folder of the node's
     kill    disk: {folder, left, pattern} or null, sockets
                                   end every process of the node, first having its folder hold what is to be ``left``
-                                  (``disks.leave``); returns when all are gone, and with ``sockets`` all their
-                                  connections, which nobody hears end
+                                  (``disks.leave``, or for ``torn`` ``power.cut``); returns when all are gone, and with
+                                  ``sockets`` all their connections, which nobody hears end
+    arm     folder                have a witness in the node's folder that is flushed
+    survived folder               whether the node's disk holds what was flushed before a cut, and no more
+    attach  name                  make a disk for that node, on a loop device
+    put-back name                 have that disk be what a cut has left of it
     end                           ask the node to end, as one asks a service; and make it, when it has not in good time
     grow    size                  have the node's first process take that many bytes, of which its container has not so
                                   many; ``wrong`` says why the kernel has not killed it for that, when it is killed
@@ -33,8 +37,8 @@ It ends when its input does. Its requests, by subject:
     flush   ms, fail              have flushes of files to the disk take so long, or fail, in place of what was so
                                   before; what that did is told
 
-Requests of one subject are carried out in their order (but for probes), those of different subjects at the same
-time: a process that is slow to die delays no heal of a link.
+Requests of one subject are carried out in their order (but for probes and loops), those of different subjects at the
+same time: a process that is slow to die delays no heal of a link.
 """
 
 from __future__ import annotations
@@ -47,10 +51,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from harness.runtimes.docker.agent import disks, growth, links, processes
+from harness.runtimes.docker.agent import disks, growth, links, power, processes
 from harness.runtimes.docker.agent.clocks import TEND_SECONDS, HostClocks
 from harness.runtimes.docker.agent.commands import Refused, run
 from harness.runtimes.docker.agent.flushes import Flushes
+from harness.runtimes.docker.agent.loops import Loops
 from harness.runtimes.docker.agent.probes import SNMP, Probes, checksum_errors
 
 SUBJECTS = {
@@ -71,6 +76,10 @@ SUBJECTS = {
     "stop-like": "processes",
     "go": "processes",
     "processes": "processes",
+    "arm": "processes",
+    "survived": "processes",
+    "attach": "loops",
+    "put-back": "loops",
     "grow": "tracing",  # a process has one tracer at a time
     "skew": "tracing",
     "clocks": "tracing",
@@ -79,7 +88,8 @@ SUBJECTS = {
 }
 """Of each request, the subject: what must not be done at the same time as another of its kind."""
 
-PROBERS = 4  # probes change nothing, so several changes may be verified at a time
+WORKERS = {"probes": 4, "loops": 4}
+"""Of subjects whose requests do not get into each other's way, how many are carried out at a time."""
 
 
 class Agent:
@@ -90,9 +100,9 @@ class Agent:
         self.probes = Probes()
         self.clocks = HostClocks(processes.node_processes)
         self.flushes = Flushes(processes.node_processes)
+        self.loops = Loops()
         self.lanes = {
-            subject: ThreadPoolExecutor(PROBERS if subject == "probes" else 1, subject)
-            for subject in set(SUBJECTS.values())
+            subject: ThreadPoolExecutor(WORKERS.get(subject, 1), subject) for subject in set(SUBJECTS.values())
         }
         self.writing = threading.Lock()
 
@@ -147,8 +157,16 @@ class Agent:
             case {"do": "free"}:
                 return disks.free()
             case {"do": "kill", "disk": disk, "sockets": sockets}:
-                left = {} if disk is None else disks.leave(**disk)
+                left = {} if disk is None else leave(**disk)
                 return {**processes.kill(), **left, **(links.forget_connections() if sockets else {})}
+            case {"do": "arm", "folder": folder}:
+                return power.arm(folder)
+            case {"do": "survived", "folder": folder}:
+                return power.survived(folder)
+            case {"do": "attach", "name": name}:
+                return self.loops.attach(name)
+            case {"do": "put-back", "name": name}:
+                return self.loops.put_back(name)
             case {"do": "end"}:
                 return processes.end()
             case {"do": "grow", "size": size}:
@@ -173,6 +191,11 @@ class Agent:
             case {"do": "flush", "ms": ms, "fail": fail}:
                 return self.flushes.set(ms, fail)
         raise Refused(f"unknown request {request.get('do')!r}")
+
+
+def leave(folder: str, left: str, pattern: str | None) -> dict[str, Any]:
+    """Have the folder of a node that is to be killed hold what is to be left of it."""
+    return power.cut(folder) if left == "torn" else disks.leave(folder, left, pattern)
 
 
 if __name__ == "__main__":

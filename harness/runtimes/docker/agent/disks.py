@@ -22,6 +22,7 @@ from harness.runtimes.docker.agent.commands import Refused
 COPY = Path("/var/lib/splitbrain/copy")
 DISK = Path("/var/lib/splitbrain/disk")  # the node's data folder, where it is a volume that the host has too
 FILLER = ".splitbrain-filler"
+WITNESS = ".splitbrain-witness"  # see ``power``
 
 
 def keep(folder: str) -> dict[str, Any]:
@@ -161,8 +162,8 @@ def every(folder: Path) -> list[Path]:
 
 
 def held_in(folder: Path) -> list[Path]:
-    """What is in a folder, but for what fills it."""
-    return sorted(path for path in folder.iterdir() if path.name != FILLER)
+    """What is in a folder, but for what is ours."""
+    return sorted(path for path in folder.iterdir() if path.name not in (FILLER, WITNESS))
 
 
 def empty(folder: Path) -> None:
