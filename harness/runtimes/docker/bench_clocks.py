@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, NoReturn
 
 from rich import box
 from rich.console import Console
@@ -258,6 +258,13 @@ def bench(program: Program, count: int, console: Console) -> Row:
     return found[0]
 
 
+class Parser(argparse.ArgumentParser):
+    """Complains as the rest of the harness does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
 def wanted(systems: Sequence[str], changes: int) -> Sequence[Program]:
     """The programs of these systems, all if none is named. Raises UsageError for what cannot be measured."""
     by_system = {program.system: program for program in PROGRAMS}
@@ -270,15 +277,15 @@ def wanted(systems: Sequence[str], changes: int) -> Sequence[Program]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="what changing the clock of a running program costs it")
+    parser = Parser(description="what changing the clock of a running program costs it")
     parser.add_argument("systems", nargs="*", help="raft, sentinel, etcd, zookeeper; all, if none is named")
     parser.add_argument("--changes", type=int, default=CHANGES)
-    given = parser.parse_args()
     console, before = Console(stderr=True), os.getloadavg()[0]
     try:
+        given = parser.parse_args()
         rows = [bench(program, given.changes, console) for program in wanted(given.systems, given.changes)]
     except (SplitbrainError, Interrupted) as failure:
-        console.print(str(failure), markup=False)
+        console.print(str(failure), markup=False, soft_wrap=True)
         return failure.exit_status
     Console(width=WIDTH).print(table(rows))
     print(f"times in ms; load {before:.2f} before, {os.getloadavg()[0]:.2f} after")
