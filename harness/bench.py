@@ -19,11 +19,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from harness.experiment import Experiment, Workload
+from harness.experiment import Experiment
 from harness.hunt.case import judged
 from harness.runtimes.sim.runtime import run_in_memory
 from harness.runtimes.sim.simulation import Simulation
 from harness.units import MS
+from harness.workloads import Workload
 from nemesis.nemeses import build
 from nemesis.schedules import Schedule
 from nodes.protocol import CancelTimer, Effect, Received, Send, SetTimer, Started, TimerFired

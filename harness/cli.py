@@ -20,12 +20,13 @@ from checkers.verdict import Outcome
 from harness import errors
 from harness.compare.cli import compare
 from harness.errors import Interrupted, SplitbrainError, UsageError
-from harness.experiment import KINDS, Experiment, asked_for, read_json, read_schedule, system_named
+from harness.experiment import Experiment, asked_for, read_json, read_schedule, system_named
 from harness.hunt.cli import hunt
 from harness.matrix.cli import matrix
 from harness.runtimes.base import ALLOW_PRIVILEGED, POWERS
 from harness.soak import soak
 from harness.store import EXPERIMENT, SCHEDULE, existing_run
+from harness.workloads import KINDS
 from nemesis.nemeses import NEMESES, Nemesis, NemesisError, needs
 from nemesis.schedules import Schedule
 from nodes.systems import SYSTEMS

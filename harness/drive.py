@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.clients import Crew, Desk
 from harness.experiment import Experiment
 from harness.injector import Injector
-from harness.opinions import Pollsters
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.units import MS
 from harness.watch import Watch
-from harness.workload import Clients
-from harness.writers import writers
+from harness.workloads.clients import Crew, Desk
+from harness.workloads.observers import Clients
+from harness.workloads.opinions import Pollsters
+from harness.workloads.writers import writers
 from nemesis.schedules import Schedule
 
 LOOK_AGAIN_NS = 20 * MS

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from checkers.bounds import Bounds
 from harness.described import described
@@ -16,6 +16,7 @@ from harness.errors import UsageError
 from harness.own import system_at
 from harness.promises import bounds_of
 from harness.runtimes.base import POWERS, known_runtime
+from harness.workloads import KINDS, USUAL, Kind, Workload, workload_from_json
 from nemesis import schedules
 from nemesis.faults import ScheduleError
 from nemesis.nemeses import build
@@ -26,41 +27,6 @@ from nodes.systems.base import System
 
 FORMAT = 1
 UNHURRIED_MS = 4_000  # the longest stall bound for which the usual windows, of five seconds and more, are long enough
-
-Kind = Literal["election", "ledger", "ledger-unfenced", "lock", "writes"]
-KINDS: Mapping[str, str] = {
-    "election": "who leads is observed, and leaders are asked to confirm that they do",
-    "ledger": "besides, who leads writes to a shared ledger that checks tokens",
-    "ledger-unfenced": "the same with a ledger that accepts every write",
-    "lock": "besides, who holds the lock (leadership, unless the system is a lock) adds to a shared set",
-    "writes": "besides, clients add to a set that the system itself keeps, through its leader",
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Workload:
-    """What the clients do, one of ``KINDS``, and how often, in ms.
-
-    ``probe_timeout_ms`` stays below a quarter of the stall bound. ``canary_period_ms`` is None where the controller
-    cannot be late: in simulation. ``write_period_ms`` is the time between two writes, or two tries to get a lock, of
-    one client.
-    """
-
-    kind: Kind = "election"
-    observe_period_ms: int = 20
-    confirm_period_ms: int = 50
-    probe_timeout_ms: int = 500
-    canary_period_ms: int | None = 10
-    write_period_ms: int = 50
-
-    @property
-    def option(self) -> str:
-        """What a command line says of it, but for the usual one."""
-        return "" if self.kind == "election" else f" --workload {self.kind}"
-
-
-# What differs from the usual workload. A simulated controller is never late and needs no canary to show it.
-USUAL = {"sim": Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,14 +167,6 @@ def asked_for(
 def pace_of(system: System) -> float:
     """How much longer faults last than usual: a system that takes long to elect must have the time to."""
     return max(1.0, system.stall_bound_ms / UNHURRIED_MS)
-
-
-def workload_from_json(value: Mapping[str, Any]) -> Workload:
-    """Raises TypeError or ValueError for one that cannot be."""
-    workload = Workload(**value)
-    if workload.kind not in KINDS:
-        raise ValueError(f"expected a workload of {', '.join(KINDS)}, got {workload.kind!r}")
-    return workload
 
 
 def system_named(name: str) -> System:

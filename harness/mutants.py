@@ -37,7 +37,7 @@ from rich.table import Table
 from checkers.history import History
 from checkers.judge import judge
 from harness.drive import Driver
-from harness.experiment import Experiment, Workload
+from harness.experiment import Experiment
 from harness.hunt.case import Case, needs_white_box
 from harness.hunt.case import look as hunted
 from harness.hunt.shrink import shrink
@@ -48,6 +48,7 @@ from harness.runtimes.sim.runtime import ColumnsRecorder, Silence, drive, simula
 from harness.runtimes.sim.simulation import START_WITHIN_NS
 from harness.units import MS
 from harness.whitebox import Notary, breaches
+from harness.workloads import Workload
 from nemesis import schedules
 from nemesis.faults import Delay, Duplicate, Fault, Kill, Partition, Pause, Skew
 from nemesis.nemeses import NEMESES, build

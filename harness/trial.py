@@ -25,13 +25,14 @@ from checkers.verdict import Outcome
 from checkers.words import counted, duration, instant
 from harness.drive import Driver
 from harness.errors import UsageError
-from harness.experiment import KINDS, Experiment, Kind, Workload, system_named
+from harness.experiment import Experiment, system_named
 from harness.own import NodeFailure, name_of, system_of
 from harness.promises import bounds_json, cells_of, exercised, promises_of, promises_to_writers
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.hosts import Witness
 from harness.runtimes.sim.runtime import EntriesRecorder, Log, Silence, drive, simulate
+from harness.workloads import KINDS, Kind, Workload
 from nemesis import schedules
 from nemesis.nemeses import NemesisError
 from nemesis.schedules import Schedule
@@ -168,7 +169,7 @@ def run(
     """Run ``system`` on that many nodes for so many seconds of faults (20), and judge it.
 
     What goes wrong is a ``nemesis`` ("partition"; or several, with commas or as a sequence), or a ``schedule``, which
-    has its own length. ``workload`` is one of ``harness.experiment.KINDS``. ``strict``: a known weakness that was
+    has its own length. ``workload`` is one of ``harness.workloads.KINDS``. ``strict``: a known weakness that was
     not shown is invalid. ``again`` are commands that a failure's message shows. Raises UsageError for what cannot
     be, and NodeFailure where a node of one's own breaks.
     """

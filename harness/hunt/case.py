@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from checkers.history import History
 from checkers.judge import PROPERTIES, Judgement, judge
 from harness.drive import Driver
-from harness.experiment import Experiment, Workload, system_named
+from harness.experiment import Experiment, system_named
 from harness.hunt.trace import Trace
 from harness.promises import held_to
 from harness.recorder import Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.runtime import ColumnsRecorder, Silence, drive, simulate
 from harness.whitebox import FACTS, Breach, Notary, breaches
+from harness.workloads import Workload
 from nemesis.schedules import Schedule
 
 NEMESIS = "hunt"

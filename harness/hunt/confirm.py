@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import EnvironmentFailure
-from harness.experiment import Experiment, Workload
+from harness.experiment import Experiment
 from harness.hunt.case import WHITE_BOX, Case, Charge, charges_of, look
 from harness.hunt.shrink import still
 from harness.run import perform
 from harness.runtimes.base import POWERS, Powers, Say, lacking
 from harness.runtimes.sim.runtime import Silence
 from harness.units import MS
+from harness.workloads import Workload
 from nemesis.faults import Fault, Kill, Pause, ScheduleError, abilities
 from nemesis.schedules import Schedule, Step
 from nemesis.targets import Role

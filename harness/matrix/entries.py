@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Final
 
 from harness.errors import UsageError
-from harness.experiment import Kind, pace_of, system_named
+from harness.experiment import pace_of, system_named
+from harness.workloads import Kind
 from nemesis.nemeses import NEMESES, ONE_ROUND_MS
 from nodes.systems import SYSTEMS
 from nodes.systems.base import GUARANTEES, System

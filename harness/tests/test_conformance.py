@@ -21,7 +21,7 @@ from checkers.history import History
 from checkers.judge import judge
 from harness.drive import Driver
 from harness.errors import UsageError
-from harness.experiment import Experiment, Workload
+from harness.experiment import Experiment
 from harness.promises import cells_of, promises_of, promises_to_writers
 from harness.recorder import HistoryFile, Recorder
 from harness.runtimes.base import POWERS, Cluster, Fail, Ok, Unknown, lacking, refuse_lacking
@@ -29,6 +29,7 @@ from harness.runtimes.sim.cluster import SimCluster
 from harness.runtimes.sim.runtime import Silence, simulate
 from harness.runtimes.sim.simulation import START_WITHIN_NS
 from harness.units import MS
+from harness.workloads import Workload
 from nemesis.faults import (
     Bandwidth,
     Corrupt,

@@ -11,11 +11,12 @@ from checkers.history import History
 from checkers.judge import JudgedProperty, judge
 from checkers.verdict import Outcome
 from harness.errors import UsageError
-from harness.experiment import Experiment, Workload, system_named
+from harness.experiment import Experiment, system_named
 from harness.promises import bounds_of, exercised
 from harness.runtimes.base import POWERS, lacking, refuse_lacking
 from harness.runtimes.sim.runtime import run_in_memory
 from harness.units import MS
+from harness.workloads import Workload
 from nemesis.faults import Crash, Delay, Duplicate, Fault, Fill, Kill, Loss, Partition, Pause, Skew, Slow
 from nemesis.schedules import Schedule, Step
 from nemesis.triggers import Trigger

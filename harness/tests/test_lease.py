@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from checkers.judge import judge
-from harness.experiment import Experiment, Workload
+from harness.experiment import Experiment
 from harness.promises import cells_of, promises_of
 from harness.runtimes.sim.runtime import run_in_memory
+from harness.workloads import Workload
 from nemesis.faults import Delay, Fault, Kill, Partition, Pause, Skew
 from nemesis.schedules import Schedule, Step
 

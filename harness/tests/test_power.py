@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from harness.experiment import Experiment, Workload
+from harness.experiment import Experiment
 from harness.runtimes.docker.cluster import DockerCluster
+from harness.workloads import Workload
 from nemesis.faults import Durable, Kill
 from nemesis.plans import Plan, plan
 from nemesis.targets import NoTarget, View

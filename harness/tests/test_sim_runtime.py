@@ -18,10 +18,11 @@ from checkers.history import History
 from harness.cli import cli
 from harness.drive import Driver
 from harness.errors import Interrupted
-from harness.experiment import Experiment, Workload
+from harness.experiment import Experiment
 from harness.recorder import HistoryFile, Recorder
 from harness.runtimes.base import Cluster
 from harness.runtimes.sim.runtime import Silence, run, run_in_memory
+from harness.workloads import Workload
 from nemesis.faults import Pause
 from nemesis.nemeses import build
 from nemesis.schedules import Schedule, Step

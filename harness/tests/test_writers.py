@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from checkers.judge import JudgedProperty, Promise
 from harness import drive, trial
-from harness.clients import Crew, Desk
 from harness.errors import UsageError
 from harness.experiment import Experiment, asked_for
 from harness.promises import promises_to_writers
-from harness.resources import FencedLedger, Ledger, LedgerService, RemoteLedger, Sleep, Way
 from harness.runtimes.base import Cluster, Fail, Ok, Reply
 from harness.trial import Trial
 from harness.units import MS
 from harness.watch import Watch
-from harness.writers import TokenOf, Writers, term
+from harness.workloads.clients import Crew, Desk
+from harness.workloads.resources import FencedLedger, Ledger, LedgerService, RemoteLedger, Sleep, Way
+from harness.workloads.writers import TokenOf, Writers, term
 from nemesis.faults import Kill
 from nemesis.schedules import Schedule, Step
 from nodes.systems import SYSTEMS

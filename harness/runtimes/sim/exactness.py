@@ -17,10 +17,11 @@ from random import Random
 from statistics import median
 
 from checkers import exclusivity
-from harness.experiment import Experiment, Workload
+from harness.experiment import Experiment
 from harness.runtimes.sim.runtime import Outcome, run_in_memory
 from harness.runtimes.sim.truth import Overlap, overlaps
 from harness.units import MS
+from harness.workloads import Workload
 from nemesis.nemeses import build
 
 PERIODS_MS = (20, 50, 100, 200)

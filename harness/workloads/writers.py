@@ -14,11 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
-from harness.adders import Adders
-from harness.clients import Crew, Desk, next_due
-from harness.experiment import Experiment, Workload
-from harness.locks import Contenders, LeadershipLock
-from harness.resources import (
+from harness.experiment import Experiment
+from harness.runtimes.base import Alarm, Cluster, Job, Ok
+from harness.units import MS
+from harness.watch import Watch
+from harness.workloads import Workload
+from harness.workloads.adders import Adders
+from harness.workloads.clients import Crew, Desk, next_due
+from harness.workloads.locks import Contenders, LeadershipLock
+from harness.workloads.resources import (
     FencedLedger,
     Ledger,
     LedgerService,
@@ -28,9 +32,6 @@ from harness.resources import (
     Sleep,
     sleeper,
 )
-from harness.runtimes.base import Alarm, Cluster, Job, Ok
-from harness.units import MS
-from harness.watch import Watch
 
 WORK_NS: Final = (1 * MS, 5 * MS)  # of a client, between its node's answer and the sending of the write
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from harness.clients import Desk, next_due
-from harness.experiment import Workload
-from harness.resources import RemoteSet, Sleep, sleeper
 from harness.runtimes.base import Alarm, Cluster, Fail, Job, Ok, Reply
 from harness.units import MS
+from harness.workloads import Workload
+from harness.workloads.clients import Desk, next_due
+from harness.workloads.resources import RemoteSet, Sleep, sleeper
 
 HOLD_NS: Final = 20 * MS  # between reading the set and writing it
 

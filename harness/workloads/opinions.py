@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from harness.clients import Desk, next_due
-from harness.experiment import Workload
 from harness.runtimes.base import Alarm, Cluster, Job, Opinion
 from harness.units import MS
+from harness.workloads import Workload
+from harness.workloads.clients import Desk, next_due
 
 PERIOD_NS: Final = 100 * MS
 

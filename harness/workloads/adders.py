@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from harness.clients import Desk, next_due
-from harness.experiment import Workload
-from harness.resources import sleeper
 from harness.runtimes.base import Add, Alarm, Cluster, Job, Members, Ok
 from harness.units import MS
 from harness.watch import Watch
+from harness.workloads import Workload
+from harness.workloads.clients import Desk, next_due
+from harness.workloads.resources import sleeper
 
 READINGS: Final = 10  # at most, until one succeeds
 BETWEEN_READINGS_NS: Final = 200 * MS

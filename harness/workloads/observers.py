@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.clients import Desk, next_due
-from harness.experiment import Workload
 from harness.recorder import Recorder
 from harness.runtimes.base import Alarm, Cluster, Job, Ok
 from harness.units import MS
 from harness.watch import Claim, Watch
+from harness.workloads import Workload
+from harness.workloads.clients import Desk, next_due
 
 
 class Clients:

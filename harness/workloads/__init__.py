@@ -1,0 +1,50 @@
+"""Workloads: what clients do with an election besides being there, by name; a module for each kind of client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["election", "ledger", "ledger-unfenced", "lock", "writes"]
+KINDS: Mapping[str, str] = {
+    "election": "who leads is observed, and leaders are asked to confirm that they do",
+    "ledger": "besides, who leads writes to a shared ledger that checks tokens",
+    "ledger-unfenced": "the same with a ledger that accepts every write",
+    "lock": "besides, who holds the lock (leadership, unless the system is a lock) adds to a shared set",
+    "writes": "besides, clients add to a set that the system itself keeps, through its leader",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workload:
+    """What the clients do, one of ``KINDS``, and how often, in ms.
+
+    ``probe_timeout_ms`` stays below a quarter of the stall bound. ``canary_period_ms`` is None where the controller
+    cannot be late: in simulation. ``write_period_ms`` is the time between two writes, or two tries to get a lock, of
+    one client.
+    """
+
+    kind: Kind = "election"
+    observe_period_ms: int = 20
+    confirm_period_ms: int = 50
+    probe_timeout_ms: int = 500
+    canary_period_ms: int | None = 10
+    write_period_ms: int = 50
+
+    @property
+    def option(self) -> str:
+        """What a command line says of it, but for the usual one."""
+        return "" if self.kind == "election" else f" --workload {self.kind}"
+
+
+# What differs from the usual workload. A simulated controller is never late and needs no canary to show it.
+USUAL = {"sim": Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)}
+
+
+def workload_from_json(value: Mapping[str, Any]) -> Workload:
+    """Raises TypeError or ValueError for one that cannot be."""
+    workload = Workload(**value)
+    if workload.kind not in KINDS:
+        raise ValueError(f"expected a workload of {', '.join(KINDS)}, got {workload.kind!r}")
+    return workload
