@@ -8,8 +8,11 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.errors import EnvironmentFailure
+
+LOOP_CONTROL = Path("/dev/loop-control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ def examine() -> Iterator[Examined]:
     yield Examined("python", sys.version_info >= (3, 11), platform.python_version())
     cores = os.cpu_count() or 1
     yield Examined("cores", cores >= 2, f"{cores}; the canary tells when a run had too little of them")
+    there = LOOP_CONTROL.exists()
+    yield Examined("loop devices", True, f"{'there' if there else 'none here'}; only power cuts (torn) need them")
     yield from _engine()
 
 
