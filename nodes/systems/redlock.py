@@ -84,7 +84,7 @@ REDLOCK_SYSTEM: Final = System(
     message_complexity="2s for each try and s for each extension, of s servers; nothing among the contenders",
     options=NoOptions(),
     factory=None,
-    software=Software(image="redlock", command=partial(contender, ())),
+    software=Software(image="redlock", command=partial(contender, ()), data=None),
     servers=Servers(count=5, software=Software(image="redis", command=redis, ports=(REDIS_PORT,))),
     asked="redlock",
     tokens=False,
@@ -97,5 +97,5 @@ REDLOCK_TRUSTING_SYSTEM: Final = replace(
     name="redlock-trusting",
     help="the same, a holder taking itself for one until it could not extend",
     promises=TRUSTING_PROMISES,
-    software=Software(image="redlock", command=partial(contender, ("--trusting",))),
+    software=Software(image="redlock", command=partial(contender, ("--trusting",)), data=None),
 )

@@ -16,7 +16,7 @@ from nodes.highest import HighestOptions
 from nodes.protocol import Send, Started, TimerFired
 from nodes.raft import MS, RAFT, Raft, RaftOptions
 from nodes.systems import SYSTEMS, System
-from nodes.systems.base import CELLS, GUARANTEES
+from nodes.systems.base import CELLS, GUARANTEES, Machine, Software
 from nodes.tests.cluster import SECOND, Cluster, factory_of
 
 PACKAGE = Path(nodes.__file__).parent
@@ -39,6 +39,30 @@ def test_every_cell_has_a_promise_about_every_guarantee(system: System) -> None:
     assert CELLS.keys() <= system.promises.keys() <= CELLS.keys() | of_servers
     for cell, letters in system.promises.items():
         assert len(letters) == len(GUARANTEES) and set(letters) <= set("+!?-"), cell
+
+
+def machines(system: System) -> Iterator[tuple[Software, str]]:
+    """What runs on the machines of each group, and the name of one of them."""
+    yield system.software, "n1"
+    if system.servers is not None:
+        yield system.servers.software, "s1"
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_software_that_is_said_to_keep_something_is_told_where_by_its_command_or_its_image(system: System) -> None:
+    servers = 0 if system.servers is None else system.servers.count
+    for software, name in machines(system):
+        machine = Machine(
+            name=name,
+            system=system.name,
+            seed=1,
+            nodes={f"n{at}": f"10.0.0.{at}" for at in range(1, 4)},
+            servers={f"s{at}": f"10.0.1.{at}" for at in range(1, servers + 1)},
+        )
+        folder = PACKAGE / "images" / str(software.image)
+        texts = (path.read_text() for path in folder.rglob("*") if path.is_file())
+        told = " ".join((*software.command(machine), *texts))
+        assert software.data is None or software.data in told
 
 
 def test_only_the_lease_promises_one_leader_at_any_instant_when_the_leader_is_isolated() -> None:
