@@ -20,7 +20,7 @@ from checkers.verdict import Outcome
 from harness import errors
 from harness.compare.cli import compare
 from harness.errors import Interrupted, SplitbrainError, UsageError
-from harness.experiment import Experiment, asked_for, read_json, read_schedule, system_named
+from harness.experiment import REPLAY, Experiment, asked_for, read_json, read_schedule, system_named
 from harness.hunt.cli import hunt
 from harness.matrix.cli import matrix
 from harness.runtimes.base import ALLOW_PRIVILEGED, POWERS
@@ -136,7 +136,7 @@ def replay(
     else:
         schedule = read_schedule(path)
         limit = schedule.length_ms / 1000
-        experiment = asked_for(system, ("replay",), runtime or "docker", nodes, limit, _seed(seed), None, kind)
+        experiment = asked_for(system, REPLAY, runtime or "docker", nodes, limit, _seed(seed), None, kind)
     _perform(experiment, schedule, store, as_json, strict, privileged)
 
 

@@ -27,6 +27,7 @@ from nodes.systems.base import System
 
 FORMAT = 1
 UNHURRIED_MS = 4_000  # the longest stall bound for which the usual windows, of five seconds and more, are long enough
+REPLAY = ("replay",)  # what stands for its nemeses where a schedule comes from elsewhere
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -126,8 +126,13 @@ def _place(result: Json) -> Place:
         letters=letters,
         words=str(result["words"]),
         link=f"{quote(result['run'])}/report.html" if result["run"] else None,
-        title=f"{result['system']} {result['cell']}: {', '.join(result['nemesis'])}; {runs}; {result['status']}",
+        title=f"{result['system']} {result['cell']}: {_done(result, ', ')}; {runs}; {result['status']}",
     )
+
+
+def _done(result: Json, between: str) -> str:
+    """What was done: its nemeses, or the targeted schedule by its name."""
+    return str(result["schedule"] or between.join(result["nemesis"]))
 
 
 def _counts(results: Sequence[Json]) -> list[tuple[str, int]]:
@@ -141,7 +146,7 @@ def table(results: Sequence[Json]) -> pd.DataFrame:
         [
             {
                 **{key: each[key] for key in ("system", "cell", "runtime", "status")},
-                "nemesis": "+".join(each["nemesis"]),
+                "nemesis": _done(each, "+"),
                 "promised": "".join(each["promised"].get(letter, " ") for letter in LETTERS),
                 "seen": "".join(MARKS.get(each["seen"].get(letter, ""), " ") for letter in LETTERS),
                 **{key: each[key] for key in ("runs", "seconds", "words", "run", "command")},

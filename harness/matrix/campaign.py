@@ -17,13 +17,14 @@ from pathlib import Path
 from harness.errors import SplitbrainError, UsageError
 from harness.experiment import Experiment, asked_for
 from harness.hunt.case import judged
-from harness.matrix.entries import Entry
+from harness.matrix.entries import Entry, schedule_named
 from harness.matrix.results import Result, Status, letters_seen, status_of, worst_of
 from harness.promises import held_to, promises_to_writers
 from harness.run import perform
 from harness.runtimes.base import POWERS, lacking
 from harness.runtimes.sim.runtime import Silence, run_in_memory
 from nemesis.nemeses import NemesisError
+from nemesis.schedules import Schedule
 
 OVERHEAD_S = 20.0  # of a run on containers: set-up, recovery, tear-down, judging, drawing
 SEEDS = 5  # tried of each entry in simulation
@@ -60,9 +61,10 @@ def simulate(entry: Entry, seed: int, store: Path) -> Result:
         tried = {}
         for each in seeds:
             experiment = experiment_of(entry, each)
-            if missing := lacking(experiment.planned(), POWERS["sim"]):
+            schedule = schedule_of(entry, experiment)
+            if missing := lacking(schedule, POWERS["sim"]):
                 return Result(entry=entry, status="cannot", words=f"the simulation lacks {', '.join(missing)}", runs=0)
-            history = run_in_memory(experiment, experiment.planned()).history
+            history = run_in_memory(experiment, schedule).history
             tried[each] = letters_seen(judged(history, experiment).as_json())
         most = max(seeds, key=lambda each: sum(mark == "broken" for mark in tried[each].values()))
         stored = _stored(entry, experiment_of(entry, most), store)
@@ -80,7 +82,7 @@ def contain(entry: Entry, seed: int, store: Path) -> Result:
     began = time.monotonic()
     try:
         experiment = experiment_of(entry, seed if entry.seed is None else entry.seed)
-        if missing := lacking(experiment.planned(), POWERS["docker"]):
+        if missing := lacking(schedule_of(entry, experiment), POWERS["docker"]):
             return Result(entry=entry, status="cannot", words=f"containers lack {', '.join(missing)}", runs=0)
         stored = _stored(entry, experiment, store)
     except (SplitbrainError, NemesisError) as failure:
@@ -95,8 +97,13 @@ def experiment_of(entry: Entry, seed: int) -> Experiment:
     )
 
 
+def schedule_of(entry: Entry, experiment: Experiment) -> Schedule:
+    """The targeted schedule that is pinned for the entry, else the one that follows from its nemeses and seed."""
+    return experiment.planned() if entry.schedule is None else schedule_named(entry.schedule)
+
+
 def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:
-    done = perform(experiment, experiment.planned(), store, Silence(), _say_nothing, strict=False)
+    done = perform(experiment, schedule_of(entry, experiment), store, Silence(), _say_nothing, strict=False)
     assert done.run is not None
     verdicts = done.as_json()
     promised = promises_to_writers(held_to(experiment.under_test, done.history.faults), entry.workload)

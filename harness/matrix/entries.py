@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from harness.errors import UsageError
-from harness.experiment import pace_of, system_named
+from harness.experiment import REPLAY, pace_of, read_schedule, system_named
 from harness.workloads import Kind
 from nemesis.nemeses import NEMESES, ONE_ROUND_MS
+from nemesis.schedules import Schedule
 from nodes.systems import SYSTEMS
-from nodes.systems.base import GUARANTEES, System
+from nodes.systems.base import CELLS, GUARANTEES, System
+
+SCHEDULES: Final = Path(__file__).parent / "schedules"
+EVERY: Final = (*CELLS, *(f"s{cell}" for cell in CELLS))
+"""All classes of fault, of nodes and of servers."""
 
 USUAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -54,13 +60,14 @@ ROUNDS: Final[Mapping[str, float]] = MappingProxyType({"docker": 1.9, "sim": 4.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """A run of the matrix that is to be made."""
+    """A run of the matrix that is to be made: of these nemeses, or of the ``schedule`` of that name."""
 
     system: str
     cell: str
     runtime: str
     nemesis: tuple[str, ...]
     time_limit_s: float
+    schedule: str | None = None
     seed: int | None = None
     nodes: int | None = None
     workload: str = "election"
@@ -68,9 +75,11 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pin:
-    """What shows a known weakness where the usual nemesis of its class does not: these nemeses, this seed."""
+    """What shows a known weakness where the usual nemesis of its class does not: these nemeses, or the schedule of that
+    name (``schedule_named``); this seed."""
 
-    nemesis: tuple[str, ...]
+    nemesis: tuple[str, ...] = ()
+    schedule: str | None = None
     seed: int | None = None
     nodes: int | None = None
     time_limit_s: float | None = None
@@ -87,6 +96,9 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
         ("zookeeper-stock", "C4", "docker"): Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
         ("etcd-election", "C4", "docker"): Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
         ("redlock", "sC8", "docker"): Pin(nemesis=("server-skew",), seed=1, workload="lock"),
+        ("redlock", "sC11", "docker"): Pin(schedule="servers-all-forget-three-times", seed=1),
+        ("zookeeper-herd", "C4", "docker"): Pin(schedule="leader-isolated-five-times", seed=1, workload="ledger"),
+        ("pysyncobj-0.3.14", "C1", "docker"): Pin(schedule="all-restarted-three-times", seed=1, workload="ledger"),
     }
 )
 """By system, class and runtime."""
@@ -97,18 +109,21 @@ def entries(systems: Iterable[str], runtimes: Iterable[str], cells: Collection[s
 
     So that whatever a time budget leaves out, every system has had its share. Raises UsageError for unknown names.
     """
-    if unknown := set(cells) - USUAL.keys():
-        raise UsageError(f"--cell: expected one of {', '.join(USUAL)}, got {', '.join(sorted(unknown))}")
+    if unknown := set(cells) - set(EVERY):
+        raise UsageError(f"--cell: expected one of {', '.join(EVERY)}, got {', '.join(sorted(unknown))}")
     chosen = [system_named(name) for name in systems] or list(SYSTEMS.values())
     lanes = [
-        list(_of(system, runtime, cells or USUAL))
+        list(_of(system, runtime, cells or EVERY))
         for runtime in runtimes
         for system in chosen
         if _runs(system, runtime)
     ]
     if not lanes:
         raise UsageError(f"none of {', '.join(system.name for system in chosen)} runs on {' or '.join(runtimes)}")
-    return tuple(entry for round_ in zip_longest(*lanes) for entry in round_ if entry is not None)
+    planned = tuple(entry for round_ in zip_longest(*lanes) for entry in round_ if entry is not None)
+    if not planned:
+        raise UsageError(f"nothing exercises {' or '.join(cells)} of {', '.join(system.name for system in chosen)}")
+    return planned
 
 
 def _runs(system: System, runtime: str) -> bool:
@@ -116,32 +131,40 @@ def _runs(system: System, runtime: str) -> bool:
 
 
 def _of(system: System, runtime: str, wanted: Collection[str]) -> Iterator[Entry]:
-    every = [cell for cell in USUAL if cell in system.promises or (cell.startswith("s") and system.servers)]
-    cells = [cell for cell in every if cell in wanted]
+    cells = [cell for cell in EVERY if cell in system.promises and cell in wanted]
     for cell in sorted(cells, key=lambda cell: FIRST.index(cell) if cell in FIRST else len(FIRST)):
         if entry := _entry(system, cell, runtime):
             yield entry
 
 
 def _entry(system: System, cell: str, runtime: str) -> Entry | None:
-    """None where the system is too small for the class of fault."""
-    pin = PINNED.get((system.name, cell, runtime), Pin(nemesis=USUAL[cell]))
+    """None where nothing is known to exercise that class of fault, or the system is too small for it."""
+    pin = PINNED.get((system.name, cell, runtime), Pin(nemesis=USUAL.get(cell, ())))
     nodes = pin.nodes or system.usual_nodes
     servers = 0 if system.servers is None else system.servers.count
     possible = tuple(name for name in pin.nemesis if NEMESES[name].possible(nodes, servers))
-    if not possible:
+    if pin.schedule is not None:
+        length_s = schedule_named(pin.schedule).length_ms / 1000
+    elif possible:
+        length_s = round(ONE_ROUND_MS * ROUNDS[runtime] * pace_of(system) / 1000, 1)
+    else:
         return None
-    usual_s = round(ONE_ROUND_MS * ROUNDS[runtime] * pace_of(system) / 1000, 1)
     return Entry(
         system=system.name,
         cell=cell,
         runtime=runtime,
-        nemesis=possible,
-        time_limit_s=pin.time_limit_s or usual_s,
+        nemesis=possible or REPLAY,
+        time_limit_s=pin.time_limit_s or length_s,
+        schedule=pin.schedule,
         seed=pin.seed,
         nodes=pin.nodes,
         workload=pin.workload or _workload(system, cell),
     )
+
+
+def schedule_named(name: str) -> Schedule:
+    """The targeted schedule of that name; ``splitbrain replay harness/matrix/schedules/NAME.json`` runs it too."""
+    return read_schedule(SCHEDULES / f"{name}.json")
 
 
 def _workload(system: System, cell: str) -> Kind:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,12 +11,17 @@ from click.testing import CliRunner
 
 from harness.cli import cli
 from harness.errors import UsageError
+from harness.experiment import read_schedule
 from harness.matrix.campaign import campaign, contain, simulate
-from harness.matrix.entries import FIRST, PINNED, USUAL, Entry, entries
+from harness.matrix.entries import EVERY, FIRST, PINNED, SCHEDULES, USUAL, Entry, Pin, entries, schedule_named
 from harness.matrix.results import Result, letters_seen, status_of, worst_of
+from harness.runtimes.base import POWERS, lacking
 from nemesis.nemeses import NEMESES
+from nemesis.plans import Plan, plan
+from nemesis.schedules import Schedule, dice
+from nemesis.targets import View
 from nodes.systems import SYSTEMS
-from nodes.systems.base import CELLS
+from nodes.systems.base import CELLS, System
 
 
 def entry(system: str, cell: str, *nemesis: str, seed: int | None = 1) -> Entry:
@@ -85,10 +91,51 @@ def test_every_class_of_fault_of_every_system_has_its_entry_and_every_nemesis_ex
     assert set(FIRST) <= set(USUAL)
     assert all(name in NEMESES for names in USUAL.values() for name in names)
     assert all(name in NEMESES for pin in PINNED.values() for name in pin.nemesis)
-    assert all(system in SYSTEMS and cell in USUAL for system, cell, _ in PINNED)
+    assert all(cell in SYSTEMS[system].promises and cell in EVERY for system, cell, _ in PINNED)
     for runtime in ("sim", "docker"):
         planned = entries(["raft"], [runtime])
         assert {each.cell for each in planned} == set(CELLS)
+
+
+@pytest.mark.parametrize(
+    ("system", "cell", "runtime", "pin"),
+    [pytest.param(*key, pin, id=" ".join(key)) for key, pin in PINNED.items() if pin.schedule is not None],
+)
+def test_a_pinned_schedule_holds_what_its_class_says_and_can_be_carried_out(
+    system: str, cell: str, runtime: str, pin: Pin
+) -> None:
+    assert pin.schedule is not None
+    schedule = schedule_named(pin.schedule)
+    assert not lacking(schedule, POWERS[runtime])
+    assert cell in {aimed.cell for aimed in aims(schedule, SYSTEMS[system], pin.nodes)}
+    (planned,) = entries([system], [runtime], [cell])
+    assert (planned.schedule, planned.nemesis, planned.time_limit_s) == (
+        pin.schedule,
+        ("replay",),
+        schedule.length_ms / 1000,
+    )
+
+
+def aims(schedule: Schedule, system: System, nodes: int | None) -> list[Plan]:
+    """Its faults, aimed while the first node and the first server lead."""
+    names = tuple(f"n{i}" for i in range(1, (nodes or system.usual_nodes) + 1))
+    servers = () if system.servers is None else tuple(f"s{i}" for i in range(1, system.servers.count + 1))
+    views = {
+        "nodes": View(nodes=names, leader=names[0], others=servers),
+        "servers": View(nodes=servers, leader=servers[0] if servers else None, others=names, group="servers"),
+    }
+    planned = [plan(step.fault, views[step.among], dice(1, step)) for step in schedule.steps]
+    return [aimed for aimed in planned if isinstance(aimed, Plan)]
+
+
+def test_every_schedule_beside_the_matrix_can_be_read() -> None:
+    assert all(schedule_named(path.stem).steps for path in SCHEDULES.iterdir())
+
+
+def test_a_class_that_only_a_targeted_schedule_exercises_is_run_where_there_is_one() -> None:
+    assert [each.schedule for each in entries(["redlock"], ["docker"], ["sC11"])] == ["servers-all-forget-three-times"]
+    with pytest.raises(UsageError, match="nothing exercises sC11 of etcd-prevote"):
+        entries(["etcd-prevote"], ["docker"], ["sC11"])
 
 
 def test_systems_take_turns_so_that_a_short_time_leaves_none_out() -> None:
@@ -115,6 +162,15 @@ def test_a_known_weakness_is_shown_and_the_run_that_shows_it_is_kept(tmp_path: P
     assert (result.status, result.promised["X"], result.seen["X"]) == ("as expected", "!", "broken")
     assert result.run is not None
     assert (tmp_path / result.run / "report.html").is_file()
+
+
+def test_a_targeted_schedule_is_run_kept_and_told_how_to_run_again(tmp_path: Path) -> None:
+    aimed = replace(entry("raft-basic", "C4", "replay"), schedule="leader-isolated-five-times", time_limit_s=38.0)
+    result = simulate(aimed, 0, tmp_path)
+    assert (result.status, result.seen["X"], result.runs) == ("as expected", "broken", 1)
+    assert result.run is not None
+    assert result.command == f"splitbrain replay {tmp_path / result.run}"
+    assert read_schedule(tmp_path / result.run / "schedule.json") == schedule_named("leader-isolated-five-times")
 
 
 def test_a_promise_that_is_broken_is_said_to_be(tmp_path: Path) -> None:

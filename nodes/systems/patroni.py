@@ -52,8 +52,8 @@ SERVER_PROMISES: Final[Mapping[str, str]] = {
 
 PROMISES: Final[Mapping[str, str]] = {
     "C1": "+??+++",
-    # X, where Patroni alone is paused (docs/schedules, seed 1). A machine that is paused as a whole wakes as a whole,
-    # and its Patroni was quick enough in two runs of ``pause`` (seeds 1 and 2).
+    # X, where Patroni alone is paused (patroni-alone-paused, seed 1). A machine that is paused as a whole wakes as a
+    # whole, and its Patroni was quick enough in two runs of ``pause`` (seeds 1 and 2).
     "C2": "+!?+++",
     "C3": "+??+++",
     # F, by a run (isolated-leader, seed 1): what a primary acknowledges that is cut off, until its Patroni gives up.

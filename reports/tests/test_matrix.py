@@ -16,6 +16,7 @@ def result(status: str, cell: str = "C4", **changes: Any) -> dict[str, Any]:
         "cell": cell,
         "runtime": "sim",
         "nemesis": ["isolated-leader"],
+        "schedule": None,
         "status": status,
         "promised": {"T": "+", "X": "!", "F": "+", "A": "+", "L": "+", "S": "-"},
         "seen": {"T": "broken", "X": "kept", "A": "untold", "S": "kept"},
@@ -37,6 +38,14 @@ def test_each_letter_shows_what_was_promised_and_what_was_seen() -> None:
     assert shown["F"] == ("+", " ", "calm")  # nothing tested it
     assert shown["A"] == ("+", "u", "calm")
     assert shown["S"] == ("-", " ", "calm")  # means nothing there, so nothing was seen
+
+
+def test_a_targeted_schedule_is_told_by_its_name() -> None:
+    targeted = result("as expected", nemesis=["replay"], schedule="leader-late")
+    ((_, (place,)),) = grid([targeted], "sim").rows
+    assert place is not None
+    assert "leader-late" in place.title
+    assert list(table([targeted, result("as expected")])["nemesis"]) == ["leader-late", "isolated-leader"]
 
 
 def test_columns_are_in_the_order_of_the_classes_and_those_of_servers_come_last() -> None:
