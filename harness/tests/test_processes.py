@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -16,7 +17,10 @@ from nemesis.state import State
 
 
 class Running(Containers):
-    """None of its nodes has ended."""
+    """None of its nodes has ended, and none is being started."""
+
+    async def started(self, node: str) -> None:
+        pass
 
     async def ended(self, node: str) -> int | None:
         return None
@@ -122,6 +126,7 @@ class Answering(Hands):
 
 DOWN = State(down=frozenset({"n1"}))
 PARTLY_DOWN = State(partly_down=frozenset({("n1", "patroni*")}))
+KILLED = Killed(nodes=("n1",), state="kept", after_effects=None)
 REFUSED = Seen(problems=("started again, n1 ended with status 1 before it answered",))
 FROZEN = State(frozen=frozenset({"n1"}))
 RATIONED = State(per_mille={"n1": 950})
@@ -260,6 +265,36 @@ class Waking(Running):
     async def revive(self, node: str) -> Seen:
         await self.may_wake.wait()
         return Seen()
+
+
+def test_a_node_that_is_being_started_is_killed_when_the_engine_has_started_it() -> None:
+    told: list[tuple[str, str]] = []
+    may_start = asyncio.Event()
+    hosts: Any = {"n1": SimpleNamespace(node=SimpleNamespace(wait="wait", start="start"))}
+
+    async def blocking(work: Any, **named: Any) -> None:
+        if work == "start":
+            await may_start.wait()
+            told.append(("started", "n1"))
+
+    async def answers(node: str) -> None:
+        return None
+
+    async def meanwhile() -> None:
+        containers = Containers(hosts, blocking, answers)
+        wanted = Wanted(telling(told), containers)
+        await wanted.make(DOWN, KILLED)
+        starting = asyncio.create_task(wanted.make(CALM))
+        await asyncio.sleep(0)
+        killing = asyncio.create_task(wanted.make(DOWN, KILLED))
+        for _ in range(20):  # as far as either comes while the engine is at it
+            await asyncio.sleep(0)
+        may_start.set()
+        await starting
+        await killing
+
+    asyncio.run(meanwhile())
+    assert told == [("kill", "n1"), ("started", "n1"), ("kill", "n1")]
 
 
 PAUSED_TOO = State(down=frozenset({"n1"}), paused=frozenset({"n2"}))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -57,6 +59,7 @@ class Containers:
         self._hosts = hosts
         self._blocking = blocking
         self._silence = silence
+        self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def revive(self, node: str) -> Seen:
         """Start a node's container again and wait until it answers. One that does not is part of what happened.
@@ -65,10 +68,16 @@ class Containers:
         """
         container = self._hosts[node].node
         with translated(f"starting node {node} again"):
-            await self._blocking(container.wait, timeout=END_SECONDS)
-            await self._blocking(container.start)
+            async with self._starting[node]:
+                await self._blocking(container.wait, timeout=END_SECONDS)
+                await self._blocking(container.start)
         silence = await self._silence(node)
         return Seen(problems=() if silence is None else (f"started again, {silence}",))
+
+    async def started(self, node: str) -> None:
+        """Wait until no start of the node is under way: the engine cannot start what is killed meanwhile."""
+        async with self._starting[node]:
+            pass
 
     async def ended(self, node: str) -> int | None:
         """The status with which what runs on a node has ended, None while it runs."""

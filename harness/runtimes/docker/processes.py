@@ -264,6 +264,7 @@ class Processes:
             return None if state == "kept" or folder is None else {"folder": folder, "left": state, "pattern": files}
 
         asked = {node: {"disk": disk(node), "sockets": sockets} for node in sorted(nodes)}
+        await asyncio.gather(*(self._containers.started(node) for node in asked))
         answers = await self._hands.ask("kill", asked)
         seen = Seen()
         for node, answer in answers.items():
