@@ -275,6 +275,10 @@ def _strobe(rng: Random, target: Role) -> Fault:
     return Skew(target=target, offset_ms=rng.choice(JUMPS_MS), flap_ms=rng.choice(STROBES_MS))
 
 
+def _loss(rng: Random, target: Role) -> Fault:
+    return Loss(percent=rng.choice(LOSSES_PERCENT), target=target)
+
+
 def _late(rng: Random, target: Role) -> Fault:
     ms = rng.choice(DELAYS_MS)
     return Delay(ms=ms, jitter_ms=rng.choice((0, ms)), target=target)
@@ -329,9 +333,7 @@ PAUSES = (
     *_aimed("leader", "follower", "minority", "majority", fault=lambda rng, target: Pause(target=target)),
     *_aimed("leader", fault=lambda rng, target: Pause(target=target, flap_ms=rng.choice(FLAPS_MS))),
 )
-LOSSES = _aimed(
-    "all", "leader", "follower", fault=lambda rng, role: Loss(percent=rng.choice(LOSSES_PERCENT), target=role)
-)
+LOSSES = _aimed("all", "leader", "follower", fault=_loss)
 DELAYS = _aimed("all", "leader", "follower", fault=_late)
 DOUBLES = _aimed("all", fault=lambda rng, role: Duplicate(percent=rng.choice(DOUBLES_PERCENT), target=role))
 JUMPS = _aimed("leader", "follower", "minority", "all", fault=_jump)
@@ -415,6 +417,19 @@ def _server_fsync_failures(servers: int) -> tuple[Card, ...]:
 def _server_slow_fsyncs(servers: int) -> tuple[Card, ...]:
     roles: tuple[Role, ...] = (*_few(servers), "node", "all")
     return _aimed(*roles, fault=lambda rng, target: SlowFsync(target=target, ms=rng.choice(FSYNCS_MS)))
+
+
+def _server_amnesia(servers: int) -> tuple[Card, ...]:
+    return _kills("lost", *_few(servers), "node", "all")
+
+
+def _each_server(fault: Callable[[Random, Role], Fault]) -> Deck:
+    """That fault of those of the servers who are few, of one, and of all."""
+
+    def of_servers(servers: int) -> tuple[Card, ...]:
+        return _aimed(*_few(servers), "node", "all", fault=fault)
+
+    return of_servers
 
 
 def _few(servers: int) -> tuple[Role, ...]:
@@ -518,6 +533,11 @@ _ALL = (
     _of_servers("server-kill", "servers are killed and started again, their state kept", 1, _server_kills),
     _of_servers("server-pause", "servers stop for longer than a timeout, and go on", 1, _server_pauses),
     _of_servers("server-skew", "the servers' wall clocks jump, by half a second to an hour", 1, _server_jumps),
+    _of_servers("server-amnesia", "servers are killed and start again with nothing on their disks", 1, _server_amnesia),
+    _of_servers("server-storm", "servers are killed and started again and again", 1, _each_server(_storm)),
+    _of_servers("server-loss", "10 to 30 % of servers' packets are lost", 1, _each_server(_loss)),
+    _of_servers("server-strobe", "servers' wall clocks jump forth and back", 1, _each_server(_strobe)),
+    _of_servers("server-rate", "servers' timers run 10 to 40 % too fast or too slow", 1, _each_server(_rate)),
     _of_servers("server-disk-full", "servers' disks are full for a while", 1, _server_fills),
     _of_servers("server-slow-fsync", "servers' flushes to the disk take 20 to 500 ms longer", 1, _server_slow_fsyncs),
     _of_servers("server-failing-fsync", "servers' flushes to the disk fail", 1, _server_fsync_failures),

@@ -45,7 +45,12 @@ USUAL: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "sC2": ("server-pause",),
         "sC3": ("server-partition",),
         "sC4": ("isolated-server-leader",),
+        "sC7": ("server-loss",),
         "sC8": ("server-skew",),
+        "sC9": ("server-rate",),
+        "sC10": ("server-strobe",),
+        "sC11": ("server-amnesia",),
+        "sC12": ("server-storm",),
     }
 )
 """The nemeses of each class of fault, of those that a run may be made for."""
@@ -86,19 +91,82 @@ class Pin:
     workload: Kind | None = None
 
 
+def _of_each(runtime: str, systems: Iterable[str], **cells: Pin) -> dict[tuple[str, str, str], Pin]:
+    """The same pins, each by its class of fault, for several systems."""
+    return {(system, cell, runtime): pin for system in systems for cell, pin in cells.items()}
+
+
+def _aimed(schedule: str, seed: int = 1, workload: Kind | None = None) -> Pin:
+    return Pin(schedule=schedule, seed=seed, workload=workload)
+
+
+RAFTS: Final = ("raft", "raft-basic", "raft-lease")
+BY_NAMES: Final = ("bully", "bully-textbook", "ring", "ring-append")
+LEASES: Final = ("lease", "lease-strict", "lease-wall")
+SENTINELS: Final = ("sentinel", "sentinel-min-replicas", "sentinel-quorum1")
+REDLOCKS: Final = ("redlock", "redlock-trusting")
+ETCD_ELECTIONS: Final = ("etcd-election", "etcd-election-safe")
+ZOOKEEPERS: Final = ("zookeeper", "zookeeper-herd", "zookeeper-short")
+PYSYNCOBJS: Final = ("pysyncobj", "pysyncobj-0.3.14")
+
 PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
     {
-        ("raft", "C11", "sim"): Pin(nemesis=("voter-amnesia",)),
-        ("raft-basic", "C11", "sim"): Pin(nemesis=("voter-amnesia",)),
-        ("raft-lease", "C11", "sim"): Pin(nemesis=("voter-amnesia",)),
+        **_of_each("sim", RAFTS, C11=Pin(nemesis=("voter-amnesia",))),
+        **_of_each("docker", RAFTS, C11=_aimed("all-forget-three-times", seed=2)),
         ("raft-lease", "C9", "sim"): Pin(nemesis=("drift",)),
+        ("raft-lease", "C9", "docker"): _aimed("leader-isolated-with-slow-clock"),
         ("raft-basic", "C2", "sim"): Pin(nemesis=("pause",), seed=0),
-        ("zookeeper-stock", "C4", "docker"): Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
+        **_of_each("docker", ["raft-basic"], C2=_aimed("leader-paused-nine-times"), C7=_aimed("follower-lossy")),
+        **_of_each("sim", BY_NAMES, C2=_aimed("higher-ones-paused", seed=4)),
+        **_of_each("docker", BY_NAMES, C2=_aimed("higher-ones-paused", seed=4)),
+        **_of_each("sim", LEASES, sC11=_aimed("servers-all-forget-five-times")),
+        **_of_each("docker", LEASES, sC11=_aimed("servers-all-forget-five-times")),
+        **_of_each("docker", LEASES, C9=_aimed("leader-isolated-with-slow-clock")),
+        **_of_each(
+            "docker",
+            SENTINELS,
+            C7=_aimed("leader-late"),
+            C11=_aimed("leader-forgets"),
+            C12=_aimed("leader-storm"),
+        ),
+        **_of_each(
+            "docker",
+            REDLOCKS,
+            sC1=_aimed("servers-all-restarted-five-times"),
+            sC8=Pin(nemesis=("server-skew",), seed=1, workload="lock"),
+            sC10=_aimed("servers-clocks-strobe"),
+            sC11=_aimed("servers-all-forget-five-times"),
+            sC12=_aimed("servers-all-storm"),
+        ),
+        **_of_each(
+            "docker",
+            ETCD_ELECTIONS,
+            C9=_aimed("leader-isolated-with-slow-clock"),
+            sC2=_aimed("servers-leader-paused-four-times"),
+            sC8=_aimed("leading-server-back-in-time-as-leader-dies"),
+        ),
         ("etcd-election", "C4", "docker"): Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
-        ("redlock", "sC8", "docker"): Pin(nemesis=("server-skew",), seed=1, workload="lock"),
-        ("redlock", "sC11", "docker"): Pin(schedule="servers-all-forget-three-times", seed=1),
-        ("zookeeper-herd", "C4", "docker"): Pin(schedule="leader-isolated-five-times", seed=1, workload="ledger"),
-        ("pysyncobj-0.3.14", "C1", "docker"): Pin(schedule="all-restarted-three-times", seed=1, workload="ledger"),
+        **_of_each(
+            "docker",
+            ["etcd-election"],
+            C5a=_aimed("leader-deaf-five-times", workload="lock"),
+            C5b=_aimed("leader-mute-five-times", workload="lock"),
+        ),
+        **_of_each("docker", ZOOKEEPERS, C4=_aimed("leader-isolated-five-times")),
+        ("zookeeper-stock", "C4", "docker"): Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
+        **_of_each(
+            "docker",
+            PYSYNCOBJS,
+            C9=_aimed("follower-clock-fast"),
+            C11=_aimed("all-forget-three-times"),
+        ),
+        **_of_each(
+            "docker",
+            ["pysyncobj-0.3.14"],
+            C1=_aimed("all-restarted-three-times"),
+            C12=_aimed("all-storm"),
+        ),
+        ("patroni", "C2", "docker"): _aimed("patroni-alone-paused"),
     }
 )
 """By system, class and runtime."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,7 +17,7 @@ from harness.matrix.campaign import campaign, contain, simulate
 from harness.matrix.entries import EVERY, FIRST, PINNED, SCHEDULES, USUAL, Entry, Pin, entries, schedule_named
 from harness.matrix.results import Result, letters_seen, status_of, worst_of
 from harness.runtimes.base import POWERS, lacking
-from nemesis.nemeses import NEMESES
+from nemesis.nemeses import NEMESES, build
 from nemesis.plans import Plan, plan
 from nemesis.schedules import Schedule, dice
 from nemesis.targets import View
@@ -97,6 +98,12 @@ def test_every_class_of_fault_of_every_system_has_its_entry_and_every_nemesis_ex
         assert {each.cell for each in planned} == set(CELLS)
 
 
+@pytest.mark.parametrize("cell", [cell for cell in USUAL if cell.startswith("s") and cell not in ("sC3", "sC4")])
+def test_the_usual_nemesis_of_a_class_of_faults_among_servers_is_of_that_class(cell: str) -> None:
+    schedule = build(USUAL[cell], Random(1), 3, 120_000, servers=3)
+    assert {aimed.cell for aimed in aims(schedule, SYSTEMS["etcd-election"], None)} == {cell}
+
+
 @pytest.mark.parametrize(
     ("system", "cell", "runtime", "pin"),
     [pytest.param(*key, pin, id=" ".join(key)) for key, pin in PINNED.items() if pin.schedule is not None],
@@ -133,7 +140,7 @@ def test_every_schedule_beside_the_matrix_can_be_read() -> None:
 
 
 def test_a_class_that_only_a_targeted_schedule_exercises_is_run_where_there_is_one() -> None:
-    assert [each.schedule for each in entries(["redlock"], ["docker"], ["sC11"])] == ["servers-all-forget-three-times"]
+    assert [each.schedule for each in entries(["redlock"], ["docker"], ["sC11"])] == ["servers-all-forget-five-times"]
     with pytest.raises(UsageError, match="nothing exercises sC11 of etcd-prevote"):
         entries(["etcd-prevote"], ["docker"], ["sC11"])
 
