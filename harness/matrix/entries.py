@@ -106,7 +106,6 @@ LEASES: Final = ("lease", "lease-strict", "lease-wall")
 SENTINELS: Final = ("sentinel", "sentinel-min-replicas", "sentinel-quorum1")
 REDLOCKS: Final = ("redlock", "redlock-trusting")
 ETCD_ELECTIONS: Final = ("etcd-election", "etcd-election-safe")
-ZOOKEEPERS: Final = ("zookeeper", "zookeeper-herd", "zookeeper-short")
 PYSYNCOBJS: Final = ("pysyncobj", "pysyncobj-0.3.14")
 
 PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
@@ -132,12 +131,12 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
         **_of_each(
             "docker",
             REDLOCKS,
-            sC1=_aimed("servers-all-restarted-five-times"),
             sC8=Pin(nemesis=("server-skew",), seed=1, workload="lock"),
             sC10=_aimed("servers-clocks-strobe"),
             sC11=_aimed("servers-all-forget-five-times"),
             sC12=_aimed("servers-all-storm"),
         ),
+        ("redlock", "sC1", "docker"): _aimed("servers-all-restarted-five-times"),
         **_of_each(
             "docker",
             ETCD_ELECTIONS,
@@ -152,11 +151,13 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
             C5a=_aimed("leader-deaf-five-times", workload="lock"),
             C5b=_aimed("leader-mute-five-times", workload="lock"),
         ),
-        **_of_each("docker", ZOOKEEPERS, C4=_aimed("leader-isolated-five-times")),
+        **_of_each("docker", ["zookeeper", "zookeeper-herd"], C4=_aimed("leader-isolated-five-times")),
         ("zookeeper-stock", "C4", "docker"): Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
         **_of_each(
             "docker",
             PYSYNCOBJS,
+            C5c=_aimed("follower-deaf-five-times"),
+            C6=_aimed("leader-misses-a-link-five-times"),
             C9=_aimed("follower-clock-fast"),
             C11=_aimed("all-forget-three-times"),
         ),

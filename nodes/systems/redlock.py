@@ -60,7 +60,15 @@ PROMISES: Final[Mapping[str, str]] = {
     "sC11": "-!-+++",
     "sC12": "-!-?+?",
 }
-TRUSTING_PROMISES: Final[Mapping[str, str]] = {**PROMISES, "C2": "-?-+++", "C7": "-?-?+?", "sC2": "-?-+++"}
+TRUSTING_PROMISES: Final[Mapping[str, str]] = {
+    **PROMISES,
+    "C2": "-?-+++",
+    "C7": "-?-?+?",
+    # X: its holder stops at the first extension that fails, and servers take longer to start than the 400 ms to that:
+    # not seen in runs of three and of five restarts of them all (seed 1).
+    "sC1": "-?-+++",
+    "sC2": "-?-+++",
+}
 
 
 def contender(flags: tuple[str, ...], machine: Machine) -> tuple[str, ...]:
