@@ -139,6 +139,13 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
         ("redlock", "sC1", "docker"): _aimed("servers-all-restarted-five-times"),
         **_of_each(
             "docker",
+            ["etcd"],
+            C3=_aimed("follower-and-leader-cut-off-by-turns"),
+            C5c=_aimed("follower-deaf-five-times"),
+            C6=_aimed("leader-misses-a-link-five-times"),
+        ),
+        **_of_each(
+            "docker",
             ETCD_ELECTIONS,
             C9=_aimed("leader-isolated-with-slow-clock"),
             sC2=_aimed("servers-leader-paused-four-times"),
@@ -153,9 +160,11 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
         ),
         **_of_each("docker", ["zookeeper", "zookeeper-herd"], C4=_aimed("leader-isolated-five-times")),
         ("zookeeper-stock", "C4", "docker"): Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
+        ("zookeeper-stock", "C6", "docker"): _aimed("leader-at-the-end-of-a-line-five-times"),
         **_of_each(
             "docker",
             PYSYNCOBJS,
+            C3=_aimed("follower-and-leader-cut-off-by-turns"),
             C5c=_aimed("follower-deaf-five-times"),
             C6=_aimed("leader-misses-a-link-five-times"),
             C9=_aimed("follower-clock-fast"),
