@@ -133,10 +133,14 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
             REDLOCKS,
             sC8=Pin(nemesis=("server-skew",), seed=1, workload="lock"),
             sC10=_aimed("servers-clocks-strobe"),
+        ),
+        **_of_each(
+            "docker",
+            ["redlock"],
+            sC1=_aimed("servers-all-restarted-five-times"),
             sC11=_aimed("servers-all-forget-five-times"),
             sC12=_aimed("servers-all-storm"),
         ),
-        ("redlock", "sC1", "docker"): _aimed("servers-all-restarted-five-times"),
         **_of_each(
             "docker",
             ["etcd"],
