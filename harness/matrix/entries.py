@@ -111,16 +111,20 @@ PYSYNCOBJS: Final = ("pysyncobj", "pysyncobj-0.3.14")
 PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
     {
         **_of_each("sim", RAFTS, C11=Pin(nemesis=("voter-amnesia",))),
+        **_of_each("sim", ["raft-basic"], C2=Pin(nemesis=("pause",), seed=0)),
+        **_of_each("sim", ["raft-lease"], C9=Pin(nemesis=("drift",))),
         **_of_each("docker", RAFTS, C11=_aimed("all-forget-three-times", seed=2)),
-        ("raft-lease", "C9", "sim"): Pin(nemesis=("drift",)),
-        ("raft-lease", "C9", "docker"): _aimed("leader-isolated-with-slow-clock"),
-        ("raft-basic", "C2", "sim"): Pin(nemesis=("pause",), seed=0),
         **_of_each("docker", ["raft-basic"], C2=_aimed("leader-paused-nine-times"), C7=_aimed("follower-lossy")),
+        **_of_each("docker", ["raft-lease"], C9=_aimed("leader-isolated-with-slow-clock")),
         **_of_each("sim", BY_NAMES, C2=_aimed("higher-ones-paused", seed=4)),
         **_of_each("docker", BY_NAMES, C2=_aimed("higher-ones-paused", seed=4)),
         **_of_each("sim", LEASES, sC11=_aimed("servers-all-forget-five-times")),
-        **_of_each("docker", LEASES, sC11=_aimed("servers-all-forget-five-times")),
-        **_of_each("docker", LEASES, C9=_aimed("leader-isolated-with-slow-clock")),
+        **_of_each(
+            "docker",
+            LEASES,
+            C9=_aimed("leader-isolated-with-slow-clock"),
+            sC11=_aimed("servers-all-forget-five-times"),
+        ),
         **_of_each(
             "docker",
             SENTINELS,
@@ -155,16 +159,20 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
             sC2=_aimed("servers-leader-paused-four-times"),
             sC8=_aimed("leading-server-back-in-time-as-leader-dies"),
         ),
-        ("etcd-election", "C4", "docker"): Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
         **_of_each(
             "docker",
             ["etcd-election"],
+            C4=Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
             C5a=_aimed("leader-deaf-five-times", workload="lock"),
             C5b=_aimed("leader-mute-five-times", workload="lock"),
         ),
         **_of_each("docker", ["zookeeper", "zookeeper-herd"], C4=_aimed("leader-isolated-five-times")),
-        ("zookeeper-stock", "C4", "docker"): Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
-        ("zookeeper-stock", "C6", "docker"): _aimed("leader-at-the-end-of-a-line-five-times"),
+        **_of_each(
+            "docker",
+            ["zookeeper-stock"],
+            C4=Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
+            C6=_aimed("leader-at-the-end-of-a-line-five-times"),
+        ),
         **_of_each(
             "docker",
             PYSYNCOBJS,
@@ -180,7 +188,7 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
             C1=_aimed("all-restarted-three-times"),
             C12=_aimed("all-storm"),
         ),
-        ("patroni", "C2", "docker"): _aimed("patroni-alone-paused"),
+        **_of_each("docker", ["patroni"], C2=_aimed("patroni-alone-paused")),
     }
 )
 """By system, class and runtime."""
