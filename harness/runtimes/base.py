@@ -178,8 +178,8 @@ def refuse_lacking(schedule: Schedule, runtime: str, privileged: bool = False) -
         raise UsageError(f"the runtime {runtime} cannot do all of this schedule; it lacks: {', '.join(found)}")
     if not privileged and (found := lacking(schedule, powers)):
         raise UsageError(
-            f"the runtime {runtime} needs more of the machine than others of its containers get, and an explicit "
-            f"{ALLOW_PRIVILEGED}, for: {', '.join(found)}"
+            f"on {runtime} this schedule needs the machine's loop devices, which is to be allowed with "
+            f"{ALLOW_PRIVILEGED}: {', '.join(found)}"
         )
     asked = {ability for step in schedule.steps for ability in abilities(step.fault)}
     for group in powers.apart:

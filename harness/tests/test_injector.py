@@ -243,7 +243,7 @@ def test_what_takes_more_of_the_machine_is_refused_unless_it_is_allowed_and_what
     refuse_lacking(Schedule(steps=(torn,), length_ms=LENGTH_MS), "docker", privileged=True)
     refuse_lacking(Schedule(steps=(full,), length_ms=LENGTH_MS), "docker")
     refuse_lacking(Schedule(steps=(torn,), length_ms=LENGTH_MS), "sim")
-    with pytest.raises(UsageError, match=r"explicit --allow-privileged, for: kill with state torn \(steps\[0\]\)"):
+    with pytest.raises(UsageError, match=r"allowed with --allow-privileged: kill with state torn \(steps\[0\]\)"):
         refuse_lacking(Schedule(steps=(torn,), length_ms=LENGTH_MS), "docker")
     with pytest.raises(UsageError, match="only in one each: full disk and kill with state torn"):
         refuse_lacking(Schedule(steps=(torn, full), length_ms=LENGTH_MS), "docker", privileged=True)
