@@ -87,3 +87,21 @@ def test_a_device_is_asked_for_as_the_kernel_reads_it() -> None:
     flags = 8 + 5 * 8 + 3 * 4
     assert int.from_bytes(asked[flags : flags + 4], "little") == loops.AUTOCLEAR
     assert asked[flags + 4 : flags + 7] == b"n1\0"
+
+
+def test_a_device_file_that_another_has_made_meanwhile_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def taken(*_: Any) -> None:
+        raise FileExistsError(errno.EEXIST, "File exists")
+
+    def opens(path: Any, _: int) -> int:
+        opened.append(str(path))
+        return os.dup(0)
+
+    monkeypatch.setattr(os, "mknod", taken)
+    monkeypatch.setattr(os, "open", opens)
+    monkeypatch.setattr(fcntl, "ioctl", lambda _, asked, *rest: 3 if asked == loops.LOOP_CTL_GET_FREE else 0)
+    device, held = loops.attached(tmp_path / "n1")
+    os.close(held)
+    assert str(device) == "/dev/loop3" == opened[-1]

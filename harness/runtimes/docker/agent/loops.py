@@ -6,6 +6,7 @@ goes by itself when nobody has it mounted and this process has ended, however th
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -83,7 +84,7 @@ def attached(image: Path) -> tuple[Path, int]:
         while True:
             number = fcntl.ioctl(control, LOOP_CTL_GET_FREE)
             device = Path(f"/dev/loop{number}")
-            if not device.exists():
+            with contextlib.suppress(FileExistsError):
                 os.mknod(device, 0o600 | stat.S_IFBLK, os.makedev(LOOP_MAJOR, number))
             held = os.open(device, os.O_RDWR)
             try:
