@@ -167,6 +167,7 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
         **_of_each(
             "docker",
             ["etcd-election"],
+            C3=_aimed("follower-and-leader-cut-off-by-turns", workload="lock"),
             C4=Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
             C5a=_aimed("leader-deaf-five-times", workload="lock"),
             C5b=_aimed("leader-mute-five-times", workload="lock"),
