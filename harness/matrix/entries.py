@@ -183,6 +183,7 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
             "docker",
             PYSYNCOBJS,
             C3=_aimed("follower-and-leader-cut-off-by-turns"),
+            C5a=_aimed("leader-deaf-five-times"),
             C5c=_aimed("follower-deaf-five-times"),
             C6=_aimed("leader-misses-a-link-five-times"),
             C9=_aimed("follower-clock-fast"),
