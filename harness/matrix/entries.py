@@ -107,10 +107,14 @@ SENTINELS: Final = ("sentinel", "sentinel-min-replicas", "sentinel-quorum1")
 REDLOCKS: Final = ("redlock", "redlock-trusting")
 ETCD_ELECTIONS: Final = ("etcd-election", "etcd-election-safe")
 PYSYNCOBJS: Final = ("pysyncobj", "pysyncobj-0.3.14")
+OF_LEASES: Final = {
+    "C9": _aimed("leader-isolated-with-slow-clock"),
+    "sC11": _aimed("servers-all-forget-five-times"),
+}
 
 PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
     {
-        **_of_each("sim", RAFTS, C11=Pin(nemesis=("voter-amnesia",))),
+        **_of_each("sim", RAFTS, C11=_aimed("voters-forget-and-then-all", seed=2)),
         **_of_each("sim", ["raft-basic"], C2=Pin(nemesis=("pause",), seed=0)),
         **_of_each("sim", ["raft-lease"], C9=Pin(nemesis=("drift",))),
         **_of_each("docker", ["raft", "raft-basic"], C11=_aimed("all-forget-three-times", seed=2)),
@@ -123,13 +127,8 @@ PINNED: Final[Mapping[tuple[str, str, str], Pin]] = MappingProxyType(
         ),
         **_of_each("sim", BY_NAMES, C2=_aimed("higher-ones-paused", seed=4)),
         **_of_each("docker", BY_NAMES, C2=_aimed("higher-ones-paused", seed=4)),
-        **_of_each("sim", LEASES, sC11=_aimed("servers-all-forget-five-times")),
-        **_of_each(
-            "docker",
-            LEASES,
-            C9=_aimed("leader-isolated-with-slow-clock"),
-            sC11=_aimed("servers-all-forget-five-times"),
-        ),
+        **_of_each("sim", LEASES, **OF_LEASES),
+        **_of_each("docker", LEASES, **OF_LEASES),
         **_of_each(
             "docker",
             SENTINELS,
