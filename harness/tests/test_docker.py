@@ -44,10 +44,12 @@ def footprint() -> dict[str, Any]:
         "mounts": sorted(Path("/proc/self/mounts").read_text().splitlines()),
         "loop devices": sorted(str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file")),
         "processes": sorted(words for words in command_lines() if re.search(SERVING, words)),
-        "control groups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("**/*docker*/*") if path.is_dir()),
+        "control groups": sorted(str(path) for groups in GROUPS for path in CGROUPS.glob(groups) if path.is_dir()),
     }
 
 
+CGROUPS = Path("/sys/fs/cgroup")
+GROUPS = ("**/*docker*/*", "**/docker-*.scope")  # of containers, as the engine makes them itself, and as systemd does
 SERVING = "containerd-shim|docker-proxy|runc|harness.runtimes"
 
 
