@@ -54,6 +54,11 @@ def test_whom_a_member_voted_for_is_part_of_its_claim_once_that_machine_is_known
     assert [claim.get("vote", "none") for claim in asyncio.run(asked())] == ["none", "none", "n2"]
 
 
+def test_a_member_that_is_ending_claims_nothing_any_more() -> None:
+    with pytest.raises(Unclear, match="its Raft has ended"):
+        raft_status(page(id="0", term=0, vote="0", lead="0", raftState="StateFollower"))
+
+
 @pytest.mark.parametrize("state", ["StateFollower", "StateCandidate", "StatePreCandidate"])
 def test_whoever_does_not_lead_has_no_reign_and_may_know_nobody(state: str) -> None:
     status = raft_status(page(raftState=state, lead="0"))

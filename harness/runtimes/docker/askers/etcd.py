@@ -51,9 +51,11 @@ def raft_status(page: Any) -> RaftStatus:
     """What the page ``/debug/vars`` says of Raft. Raises Unclear when it says nothing of it."""
     try:
         raft = page["raft.status"]
-        lead, vote = str(raft["lead"]), str(raft["vote"])
+        own, lead, vote = str(raft["id"]), str(raft["lead"]), str(raft["vote"])
+        if own == NOBODY:  # a member that is ending shows an empty status, of term 0, when its Raft has ended
+            raise Unclear("its Raft has ended")
         return RaftStatus(
-            id=str(raft["id"]),
+            id=own,
             term=int(raft["term"]),
             lead=None if lead == NOBODY else lead,
             leading=raft["raftState"] == "StateLeader",
