@@ -12,7 +12,7 @@ from checkers.history import History
 from checkers.operations import NONE, Codes, Ints
 from checkers.terms import ByTerm
 from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted
+from checkers.words import counted, cut_short
 
 PROPERTY = "agreement"
 GUARANTEE = "T"
@@ -42,7 +42,7 @@ def check(history: History) -> Verdict:
         return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words, facts=facts)
     findings = tuple(_finding(history, named, by_term, at) for at in broken[:MOST_FINDINGS].tolist())
     more = f"; so it is in {len(broken) - 1:,} other terms" if len(broken) > 1 else ""
-    cut = f", of which {MOST_FINDINGS} are listed" if len(broken) > MOST_FINDINGS else ""
+    cut = cut_short(len(broken), MOST_FINDINGS)
     return Verdict(
         property=PROPERTY,
         outcome=Outcome.INVALID,

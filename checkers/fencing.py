@@ -30,7 +30,7 @@ from checkers.history import History
 from checkers.ledger import Append, Reading, appends, readings
 from checkers.starvation import Starvation
 from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, duration, instant, listed
+from checkers.words import counted, cut_short, duration, instant, listed
 
 PROPERTY = "fencing"
 GUARANTEE = "F"
@@ -297,7 +297,7 @@ def _verdict(
 ) -> Verdict:
     stale = _stale_words(facts)
     if findings:
-        cut = f", of which {MOST_FINDINGS} are listed" if len(findings) > MOST_FINDINGS else ""
+        cut = cut_short(len(findings), MOST_FINDINGS)
         words = f"{findings[0].words}; {counted(len(findings), 'finding')} in all{cut}; {stale}"
         outcome = Outcome.INVALID
     elif not tried:

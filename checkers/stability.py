@@ -23,7 +23,7 @@ from checkers.leaderships import EVER, KEYLESS, Leaderships
 from checkers.operations import NONE, Codes, Ints, Mask, Observations
 from checkers.starvation import Starvation
 from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, instant
+from checkers.words import counted, cut_short, instant
 
 PROPERTY = "stability"
 GUARANTEE = "S"
@@ -60,7 +60,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     findings = tuple(
         _finding(history, led, int(old[at]), int(new[at]), int(start[at])) for at in unprovoked[:MOST_FINDINGS]
     )
-    cut = f", of which {MOST_FINDINGS} are listed" if len(unprovoked) > MOST_FINDINGS else ""
+    cut = cut_short(len(unprovoked), MOST_FINDINGS)
     return Verdict(
         property=PROPERTY,
         outcome=Outcome.INVALID,

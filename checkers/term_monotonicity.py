@@ -16,7 +16,7 @@ from checkers.history import History
 from checkers.operations import NONE, Ints
 from checkers.rivals import running_argmax
 from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted
+from checkers.words import counted, cut_short
 
 PROPERTY = "term-monotonicity"
 GUARANTEE = "T"
@@ -48,8 +48,7 @@ def check(history: History) -> Verdict:
         words, outcome = findings[0].words, Outcome.INVALID
         if broken > 1:
             words += f"; {counted(broken, 'observation')} in all lie below an earlier term"
-        if broken > len(findings):
-            words += f", of which {len(findings)} are listed"
+        words += cut_short(broken, len(findings))
     elif compared:
         words, outcome = "no node's term ever went down", Outcome.VALID
         if excused:

@@ -11,7 +11,7 @@ from checkers.history import History
 from checkers.operations import NONE
 from checkers.terms import ByTerm
 from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, listed
+from checkers.words import counted, cut_short, listed
 
 PROPERTY = "term-safety"
 GUARANTEE = "T"
@@ -33,7 +33,7 @@ def check(history: History) -> Verdict:
         return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words, facts=facts)
     findings = tuple(_finding(history, by_term, at) for at in broken[:MOST_FINDINGS].tolist())
     more = f"; so do {len(broken) - 1:,} other terms" if len(broken) > 1 else ""
-    cut = f", of which {MOST_FINDINGS} are listed" if len(broken) > MOST_FINDINGS else ""
+    cut = cut_short(len(broken), MOST_FINDINGS)
     return Verdict(
         property=PROPERTY,
         outcome=Outcome.INVALID,

@@ -17,7 +17,7 @@ from checkers.history import History
 from checkers.operations import NONE, Ints
 from checkers.term_monotonicity import losses
 from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted
+from checkers.words import counted, cut_short
 
 PROPERTY = "vote-safety"
 GUARANTEE = "T"
@@ -51,8 +51,7 @@ def check(history: History, votes_kept: bool = False) -> Verdict:
         words, outcome = findings[0].words, Outcome.INVALID
         if broken > 1:
             words += f"; so it is with {counted(broken - 1, 'other vote')}"
-        if broken > len(findings):
-            words += f", of which {len(findings)} are listed"
+        words += cut_short(broken, len(findings))
     elif votes:
         words, outcome = f"none of {counted(votes, 'vote')} was given twice", Outcome.VALID
     else:

@@ -27,3 +27,8 @@ def listed(names: Iterable[str]) -> str:
 def counted(count: int, noun: str) -> str:
     """ "1 reign", "2 reigns"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def cut_short(total: int, most: int) -> str:
+    """ ", of which 200 are listed" if there are more than that, and nothing if all of them are."""
+    return f", of which {most} are listed" if total > most else ""
