@@ -107,8 +107,11 @@ def grown(frame: pd.DataFrame) -> list[str]:
 
 def everything(system: System) -> tuple[str, ...]:
     """All faults there are, with those that ``all`` leaves out; disks are hurt where the system has them."""
-    having = "" if system.software.data else "server-" if system.servers and system.servers.software.data else None
-    return ("all", "oom", *(() if having is None else (having + name for name in OF_DISKS)))
+    if system.software.data:
+        return ("all", "oom", *OF_DISKS)
+    if system.servers and system.servers.software.data:
+        return ("all", "oom", *(f"server-{name}" for name in OF_DISKS))
+    return ("all", "oom")
 
 
 def runs(

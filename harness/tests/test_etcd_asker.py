@@ -37,21 +37,26 @@ def test_a_vote_is_a_member_s_identity_and_nought_is_no_vote() -> None:
     assert raft_status(page(vote="0")).vote is None
 
 
+def claims(members: Mapping[str, Etcd], *nodes: str) -> list[Any]:
+    """What these nodes claim, asked one after another."""
+
+    async def asked() -> list[Any]:
+        async with serving(members) as doors:
+            asker = EtcdAsker(doors)
+            try:
+                return [await asker.observe(node) for node in nodes]
+            finally:
+                await asker.close()
+
+    return asyncio.run(asked())
+
+
 def test_whom_a_member_voted_for_is_part_of_its_claim_once_that_machine_is_known() -> None:
     followers = {
         "n1": Etcd(page(id="a", lead="b", vote="b", raftState="StateFollower")),
         "n2": Etcd(page(id="b", lead="b", vote="0")),
     }
-
-    async def asked() -> list[Any]:
-        async with serving(followers) as doors:
-            asker = EtcdAsker(doors)
-            try:
-                return [await asker.observe(node) for node in ("n1", "n2", "n1")]
-            finally:
-                await asker.close()
-
-    assert [claim.get("vote", "none") for claim in asyncio.run(asked())] == ["none", "none", "n2"]
+    assert [claim.get("vote", "none") for claim in claims(followers, "n1", "n2", "n1")] == ["none", "none", "n2"]
 
 
 def test_a_member_that_is_ending_claims_nothing_any_more() -> None:
@@ -133,16 +138,8 @@ def test_a_write_is_an_acknowledgement_only_through_one_that_led_before_and_afte
 
 
 def test_the_leader_that_a_member_names_is_the_machine_of_that_identity_once_it_has_answered() -> None:
-    async def asked() -> list[Any]:
-        members = {"n1": Etcd(page(id="a", lead="b", raftState="StateFollower")), "n2": Etcd(page(id="b", lead="b"))}
-        async with serving(members) as doors:
-            asker = EtcdAsker(doors)
-            try:
-                return [await asker.observe(node) for node in ("n1", "n2", "n1")]
-            finally:
-                await asker.close()
-
-    answers = asyncio.run(asked())
+    members = {"n1": Etcd(page(id="a", lead="b", raftState="StateFollower")), "n2": Etcd(page(id="b", lead="b"))}
+    answers = claims(members, "n1", "n2", "n1")
     assert [answer["leader"] for answer in answers] == [None, "n2", "n2"]
     assert [answer["leading"] for answer in answers] == [False, True, False]
 

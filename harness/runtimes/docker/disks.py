@@ -44,23 +44,22 @@ class Disks:
         return seen + await self._revive(free | {node for node, how in before.items() if how.fail})
 
     async def _fill(self, nodes: Iterable[str]) -> Seen:
-        having, seen = self._having(nodes, "it has no disk to be full")
+        having = self._having(nodes)
         answers = await self._hands.ask("fill", {node: {} for node in having})
         wrong = [f"on {node} {told['left']} bytes are left" for node, told in answers.items() if told["left"]]
         facts = {f"filled_mb_{node}": round(told["taken"] / 1e6, 1) for node, told in answers.items()}
-        return seen + Seen(problems=tuple(wrong), facts=facts)
+        return self._lacking(nodes, "it has no disk to be full") + Seen(problems=tuple(wrong), facts=facts)
 
     async def _free(self, nodes: Iterable[str]) -> Seen:
-        having, _ = self._having(nodes, "")
-        answers = await self._hands.ask("free", {node: {} for node in having})
+        answers = await self._hands.ask("free", {node: {} for node in self._having(nodes)})
         return Seen(problems=tuple(f"{node} has no room" for node, told in answers.items() if not told["left"]))
 
     async def _flush(self, before: dict[str, Flushing]) -> Seen:
         """Have flushes go as is wanted where they do not; what befell them until then is told."""
         now = self._flushing
         changed = {node for node in before.keys() | now.keys() if before.get(node, CALM) != now.get(node, CALM)}
-        having, seen = self._having(changed, "it never flushes")
-        asked = {node: now.get(node, CALM)._asdict() for node in having}
+        seen = self._lacking(changed & now.keys(), "it never flushes")
+        asked = {node: now.get(node, CALM)._asdict() for node in self._having(changed)}
         for node, told in (await self._hands.ask("flush", asked)).items():
             wrong = [f"{node}: {words}" for words in told["problems"]]
             if node in now and not told["processes"] and node not in self._wanted().down:
@@ -68,19 +67,19 @@ class Disks:
             seen += Seen(problems=tuple(wrong), facts=_befallen(node, told) if node in before else {})
         return seen
 
-    def _having(self, nodes: Iterable[str], so: str) -> tuple[list[str], Seen]:
-        """Those with a disk; of others that are to have their disks hurt it is said that they have none."""
-        without = sorted(node for node in nodes if self._hands.data[node] is None)
-        wrong = tuple(f"{node} keeps nothing, so {so}" for node in without if self._is_hurt(node))
-        return sorted(set(nodes) - set(without)), Seen(problems=wrong)
+    def _having(self, nodes: Iterable[str]) -> list[str]:
+        """Those with a disk."""
+        return sorted(node for node in nodes if self._hands.data[node] is not None)
 
-    def _is_hurt(self, node: str) -> bool:
-        return node in self._full or node in self._flushing
+    def _lacking(self, nodes: Iterable[str], so: str) -> Seen:
+        """Of those without a disk whose disks are to be hurt it is said that they have none."""
+        without = sorted(node for node in nodes if self._hands.data[node] is None)
+        return Seen(problems=tuple(f"{node} keeps nothing, so {so}" for node in without))
 
     async def _revive(self, nodes: Iterable[str]) -> Seen:
         seen = Seen()
-        for node in sorted(nodes):
-            if self._hands.data[node] is None or node in self._full or self._flushing.get(node, CALM).fail:
+        for node in self._having(nodes):
+            if node in self._full or self._flushing.get(node, CALM).fail:
                 continue
             status = await self._containers.ended(node)
             if status is not None and node not in self._wanted().down:

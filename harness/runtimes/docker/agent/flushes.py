@@ -71,7 +71,6 @@ class Listeners:
     def __init__(self) -> None:
         self.ms = 0
         self.fail = False
-        self._trials = 0
         self._took: list[float] = []  # ms, of those held up since ``anew``
         self._refused = 0
         self._due: list[tuple[float, int, int, float]] = []  # when, listener, id of the question, when it came
