@@ -60,6 +60,8 @@ test-%: install
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@rm -rf build/namespace && mkdir -p build/namespace/splitbrain
+	@ln -s $(CURDIR)/harness/* $(addprefix $(CURDIR)/,nodes nemesis checkers reports) build/namespace/splitbrain/
 	$(BIN)/mypy
 
 format: install
@@ -86,17 +88,17 @@ compare: install
 	@$(BIN)/splitbrain compare $(if $(CONTAINERS),--containers) $(if $(STORE),--store $(STORE))
 
 mutants: install
-	$(BIN)/python -m harness.mutants
+	$(BIN)/python -m splitbrain.campaigns.mutants
 
 bench: install
-	$(BIN)/python -m checkers.bench
-	$(BIN)/python -m harness.bench
+	$(BIN)/python -m splitbrain.bench.judging
+	$(BIN)/python -m splitbrain.bench.simulation
 
 bench-links: install engine
-	@$(BIN)/python -m harness.runtimes.docker.bench
+	@$(BIN)/python -m splitbrain.bench.links
 
 bench-clocks: install engine
-	@$(BIN)/python -m harness.runtimes.docker.bench_clocks
+	@$(BIN)/python -m splitbrain.bench.clocks
 
 clean:
 	@if [ -x $(BIN)/splitbrain ] && docker version >/dev/null 2>&1; then $(BIN)/splitbrain clean; fi

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from checkers.history import History
-from checkers.operations import NONE, Codes, Ints
-from checkers.terms import ByTerm
-from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, cut_short
+from splitbrain.checkers.history import History
+from splitbrain.checkers.operations import NONE, Codes, Ints
+from splitbrain.checkers.terms import ByTerm
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.words import counted, cut_short
 
 PROPERTY = "agreement"
 GUARANTEE = "T"

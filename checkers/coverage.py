@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from checkers.bounds import Bounds
-from checkers.exposure import is_repair, touched
-from checkers.fault import Fault
-from checkers.history import History
-from checkers.leaderships import leading_at
-from checkers.operations import FAIL, INFO, OK, Operations
-from checkers.verdict import Outcome, Verdict
-from checkers.words import counted, duration, listed
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.cluster_health import is_repair, touched
+from splitbrain.checkers.fault import Fault
+from splitbrain.checkers.history import History
+from splitbrain.checkers.leaderships import leading_at
+from splitbrain.checkers.operations import FAIL, INFO, OK, Operations
+from splitbrain.checkers.verdict import Outcome, Verdict
+from splitbrain.checkers.words import counted, duration, listed
 
 PROPERTY = "coverage"
 

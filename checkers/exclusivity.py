@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from checkers.history import History
-from checkers.leaderships import KEYLESS, Leaderships, hulls, split
-from checkers.operations import Codes, Ints, Mask
-from checkers.rivals import NOBODY, Rivals
-from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, duration, instant, listed
+from splitbrain.checkers.history import History
+from splitbrain.checkers.leaderships import KEYLESS, Leaderships, hulls, split
+from splitbrain.checkers.operations import Codes, Ints, Mask
+from splitbrain.checkers.running_max import NOBODY, Rivals
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.words import counted, duration, instant, listed
 
 PROPERTY = "exclusivity"
 GUARANTEE = "X"

@@ -23,14 +23,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from checkers.bounds import Bounds
-from checkers.exposure import exposure, quiet_stretches
-from checkers.fault import Malformed
-from checkers.history import History
-from checkers.ledger import Append, Reading, appends, readings
-from checkers.starvation import Starvation
-from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, cut_short, duration, instant, listed
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.cluster_health import exposure, quiet_stretches
+from splitbrain.checkers.fault import Malformed
+from splitbrain.checkers.history import History
+from splitbrain.checkers.ledger import Append, Reading, appends, readings
+from splitbrain.checkers.starvation import Starvation
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.words import counted, cut_short, duration, instant, listed
 
 PROPERTY = "fencing"
 GUARANTEE = "F"

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from checkers.fault import Fault, Malformed, pair
-from checkers.leaderships import Leaderships, leaderships
-from checkers.operations import Ints, Mask, Observations, Operations
-from checkers.reading import (
+from splitbrain.checkers.fault import Fault, Malformed, pair
+from splitbrain.checkers.leaderships import Leaderships, leaderships
+from splitbrain.checkers.operations import Ints, Mask, Observations, Operations
+from splitbrain.checkers.reading import (
     OBSERVATION,
     ROW,
     SAMPLE,

@@ -14,24 +14,24 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from checkers import (
+from splitbrain.checkers import (
     agreement,
     coverage,
+    epoch_safety,
     exclusivity,
     fencing,
     linearizability,
     lost_updates,
     mutual_exclusion,
-    opinions,
     stability,
     stall,
     term_monotonicity,
     term_safety,
     vote_safety,
 )
-from checkers.bounds import Bounds
-from checkers.history import History
-from checkers.verdict import Finding, Outcome, Verdict, worst
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.history import History
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict, worst
 
 Promise = Literal["+", "!", "?", "-"]
 Promises = Mapping[str, Promise]
@@ -63,7 +63,7 @@ class Property:
 
 PROPERTIES: tuple[Property, ...] = (
     *(
-        Property(name=name, letters=("T",), check=check, gives_way_to=opinions.NEEDS)
+        Property(name=name, letters=("T",), check=check, gives_way_to=epoch_safety.NEEDS)
         for name, check in (
             ("term-safety", lambda history, _: term_safety.check(history)),
             ("agreement", lambda history, _: agreement.check(history)),
@@ -77,7 +77,10 @@ PROPERTIES: tuple[Property, ...] = (
         told=vote_safety.shown,
     ),
     Property(
-        name="epoch-safety", letters=("T",), check=lambda history, _: opinions.check(history), needs=opinions.NEEDS
+        name="epoch-safety",
+        letters=("T",),
+        check=lambda history, _: epoch_safety.check(history),
+        needs=epoch_safety.NEEDS,
     ),
     Property(name="exclusivity", letters=("X",), check=lambda history, _: exclusivity.check(history)),
     Property(name="stall", letters=("A", "L"), check=stall.check),

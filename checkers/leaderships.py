@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from checkers.operations import NONE, Codes, Ints, Mask, Observations
-from checkers.rivals import NOBODY, Rivals
+from splitbrain.checkers.operations import NONE, Codes, Ints, Mask, Observations
+from splitbrain.checkers.running_max import NOBODY, Rivals
 
 EVER = np.iinfo(np.int64).max
 KEYLESS, BY_TERM, BY_REIGN = 0, 1, 2
@@ -160,12 +160,12 @@ def _denials_around(seen: Observations, led: Leaderships, rows: Ints, denying: I
     completes, invokes = np.sort(seen.complete[denying]), seen.invoke[denying]
     before = np.searchsorted(completes, seen.invoke[rows], side="left")
     not_after = np.searchsorted(invokes, seen.complete[rows], side="right")
-    own, asker, width = led.of_row[denying], led.of_row[rows], len(denying) + 1
+    own, client, width = led.of_row[denying], led.of_row[rows], len(denying) + 1
 
     def of_own_key(ranks: Ints, counts: Ints) -> Ints:
-        """How many denials of the asker's own key have a rank below its count."""
+        """How many denials of the client's own key have a rank below its count."""
         ranked = np.sort(own * width + ranks)
-        return np.searchsorted(ranked, asker * width + counts) - np.searchsorted(ranked, asker * width)
+        return np.searchsorted(ranked, client * width + counts) - np.searchsorted(ranked, client * width)
 
     completed = np.searchsorted(completes, seen.complete[denying])
     invoked = np.searchsorted(invokes, invokes)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from checkers.history import History
-from checkers.operations import FAIL, NONE, OK, Operations
-from checkers.values import mapping, sequence, text, whole
+from splitbrain.checkers.history import History
+from splitbrain.checkers.operations import FAIL, NONE, OK, Operations
+from splitbrain.checkers.values import mapping, sequence, text, whole
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,13 +26,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from checkers.fault import Malformed
-from checkers.history import History
-from checkers.holds import Key, key_of
-from checkers.operations import FAIL, NONE, OK, Operations
-from checkers.values import mapping
-from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, instant, listed
+from splitbrain.checkers.fault import Malformed
+from splitbrain.checkers.history import History
+from splitbrain.checkers.lock_holds import Key, key_of
+from splitbrain.checkers.operations import FAIL, NONE, OK, Operations
+from splitbrain.checkers.values import mapping
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.words import counted, instant, listed
 
 PROPERTY = "linearizability"
 GUARANTEE = "F"

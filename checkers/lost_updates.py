@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from checkers.fault import Malformed
-from checkers.history import History
-from checkers.operations import FAIL, NONE, Operations
-from checkers.values import sequence
-from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, instant
+from splitbrain.checkers.fault import Malformed
+from splitbrain.checkers.history import History
+from splitbrain.checkers.operations import FAIL, NONE, Operations
+from splitbrain.checkers.values import sequence
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.words import counted, instant
 
 PROPERTY = "lost-updates"
 GUARANTEE = "F"

@@ -1,16 +1,16 @@
 """Mutual exclusion: at no instant do two clients hold one lock (Dijkstra, CACM 1965).
 
-Proven broken by two definite holds that overlap (see ``checkers.holds``): each was acquired before the other began to
+Proven broken by two definite holds that overlap (``checkers.lock_holds``): each was acquired before the other began to
 be given back, and both releases say that the lock was held until then. A hold that was lost without notice, by a lease
 that ran out, is no such claim; it is counted, and what it did harm shows in ``lost-updates``.
 """
 
 from __future__ import annotations
 
-from checkers.history import History
-from checkers.holds import Hold, holds, refused
-from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, duration, instant
+from splitbrain.checkers.history import History
+from splitbrain.checkers.lock_holds import Hold, holds, refused
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.words import counted, duration, instant
 
 PROPERTY = "mutual-exclusion"
 GUARANTEE = "X"

@@ -18,8 +18,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from checkers.fault import Malformed, read_half
-from checkers.operations import FAIL, INFO, NONE, OK
+from splitbrain.checkers.fault import Malformed, read_half
+from splitbrain.checkers.operations import FAIL, INFO, NONE, OK
 
 Kind = Literal["invoke", "ok", "fail", "info"]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from checkers.exposure import Exposure, is_repair, serving, touched
-from checkers.fault import Fault
-from checkers.history import History
-from checkers.leaderships import claimed_at, leading_at
-from checkers.operations import NONE, Ints
+from splitbrain.checkers.cluster_health import Exposure, is_repair, serving, touched
+from splitbrain.checkers.fault import Fault
+from splitbrain.checkers.history import History
+from splitbrain.checkers.leaderships import claimed_at, leading_at
+from splitbrain.checkers.operations import NONE, Ints
 
 
 @dataclass(frozen=True, kw_only=True)

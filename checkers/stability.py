@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from checkers.bounds import Bounds
-from checkers.exposure import Exposure, exposure, is_repair, serving
-from checkers.history import History
-from checkers.leaderships import EVER, KEYLESS, Leaderships
-from checkers.operations import NONE, Codes, Ints, Mask, Observations
-from checkers.starvation import Starvation
-from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, cut_short, instant
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.cluster_health import Exposure, exposure, is_repair, serving
+from splitbrain.checkers.history import History
+from splitbrain.checkers.leaderships import EVER, KEYLESS, Leaderships
+from splitbrain.checkers.operations import NONE, Codes, Ints, Mask, Observations
+from splitbrain.checkers.starvation import Starvation
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.words import counted, cut_short, instant
 
 PROPERTY = "stability"
 GUARANTEE = "S"

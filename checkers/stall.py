@@ -1,6 +1,6 @@
 """Stall: a majority was whole and undisturbed for longer than the system's bound, and yet nothing worked.
 
-A stall is proven on [u, v] if one majority was eligible throughout (see ``checkers.exposure``), v - u exceeds twice
+A stall is proven on [u, v] if one majority was eligible throughout (``checkers.cluster_health``), v - u exceeds twice
 the bound plus slack, the cluster was asked all the while, the machine was on time, and no confirmation's window
 meets it. Role claims are no evidence of functioning: a Raft leader that hears nobody claims to lead for ever (Howard
 and Abraham 2020). No deterministic bound exists in an asynchronous system (Fischer, Lynch and Paterson 1985), so the
@@ -19,15 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from checkers.bounds import Bounds
-from checkers.disagreement import lasting_disagreements
-from checkers.exposure import Stretch, covered, eligible_stretches, exposure, quiet_stretches
-from checkers.history import History
-from checkers.operations import NONE, OK, Ints
-from checkers.recovery import Confirms, agreements, recoveries, unavailability
-from checkers.starvation import Starvation
-from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, duration, instant, listed
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.cluster_health import Stretch, covered, eligible_stretches, exposure, quiet_stretches
+from splitbrain.checkers.convergence import lasting_disagreements
+from splitbrain.checkers.history import History
+from splitbrain.checkers.operations import NONE, OK, Ints
+from splitbrain.checkers.recovery import Confirms, agreements, recoveries, unavailability
+from splitbrain.checkers.starvation import Starvation
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.words import counted, duration, instant, listed
 
 PROPERTY = "stall"
 DURING_FAULTS, AFTER_HEALING = "A", "L"

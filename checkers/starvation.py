@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from checkers.bounds import Bounds
-from checkers.history import History
-from checkers.operations import Ints, Mask
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.history import History
+from splitbrain.checkers.operations import Ints, Mask
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from checkers.fault import Fault
-from checkers.history import History
-from checkers.operations import NONE, Ints
-from checkers.rivals import running_argmax
-from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, cut_short
+from splitbrain.checkers.fault import Fault
+from splitbrain.checkers.history import History
+from splitbrain.checkers.operations import NONE, Ints
+from splitbrain.checkers.running_max import running_argmax
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.words import counted, cut_short
 
 PROPERTY = "term-monotonicity"
 GUARANTEE = "T"

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from checkers.history import History
-from checkers.operations import NONE
-from checkers.terms import ByTerm
-from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, cut_short, listed
+from splitbrain.checkers.history import History
+from splitbrain.checkers.operations import NONE
+from splitbrain.checkers.terms import ByTerm
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.words import counted, cut_short, listed
 
 PROPERTY = "term-safety"
 GUARANTEE = "T"

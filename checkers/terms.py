@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from checkers.operations import Codes, Ints, Mask
+from splitbrain.checkers.operations import Codes, Ints, Mask
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from checkers.fault import Malformed
+from splitbrain.checkers.fault import Malformed
 
 
 def mapping(value: object, what: str, line: int) -> Mapping[str, Any]:

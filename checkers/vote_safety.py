@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from checkers.history import History
-from checkers.operations import NONE, Ints
-from checkers.term_monotonicity import losses
-from checkers.verdict import Finding, Outcome, Verdict
-from checkers.words import counted, cut_short
+from splitbrain.checkers.history import History
+from splitbrain.checkers.operations import NONE, Ints
+from splitbrain.checkers.term_monotonicity import losses
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.words import counted, cut_short
 
 PROPERTY = "vote-safety"
 GUARANTEE = "T"

@@ -16,20 +16,20 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from checkers.verdict import Outcome
-from harness import errors
-from harness.compare.cli import compare
-from harness.errors import Interrupted, SplitbrainError, UsageError
-from harness.experiment import REPLAY, Experiment, asked_for, read_json, read_schedule, system_named
-from harness.hunt.cli import hunt
-from harness.matrix.cli import matrix
-from harness.runtimes.base import ALLOW_PRIVILEGED, POWERS
-from harness.soak import soak
-from harness.store import EXPERIMENT, SCHEDULE, existing_run
-from harness.workloads import KINDS
-from nemesis.nemeses import NEMESES, Nemesis, NemesisError, needs
-from nemesis.schedules import Schedule
-from nodes.systems import SYSTEMS
+from splitbrain import errors
+from splitbrain.campaigns.compare.cli import compare
+from splitbrain.campaigns.hunt.cli import hunt
+from splitbrain.campaigns.matrix.cli import matrix
+from splitbrain.campaigns.soak import soak
+from splitbrain.checkers.verdict import Outcome
+from splitbrain.core.experiment import REPLAY, Experiment, asked_for, read_json, read_schedule, system_named
+from splitbrain.core.store import EXPERIMENT, SCHEDULE, existing_run
+from splitbrain.errors import Interrupted, SplitbrainError, UsageError
+from splitbrain.nemesis.nemeses import NEMESES, Nemesis, NemesisError, needs
+from splitbrain.nemesis.schedules import Schedule
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.runtimes.base import ALLOW_PRIVILEGED, CAPABILITIES
+from splitbrain.workloads import KINDS
 
 EVERY_SHAPE = 5  # nodes, of which every shape can be made
 STATUS = {
@@ -147,7 +147,7 @@ def replay(
 @strict_option
 def check(path: Path, system: str | None, as_json: bool, strict: bool) -> None:
     """Judge a run's directory, or a bare HISTORY.jsonl, again."""
-    from harness.run import judge_history, judge_run
+    from splitbrain.core.run import judge_history, judge_run
 
     if system is not None:
         system_named(system)
@@ -166,7 +166,7 @@ def check(path: Path, system: str | None, as_json: bool, strict: bool) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 def report(path: Path) -> None:
     """Judge a run's directory and draw its report again."""
-    from harness.run import draw, judge_run
+    from splitbrain.core.run import draw, judge_run
 
     run = existing_run(path)
     record = run.read_json(EXPERIMENT)
@@ -197,7 +197,7 @@ def workloads() -> None:
 @cli.command()
 def doctor() -> None:
     """Say what this machine has, lacks, and what to do about it."""
-    from harness.doctor import examine
+    from splitbrain.doctor import examine
 
     healthy = True
     for finding in examine():
@@ -211,7 +211,7 @@ def doctor() -> None:
 @click.option("--images", is_flag=True, help="The images that were built, too.")
 def clean(everything: bool, images: bool) -> None:
     """Remove containers and networks that an interrupted run left behind."""
-    from harness.runtimes.docker.engine import connect, remove_images, remove_runs
+    from splitbrain.runtimes.docker.engine import connect, remove_images, remove_runs
 
     client = connect()
     removed = remove_runs(client, None, everything) + (remove_images(client) if images else [])
@@ -226,7 +226,7 @@ def clean(everything: bool, images: bool) -> None:
 @store_option
 def serve(port: int, store: Path) -> None:
     """Show the stored runs in a browser, on 127.0.0.1 only."""
-    from harness.serve import serve_store
+    from splitbrain.serve import serve_store
 
     serve_store(store, port)
 
@@ -260,8 +260,8 @@ def _schedule(experiment: Experiment) -> Schedule:
 def _perform(
     experiment: Experiment, schedule: Schedule, store: Path, as_json: bool, strict: bool, privileged: bool
 ) -> None:
-    from harness.progress import shown
-    from harness.run import perform
+    from splitbrain.core.run import perform
+    from splitbrain.progress import shown
 
     console = Console(stderr=True)
     with shown(console) as progress:
@@ -286,7 +286,7 @@ def _where(nemesis: Nemesis) -> str:
     """The runtimes that can do all its faults, and wait for all its events."""
     cards, needed = nemesis.deck(EVERY_SHAPE), needs(nemesis, EVERY_SHAPE)
     events = {card.when.event for card in cards if card.when is not None}
-    able = {name: powers for name, powers in POWERS.items() if events <= powers.triggers}
+    able = {name: powers for name, powers in CAPABILITIES.items() if events <= powers.triggers}
     return ", ".join(
         name if needed <= powers.faults else f"{name} with {ALLOW_PRIVILEGED}"
         for name, powers in able.items()

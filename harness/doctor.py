@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import EnvironmentFailure
+from splitbrain.errors import EnvironmentFailure
 
 LOOP_CONTROL = Path("/dev/loop-control")
 
@@ -35,7 +35,7 @@ def examine() -> Iterator[Examined]:
 
 
 def _engine() -> Iterator[Examined]:
-    from harness.runtimes.docker.engine import RUN_LABEL, connect, versions
+    from splitbrain.runtimes.docker.engine import RUN_LABEL, connect, versions
 
     try:
         client = connect()

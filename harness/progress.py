@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from harness.watch import Watch
+from splitbrain.core.leader_view import LeaderView
 
 LIVE_PER_SECOND = 4
 
@@ -28,7 +28,7 @@ class State:
         self.phase_began = time.monotonic()
         self.phase_seconds: float | None = None
         self.fault_words: str | None = None
-        self.watch: Watch | None = None
+        self.watch: LeaderView | None = None
 
     def time_left(self) -> str:
         spent = time.monotonic() - self.phase_began
@@ -69,7 +69,7 @@ class PlainProgress:
             self._state.fault_words = words
             self._line(f"  {words or 'healed'}{self._leaders()}")
 
-    def watching(self, watch: Watch) -> None:
+    def watching(self, watch: LeaderView) -> None:
         self._state.watch = watch
 
     def say(self, words: str) -> None:
@@ -98,7 +98,7 @@ class LiveProgress:
     def fault(self, words: str | None) -> None:
         self._state.fault_words = words
 
-    def watching(self, watch: Watch) -> None:
+    def watching(self, watch: LeaderView) -> None:
         self._state.watch = watch
 
     def say(self, words: str) -> None:

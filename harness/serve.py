@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-import reports
-from harness.errors import EnvironmentFailure, Interrupted, UsageError
+from splitbrain import reports
+from splitbrain.errors import EnvironmentFailure, Interrupted, UsageError
 
 
 class Quiet(SimpleHTTPRequestHandler):

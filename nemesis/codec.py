@@ -11,8 +11,8 @@ from dataclasses import MISSING, fields
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from nemesis.faults import FAULTS, Fault, ScheduleError, known
-from nemesis.triggers import Trigger
+from splitbrain.nemesis.faults import FAULTS, Fault, ScheduleError, known
+from splitbrain.nemesis.triggers import Trigger
 
 T = TypeVar("T")
 BY_NAME: Mapping[str, Callable[..., Fault]] = MappingProxyType({fault.f: fault for fault in FAULTS})

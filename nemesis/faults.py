@@ -5,7 +5,7 @@ moment it strikes, ``nemesis.codec`` writes it down. Nothing here acts. Numbers 
 calm, so that a search which makes them smaller makes the world kinder.
 
 ``Fault`` is matched with ``match`` wherever it is taken apart: a new kind of fault is a new dataclass in that
-union, its abilities, and an arm in ``nemesis.plans.plan``.
+union, its required, and an arm in ``nemesis.plans.plan``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar, Literal, get_args
 
-from nemesis.shapes import SHAPES
-from nemesis.targets import ROLES, Role
+from splitbrain.nemesis.shapes import SHAPES
+from splitbrain.nemesis.targets import ROLES, Role
 
 Durable = Literal["kept", "lost", "torn", "old"]
 STATES: tuple[Durable, ...] = get_args(Durable)
@@ -30,7 +30,7 @@ MILLION = 1_000_000
 SLOWEST_FSYNC_MS = 2_000
 """A process that waits for its disk obeys no signal, and one that is to be paused is given five seconds."""
 
-Ability = Literal[
+Capability = Literal[
     "partition",
     "partition that refuses",
     "partition of payload",
@@ -62,7 +62,7 @@ Ability = Literal[
     "slow",
     "throttle",
 ]
-ABILITIES: tuple[Ability, ...] = get_args(Ability)
+CAPABILITY_NAMES: tuple[Capability, ...] = get_args(Capability)
 """What carrying out a fault may take; not every runtime has every one."""
 
 
@@ -438,12 +438,12 @@ Fault = Partition | Kill | Crash | Stop | Oom | OfDisks | Pause | Freeze | OfLin
 FAULTS: tuple[type[Fault], ...] = get_args(Fault)
 
 
-OF_HOW: Mapping[How, tuple[Ability, ...]] = {
+OF_HOW: Mapping[How, tuple[Capability, ...]] = {
     "drop": (),
     "reject": ("partition that refuses",),
     "payload": ("partition of payload",),
 }
-OF_STATE: Mapping[Durable, tuple[Ability, ...]] = {
+OF_STATE: Mapping[Durable, tuple[Capability, ...]] = {
     "kept": (),
     "lost": ("kill with state lost",),
     "torn": ("kill with state torn",),
@@ -451,7 +451,7 @@ OF_STATE: Mapping[Durable, tuple[Ability, ...]] = {
 }
 
 
-def abilities(fault: Fault) -> tuple[Ability, ...]:
+def required(fault: Fault) -> tuple[Capability, ...]:
     """All that a runtime must be able to do to carry the fault out."""
     match fault:
         case Partition(how=how):
@@ -461,7 +461,7 @@ def abilities(fault: Fault) -> tuple[Ability, ...]:
         case Kill(files=str()):
             return ("kill", "kill with files lost")
         case Kill(state=state, after_effects=after_effects):
-            late: tuple[Ability, ...] = () if after_effects is None else ("kill after some effects",)
+            late: tuple[Capability, ...] = () if after_effects is None else ("kill after some effects",)
             return ("kill", *OF_STATE[state], *late)
         case Crash(state=state):
             return ("crash", *OF_STATE[state])

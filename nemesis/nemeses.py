@@ -18,10 +18,10 @@ from difflib import get_close_matches
 from random import Random
 from types import MappingProxyType
 
-from nemesis.faults import (
-    ABILITIES,
-    Ability,
+from splitbrain.nemesis.faults import (
+    CAPABILITY_NAMES,
     Bandwidth,
+    Capability,
     Corrupt,
     Crash,
     Delay,
@@ -44,12 +44,12 @@ from nemesis.faults import (
     Stop,
     Throttle,
     Way,
-    abilities,
+    required,
 )
-from nemesis.schedules import Schedule, Step
-from nemesis.shapes import SHAPES, Shape
-from nemesis.targets import Group, Role
-from nemesis.triggers import Trigger
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.nemesis.shapes import SHAPES, Shape
+from splitbrain.nemesis.targets import Group, Role
+from splitbrain.nemesis.triggers import Trigger
 
 LEAD_IN_MS = 2_000
 WINDOW_MS = (5_000, 6_500)
@@ -138,7 +138,7 @@ def build(
     length_ms: int,
     *,
     servers: int = 0,
-    can: Collection[Ability] = ABILITIES,
+    can: Collection[Capability] = CAPABILITY_NAMES,
     pace: float = 1.0,
 ) -> Schedule:
     """A schedule of ``length_ms`` for that many nodes and servers, mixed from the nemeses of those names.
@@ -165,7 +165,7 @@ def build(
     return Schedule(steps=steps, length_ms=length_ms)
 
 
-def _deck(nemesis: Nemesis, sizes: Mapping[Group, int], rng: Random, can: Collection[Ability]) -> Sequence[Card]:
+def _deck(nemesis: Nemesis, sizes: Mapping[Group, int], rng: Random, can: Collection[Capability]) -> Sequence[Card]:
     if nemesis.name != ALL:
         return nemesis.deck(sizes[nemesis.among])
     every = [kind(sizes["nodes"]) for kind in KINDS]
@@ -176,16 +176,16 @@ def _deck(nemesis: Nemesis, sizes: Mapping[Group, int], rng: Random, can: Collec
     return [card for cards in kept for card in rng.sample(cards, min(len(cards), CARDS_OF_A_KIND))]
 
 
-def needs(nemesis: Nemesis, nodes: int) -> set[Ability]:
+def needs(nemesis: Nemesis, nodes: int) -> set[Capability]:
     """What a runtime must be able to do for all faults of a nemesis on so many nodes; nothing for ``all``."""
     if nemesis.name == ALL:
         return set()
     return set().union(*(_needs(card) for card in nemesis.deck(nodes)))
 
 
-def _needs(card: Card) -> set[Ability]:
+def _needs(card: Card) -> set[Capability]:
     """What a runtime must be able to do for it: the same whatever the dice show."""
-    return set(abilities(card.fault(Random(0), SHORTEST_MS)))
+    return set(required(card.fault(Random(0), SHORTEST_MS)))
 
 
 def _find(name: str, sizes: Mapping[Group, int]) -> Nemesis:

@@ -29,7 +29,7 @@ from dataclasses import dataclass, fields, replace
 from random import Random
 from typing import Any, Literal, assert_never
 
-from nemesis.faults import (
+from splitbrain.nemesis.faults import (
     Bandwidth,
     ClockName,
     Corrupt,
@@ -58,9 +58,9 @@ from nemesis.faults import (
     Way,
     kind,
 )
-from nemesis.partitions import Cut, Link, all_links
-from nemesis.shapes import SHAPES, Cell, cell_of
-from nemesis.targets import Group, NoTarget, Role, View, resolve
+from splitbrain.nemesis.partitions import Cut, Link, all_links
+from splitbrain.nemesis.shapes import SHAPES, Cell, cell_of
+from splitbrain.nemesis.targets import Group, NoTarget, Role, View, resolve
 
 DEFAULT_FLAP_MS = 300
 LONGEST_QUEUE_MS = 1_000

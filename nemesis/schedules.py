@@ -22,10 +22,10 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
-from nemesis.codec import fault_from_json, fault_to_json, mapping, trigger_from_json, trigger_to_json
-from nemesis.faults import Fault, ScheduleError, known, target_of, whole
-from nemesis.targets import GROUPS, Group
-from nemesis.triggers import Trigger
+from splitbrain.nemesis.codec import fault_from_json, fault_to_json, mapping, trigger_from_json, trigger_to_json
+from splitbrain.nemesis.faults import Fault, ScheduleError, known, target_of, whole
+from splitbrain.nemesis.targets import GROUPS, Group
+from splitbrain.nemesis.triggers import Trigger
 
 FORMAT = 1
 MS_PER_HOUR = 3_600_000

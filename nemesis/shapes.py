@@ -25,9 +25,9 @@ from random import Random
 from types import MappingProxyType
 from typing import Literal
 
-from nemesis import partitions
-from nemesis.partitions import Cut, ImpossibleShape
-from nemesis.targets import NoTarget, View, follower_or_any, leader_first, leader_or_any
+from splitbrain.nemesis import partitions
+from splitbrain.nemesis.partitions import Cut, ImpossibleShape
+from splitbrain.nemesis.targets import NoTarget, View, follower_or_any, leader_first, leader_or_any
 
 Cell = Literal["C1", "C2", "C3", "C4", "C5a", "C5b", "C5c", "C6", "C7", "C8", "C9", "C10", "C11", "C12"]
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from nemesis.faults import HOWS, MILLION, How
-from nemesis.partitions import NOTHING, Cut, Link
-from nemesis.plans import (
+from splitbrain.nemesis.faults import HOWS, MILLION, How
+from splitbrain.nemesis.partitions import NOTHING, Cut, Link
+from splitbrain.nemesis.plans import (
     Corrupted,
     Crashed,
     Doubled,

@@ -19,12 +19,12 @@ from types import MappingProxyType
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from nemesis.faults import (
-    ABILITIES,
+from splitbrain.nemesis.faults import (
+    CAPABILITY_NAMES,
     HOWS,
     WAYS,
-    Ability,
     Bandwidth,
+    Capability,
     Corrupt,
     Crash,
     Delay,
@@ -42,12 +42,12 @@ from nemesis.faults import (
     Throttle,
     Way,
 )
-from nemesis.nemeses import FLAPS_MS, LEAD_IN_MS
-from nemesis.partitions import Cut, all_links
-from nemesis.schedules import Schedule, Step
-from nemesis.shapes import SHAPES
-from nemesis.targets import Role, View
-from nemesis.triggers import EVENTS, Event, Trigger
+from splitbrain.nemesis.nemeses import FLAPS_MS, LEAD_IN_MS
+from splitbrain.nemesis.partitions import Cut, all_links
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.nemesis.shapes import SHAPES
+from splitbrain.nemesis.targets import Role, View
+from splitbrain.nemesis.triggers import EVENTS, Event, Trigger
 
 GRAIN_MS = 50
 MOST_FAULTS = 50
@@ -82,13 +82,13 @@ def possible_shapes(nodes: int) -> list[str]:
     return [shape.name for shape in SHAPES.values() if shape.min_nodes <= nodes]
 
 
-def kinds(nodes: int, can: Collection[Ability] = ABILITIES) -> list[str]:
+def kinds(nodes: int, can: Collection[Capability] = CAPABILITY_NAMES) -> list[str]:
     """What a swarm switches on and off: the shapes that so many nodes allow, the mildest first, and other faults."""
     shapes = possible_shapes(nodes) if "partition" in can else []
     return [*shapes, *(kind for kind in OTHERS if set(OTHERS[kind]) <= set(can))]
 
 
-OTHERS: Mapping[str, tuple[Ability, ...]] = MappingProxyType(
+OTHERS: Mapping[str, tuple[Capability, ...]] = MappingProxyType(
     {
         "slow": ("slow",),
         "throttle": ("throttle",),
@@ -188,7 +188,7 @@ def schedules(
     max_quiet_ms: int = 4_000,
     lead_in_ms: int = LEAD_IN_MS,
     recovery_ms: int = 4_000,
-    can: Collection[Ability] = ABILITIES,
+    can: Collection[Capability] = CAPABILITY_NAMES,
     events: Collection[Event] = EVENTS,
 ) -> Schedule:
     """A schedule for so many nodes, at least two; the simplest has no fault.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, get_args
 
-from nemesis.partitions import majority as majority_size
-from nemesis.partitions import others, shuffled
+from splitbrain.nemesis.partitions import majority as majority_size
+from splitbrain.nemesis.partitions import others, shuffled
 
 Role = Literal["follower", "node", "minority", "subject", "leader", "majority", "all"]
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from nemesis.faults import known, whole
+from splitbrain.nemesis.faults import known, whole
 
 Event = Literal["new-leader", "term-change", "vote-granted", "campaign", "voted"]
 EVENTS: tuple[Event, ...] = get_args(Event)

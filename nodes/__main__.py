@@ -16,10 +16,10 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from nodes.driver import FAILED, Address, Driver, Place
-from nodes.protocol import Json, Node
-from nodes.systems import SYSTEMS, System
-from nodes.wall import OnWallClock
+from splitbrain.nodes.driver import FAILED, Address, Driver, Place
+from splitbrain.nodes.protocol import Json, Node
+from splitbrain.nodes.systems import SYSTEMS, System
+from splitbrain.nodes.wall import OnWallClock
 
 USAGE: Final = 64
 # With the default of 5 ms, a thread answering HTTP could hold a heartbeat back for that long.
@@ -81,7 +81,7 @@ def _system(name: str) -> System:
     if name in ours:
         return ours[name]
     # Only when asked for: thirty modules more to read would delay every restart of a correct node.
-    from nodes.broken import BROKEN
+    from splitbrain.nodes.broken import BROKEN
 
     if name in BROKEN:
         return BROKEN[name].system

@@ -19,8 +19,8 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Final
 
-from nodes.protocol import Json
-from nodes.ring import ELECTION, RingNode, RingOptions
+from splitbrain.nodes.protocol import Json
+from splitbrain.nodes.ring import ELECTION, RingNode, RingOptions
 
 COORDINATOR: Final = "coordinator"
 

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from nodes.highest import CANDIDATE, MS, HighestId, HighestOptions
-from nodes.protocol import CancelTimer, Json, SetTimer
+from splitbrain.nodes.highest import CANDIDATE, MS, HighestId, HighestOptions
+from splitbrain.nodes.protocol import CancelTimer, Json, SetTimer
 
 ELECTION: Final = "election"
 OK: Final = "ok"

@@ -28,9 +28,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from nodes import wire
-from nodes.endpoint import Endpoint
-from nodes.protocol import (
+from splitbrain.nodes import wire
+from splitbrain.nodes.endpoint import NodeServer
+from splitbrain.nodes.protocol import (
     Answer,
     CancelTimer,
     ConfirmAsked,
@@ -122,7 +122,7 @@ class Driver:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind(place.listen)
-        self._endpoint = Endpoint(place.http, self)
+        self._endpoint = NodeServer(place.http, self)
         # What must end the loop's wait early (a signal, a timer set by another thread) writes a byte here.
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
-from nodes.protocol import Answer, Json
+from splitbrain.nodes.protocol import Answer, Json
 
 CONFIRM_TIMEOUT_S: Final = 10.0
 MAX_LINE: Final = 8192
@@ -34,7 +34,7 @@ class Asked(Protocol):
         ...
 
 
-class Endpoint(ThreadingHTTPServer):
+class NodeServer(ThreadingHTTPServer):
     """Bound to its address when made; answers while ``serve_forever`` runs. Its threads end with the process."""
 
     daemon_threads = True
@@ -53,7 +53,7 @@ class Endpoint(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Endpoint
+    server: NodeServer
     raw_requestline: bytes
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True

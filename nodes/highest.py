@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Generic, TypeGuard, TypeVar
 
-from nodes.protocol import (
+from splitbrain.nodes.protocol import (
     Answer,
     CancelTimer,
     ConfirmAsked,

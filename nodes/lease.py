@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from nodes.protocol import (
+from splitbrain.nodes.protocol import (
     Answer,
     CancelTimer,
     ConfirmAsked,

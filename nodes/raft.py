@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
 
-from nodes.protocol import (
+from splitbrain.nodes.protocol import (
     Answer,
     CancelTimer,
     ConfirmAsked,

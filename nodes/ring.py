@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from nodes.highest import MS, HighestId, HighestOptions, rank
-from nodes.protocol import CancelTimer, Json, SetTimer
+from splitbrain.nodes.highest import MS, HighestId, HighestOptions, rank
+from splitbrain.nodes.protocol import CancelTimer, Json, SetTimer
 
 ELECTION: Final = "election"
 ELECTED: Final = "elected"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from nodes.protocol import Effect, Event, Node, Received, Status
+from splitbrain.nodes.protocol import Effect, Event, Node, Received, Status
 
 
 class OnWallClock:

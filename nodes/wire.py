@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from nodes.protocol import Json
+from splitbrain.nodes.protocol import Json
 
 VERSION: Final = 1
 # Below every common path's limit, so that no datagram is ever fragmented: half a message is no message.

@@ -4,8 +4,8 @@ Reports are made from data that is already stored, and can be made again at any 
 nothing that fails here changes a verdict.
 """
 
-from reports.matrix import write as matrix
-from reports.run import render
-from reports.store import index
+from splitbrain.reports.matrix import write as matrix
+from splitbrain.reports.run import render
+from splitbrain.reports.store import index
 
 __all__ = ["index", "matrix", "render"]

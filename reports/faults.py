@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from checkers.words import counted
-from reports import words
-from reports.frames import Effect, Frames, Recovery
-from reports.hurt import Crossing, Window, of_window
+from splitbrain.checkers.words import counted
+from splitbrain.reports import words
+from splitbrain.reports.fault_windows import Crossing, Window, of_window
+from splitbrain.reports.frames import Effect, Frames, Recovery
 
 MAX_FAULT_ROWS = 400
 

@@ -17,11 +17,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation, Transform
 
-from reports.faults import spread
-from reports.frames import Bound, Mark, Recovery
-from reports.hurt import State, Window
-from reports.measured import Lateness, Series, Terms
-from reports.reigns import Reign, Reigns
+from splitbrain.reports.fault_windows import State, Window
+from splitbrain.reports.faults import spread
+from splitbrain.reports.frames import Bound, Mark, Recovery
+from splitbrain.reports.measured import Lateness, Series, Terms
+from splitbrain.reports.reigns import Reign, Reigns
 
 TERM_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#f0e442")
 KEYLESS = "#a9b3be"

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from checkers.history import History
-from reports import hurt as hurting
-from reports import measured, words
-from reports.hurt import Crossing, State, Window
-from reports.measured import Answers, Confirms, Lateness, Series, Terms
-from reports.reigns import Reigns, reigns
+from splitbrain.checkers.history import History
+from splitbrain.reports import fault_windows as hurting
+from splitbrain.reports import measured, words
+from splitbrain.reports.fault_windows import Crossing, State, Window
+from splitbrain.reports.measured import Answers, Confirms, Lateness, Series, Terms
+from splitbrain.reports.reigns import Reigns, reigns
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
-from reports import atomic, page
+from splitbrain.reports import atomic, page
 
 Json = Mapping[str, Any]
 LETTERS = "TXFALS"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from checkers.history import History, Operations
-from checkers.operations import Ints, Mask
+from splitbrain.checkers.history import History, Operations
+from splitbrain.checkers.operations import Ints, Mask
 
 Floats = npt.NDArray[np.float64]
 

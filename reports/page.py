@@ -15,12 +15,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from checkers.history import History
-from checkers.words import counted
-from reports import words
-from reports.faults import Chart, FaultRow
-from reports.frames import Frames
-from reports.properties import Meaning, PropertyRow
+from splitbrain.checkers.history import History
+from splitbrain.checkers.words import counted
+from splitbrain.reports import words
+from splitbrain.reports.faults import Chart, FaultRow
+from splitbrain.reports.frames import Frames
+from splitbrain.reports.properties import Meaning, PropertyRow
 
 Json = Mapping[str, Any]
 

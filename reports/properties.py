@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from checkers.history import History
-from checkers.words import instant
-from reports import words
+from splitbrain.checkers.history import History
+from splitbrain.checkers.words import instant
+from splitbrain.reports import words
 
 MAX_FINDINGS = 50
 MAX_EVIDENCE = 24

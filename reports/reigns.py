@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from checkers.history import History
-from checkers.leaderships import KEYLESS, Hulls, Leaderships, hulls, split
-from checkers.operations import Ints
-from reports.hurt import Window
+from splitbrain.checkers.history import History
+from splitbrain.checkers.leaderships import KEYLESS, Hulls, Leaderships, hulls, split
+from splitbrain.checkers.operations import Ints
+from splitbrain.reports.fault_windows import Window
 
 MAX_REIGNS = 3_000
 

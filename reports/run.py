@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from checkers.history import History
-from reports import atomic, faults, page, timeline, words
-from reports import frames as framing
-from reports.frames import Frames
-from reports.properties import meanings, property_rows
+from splitbrain.checkers.history import History
+from splitbrain.reports import atomic, faults, page, timeline, words
+from splitbrain.reports import frames as framing
+from splitbrain.reports.frames import Frames
+from splitbrain.reports.properties import meanings, property_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,7 +81,7 @@ def _pictures(frames: Frames, directory: Path, attempt: Attempts) -> tuple[list[
 
 def _figures(frames: Frames) -> Mapping[str, tuple[str, Callable[[], Figure]]]:
     # Imported here because matplotlib costs half a second, which a command that draws nothing should not pay.
-    from reports import figures
+    from splitbrain.reports import figures
 
     return {
         "timeline.png": (

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports import atomic
+from splitbrain.reports import atomic
 
 PANELS = (
     ("containers", "containers"),

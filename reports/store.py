@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from reports import atomic, page, words
+from splitbrain.reports import atomic, page, words
 
 _VERDICT, _EXPERIMENT, _PAGE = "verdicts.json", "experiment.json", "report.html"
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from checkers.history import History
-from checkers.words import duration, instant
-from reports.faults import fault_label, fault_words
-from reports.frames import Frames, Mark
-from reports.hurt import packed
-from reports.measured import Series
-from reports.reigns import Reign
+from splitbrain.checkers.history import History
+from splitbrain.checkers.words import duration, instant
+from splitbrain.reports.fault_windows import packed
+from splitbrain.reports.faults import fault_label, fault_words
+from splitbrain.reports.frames import Frames, Mark
+from splitbrain.reports.measured import Series
+from splitbrain.reports.reigns import Reign
 
 TERM_COLOURS = 6
 KEYLESS = 6  # the colour class of claims without a key

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from checkers.words import listed
+from splitbrain.checkers.words import listed
 
 SYMBOLS = {"valid": "✓", "unknown": "?", "invalid": "✗", "unreadable": "–"}
 

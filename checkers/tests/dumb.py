@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from checkers.fault import Fault, Link
-from checkers.history import History
-from checkers.tests.histories import Story
+from splitbrain.checkers.fault import Fault, Link
+from splitbrain.checkers.history import History
+from splitbrain.checkers.tests.histories import Story
 
 NODES = ("n1", "n2", "n3")
 LINKS = tuple((a, b) for a in NODES for b in NODES if a != b)

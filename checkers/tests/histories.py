@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from checkers.history import History
+from splitbrain.checkers.history import History
 
 Line = dict[str, Any]
 NEMESIS: Line = {"process": "nemesis", "type": "info", "node": None}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.bounds import Bounds
-from checkers.coverage import check
-from checkers.history import History
-from checkers.tests.histories import Story, both_ways
-from checkers.verdict import Outcome
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.coverage import check
+from splitbrain.checkers.history import History
+from splitbrain.checkers.tests.histories import Story, both_ways
+from splitbrain.checkers.verdict import Outcome
 
 CUT = both_ways(["n1"], ["n2", "n3"])
 

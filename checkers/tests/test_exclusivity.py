@@ -7,11 +7,11 @@ from itertools import combinations, product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkers import exclusivity
-from checkers.exclusivity import MOST_COMPARED, MOST_FINDINGS, check
-from checkers.history import History
-from checkers.tests.histories import Story, from_text
-from checkers.verdict import Outcome
+from splitbrain.checkers import exclusivity
+from splitbrain.checkers.exclusivity import MOST_COMPARED, MOST_FINDINGS, check
+from splitbrain.checkers.history import History
+from splitbrain.checkers.tests.histories import Story, from_text
+from splitbrain.checkers.verdict import Outcome
 
 Window = tuple[int, int]
 Claim = tuple[str, str, int, int]  # node, reign, invoke, complete

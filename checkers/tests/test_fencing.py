@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.bounds import Bounds
-from checkers.fencing import check
-from checkers.judge import judge
-from checkers.tests.histories import Story, both_ways, from_text
-from checkers.verdict import Outcome, Verdict
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.fencing import check
+from splitbrain.checkers.judge import judge
+from splitbrain.checkers.tests.histories import Story, both_ways, from_text
+from splitbrain.checkers.verdict import Outcome, Verdict
 
 BOUNDS = Bounds(stall_ns=20, slack_ns=5, suspicion_ns=5, members=("n1", "n2", "n3"))
 

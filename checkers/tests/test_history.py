@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkers.history import Columns, Entry, History, HistoryError
-from checkers.reading import Kind
-from checkers.tests.histories import Story, from_text
+from splitbrain.checkers.history import Columns, Entry, History, HistoryError
+from splitbrain.checkers.reading import Kind
+from splitbrain.checkers.tests.histories import Story, from_text
 
 INVOKE = {"index": 0, "time": 10, "process": 1, "type": "invoke", "f": "observe", "node": "n1", "value": None}
 CLAIM = {"leading": True, "leader": "n1", "term": 3, "reign": "b-1"}

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from checkers import judge as judging
-from checkers.bounds import Bounds
-from checkers.history import History
-from checkers.judge import ALL_PROMISED, Promises, Property, hold, judge
-from checkers.tests.histories import Story, both_ways
-from checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers import judge as judging
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.history import History
+from splitbrain.checkers.judge import ALL_PROMISED, Promises, Property, hold, judge
+from splitbrain.checkers.tests.histories import Story, both_ways
+from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 
 BOUNDS = Bounds(stall_ns=40, slack_ns=10, suspicion_ns=20)
 NODES = ["n1", "n2", "n3"]

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkers.history import History
-from checkers.leaderships import EVER, claimed_at, hulls, leading_at, split
-from checkers.tests.histories import Story
+from splitbrain.checkers.history import History
+from splitbrain.checkers.leaderships import EVER, claimed_at, hulls, leading_at, split
+from splitbrain.checkers.tests.histories import Story
 
 Window = tuple[int, int]
 Seen = tuple[str | None, int, int]  # the key of a claim, None for a denial; invoke, complete

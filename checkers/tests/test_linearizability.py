@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkers.history import History
-from checkers.judge import judge
-from checkers.linearizability import Act, check, registers
-from checkers.tests.histories import Story
-from checkers.verdict import Outcome
+from splitbrain.checkers.history import History
+from splitbrain.checkers.judge import judge
+from splitbrain.checkers.linearizability import Act, check, registers
+from splitbrain.checkers.tests.histories import Story
+from splitbrain.checkers.verdict import Outcome
 
 RECORDED = [json.loads(line) for line in (Path(__file__).parent / "data" / "etcd-2014.jsonl").read_text().splitlines()]
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkers.holds import holds
-from checkers.judge import judge
-from checkers.lost_updates import check as lost_updates
-from checkers.mutual_exclusion import check as mutual_exclusion
-from checkers.tests.histories import Story
-from checkers.verdict import Outcome
+from splitbrain.checkers.judge import judge
+from splitbrain.checkers.lock_holds import holds
+from splitbrain.checkers.lost_updates import check as lost_updates
+from splitbrain.checkers.mutual_exclusion import check as mutual_exclusion
+from splitbrain.checkers.tests.histories import Story
+from splitbrain.checkers.verdict import Outcome
 
 
 class Locked(Story):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from checkers.bounds import Bounds
-from checkers.exposure import exposure
-from checkers.history import History
-from checkers.recovery import Confirms, agreements, recoveries, unavailability
-from checkers.tests.histories import Story, both_ways
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.cluster_health import exposure
+from splitbrain.checkers.history import History
+from splitbrain.checkers.recovery import Confirms, agreements, recoveries, unavailability
+from splitbrain.checkers.tests.histories import Story, both_ways
 
 NODES = ["n1", "n2", "n3"]
 

@@ -7,11 +7,11 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkers.bounds import Bounds
-from checkers.stability import check
-from checkers.tests import dumb
-from checkers.tests.histories import Story, both_ways, from_text
-from checkers.verdict import Outcome
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.stability import check
+from splitbrain.checkers.tests import dumb
+from splitbrain.checkers.tests.histories import Story, both_ways, from_text
+from splitbrain.checkers.verdict import Outcome
 
 BOUNDS = Bounds(suspicion_ns=5, canary_late_ns=3)
 NODES = ["n1", "n2", "n3"]

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkers.bounds import Bounds
-from checkers.stall import check, often_enough
-from checkers.tests import dumb
-from checkers.tests.histories import Story, both_ways
-from checkers.verdict import Outcome, Verdict
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.stall import check, often_enough
+from splitbrain.checkers.tests import dumb
+from splitbrain.checkers.tests.histories import Story, both_ways
+from splitbrain.checkers.verdict import Outcome, Verdict
 
 NODES = ["n1", "n2", "n3", "n4", "n5"]
 BOUNDS = Bounds(stall_ns=20, slack_ns=5, canary_late_ns=3)  # a stall takes more than 45

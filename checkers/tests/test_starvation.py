@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkers.bounds import Bounds
-from checkers.starvation import Starvation
-from checkers.tests.histories import Story
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.starvation import Starvation
+from splitbrain.checkers.tests.histories import Story
 
 BOUNDS = Bounds(canary_late_ns=2)
 

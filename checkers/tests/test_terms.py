@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkers import agreement, term_monotonicity, term_safety
-from checkers.history import History
-from checkers.tests.histories import Story, from_text
-from checkers.verdict import Outcome, Verdict
+from splitbrain.checkers import agreement, term_monotonicity, term_safety
+from splitbrain.checkers.history import History
+from splitbrain.checkers.tests.histories import Story, from_text
+from splitbrain.checkers.verdict import Outcome, Verdict
 
 Seen = tuple[str, int, int, bool, str | None, int | None]  # node, invoke, complete, leading, leader, term
 NODES = ["n1", "n2", "n3"]

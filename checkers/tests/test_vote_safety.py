@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkers import vote_safety
-from checkers.bounds import Bounds
-from checkers.history import History, HistoryError
-from checkers.judge import judge
-from checkers.tests.histories import Story, from_text
-from checkers.verdict import Outcome
+from splitbrain.checkers import vote_safety
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.history import History, HistoryError
+from splitbrain.checkers.judge import judge
+from splitbrain.checkers.tests.histories import Story, from_text
+from splitbrain.checkers.verdict import Outcome
 
 NODES = ["n1", "n2", "n3"]
 Seen = tuple[str, int, int, int, str | None]  # node, invoke, complete, term, vote

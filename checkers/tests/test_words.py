@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from checkers.verdict import Outcome, worst
-from checkers.words import counted, duration, instant, listed
+from splitbrain.checkers.verdict import Outcome, worst
+from splitbrain.checkers.words import counted, duration, instant, listed
 
 
 def test_durations_have_three_figures_and_a_unit() -> None:

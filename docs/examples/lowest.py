@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from nodes.protocol import (
+from splitbrain.nodes.protocol import (
     Answer,
     ConfirmAsked,
     Effect,

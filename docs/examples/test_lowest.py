@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from lowest import Lowest
 
-from nemesis.schedules import Schedule
-from nemesis.strategies import schedules
+from splitbrain.nemesis.schedules import Schedule
+from splitbrain.nemesis.strategies import schedules
 
 
 class Bold(Lowest):

@@ -7,18 +7,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.runtimes.base import known_runtime
+from splitbrain.runtimes.base import known_runtime
 
 if TYPE_CHECKING:
-    from harness.drive import Driver
-    from harness.runtimes.base import Facts, Say
+    from splitbrain.core.lifecycle import RunPhases
+    from splitbrain.runtimes.base import Facts, Say
 
 MODULES: Mapping[str, str] = {
-    "docker": "harness.runtimes.docker.runtime",
-    "sim": "harness.runtimes.sim.runtime",
+    "docker": "splitbrain.runtimes.docker.runtime",
+    "sim": "splitbrain.runtimes.sim.runtime",
 }
 
-Run = Callable[["Driver", Path, "Say"], "Facts"]
+Run = Callable[["RunPhases", Path, "Say"], "Facts"]
 
 
 def runtime_named(name: str) -> Run:

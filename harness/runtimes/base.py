@@ -13,66 +13,18 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from harness.errors import UsageError
-from nemesis.faults import ABILITIES, Ability, abilities
-from nemesis.plans import Plan
-from nemesis.schedules import Schedule
-from nemesis.triggers import EVENTS, OBSERVED, Event, Trigger
+from splitbrain.errors import UsageError
+from splitbrain.nemesis.faults import CAPABILITY_NAMES, Capability, required
+from splitbrain.nemesis.plans import Plan
+from splitbrain.nemesis.schedules import Schedule
+from splitbrain.nemesis.triggers import EVENTS, OBSERVED, Event, Trigger
+from splitbrain.nodes.clients.base import Question, Reply
 
 Job = Coroutine[Any, Any, None]
 Say = Callable[[str], None]
 
 ALLOW_PRIVILEGED = "--allow-privileged"
-"""The option by which a user allows what ``Powers.privileged`` holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ok:
-    """It happened; ``value`` is the node's answer."""
-
-    value: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Fail:
-    """It did not happen, and never will."""
-
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """Nobody knows: no answer in time, or the connection broke after the request had left."""
-
-    error: str
-
-
-Reply = Ok | Fail | Unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """Of a server: whom does it hold for the leader, and in which epoch?"""
-
-    server: str
-
-
-@dataclass(frozen=True, slots=True)
-class Add:
-    """Add the element to the set that the system keeps, through the node ``via``, or through the leader that the
-    server ``via`` names; the answer says in ``through`` which node took it."""
-
-    via: str
-    element: str
-
-
-@dataclass(frozen=True, slots=True)
-class Members:
-    """All elements of the set that the system keeps, in ``members``."""
-
-
-Question = Opinion | Add | Members
-"""What only some systems can be asked: those that say ``opinions``, and those that say ``keeps_set``."""
+"""The option by which a user allows what ``Capabilities.privileged`` holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,21 +43,21 @@ class Effect:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Powers:
+class Capabilities:
     """What a runtime can do to a cluster, and which events it can strike at.
 
     ``privileged`` is what it can do besides where a user allows that, and of each group in ``apart`` one schedule can
     ask for one.
     """
 
-    faults: frozenset[Ability]
+    faults: frozenset[Capability]
     triggers: frozenset[Event]
-    privileged: frozenset[Ability] = frozenset()
-    apart: tuple[frozenset[Ability], ...] = ()
+    privileged: frozenset[Capability] = frozenset()
+    apart: tuple[frozenset[Capability], ...] = ()
 
 
-POWERS: Mapping[str, Powers] = {
-    "docker": Powers(
+CAPABILITIES: Mapping[str, Capabilities] = {
+    "docker": Capabilities(
         faults=frozenset(
             {
                 "partition",
@@ -142,8 +94,8 @@ POWERS: Mapping[str, Powers] = {
         apart=(frozenset({"kill with state torn", "full disk"}),),  # each takes disks of a kind of its own
     ),
     # A node is one process there, so that none of its processes can be hurt alone, and its disk has room for ever.
-    "sim": Powers(
-        faults=frozenset(ABILITIES) - {"kill of one process", "pause of one process", "full disk"},
+    "sim": Capabilities(
+        faults=frozenset(CAPABILITY_NAMES) - {"kill of one process", "pause of one process", "full disk"},
         triggers=frozenset(EVENTS),
     ),
 }
@@ -152,16 +104,16 @@ POWERS: Mapping[str, Powers] = {
 
 def known_runtime(name: str) -> str:
     """Raises UsageError for a runtime that there is not."""
-    if name not in POWERS:
-        raise UsageError(f"--runtime: expected {' or '.join(POWERS)}, got {name!r}")
+    if name not in CAPABILITIES:
+        raise UsageError(f"--runtime: expected {' or '.join(CAPABILITIES)}, got {name!r}")
     return name
 
 
-def lacking(schedule: Schedule, powers: Powers) -> tuple[str, ...]:
+def unsupported(schedule: Schedule, powers: Capabilities) -> tuple[str, ...]:
     """What the schedule asks for beyond these powers, each once with the first step that does, in words."""
     found: dict[str, str] = {}
     for at, step in enumerate(schedule.steps):
-        for ability in abilities(step.fault):
+        for ability in required(step.fault):
             if ability not in powers.faults:
                 found.setdefault(ability, f"{ability} (steps[{at}])")
         if step.when is not None and step.when.event not in powers.triggers:
@@ -169,19 +121,19 @@ def lacking(schedule: Schedule, powers: Powers) -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def refuse_lacking(schedule: Schedule, runtime: str, privileged: bool = False) -> None:
+def refuse_unsupported(schedule: Schedule, runtime: str, privileged: bool = False) -> None:
     """A UsageError if the runtime of that name cannot do all that the schedule asks for, or not without ``privileged``,
     or not all in one run."""
-    powers = POWERS[runtime]
-    found = lacking(schedule, replace(powers, faults=powers.faults | powers.privileged))
+    powers = CAPABILITIES[runtime]
+    found = unsupported(schedule, replace(powers, faults=powers.faults | powers.privileged))
     if found:
         raise UsageError(f"the runtime {runtime} cannot do all of this schedule; it lacks: {', '.join(found)}")
-    if not privileged and (found := lacking(schedule, powers)):
+    if not privileged and (found := unsupported(schedule, powers)):
         raise UsageError(
             f"on {runtime} this schedule needs the machine's loop devices, which is to be allowed with "
             f"{ALLOW_PRIVILEGED}: {', '.join(found)}"
         )
-    asked = {ability for step in schedule.steps for ability in abilities(step.fault)}
+    asked = {ability for step in schedule.steps for ability in required(step.fault)}
     for group in powers.apart:
         if len(group & asked) > 1:
             words = " and ".join(sorted(group & asked))

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from statistics import median
 
-from nemesis.partitions import Cut
-from nemesis.state import Flaws, gilbert
+from splitbrain.nemesis.partitions import Cut
+from splitbrain.nemesis.state import Flaws, gilbert
 
 SIGMAS = 4.5
 SOONER_MS = 1.0  # by which a packet may come too soon: times are read before sending, and after

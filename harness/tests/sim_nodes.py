@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from harness.runtimes.sim.cluster import SimCluster
-from harness.runtimes.sim.network import Conditions, Constant
-from harness.runtimes.sim.simulation import START_WITHIN_NS, Simulation
-from harness.units import MS
-from nodes.protocol import Answer, ConfirmAsked, Effect, Event, Json, Persist, Received, Status
+from splitbrain.nodes.protocol import Answer, ConfirmAsked, Effect, Event, Json, Persist, Received, Status
+from splitbrain.runtimes.sim.cluster import SimCluster
+from splitbrain.runtimes.sim.network import Conditions, Constant
+from splitbrain.runtimes.sim.simulation import START_WITHIN_NS, Simulation
+from splitbrain.units import MS
 
 PROMPT = Conditions(delay=Constant(MS))
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from harness.runtimes.docker.agent.arrivals import SO_TIMESTAMPNS, STAMP, Arrivals, came_at, carried_by
-from harness.runtimes.docker.agent.probes import PORT
+from splitbrain.runtimes.docker.agent.arrivals import SO_TIMESTAMPNS, STAMP, Arrivals, came_at, carried_by
+from splitbrain.runtimes.docker.agent.probes import PORT
 
 PEER = "10.0.0.7"
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.runtimes.docker.agent import vdso
-from harness.runtimes.docker.agent.clocks import HostClocks
-from harness.runtimes.docker.agent.commands import Refused
-from harness.runtimes.docker.agent.stillness import Gone, Still
-from harness.runtimes.docker.agent.vdso import CLOCKS, MACHINES, RIGHT, Error, Unsupported, hook, library
+from splitbrain.runtimes.docker.agent import vdso
+from splitbrain.runtimes.docker.agent.clocks import HostClocks
+from splitbrain.runtimes.docker.agent.commands import Refused
+from splitbrain.runtimes.docker.agent.ptrace import Gone, Still
+from splitbrain.runtimes.docker.agent.vdso import CLOCKS, MACHINES, RIGHT, Error, Unsupported, hook, library
 
 AGENT = Path(vdso.__file__).parent
 ASSEMBLERS = {

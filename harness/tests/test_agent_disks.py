@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.runtimes.docker.agent import disks, processes
-from harness.runtimes.docker.agent.commands import Refused
+from splitbrain.runtimes.docker.agent import disks, processes
+from splitbrain.runtimes.docker.agent.commands import Refused
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.runtimes.docker.agent.flushes import Flushes
+from splitbrain.runtimes.docker.agent.flushes import Flushes
 
 WRITER = """
 import errno, os, sys, threading, time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.runtimes.docker.agent.probes import SNMP, checksum_errors
+from splitbrain.runtimes.docker.agent.probes import SNMP, checksum_errors
 
 TABLE = """\
 Ip: Forwarding DefaultTTL InReceives

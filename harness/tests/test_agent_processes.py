@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.runtimes.docker.agent import processes
+from splitbrain.runtimes.docker.agent import processes
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from harness.cli import main
-from harness.tests.histories import clean_history, history_of, partition, two_leaders
+from splitbrain.cli import main
+from splitbrain.tests.histories import clean_history, history_of, partition, two_leaders
 
 
 class Done(NamedTuple):

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from harness.runtimes.docker.clocks import Clocks
-from harness.runtimes.docker.hands import Hands
-from nemesis.plans import Skewed
-from nemesis.state import Error, State
+from splitbrain.nemesis.plans import Skewed
+from splitbrain.nemesis.state import Error, State
+from splitbrain.runtimes.docker.agents import AgentPool
+from splitbrain.runtimes.docker.clocks import Clocks
 
 SECOND = 1_000_000_000
 NOW = 1_000 * SECOND
@@ -19,7 +19,7 @@ LATE = State(errors={("n1", "wall"): Error(offset_ms=-60_000)})
 STRUCK = Skewed(nodes=("n1",), clock="wall", offset_ms=-60_000, rate_ppm=0)
 
 
-class Obedient(Hands):
+class Obedient(AgentPool):
     """A host whose processes' memory holds what was asked for."""
 
     async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -6,14 +6,23 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import cli
-from harness.compare.measure import FORMULAS, RECIPES, cost_of, costs, exact, line_of, order_of, split_votes
-from harness.compare.promises import Cut, two_leaders
-from harness.compare.table import recipe_rows, rows
-from harness.matrix.entries import Entry
-from harness.matrix.results import Result
-from nodes.systems import SYSTEMS
-from reports.compare import write
+from splitbrain.campaigns.compare.measure import (
+    FORMULAS,
+    RECIPES,
+    cost_of,
+    costs,
+    exact,
+    line_of,
+    order_of,
+    split_votes,
+)
+from splitbrain.campaigns.compare.promises import Cut, two_leaders
+from splitbrain.campaigns.compare.table import recipe_rows, rows
+from splitbrain.campaigns.matrix.entries import Entry
+from splitbrain.campaigns.matrix.results import Result
+from splitbrain.cli import cli
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.reports.compare import write
 
 
 @pytest.mark.parametrize("system", FORMULAS)

@@ -17,20 +17,14 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
-from checkers.history import History
-from checkers.judge import judge
-from harness.drive import Driver
-from harness.errors import UsageError
-from harness.experiment import Experiment
-from harness.promises import cells_of, promises_of, promises_to_writers
-from harness.recorder import HistoryFile, Recorder
-from harness.runtimes.base import POWERS, Cluster, Fail, Ok, Unknown, lacking, refuse_lacking
-from harness.runtimes.sim.cluster import SimCluster
-from harness.runtimes.sim.runtime import Silence, simulate
-from harness.runtimes.sim.simulation import START_WITHIN_NS
-from harness.units import MS
-from harness.workloads import Workload
-from nemesis.faults import (
+from splitbrain.checkers.history import History
+from splitbrain.checkers.judge import judge
+from splitbrain.core.experiment import Experiment
+from splitbrain.core.lifecycle import RunPhases
+from splitbrain.core.promises import cells_of, promises_of, promises_to_writers
+from splitbrain.core.recorder import HistoryFile, Recorder
+from splitbrain.errors import UsageError
+from splitbrain.nemesis.faults import (
     Bandwidth,
     Corrupt,
     Crash,
@@ -51,10 +45,17 @@ from nemesis.faults import (
     Stop,
     Throttle,
 )
-from nemesis.plans import Plan, plan
-from nemesis.schedules import Schedule, Step
-from nemesis.shapes import SHAPES
-from nemesis.targets import NoTarget, View
+from splitbrain.nemesis.plans import Plan, plan
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.nemesis.shapes import SHAPES
+from splitbrain.nemesis.targets import NoTarget, View
+from splitbrain.nodes.clients.base import Fail, Ok, Unknown
+from splitbrain.runtimes.base import CAPABILITIES, Cluster, refuse_unsupported, unsupported
+from splitbrain.runtimes.sim.cluster import SimCluster
+from splitbrain.runtimes.sim.runtime import Silence, simulate
+from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
+from splitbrain.units import MS
+from splitbrain.workloads import Workload
 
 T = TypeVar("T")
 TIMEOUT_NS = 500 * MS
@@ -136,7 +137,7 @@ class Contained:
     name = "docker"
 
     def __init__(self) -> None:
-        from harness.runtimes.docker.cluster import DockerCluster
+        from splitbrain.runtimes.docker.cluster import DockerCluster
 
         self._loop = asyncio.new_event_loop()
         self._cluster = DockerCluster(EXPERIMENT, secrets.token_hex(4), print, "loop")
@@ -232,10 +233,10 @@ def test_every_fault_takes_effect_and_is_undone_or_is_refused_before_a_run(world
         await agreed_leader(cluster)
 
     schedule = Schedule(steps=(Step(at_ms=0, for_ms=1, fault=fault),), length_ms=2)
-    powers = POWERS[world.name]
-    if lacking(schedule, replace(powers, faults=powers.faults | powers.privileged)):
+    powers = CAPABILITIES[world.name]
+    if unsupported(schedule, replace(powers, faults=powers.faults | powers.privileged)):
         with pytest.raises(UsageError, match=f"the runtime {world.name} cannot do all of this schedule"):
-            refuse_lacking(schedule, world.name, privileged=True)
+            refuse_unsupported(schedule, world.name, privileged=True)
     else:
         world.tell(story)
 
@@ -460,7 +461,7 @@ def test_the_same_schedule_leaves_histories_that_are_judged_alike(world: World, 
         return Recorder(HistoryFile(tmp_path / "history.jsonl"), cluster.now)
 
     experiment = replace(EXPERIMENT, workload=replace(EXPERIMENT.workload, kind="ledger-unfenced"))
-    world.tell(Driver(experiment, schedule, Silence(), open_recorder).drive)
+    world.tell(RunPhases(experiment, schedule, Silence(), open_recorder).drive)
     history = History.read(tmp_path / "history.jsonl")
     system = EXPERIMENT.under_test
     cells = cells_of(((fault.f, fault.cell) for fault in history.faults), system)

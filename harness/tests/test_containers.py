@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 from docker.errors import APIError
 
-from harness.errors import EnvironmentFailure
-from harness.runtimes.docker.containers import Containers
-from harness.runtimes.docker.hosts import Host
+from splitbrain.errors import EnvironmentFailure
+from splitbrain.runtimes.docker.containers import Containers
+from splitbrain.runtimes.docker.hosts import Host
 
 
 class Container:

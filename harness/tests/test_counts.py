@@ -10,14 +10,14 @@ from random import Random
 
 import pytest
 
-from harness.counts import Cost, NoElection, election, failover
-from harness.runtimes.sim.hosts import MakeNode
-from harness.runtimes.sim.simulation import Simulation
-from nodes.highest import MS
-from nodes.protocol import Json, Node
-from nodes.ring import Ring
-from nodes.systems import SYSTEMS
-from nodes.systems.base import System
+from splitbrain.campaigns.compare.message_counts import Cost, NoElection, election, failover
+from splitbrain.nodes.highest import MS
+from splitbrain.nodes.protocol import Json, Node
+from splitbrain.nodes.ring import Ring
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.nodes.systems.base import System
+from splitbrain.runtimes.sim.hosts import MakeNode
+from splitbrain.runtimes.sim.simulation import Simulation
 
 SIZES = (*range(3, 10), 15)
 NEVER = 3600 * 1000 * MS

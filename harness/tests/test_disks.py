@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from harness.errors import EnvironmentFailure
-from harness.runtimes.docker.containers import Containers
-from harness.runtimes.docker.disks import Disks
-from harness.runtimes.docker.hands import Hands, Seen
-from harness.runtimes.docker.loops import explained
-from harness.runtimes.docker.runtime import disks_for
-from nemesis.faults import Crash, Fault, Fill, Kill
-from nemesis.schedules import Schedule, Step
-from nemesis.state import State
+from splitbrain.errors import EnvironmentFailure
+from splitbrain.nemesis.faults import Crash, Fault, Fill, Kill
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.nemesis.state import State
+from splitbrain.runtimes.docker.agents import AgentPool, Verification
+from splitbrain.runtimes.docker.containers import Containers
+from splitbrain.runtimes.docker.disks import Disks
+from splitbrain.runtimes.docker.loop_devices import explained
+from splitbrain.runtimes.docker.runtime import disks_for
 
 CALM = State()
 FULL = State(full=frozenset({"n1"}))
@@ -35,8 +35,8 @@ class Machine(Containers):
     async def ended(self, node: str) -> int | None:
         return self._status
 
-    async def revive(self, node: str) -> Seen:
-        return Seen(facts={"revived": node})
+    async def revive(self, node: str) -> Verification:
+        return Verification(facts={"revived": node})
 
 
 asked: list[tuple[str, dict[str, Any]]] = []
@@ -44,10 +44,10 @@ asked: list[tuple[str, dict[str, Any]]] = []
 
 def made(
     states: list[State], left: int = 0, status: int | None = None, folder: str | None = "/data", **flushed: Any
-) -> list[Seen]:
+) -> list[Verification]:
     asked.clear()
 
-    class Host(Hands):
+    class Host(AgentPool):
         async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
             asked.append((do, dict(arguments)))
             told: dict[str, Any] = {"taken": 2_000_000, "left": left}
@@ -57,7 +57,7 @@ def made(
                 told = {"left": 4_096 if left == 0 else 0}
             return dict.fromkeys(arguments, told)
 
-    async def one_after_another() -> list[Seen]:
+    async def one_after_another() -> list[Verification]:
         wanted = CALM
         disks = Disks(Host(["n1"], {}, {}, {"n1": folder}), Machine(status), lambda: wanted)
         seen = []
@@ -69,7 +69,12 @@ def made(
 
 
 def test_a_disk_is_filled_once_and_freed_once() -> None:
-    assert made([FULL, FULL, CALM, CALM]) == [Seen(facts={"filled_mb_n1": 2.0}), Seen(), Seen(), Seen()]
+    assert made([FULL, FULL, CALM, CALM]) == [
+        Verification(facts={"filled_mb_n1": 2.0}),
+        Verification(),
+        Verification(),
+        Verification(),
+    ]
 
 
 def test_a_disk_with_room_is_not_full_and_one_without_is_not_freed() -> None:
@@ -86,7 +91,7 @@ def test_what_ended_for_want_of_room_is_started_again_when_there_is_some(status:
 
 def test_what_is_to_be_down_for_another_reason_stays_so() -> None:
     _, freed = made([FULL, State(down=frozenset({"n1"}))], status=137)
-    assert freed == Seen()
+    assert freed == Verification()
 
 
 def test_software_that_keeps_nothing_has_no_disk_to_be_full() -> None:
@@ -96,7 +101,7 @@ def test_software_that_keeps_nothing_has_no_disk_to_be_full() -> None:
 
 def test_flushes_are_slowed_once_and_what_that_did_is_told_when_they_are_as_ever() -> None:
     slow, again, healed = made([SLOW, SLOW, CALM])
-    assert (slow, again) == (Seen(), Seen())
+    assert (slow, again) == (Verification(), Verification())
     assert healed.facts == {
         "fsync_held_n1": 3,
         "fsync_took_ms_n1": 101.5,

@@ -18,7 +18,7 @@ import pytest
 
 pytestmark = pytest.mark.engine
 
-COMMAND = [sys.executable, "-c", "from harness.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from splitbrain.cli import main; main()"]
 ALLOWED = "--allow-privileged"
 PATIENCE_S = 180
 GONE_SECONDS = 10
@@ -50,7 +50,7 @@ def footprint() -> dict[str, Any]:
 
 CGROUPS = Path("/sys/fs/cgroup")
 GROUPS = ("**/*docker*/*", "**/docker-*.scope")  # of containers, as the engine makes them itself, and as systemd does
-SERVING = "containerd-shim|docker-proxy|runc|harness.runtimes"
+SERVING = "containerd-shim|docker-proxy|runc|splitbrain.runtimes"
 
 
 def command_lines() -> Iterator[str]:

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from harness.runtimes.base import Effect
-from harness.tests.test_conformance import TIMEOUT_NS, Contained
-from harness.units import MS
-from nemesis.faults import Crash, Delay, Fault, Kill, Partition
-from nemesis.plans import Plan, plan
-from nemesis.targets import View
+from splitbrain.nemesis.faults import Crash, Delay, Fault, Kill, Partition
+from splitbrain.nemesis.plans import Plan, plan
+from splitbrain.nemesis.targets import View
+from splitbrain.runtimes.base import Effect
+from splitbrain.tests.test_conformance import TIMEOUT_NS, Contained
+from splitbrain.units import MS
 
 pytestmark = pytest.mark.engine
 

@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.engine
 
-COMMAND = [sys.executable, "-c", "from harness.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from splitbrain.cli import main; main()"]
 
 
 def properties(store: Path, *arguments: str) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from harness import mutants
-from harness.hunt.case import Case, Seen, look
-from harness.promises import LETTERS
-from nemesis.faults import Fault, Kill, Partition, Pause
-from nemesis.schedules import Schedule, Step
-from nodes.systems import SYSTEMS
+from splitbrain.campaigns import mutants
+from splitbrain.campaigns.hunt.case import Case, Seen, look
+from splitbrain.core.promises import LETTERS
+from splitbrain.nemesis.faults import Fault, Kill, Partition, Pause
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.nodes.systems import SYSTEMS
 
 HIGHEST = ("bully", "bully-textbook", "ring", "ring-append")
 WEAK = [
@@ -60,7 +60,7 @@ def test_each_weakness_that_a_row_admits_to_is_shown(system: str, cell: str, let
     seen = look(Case(system=system, nodes=5, seed=SEED, schedule=schedule(system, cell)))
     assert {fault.cell for fault in seen.history.faults if fault.cell} == {cell}
     assert letter in found(seen)
-    assert seen.charges() == ()
+    assert seen.signatures() == ()
 
 
 def test_a_majority_that_meets_the_highest_only_in_one_node_has_no_leader() -> None:

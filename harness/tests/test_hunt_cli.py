@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from harness.cli import cli
-from harness.errors import UsageError
-from harness.hunt import confirm as confirming
-from harness.hunt.case import WHITE_BOX, Case, Charge, look
-from harness.hunt.confirm import Confirmed, confirm, nearest, on_containers
-from harness.hunt.shrink import still
-from harness.hunt.tell import tell, tell_confirmed
-from harness.runtimes.base import POWERS, Powers, lacking
-from nemesis.faults import Kill, Partition
-from nemesis.schedules import Schedule, Step, loads
-from nemesis.triggers import Trigger
+from splitbrain.campaigns.hunt import confirm as confirming
+from splitbrain.campaigns.hunt.case import WHITE_BOX, Case, FailureSignature, look
+from splitbrain.campaigns.hunt.confirm import Confirmed, confirm, nearest, on_containers
+from splitbrain.campaigns.hunt.save import tell, tell_confirmed
+from splitbrain.campaigns.hunt.shrink import still
+from splitbrain.cli import cli
+from splitbrain.errors import UsageError
+from splitbrain.nemesis.faults import Kill, Partition
+from splitbrain.nemesis.schedules import Schedule, Step, loads
+from splitbrain.nemesis.triggers import Trigger
+from splitbrain.runtimes.base import CAPABILITIES, Capabilities, unsupported
 
-STALL = Charge("stall", "A")
+STALL = FailureSignature("stall", "A")
 
 
 def hunt(*arguments: object) -> Result:
@@ -132,11 +132,11 @@ AT_A_VOTE = Step(at_ms=0, for_ms=50, fault=Kill(target="subject"), when=Trigger(
 
 def test_containers_say_what_they_cannot_do_before_anything_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confirming, "nearest", lambda *_: None)
-    for case, charge, says in (
+    for case, signature, says in (
         (small(AT_A_VOTE), STALL, "vote-granted"),
-        (small(CUT), Charge("one-vote-a-term", WHITE_BOX), "inside the nodes"),
+        (small(CUT), FailureSignature("one-vote-a-term", WHITE_BOX), "inside the nodes"),
     ):
-        nothing = confirm(case, charge, 3, Path("nowhere"), print)
+        nothing = confirm(case, signature, 3, Path("nowhere"), print)
         assert (nothing.shown, nothing.of, nothing.case) == (0, 0, None)
         assert says in nothing.words
 
@@ -147,23 +147,23 @@ def chained(**when: Any) -> Case:
     return Case(system="broken/keeps-claiming", nodes=3, seed=1, schedule=schedule)
 
 
-AGREES = Charge("agreement", "T")
-NO_EYES = Powers(faults=POWERS["docker"].faults, triggers=frozenset())
+AGREES = FailureSignature("agreement", "T")
+NO_EYES = Capabilities(faults=CAPABILITIES["docker"].faults, triggers=frozenset())
 
 
-@pytest.mark.parametrize("powers", [POWERS["docker"], NO_EYES])
-def test_what_comes_nearest_to_a_schedule_is_possible_and_breaks_the_same(powers: Powers) -> None:
+@pytest.mark.parametrize("powers", [CAPABILITIES["docker"], NO_EYES])
+def test_what_comes_nearest_to_a_schedule_is_possible_and_breaks_the_same(powers: Capabilities) -> None:
     """With events to wait for it waits for one of those; with none, it strikes at a time."""
     found = chained(when=Trigger(event="campaign"))
     assert still(found, AGREES)
     near = nearest(found, AGREES, powers, 10.0)
-    assert near is not None and not lacking(near.schedule, powers) and still(near, AGREES)
+    assert near is not None and not unsupported(near.schedule, powers) and still(near, AGREES)
     assert (near.schedule.steps[0].when is None) == (powers is NO_EYES)
     assert nearest(chained(), AGREES, powers) == chained()
 
 
 def test_nothing_comes_near_when_the_fault_itself_cannot_be_done() -> None:
-    assert nearest(chained(), AGREES, Powers(faults=frozenset(), triggers=frozenset())) is None
+    assert nearest(chained(), AGREES, Capabilities(faults=frozenset(), triggers=frozenset())) is None
 
 
 def test_how_often_containers_showed_it_stands_on_the_page_of_the_find(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a campaign has exercised: states without names, blows by role and phase, and what is still unseen."""
+"""What a campaign has exercised: states without names, hits by role and phase, and what is still unseen."""
 
 from __future__ import annotations
 
@@ -6,14 +6,23 @@ from typing import Any
 
 import pytest
 
-from checkers.fault import Fault
-from harness.hunt.case import Case, look
-from harness.hunt.coverage import Blow, Coverage, Window, blows_of, phase_of, state_of, states_of, windows
-from harness.hunt.tell import coverage_rows
-from harness.hunt.trace import NodeState, Sample
-from harness.runtimes.sim.simulation import START_WITHIN_NS
-from nemesis.faults import Partition
-from nemesis.schedules import Schedule, Step
+from splitbrain.campaigns.hunt.case import Case, look
+from splitbrain.campaigns.hunt.coverage import (
+    Coverage,
+    FaultHit,
+    Window,
+    blows_of,
+    phase_of,
+    state_of,
+    states_of,
+    windows,
+)
+from splitbrain.campaigns.hunt.save import coverage_rows
+from splitbrain.campaigns.hunt.trace import NodeState, Sample
+from splitbrain.checkers.fault import Fault
+from splitbrain.nemesis.faults import Partition
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
 
 
 def node(
@@ -64,11 +73,11 @@ def test_a_sample_carries_the_kinds_in_force_at_it() -> None:
 
 def test_a_blow_is_told_by_who_was_struck_and_what_was_going_on() -> None:
     samples = [Sample(START_WITHIN_NS, STABLE), Sample(START_WITHIN_NS + 20, (node("n1", "candidate"), SECOND, THIRD))]
-    assert list(blows_of((CUT,), samples)) == [Blow("partition leader-deaf", "leader", "stable")]
+    assert list(blows_of((CUT,), samples)) == [FaultHit("partition leader-deaf", "leader", "stable")]
     late = fault(3, "kill", 25, nodes=["n1", "n2"])
     assert list(blows_of((late,), samples)) == [
-        Blow("kill", "candidate", "electing"),
-        Blow("kill", "follower", "electing"),
+        FaultHit("kill", "candidate", "electing"),
+        FaultHit("kill", "follower", "electing"),
     ]
 
 
@@ -108,6 +117,6 @@ def test_coverage_adds_up_and_remembers_how_it_grew() -> None:
     for seed in (1, 2):
         total.add(seen(seed))
     assert total.growth == [(1, len(seen(1).states)), (2, len(total.states))]
-    assert total.blows[Blow("partition isolated-leader", "leader", "stable")] == 2
+    assert total.hits[FaultHit("partition isolated-leader", "leader", "stable")] == 2
     assert ("partition isolated-leader", "leader", "2", "0", "0") in coverage_rows(total)
     assert total.as_json()["growth"][-1] == [2, len(total.states)]

@@ -8,13 +8,24 @@ from random import Random
 
 import pytest
 
-from harness.errors import UsageError
-from harness.hunt.case import Case, Charge, broken_promises, look, meant
-from harness.hunt.search import BATCH, Draw, Haul, Quarry, batch, crowded, dealt, drawn, hunt, sizes
-from nemesis.schedules import Schedule
+from splitbrain.campaigns.hunt.case import Case, FailureSignature, broken_promises, look, meant
+from splitbrain.campaigns.hunt.search import (
+    BATCH,
+    Draw,
+    HuntTarget,
+    SearchResult,
+    batch,
+    crowded,
+    dealt,
+    drawn,
+    hunt,
+    sizes,
+)
+from splitbrain.errors import UsageError
+from splitbrain.nemesis.schedules import Schedule
 
 CALM = Schedule(steps=(), length_ms=1_000)
-DEAF = Quarry(system="broken/never-checks-quorum", nodes=3)
+DEAF = HuntTarget(system="broken/never-checks-quorum", nodes=3)
 FEW_S = 60.0
 
 
@@ -27,7 +38,7 @@ def test_a_batch_is_the_same_cases_each_time_and_another_seed_gives_others(draw:
             found.append(case)
             return False
 
-        draw(Quarry(system="raft", nodes=5), Random(seed), try_)
+        draw(HuntTarget(system="raft", nodes=5), Random(seed), try_)
         return found
 
     assert cases(1) == cases(1) != cases(2)
@@ -38,8 +49,8 @@ def test_a_batch_is_the_same_cases_each_time_and_another_seed_gives_others(draw:
 def test_a_planted_bug_is_found_and_what_is_found_is_real() -> None:
     haul = hunt(DEAF, seed=1, seconds=FEW_S, cores=1)
     assert haul.hit is not None
-    assert haul.hit.charge.property == "stall"
-    assert haul.hit.charge in look(haul.hit.case).charges()
+    assert haul.hit.signature.property == "stall"
+    assert haul.hit.signature in look(haul.hit.case).signatures()
 
 
 def test_the_hit_is_the_same_on_one_core_and_on_two() -> None:
@@ -49,7 +60,7 @@ def test_the_hit_is_the_same_on_one_core_and_on_two() -> None:
 
 
 def test_a_correct_system_is_accused_of_nothing() -> None:
-    haul = batch(Quarry(system="raft", nodes=3), 5, 0)
+    haul = batch(HuntTarget(system="raft", nodes=3), 5, 0)
     assert haul.hit is None
     assert haul.cases == BATCH
     assert haul.simulated_s > haul.cases
@@ -63,7 +74,7 @@ def test_a_search_whose_time_is_over_has_tried_nothing() -> None:
 
 def test_only_what_is_wanted_is_charged() -> None:
     seen = look(Case(system="raft", nodes=3, seed=1, schedule=CALM), white_box=True)
-    assert seen.charges() == seen.charges("votes") == ()
+    assert seen.signatures() == seen.signatures("votes") == ()
     assert "votes" not in meant(None)
     assert meant("votes") == {"one-vote-a-term", "quorum-behind-win"}
     assert meant("stall") == {"stall"}
@@ -71,15 +82,15 @@ def test_only_what_is_wanted_is_charged() -> None:
 
 def test_votes_that_do_not_count_are_seen_from_inside_when_they_are_asked_for() -> None:
     """Refusals are counted as votes: a split vote makes two leaders of one term, or one without its quorum."""
-    haul = hunt(Quarry(system="broken/counts-refusals", nodes=3, wanted="votes"), seed=1, seconds=FEW_S, cores=1)
+    haul = hunt(HuntTarget(system="broken/counts-refusals", nodes=3, wanted="votes"), seed=1, seconds=FEW_S, cores=1)
     assert haul.hit is not None
-    assert haul.hit.charge == Charge("quorum-behind-win", "white-box")
+    assert haul.hit.signature == FailureSignature("quorum-behind-win", "white-box")
 
 
 def test_what_is_told_while_hunting_only_grows() -> None:
     told: list[tuple[int, float]] = []
 
-    def note(haul: Haul) -> None:
+    def note(haul: SearchResult) -> None:
         told.append((haul.cases, haul.simulated_s))
 
     haul = hunt(DEAF, seed=1, seconds=FEW_S, cores=1, told=note)
@@ -88,8 +99,8 @@ def test_what_is_told_while_hunting_only_grows() -> None:
 
 
 def test_the_sizes_are_the_smallest_possible_an_even_one_and_the_one_asked_for() -> None:
-    assert sizes(Quarry(system="raft", nodes=5)) == [3, 4, 5]
-    assert sizes(Quarry(system="raft", nodes=3)) == [3]
+    assert sizes(HuntTarget(system="raft", nodes=5)) == [3, 4, 5]
+    assert sizes(HuntTarget(system="raft", nodes=3)) == [3]
 
 
 def test_an_unknown_system_is_refused_in_words() -> None:
@@ -101,12 +112,13 @@ def test_what_else_a_process_has_imported_changes_no_case() -> None:
     """Hypothesis looks for interesting numbers in whatever is imported, and would draw some of those."""
     script = """
 from random import Random
-from harness.hunt.search import Quarry, drawn
+from splitbrain.campaigns.hunt.search import HuntTarget, drawn
 found = []
-drawn(Quarry(system="broken/never-checks-quorum", nodes=3), Random("2/3"), lambda case: bool(found.append(case)))
+drawn(HuntTarget(system="broken/never-checks-quorum", nodes=3), Random("2/3"), lambda case: bool(found.append(case)))
 print(found)
 """
-    more = "import checkers.linearizability, harness.mutants, harness.runtimes.docker.cluster, reports.compare\n"
+    modules = ("checkers.linearizability", "campaigns.mutants", "runtimes.docker.cluster", "reports.compare")
+    more = f"import {', '.join(f'splitbrain.{module}' for module in modules)}\n"
     few, many = (
         subprocess.run([sys.executable, "-c", start + script], capture_output=True, text=True, check=True).stdout
         for start in ("", more)

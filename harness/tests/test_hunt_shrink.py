@@ -8,11 +8,11 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.hunt.case import Case, Charge, look
-from harness.hunt.shrink import descend, shrink, still
-from nemesis.faults import Kill, Partition, Pause
-from nemesis.schedules import Schedule, Step
-from nemesis.triggers import Trigger
+from splitbrain.campaigns.hunt.case import Case, FailureSignature, look
+from splitbrain.campaigns.hunt.shrink import descend, shrink, still
+from splitbrain.nemesis.faults import Kill, Partition, Pause
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.nemesis.triggers import Trigger
 
 SHAPES = ("halves", "isolated-leader", "leader-deaf", "leader-mute")
 DEAF = Partition(shape="leader-deaf")
@@ -94,16 +94,16 @@ def test_a_find_keeps_its_promise_and_its_kind_of_evidence() -> None:
     """A deaf leader that never checks its quorum stalls the cluster: one fault, three nodes."""
     steps = (*row("halves", "leader-mute"), Step(at_ms=6_000, for_ms=6_000, fault=DEAF))
     found = Case(system="broken/never-checks-quorum", nodes=5, seed=3, schedule=Schedule(steps=steps, length_ms=13_000))
-    charge = Charge("stall", "A")
-    assert charge in look(found).charges()
-    shrunk = shrink(found, charge, seconds=20.0)
-    assert still(shrunk.case, charge)
+    signature = FailureSignature("stall", "A")
+    assert signature in look(found).signatures()
+    shrunk = shrink(found, signature, seconds=20.0)
+    assert still(shrunk.case, signature)
     assert [step.fault for step in shrunk.case.schedule.steps] == [DEAF]
     assert (shrunk.case.nodes, shrunk.in_time) == (3, True)
-    assert not still(shrunk.case, Charge("exclusivity", "X", "proven")), "another charge is another find"
+    assert not still(shrunk.case, FailureSignature("exclusivity", "X", "proven")), "another signature is another find"
 
 
 def test_when_time_is_over_the_case_stays_as_far_as_it_came() -> None:
     found = case(*row("leader-deaf"))
-    shrunk = shrink(found, Charge("stall", "A"), seconds=0.0)
+    shrunk = shrink(found, FailureSignature("stall", "A"), seconds=0.0)
     assert (shrunk.case, shrunk.tried, shrunk.in_time) == (found, 0, False)

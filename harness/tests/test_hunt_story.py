@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from harness.hunt.case import Case, Charge, look
-from harness.hunt.snippet import snippet
-from harness.hunt.story import story, voted_twice
-from harness.hunt.trace import Booted, Fact, Voted
-from harness.runtimes.sim.simulation import START_WITHIN_NS
-from harness.units import MS
-from nemesis.faults import Partition, Pause
-from nemesis.schedules import Schedule, Step
+from splitbrain.campaigns.hunt.case import Case, FailureSignature, look
+from splitbrain.campaigns.hunt.snippet import snippet
+from splitbrain.campaigns.hunt.story import story, voted_twice
+from splitbrain.campaigns.hunt.trace import Booted, TraceEvent, Voted
+from splitbrain.nemesis.faults import Partition, Pause
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
+from splitbrain.units import MS
 
-STALLED = Charge("stall", "A")
+STALLED = FailureSignature("stall", "A")
 
 
 def at(ms: int) -> int:
@@ -37,14 +37,14 @@ def test_a_node_that_raised_is_told_with_what_it_raised() -> None:
     pause = Step(at_ms=1_000, for_ms=1_000, fault=Pause(target="follower"))
     schedule = Schedule(steps=(pause,), length_ms=2_500)
     case = Case(system="broken/raises-on-late-answers", nodes=3, seed=1, schedule=schedule)
-    told = story(look(case, white_box=True), Charge("no-node-raises", "white-box"))
+    told = story(look(case, white_box=True), FailureSignature("no-node-raises", "white-box"))
     assert "raised KeyError: " in told and "raises_on_late_answers.py, line " in told
     correct = look(replace(case, system="raft"), white_box=True)
-    assert correct.breaches == ()
+    assert correct.violations == ()
 
 
 def test_a_forgotten_vote_is_told_with_the_restart_that_forgot_it() -> None:
-    facts: list[Fact] = [
+    facts: list[TraceEvent] = [
         Voted(at(100), "n1", 4, "n2"),
         Booted(at(231), "n1", 2),
         Voted(at(300), "n1", 4, "n3"),
@@ -55,7 +55,7 @@ def test_a_forgotten_vote_is_told_with_the_restart_that_forgot_it() -> None:
 
 
 def test_two_votes_without_a_restart_between_are_told_without_one() -> None:
-    facts: list[Fact] = [Booted(at(50), "n1", 1), Voted(at(100), "n1", 4, "n1"), Voted(at(300), "n1", 4, "n3")]
+    facts: list[TraceEvent] = [Booted(at(50), "n1", 1), Voted(at(100), "n1", 4, "n1"), Voted(at(300), "n1", 4, "n3")]
     assert voted_twice(facts) == "n1 voted twice in term 4, for itself at 0.10 s and for n3 at 0.30 s"
 
 
@@ -73,7 +73,7 @@ def test_a_stall_is_told_with_the_fault_that_was_in_force() -> None:
 def test_a_leader_that_goes_on_leading_is_told_with_who_led_beside_it() -> None:
     found = Case(system="broken/keeps-claiming", nodes=3, seed=1, schedule=cut("isolated-leader", 2_000))
     seen = look(found, white_box=True)
-    told = [story(seen, charge) for charge in seen.charges()]
+    told = [story(seen, signature) for signature in seen.signatures()]
     assert told, "the bug was not shown"
     assert all("leaders" in line and "while the leader" in line for line in told)
 
@@ -82,7 +82,7 @@ def test_what_was_not_broken_has_no_story() -> None:
     with pytest.raises(ValueError, match="was not broken"):
         story(look(deaf("raft")), STALLED)
     with pytest.raises(ValueError, match="was not broken"):
-        story(look(deaf("raft"), white_box=True), Charge("one-vote-a-term", "white-box"))
+        story(look(deaf("raft"), white_box=True), FailureSignature("one-vote-a-term", "white-box"))
 
 
 def the_test_in(source: str) -> Callable[[], None]:

@@ -6,20 +6,20 @@ from collections.abc import Iterable
 
 import pytest
 
-from checkers.fault import Fault as Found
-from checkers.history import History
-from checkers.judge import JudgedProperty, judge
-from checkers.verdict import Outcome
-from harness.errors import UsageError
-from harness.experiment import Experiment, system_named
-from harness.promises import bounds_of, exercised
-from harness.runtimes.base import POWERS, lacking, refuse_lacking
-from harness.runtimes.sim.runtime import run_in_memory
-from harness.units import MS
-from harness.workloads import Workload
-from nemesis.faults import Crash, Delay, Duplicate, Fault, Fill, Kill, Loss, Partition, Pause, Skew, Slow
-from nemesis.schedules import Schedule, Step
-from nemesis.triggers import Trigger
+from splitbrain.checkers.fault import Fault as Found
+from splitbrain.checkers.history import History
+from splitbrain.checkers.judge import JudgedProperty, judge
+from splitbrain.checkers.verdict import Outcome
+from splitbrain.core.experiment import Experiment, system_named
+from splitbrain.core.promises import bounds_of, exercised
+from splitbrain.errors import UsageError
+from splitbrain.nemesis.faults import Crash, Delay, Duplicate, Fault, Fill, Kill, Loss, Partition, Pause, Skew, Slow
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.nemesis.triggers import Trigger
+from splitbrain.runtimes.base import CAPABILITIES, refuse_unsupported, unsupported
+from splitbrain.runtimes.sim.runtime import run_in_memory
+from splitbrain.units import MS
+from splitbrain.workloads import Workload
 
 LENGTH_MS = 8_000
 
@@ -228,25 +228,25 @@ def test_what_a_runtime_lacks_is_refused_in_words_and_names_the_step() -> None:
         ),
         length_ms=LENGTH_MS,
     )
-    assert lacking(schedule, POWERS["sim"]) == ()
-    refuse_lacking(schedule, "sim")
-    lacks = lacking(schedule, POWERS["docker"])
+    assert unsupported(schedule, CAPABILITIES["sim"]) == ()
+    refuse_unsupported(schedule, "sim")
+    lacks = unsupported(schedule, CAPABILITIES["docker"])
     assert "kill after some effects (steps[1])" in lacks
     assert "wait for the event campaign (steps[2])" in lacks
     assert len(lacks) == len(set(lacks))
     with pytest.raises(UsageError, match=r"the runtime docker cannot do all of this schedule; it lacks: .*steps\[1\]"):
-        refuse_lacking(schedule, "docker")
+        refuse_unsupported(schedule, "docker")
 
 
 def test_what_takes_more_of_the_machine_is_refused_unless_it_is_allowed_and_what_takes_two_disks_in_any_case() -> None:
     torn, full = step(0, 1, Crash(target="all", state="torn")), step(1, 1, Fill(target="all"))
-    refuse_lacking(Schedule(steps=(torn,), length_ms=LENGTH_MS), "docker", privileged=True)
-    refuse_lacking(Schedule(steps=(full,), length_ms=LENGTH_MS), "docker")
-    refuse_lacking(Schedule(steps=(torn,), length_ms=LENGTH_MS), "sim")
+    refuse_unsupported(Schedule(steps=(torn,), length_ms=LENGTH_MS), "docker", privileged=True)
+    refuse_unsupported(Schedule(steps=(full,), length_ms=LENGTH_MS), "docker")
+    refuse_unsupported(Schedule(steps=(torn,), length_ms=LENGTH_MS), "sim")
     with pytest.raises(UsageError, match=r"allowed with --allow-privileged: kill with state torn \(steps\[0\]\)"):
-        refuse_lacking(Schedule(steps=(torn,), length_ms=LENGTH_MS), "docker")
+        refuse_unsupported(Schedule(steps=(torn,), length_ms=LENGTH_MS), "docker")
     with pytest.raises(UsageError, match="only in one each: full disk and kill with state torn"):
-        refuse_lacking(Schedule(steps=(torn, full), length_ms=LENGTH_MS), "docker", privileged=True)
+        refuse_unsupported(Schedule(steps=(torn, full), length_ms=LENGTH_MS), "docker", privileged=True)
 
 
 def test_cuts_in_force_together_are_classed_as_the_one_cut_that_they_are() -> None:

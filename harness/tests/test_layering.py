@@ -1,4 +1,4 @@
-"""The house rule of imports, read from the sources: leaves import nobody, only the docker runtime imports docker."""
+"""The layering rule, read from the sources: what each package and each room of ``harness`` may import."""
 
 from __future__ import annotations
 
@@ -9,83 +9,152 @@ from pathlib import Path
 
 import pytest
 
-import checkers
-import harness
-import nemesis
-import nodes
-import reports
+import splitbrain
+from splitbrain import checkers, nemesis, nodes, reports
 
-PACKAGES = {
-    module.__name__: Path(str(module.__file__)).parent for module in (checkers, harness, nemesis, nodes, reports)
+HARNESS = "harness"
+FOLDERS = {
+    HARNESS: Path(str(splitbrain.__file__)).parent,
+    **{
+        module.__name__.rpartition(".")[2]: Path(str(module.__file__)).parent
+        for module in (checkers, nemesis, nodes, reports)
+    },
 }
+LEAF = "names"
 MAY_IMPORT = {
-    "nodes": {"nodes"},
-    "nemesis": {"nemesis"},
-    "checkers": {"checkers"},
-    "reports": {"reports", "checkers"},
-    "harness": set(PACKAGES),
+    "nodes": {"nodes", LEAF},
+    "nemesis": {"nemesis", LEAF},
+    "checkers": {"checkers", LEAF},
+    "reports": {"reports", "checkers", LEAF},
 }
-STANDARD_LIBRARY_ONLY = ("nodes",)
+# Rooms of harness from the lowest floor up; a room imports its floor's own modules and lower floors only.
+FLOORS: tuple[frozenset[str], ...] = (
+    frozenset({LEAF, "errors", "units"}),
+    frozenset({"runtimes"}),
+    frozenset({"workloads"}),
+    frozenset({"core"}),
+    frozenset({"user_systems", "invariants", "progress"}),
+    frozenset({"campaigns"}),
+    frozenset({"bench", "doctor", "serve"}),
+    frozenset({"cli"}),
+)
+STANDARD_LIBRARY_ONLY = ("nodes", "nemesis")
+EXCEPT = {Path("strategies.py"): {"hypothesis"}}
+OUTSIDE_IMAGES = frozenset({"clients", "client.py"})  # how a system is asked from outside
 DOCKER = Path("runtimes/docker")
 
 
 def modules_imported(source: str) -> set[str]:
-    """The modules that a module imports from, by their whole names, inside functions too."""
+    """The modules that a module imports from, by their full names, inside functions too."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module)
+            if node.module == "splitbrain":
+                names.update(f"splitbrain.{alias.name}" for alias in node.names)
+            else:
+                names.add(node.module)
     return names
 
 
-def imported(source: str) -> set[str]:
-    """The top-level names that a module imports."""
-    return {name.split(".")[0] for name in modules_imported(source)}
+def rooms_imported(source: str) -> set[str]:
+    """The parts of splitbrain that a module imports: ``nodes`` for ``splitbrain.nodes.raft``."""
+    return {name.split(".")[1] for name in modules_imported(source) if name.startswith("splitbrain.")}
 
 
-def sources(package: str) -> Iterator[tuple[Path, set[str]]]:
-    """Every module of the package but its tests, by its path in the package, with what it imports."""
-    for path in sorted(PACKAGES[package].rglob("*.py")):
-        relative = path.relative_to(PACKAGES[package])
+def foreign(source: str) -> set[str]:
+    """The top-level names that a module imports from outside splitbrain and the standard library."""
+    return {name.split(".")[0] for name in modules_imported(source)} - set(sys.stdlib_module_names) - {"splitbrain"}
+
+
+def sources(folder: str) -> Iterator[tuple[Path, str]]:
+    """Every module of a folder but its tests, by its path there, with its text."""
+    for path in sorted(FOLDERS[folder].rglob("*.py")):
+        relative = path.relative_to(FOLDERS[folder])
         if "tests" not in relative.parts:
-            yield relative, imported(path.read_text())
+            yield relative, path.read_text()
 
 
-@pytest.mark.parametrize("package", sorted(PACKAGES))
-def test_a_package_imports_only_those_below_it(package: str) -> None:
-    for path, names in sources(package):
-        wrong = (names & set(PACKAGES)) - MAY_IMPORT[package]
-        assert not wrong, f"{package}/{path} imports {sorted(wrong)}"
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_a_package_imports_only_those_below_it(folder: str) -> None:
+    for path, source in sources(folder):
+        wrong = rooms_imported(source) - MAY_IMPORT[folder]
+        assert not wrong, f"{folder}/{path} imports {sorted(wrong)}"
 
 
-@pytest.mark.parametrize("package", STANDARD_LIBRARY_ONLY)
-def test_what_goes_into_an_image_needs_the_standard_library_only(package: str) -> None:
-    for path, names in sources(package):
-        if path.parts[0] == "images":
-            continue  # what an image is made for brings its own libraries
-        foreign = names - set(sys.stdlib_module_names) - {package}
-        assert not foreign, f"{package}/{path} imports {sorted(foreign)}"
+def floor_of(room: str) -> int | None:
+    """The number of the floor that a room of harness stands on; None for the four other packages."""
+    if room in MAY_IMPORT:
+        return None
+    (found,) = (number for number, rooms in enumerate(FLOORS) if room in rooms)
+    return found
+
+
+def climbing() -> set[tuple[str, str]]:
+    """Imports inside harness that go up or sideways: the module, and the room that it imports from."""
+    found = set()
+    for path, source in sources(HARNESS):
+        room = path.parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue  # the public interface imports from every floor
+        for other in rooms_imported(source) - {room}:
+            below = floor_of(other)
+            if below is not None and below >= (floor_of(room) or 0):
+                found.add((str(path), other))
+    return found
+
+
+STILL_CLIMBING = {
+    ("core/experiment.py", "user_systems"),
+    ("runtimes/__init__.py", "core"),
+    ("runtimes/docker/cluster.py", "core"),
+    ("runtimes/docker/runtime.py", "core"),
+    ("runtimes/sim/runtime.py", "core"),
+    ("workloads/adders.py", "core"),
+    ("workloads/clients.py", "core"),
+    ("workloads/observers.py", "core"),
+    ("workloads/writers.py", "core"),
+}
+"""Left to mend: runtimes and workloads that know of experiments."""
+
+
+def test_imports_inside_harness_go_down_only() -> None:
+    assert climbing() == STILL_CLIMBING
+
+
+def test_the_names_that_all_packages_share_are_a_leaf() -> None:
+    for path, source in sources(HARNESS):
+        if path.parts[0] == f"{LEAF}.py":
+            assert not rooms_imported(source) and not foreign(source)
+
+
+@pytest.mark.parametrize("folder", STANDARD_LIBRARY_ONLY)
+def test_modules_of_nodes_and_nemesis_need_the_standard_library_only(folder: str) -> None:
+    for path, source in sources(folder):
+        in_an_image_folder = any(part.endswith("image") or part.startswith("image") for part in path.parts[:-1])
+        if in_an_image_folder or not OUTSIDE_IMAGES.isdisjoint(path.parts):
+            continue  # an image folder's own scripts bring their libraries
+        more = foreign(source) - EXCEPT.get(path, set())
+        assert not more, f"{folder}/{path} imports {sorted(more)}"
 
 
 def test_the_agent_on_a_host_needs_the_standard_library_and_itself_only() -> None:
-    package = PACKAGES["harness"] / DOCKER / "agent"
+    package = FOLDERS[HARNESS] / DOCKER / "agent"
     modules = list(package.glob("*.py"))
     assert modules, "the agent is somewhere"
     for path in modules:
-        names = {
-            name for name in modules_imported(path.read_text()) if not name.startswith("harness.runtimes.docker.agent")
-        }
-        foreign = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
-        assert not foreign, f"{path.name} imports {sorted(foreign)}"
+        ours = {name for name in modules_imported(path.read_text()) if name.startswith("splitbrain.")}
+        outside = {name for name in ours if not name.startswith("splitbrain.runtimes.docker.agent")}
+        assert not outside and not foreign(path.read_text()), f"{path.name} imports more than its own package"
 
 
-def test_only_the_docker_runtime_imports_docker() -> None:
-    users = {path for path, names in sources("harness") if names & {"docker", "aiohttp", "requests"}}
+def test_only_the_docker_runtime_and_its_benchmarks_import_docker() -> None:
+    users = {path for path, source in sources(HARNESS) if foreign(source) & {"docker", "requests"}}
     assert users, "the docker runtime is somewhere"
-    assert all(path.is_relative_to(DOCKER) for path in users), users
+    assert all(path.is_relative_to(DOCKER) or path.is_relative_to("bench") for path in users), users
 
 
 def test_the_reader_of_imports_sees_those_inside_functions() -> None:
-    assert imported("def f():\n    from harness.run import perform\n    import docker.types\n") == {"harness", "docker"}
+    source = "def f():\n    from splitbrain.core import run\n    import docker.types\nfrom splitbrain import reports\n"
+    assert rooms_imported(source) == {"core", "reports"} and foreign(source) == {"docker"}

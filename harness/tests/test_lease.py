@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from checkers.judge import judge
-from harness.experiment import Experiment
-from harness.promises import cells_of, promises_of
-from harness.runtimes.sim.runtime import run_in_memory
-from harness.workloads import Workload
-from nemesis.faults import Delay, Fault, Kill, Partition, Pause, Skew
-from nemesis.schedules import Schedule, Step
+from splitbrain.checkers.judge import judge
+from splitbrain.core.experiment import Experiment
+from splitbrain.core.promises import cells_of, promises_of
+from splitbrain.nemesis.faults import Delay, Fault, Kill, Partition, Pause, Skew
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.runtimes.sim.runtime import run_in_memory
+from splitbrain.workloads import Workload
 
 VARIANTS = ("lease", "lease-strict", "lease-wall")
 

@@ -10,19 +10,29 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
-from harness.cli import cli
-from harness.errors import UsageError
-from harness.experiment import read_schedule
-from harness.matrix.campaign import campaign, contain, simulate
-from harness.matrix.entries import EVERY, FIRST, PINNED, SCHEDULES, USUAL, Entry, Pin, entries, schedule_named
-from harness.matrix.results import Result, letters_seen, status_of, worst_of
-from harness.runtimes.base import POWERS, lacking
-from nemesis.nemeses import NEMESES, build
-from nemesis.plans import Plan, plan
-from nemesis.schedules import Schedule, dice
-from nemesis.targets import View
-from nodes.systems import SYSTEMS
-from nodes.systems.base import CELLS, System
+from splitbrain.campaigns.matrix.campaign import campaign, contain, simulate
+from splitbrain.campaigns.matrix.entries import (
+    EVERY,
+    FIRST,
+    PINNED,
+    SCHEDULES,
+    USUAL,
+    Entry,
+    Pin,
+    entries,
+    schedule_named,
+)
+from splitbrain.campaigns.matrix.results import Result, letters_seen, status_of, worst_of
+from splitbrain.cli import cli
+from splitbrain.core.experiment import read_schedule
+from splitbrain.errors import UsageError
+from splitbrain.nemesis.nemeses import NEMESES, build
+from splitbrain.nemesis.plans import Plan, plan
+from splitbrain.nemesis.schedules import Schedule, dice
+from splitbrain.nemesis.targets import View
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.nodes.systems.base import CELLS, System
+from splitbrain.runtimes.base import CAPABILITIES, unsupported
 
 
 def entry(system: str, cell: str, *nemesis: str, seed: int | None = 1) -> Entry:
@@ -113,7 +123,7 @@ def test_a_pinned_schedule_holds_what_its_class_says_and_can_be_carried_out(
 ) -> None:
     assert pin.schedule is not None
     schedule = schedule_named(pin.schedule)
-    assert not lacking(schedule, POWERS[runtime])
+    assert not unsupported(schedule, CAPABILITIES[runtime])
     assert cell in {aimed.cell for aimed in aims(schedule, SYSTEMS[system], pin.nodes)}
     (planned,) = entries([system], [runtime], [cell])
     assert (planned.schedule, planned.nemesis, planned.time_limit_s) == (

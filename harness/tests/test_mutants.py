@@ -11,14 +11,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness import mutants
-from harness.mutants import Found, Search, Small, Way, frame_of, run, subject, summary, wilson, wrong
-from nemesis import schedules
-from nodes.broken import BROKEN
-from nodes.protocol import Effect, Event, Received, Started, Status, TimerFired
-from nodes.systems import SYSTEMS
-from nodes.wall import OnWallClock
-from reports.mutants import steps, survival
+from splitbrain.campaigns import mutants
+from splitbrain.campaigns.mutants import Found, Search, Small, Way, frame_of, run, subject, summary, wilson, wrong
+from splitbrain.nemesis import schedules
+from splitbrain.nodes.broken import BROKEN
+from splitbrain.nodes.protocol import Effect, Event, Received, Started, Status, TimerFired
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.nodes.wall import OnWallClock
+from splitbrain.reports.mutants import steps, survival
 
 # Caught by every seed of an aimed search, each by another property.
 ROBUST = (

@@ -6,9 +6,9 @@ import struct
 from itertools import pairwise
 from random import Random
 
-from harness.runtimes.docker.agent import netlink
-from harness.runtimes.docker.agent.netlink import Packet
-from harness.runtimes.docker.agent.packets import Flaws, Releaser, Way, sender, spoil
+from splitbrain.runtimes.docker.agent import netlink
+from splitbrain.runtimes.docker.agent.netlink import Packet
+from splitbrain.runtimes.docker.agent.packets import Flaws, Releaser, Way, sender, spoil
 
 MS = 1_000_000
 N = 4_000

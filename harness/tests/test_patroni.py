@@ -18,7 +18,7 @@ STEP = {"at_ms": 300, "for_ms": 9_500, "fault": {"f": "pause", "target": "leader
 def test_a_primary_whose_patroni_alone_is_paused_takes_writes_beside_its_successor(tmp_path: Path) -> None:
     schedule = tmp_path / "schedule.json"
     schedule.write_text(json.dumps({"format": 1, "length_ms": 10_000, "steps": [STEP]}))
-    command = [sys.executable, "-c", "from harness.cli import main; main()", "replay", str(schedule), "--seed", "1"]
+    command = [sys.executable, "-c", "from splitbrain.cli import main; main()", "replay", str(schedule), "--seed", "1"]
     run = subprocess.run(
         [*command, "--system", "patroni", "--store", str(tmp_path / "store"), "--json", "--strict"],
         capture_output=True,

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from harness.experiment import Experiment
-from harness.runtimes.docker.cluster import DockerCluster
-from harness.workloads import Workload
-from nemesis.faults import Durable, Kill
-from nemesis.plans import Plan, plan
-from nemesis.targets import NoTarget, View
+from splitbrain.core.experiment import Experiment
+from splitbrain.nemesis.faults import Durable, Kill
+from splitbrain.nemesis.plans import Plan, plan
+from splitbrain.nemesis.targets import NoTarget, View
+from splitbrain.runtimes.docker.cluster import DockerCluster
+from splitbrain.workloads import Workload
 
 pytestmark = pytest.mark.engine
 

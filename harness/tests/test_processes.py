@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from harness.runtimes.docker.containers import Containers, Spent
-from harness.runtimes.docker.hands import Hands, Seen
-from harness.runtimes.docker.processes import Processes
-from nemesis.plans import Killed, OnNodes, Paused, Starved
-from nemesis.state import State
+from splitbrain.nemesis.plans import Killed, OnNodes, Paused, Starved
+from splitbrain.nemesis.state import State
+from splitbrain.runtimes.docker.agents import AgentPool, Verification
+from splitbrain.runtimes.docker.containers import Containers, Spent
+from splitbrain.runtimes.docker.processes import Processes
 
 
 class Running(Containers):
@@ -60,7 +60,7 @@ class Memory(Running):
         return self._killed
 
 
-class Growing(Hands):
+class Growing(AgentPool):
     """Hosts whose nodes are made to grow, and end or do not."""
 
     async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -70,7 +70,7 @@ class Growing(Hands):
         return {"n1": {"wrong": None if self.data["n1"] == "ends" else "it lived on"}}
 
 
-class Quiet(Hands):
+class Quiet(AgentPool):
     """Hosts whose processes have nothing to be done to them."""
 
     async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -80,44 +80,44 @@ class Quiet(Hands):
 class Wanted:
     """Makes true one state after another."""
 
-    def __init__(self, hands: Hands, containers: Containers) -> None:
+    def __init__(self, hands: AgentPool, containers: Containers) -> None:
         self._state = CALM
         self._processes = Processes(hands, containers, lambda: self._state)
 
-    async def make(self, state: State, harm: OnNodes | None = None) -> Seen:
+    async def make(self, state: State, harm: OnNodes | None = None) -> Verification:
         self._state = state
         return await self._processes.make(harm)
 
-    async def put_back(self) -> Seen:
+    async def put_back(self) -> Verification:
         return await self._processes.put_back(["n1"])
 
 
-async def last_of(wanted: Wanted, *states: State) -> Seen:
-    seen = Seen()
+async def last_of(wanted: Wanted, *states: State) -> Verification:
+    seen = Verification()
     for state in states:
         seen = await wanted.make(state)
     return seen
 
 
-def made(cpu_ms: list[float], *states: State) -> Seen:
+def made(cpu_ms: list[float], *states: State) -> Verification:
     return asyncio.run(last_of(Wanted(Quiet(["n1"], {}, {}, {}), Engine(cpu_ms)), *states))
 
 
 class Starting(Running):
     """Says of a node that is started again how it fared."""
 
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self, seen: Verification) -> None:
         self._seen = seen
 
-    async def revive(self, node: str) -> Seen:
+    async def revive(self, node: str) -> Verification:
         return self._seen
 
 
-def started_again(seen: Seen, *states: State) -> Seen:
+def started_again(seen: Verification, *states: State) -> Verification:
     return asyncio.run(last_of(Wanted(Answering(["n1"], {}, {}, {"n1": "/data"}), Starting(seen)), *states))
 
 
-class Answering(Hands):
+class Answering(AgentPool):
     """Hosts that kill what they are asked to, and find one process like any pattern."""
 
     async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -127,7 +127,7 @@ class Answering(Hands):
 DOWN = State(down=frozenset({"n1"}))
 PARTLY_DOWN = State(partly_down=frozenset({("n1", "patroni*")}))
 KILLED = Killed(nodes=("n1",), state="kept", after_effects=None)
-REFUSED = Seen(problems=("started again, n1 ended with status 1 before it answered",))
+REFUSED = Verification(problems=("started again, n1 ended with status 1 before it answered",))
 FROZEN = State(frozen=frozenset({"n1"}))
 RATIONED = State(per_mille={"n1": 950})
 CALM = State()
@@ -157,7 +157,7 @@ def test_a_node_that_had_more_than_its_ration_was_not_rationed() -> None:
 
 def test_a_node_that_was_started_anew_meanwhile_tells_nothing_of_its_ration() -> None:
     seen = made([700.0, 3.0], RATIONED, CALM)
-    assert seen == Seen()
+    assert seen == Verification()
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ class Slow(Engine):
 
 
 def test_a_node_that_is_to_be_let_go_while_it_is_being_frozen_is_frozen_first() -> None:
-    async def both() -> Seen:
+    async def both() -> Verification:
         engine = Slow()
         wanted = Wanted(Quiet(["n1"], {}, {}, {}), engine)
         freezing = asyncio.create_task(wanted.make(FROZEN))
@@ -227,7 +227,7 @@ class Ended(Engine):
 
 
 def test_a_node_that_ended_in_its_own_way_is_neither_frozen_nor_starved_and_ends_no_run() -> None:
-    async def one_after_another() -> list[Seen]:
+    async def one_after_another() -> list[Verification]:
         wanted = Wanted(Quiet(["n1"], {}, {}, {}), Ended())
         frozen = [await wanted.make(state) for state in (FROZEN, CALM)]
         return [*frozen, await wanted.make(DOWN, Starved(nodes=("n1",)))]
@@ -241,14 +241,14 @@ def test_a_node_that_ended_in_its_own_way_is_neither_frozen_nor_starved_and_ends
 @pytest.mark.parametrize("hurt", [DOWN, PARTLY_DOWN], ids=["killed as a whole", "one process killed"])
 def test_a_node_that_refuses_to_come_back_ends_no_run_and_is_told_of(hurt: State) -> None:
     assert started_again(REFUSED, hurt, CALM) == REFUSED
-    assert started_again(Seen(), hurt, CALM) == Seen()
+    assert started_again(Verification(), hurt, CALM) == Verification()
     assert not started_again(REFUSED, hurt, hurt).problems
 
 
-def telling(told: list[tuple[str, str]]) -> Hands:
+def telling(told: list[tuple[str, str]]) -> AgentPool:
     """Two hosts that do as they are told, and note what that was."""
 
-    class Telling(Hands):
+    class Telling(AgentPool):
         async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
             told.extend((do, node) for node in arguments)
             return {}
@@ -262,9 +262,9 @@ class Waking(Running):
     def __init__(self) -> None:
         self.may_wake = asyncio.Event()
 
-    async def revive(self, node: str) -> Seen:
+    async def revive(self, node: str) -> Verification:
         await self.may_wake.wait()
-        return Seen()
+        return Verification()
 
 
 def test_a_node_that_is_being_started_is_killed_when_the_engine_has_started_it() -> None:
@@ -332,7 +332,7 @@ def test_a_node_goes_down_by_what_is_meant_for_it_and_not_by_another_change() ->
 def test_a_disk_is_lost_if_the_agent_says_so_or_there_is_none(
     folder: str | None, files: str | None, problems: int
 ) -> None:
-    class Failing(Hands):
+    class Failing(AgentPool):
         async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
             lost = do == "kill" and any(asked["disk"] for asked in arguments.values())
             return {node: {"wrong": "it is as it was", "changed": 0} if lost else {} for node in arguments}
@@ -343,7 +343,7 @@ def test_a_disk_is_lost_if_the_agent_says_so_or_there_is_none(
     assert seen.facts == ({} if folder is None else {"files_changed_n1": 0})
 
 
-class Powered(Hands):
+class Powered(AgentPool):
     """Hosts whose disks are put back when that is asked for, or not, and say whether it shows."""
 
     told: ClassVar[list[tuple[str, dict[str, Any]]]] = []
@@ -363,11 +363,11 @@ class Powered(Hands):
 TORN = Killed(nodes=("n1",), state="torn", after_effects=None)
 
 
-def cut(folder: str, seen: Seen) -> tuple[list[str], list[Seen]]:
+def cut(folder: str, seen: Verification) -> tuple[list[str], list[Verification]]:
     """What the hosts are asked when power is cut, comes back, and comes back again after a kill; and what is seen."""
     Powered.told.clear()
 
-    async def story() -> list[Seen]:
+    async def story() -> list[Verification]:
         wanted = Wanted(Powered(["n1"], {}, {}, {"n1": folder}), Starting(seen))
         found = [await wanted.make(DOWN, TORN), await wanted.put_back(), await wanted.put_back()]
         found += [await wanted.make(CALM, TORN)]
@@ -378,19 +378,19 @@ def cut(folder: str, seen: Seen) -> tuple[list[str], list[Seen]]:
 
 
 def test_a_disk_whose_power_was_cut_is_put_back_once_and_looked_at_when_its_node_runs_again() -> None:
-    asked, (hurt, put_back, again, revived, *after) = cut("/data", Seen())
+    asked, (hurt, put_back, again, revived, *after) = cut("/data", Verification())
     assert asked == ["kill n1", "put-back disks", "survived n1", "kill n1"]
     assert Powered.told[0][1]["disk"] == {"folder": "/data", "left": "torn", "pattern": None}
-    assert hurt == Seen(facts={"cut_ms_n1": 6.5})
-    assert put_back == Seen(problems=("n1: it stayed mounted",), facts={"files_changed_n1": 3})
+    assert hurt == Verification(facts={"cut_ms_n1": 6.5})
+    assert put_back == Verification(problems=("n1: it stayed mounted",), facts={"files_changed_n1": 3})
     assert revived.problems == ("n1, started again: what was not flushed is there",)
-    assert again == Seen() and not any(seen.problems for seen in after)
+    assert again == Verification() and not any(seen.problems for seen in after)
 
 
 def test_a_disk_that_could_not_be_copied_is_not_put_back_and_one_that_software_refuses_not_looked_at() -> None:
-    asked, (hurt, *_) = cut("/other", Seen())
+    asked, (hurt, *_) = cut("/other", Verification())
     assert asked == ["kill n1", "kill n1"]
-    assert hurt == Seen(problems=("n1: there is no copy",))
+    assert hurt == Verification(problems=("n1: there is no copy",))
     asked, (_, _, _, revived, *_) = cut("/data", REFUSED)
     assert "survived n1" not in asked
     assert revived == REFUSED

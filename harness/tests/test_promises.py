@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from checkers.tests.histories import Story
-from harness.promises import NETWORK, bounds_of, cells_of, exercised, promises_of
-from nodes.systems import SYSTEMS
+from splitbrain.checkers.tests.histories import Story
+from splitbrain.core.promises import NETWORK, bounds_of, cells_of, exercised, promises_of
+from splitbrain.nodes.systems import SYSTEMS
 
 RAFT = SYSTEMS["raft"]
 

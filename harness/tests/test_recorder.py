@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.errors import EnvironmentFailure
-from harness.recorder import HistoryFile, Recorder
+from splitbrain.core.recorder import HistoryFile, Recorder
+from splitbrain.errors import EnvironmentFailure
 
 
 class Clock:

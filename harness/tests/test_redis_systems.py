@@ -20,7 +20,7 @@ def replayed(tmp_path: Path, length_ms: int, step: dict[str, Any], *arguments: s
     """The verdicts of the schedule of that one step, with --strict."""
     schedule = tmp_path / "schedule.json"
     schedule.write_text(json.dumps({"format": 1, "length_ms": length_ms, "steps": [step]}))
-    command = [sys.executable, "-c", "from harness.cli import main; main()", "replay", str(schedule), "--seed", "1"]
+    command = [sys.executable, "-c", "from splitbrain.cli import main; main()", "replay", str(schedule), "--seed", "1"]
     run = subprocess.run(
         [*command, "--store", str(tmp_path / "store"), "--json", "--strict", *arguments],
         capture_output=True,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.runtimes.sim.clock import Clock
+from splitbrain.runtimes.sim.clock import Clock
 
 INSTANTS = st.integers(0, 10**13)
 CLOCKS = st.builds(Clock, since=INSTANTS, shown=INSTANTS, ppm=st.integers(-900_000, 5_000_000))

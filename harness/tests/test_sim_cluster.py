@@ -8,26 +8,26 @@ from typing import Any, TypeVar
 
 import pytest
 
-from harness.runtimes.base import Cluster, Effect
-from harness.runtimes.sim.cluster import SimCluster
-from harness.runtimes.sim.hosts import Host, Witness
-from harness.runtimes.sim.network import CALM, Later
-from harness.runtimes.sim.simulation import Simulation
-from harness.units import MS
-from nemesis.faults import Delay, FailingFsync, Fault, Kill, Loss, Partition, Pause, Skew, Slow, SlowFsync
-from nemesis.plans import Plan, plan
-from nemesis.targets import View
-from nemesis.triggers import Trigger
-from nodes import protocol
-from nodes.protocol import Persist, Send
-from nodes.systems.raft import RAFT_SYSTEM
+from splitbrain.nemesis.faults import Delay, FailingFsync, Fault, Kill, Loss, Partition, Pause, Skew, Slow, SlowFsync
+from splitbrain.nemesis.plans import Plan, plan
+from splitbrain.nemesis.targets import View
+from splitbrain.nemesis.triggers import Trigger
+from splitbrain.nodes import protocol
+from splitbrain.nodes.protocol import Persist, Send
+from splitbrain.nodes.systems.raft import RAFT_SYSTEM
+from splitbrain.runtimes.base import Cluster, Effect
+from splitbrain.runtimes.sim.cluster import SimCluster
+from splitbrain.runtimes.sim.hosts import Host, Instrument
+from splitbrain.runtimes.sim.network import CALM, Later
+from splitbrain.runtimes.sim.simulation import Simulation
+from splitbrain.units import MS
 
 T = TypeVar("T")
 NAMES = ("n1", "n2", "n3")
 
 
-def running(witness: Witness | None = None, until_ms: int = 2_000) -> tuple[Simulation, SimCluster]:
-    simulation = Simulation(5, NAMES, RAFT_SYSTEM.make_node, witness=witness)
+def running(instrument: Instrument | None = None, until_ms: int = 2_000) -> tuple[Simulation, SimCluster]:
+    simulation = Simulation(5, NAMES, RAFT_SYSTEM.make_node, instrument=instrument)
     simulation.start()
     simulation.run_until(until_ms * MS)
     return simulation, SimCluster(simulation)
@@ -181,7 +181,7 @@ def test_two_equal_plans_are_two() -> None:
 # Events inside nodes
 
 
-class Batches(Witness):
+class Batches(Instrument):
     """What every node has carried out, since the last boot of each."""
 
     def __init__(self) -> None:

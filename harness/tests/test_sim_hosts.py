@@ -7,15 +7,9 @@ from typing import Any, Literal
 
 import pytest
 
-from harness.errors import UsageError
-from harness.runtimes.base import Fail, Ok, Unknown
-from harness.runtimes.sim.cluster import SimCluster
-from harness.runtimes.sim.hosts import WAITING_MAX, Durable, Host, Witness, Witnesses, what_was_raised
-from harness.runtimes.sim.network import Constant
-from harness.runtimes.sim.simulation import START_WITHIN_NS, Simulation
-from harness.tests.sim_nodes import PROMPT, Recorded, node, observe, simulation
-from harness.units import MS
-from nodes.protocol import (
+from splitbrain.errors import UsageError
+from splitbrain.nodes.clients.base import Fail, Ok, Unknown
+from splitbrain.nodes.protocol import (
     Answer,
     CancelTimer,
     ConfirmAsked,
@@ -27,6 +21,12 @@ from nodes.protocol import (
     SetTimer,
     TimerFired,
 )
+from splitbrain.runtimes.sim.cluster import SimCluster
+from splitbrain.runtimes.sim.hosts import WAITING_MAX, Durable, Host, Instrument, Witnesses, what_was_raised
+from splitbrain.runtimes.sim.network import Constant
+from splitbrain.runtimes.sim.simulation import START_WITHIN_NS, Simulation
+from splitbrain.tests.sim_nodes import PROMPT, Recorded, node, observe, simulation
+from splitbrain.units import MS
 
 DISK_NS = 2 * MS  # that of the simulations here
 LINK_NS = 1 * MS
@@ -425,7 +425,7 @@ class Fragile(Recorded):
         return super().handle(event)
 
 
-class Coroner(Witness):
+class Coroner(Instrument):
     """Notes what nodes raised, and the deaths."""
 
     def __init__(self) -> None:
@@ -438,18 +438,18 @@ class Coroner(Witness):
         self.noted.append((host.name, "down"))
 
 
-def fragile(witness: Witness | None = None) -> Simulation:
-    made = Simulation(7, ["n1", "n2"], Fragile, conditions=PROMPT, disk=Constant(2 * MS), witness=witness)
+def fragile(instrument: Instrument | None = None) -> Simulation:
+    made = Simulation(7, ["n1", "n2"], Fragile, conditions=PROMPT, disk=Constant(2 * MS), instrument=instrument)
     made.start()
     made.run_until(START_WITHIN_NS)
     return made
 
 
-@pytest.mark.parametrize("witness", [None, Coroner(), Witnesses(Coroner(), Witness())])
+@pytest.mark.parametrize("instrument", [None, Coroner(), Witnesses(Coroner(), Instrument())])
 def test_a_node_that_raises_dies_with_its_disk_as_it_is_and_stays_down_until_it_is_started(
-    witness: Witness | None,
+    instrument: Instrument | None,
 ) -> None:
-    sim = fragile(witness)
+    sim = fragile(instrument)
     send(sim, "count")
     pass_time(sim, 10 * MS)
     send(sim, "break")
@@ -463,37 +463,39 @@ def test_a_node_that_raises_dies_with_its_disk_as_it_is_and_stays_down_until_it_
 
 
 def test_a_node_that_raises_as_it_is_made_is_down() -> None:
-    witness = Coroner()
-    sim = fragile(witness)
+    instrument = Coroner()
+    sim = fragile(instrument)
     host = sim.hosts["n2"]
     host.kill()
     host.durable = b'{"kept": 2}'
     host.start()
-    assert not host.up and [name for name, _ in witness.noted] == ["n2", "n2"]
+    assert not host.up and [name for name, _ in instrument.noted] == ["n2", "n2"]
     host.wipe()
     host.start()
     assert host.up
 
 
 def test_a_witness_is_told_what_was_raised_and_where_before_the_death() -> None:
-    witness = Coroner()
-    sim = fragile(Witnesses(witness, Witness()))
+    instrument = Coroner()
+    sim = fragile(Witnesses(instrument, Instrument()))
     send(sim, "break")
     pass_time(sim, 10 * MS)
-    (who, what), death = witness.noted
+    (who, what), death = instrument.noted
     assert who == "n2" and death == ("n2", "down")
     assert what.startswith("LookupError: what is that? (test_sim_hosts.py, line ") and what.endswith("in handle)")
 
 
-@pytest.mark.parametrize("witness", [None, Coroner()])
-def test_a_question_that_a_node_dies_of_and_those_that_waited_are_unknown_at_once(witness: Witness | None) -> None:
+@pytest.mark.parametrize("instrument", [None, Coroner()])
+def test_a_question_that_a_node_dies_of_and_those_that_waited_are_unknown_at_once(
+    instrument: Instrument | None,
+) -> None:
     class DiesOfQuestions(Recorded):
         def handle(self, event: Event) -> list[Effect]:
             if isinstance(event, ConfirmAsked):
                 raise LookupError("no answer")
             return super().handle(event)
 
-    sim = Simulation(7, ["n1", "n2"], DiesOfQuestions, conditions=PROMPT, witness=witness)
+    sim = Simulation(7, ["n1", "n2"], DiesOfQuestions, conditions=PROMPT, instrument=instrument)
     sim.start()
     sim.run_until(START_WITHIN_NS)
     cluster = SimCluster(sim)
@@ -501,9 +503,9 @@ def test_a_question_that_a_node_dies_of_and_those_that_waited_are_unknown_at_onc
     assert not sim.hosts["n2"].up
 
 
-@pytest.mark.parametrize("witness", [None, Coroner()])
-def test_a_mistake_of_whoever_handed_the_node_in_ends_the_simulation(witness: Witness | None) -> None:
-    sim = fragile(witness)
+@pytest.mark.parametrize("instrument", [None, Coroner()])
+def test_a_mistake_of_whoever_handed_the_node_in_ends_the_simulation(instrument: Instrument | None) -> None:
+    sim = fragile(instrument)
     send(sim, "my mistake")
     with pytest.raises(UsageError, match="of one's own"):
         pass_time(sim, 10 * MS)
@@ -513,7 +515,7 @@ def test_a_mistake_of_whoever_handed_the_node_in_ends_the_simulation(witness: Wi
 
 
 def test_a_witness_sees_each_effect_before_it_happens_and_may_kill_at_that_moment() -> None:
-    class KillsAtThree(Witness):
+    class KillsAtThree(Instrument):
         seen: list[Effect]
 
         def __init__(self) -> None:
@@ -524,23 +526,23 @@ def test_a_witness_sees_each_effect_before_it_happens_and_may_kill_at_that_momen
             if len(self.seen) == 3:
                 host.kill()
 
-    witness = KillsAtThree()
-    sim = simulation(witness=witness)
+    instrument = KillsAtThree()
+    sim = simulation(instrument=instrument)
     batch: list[Effect] = [Send("n1", "", number) for number in range(5)]
     node(sim, "n2").script["go"] = batch
     send(sim, "go")
     pass_time(sim, 10 * MS)
-    assert witness.seen == batch[:3]
+    assert instrument.seen == batch[:3]
     assert node(sim, "n1").messages() == [0, 1]
 
 
 def test_a_witness_may_kill_a_node_before_any_effect_of_an_event() -> None:
-    class KillsAfterEvent(Witness):
+    class KillsAfterEvent(Instrument):
         def after(self, host: Host, event: Event) -> None:
             if isinstance(event, Received):
                 host.kill()
 
-    sim = simulation(witness=KillsAfterEvent())
+    sim = simulation(instrument=KillsAfterEvent())
     node(sim, "n2").script["go"] = [Send("n1", "", "never")]
     send(sim, "go")
     pass_time(sim, 10 * MS)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.runtimes.base import Alarm as AlarmLike
-from harness.runtimes.docker.cluster import AsyncioAlarm
-from harness.runtimes.sim.kernel import Alarm, Kernel, Stuck, suspend
-from harness.units import MS
+from splitbrain.runtimes.base import Alarm as AlarmLike
+from splitbrain.runtimes.docker.cluster import AsyncioAlarm
+from splitbrain.runtimes.sim.kernel import Alarm, Kernel, Stuck, suspend
+from splitbrain.units import MS
 
 
 @given(st.lists(st.integers(0, 5), max_size=30))

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.runtimes.sim.kernel import Kernel
-from harness.runtimes.sim.network import (
+from splitbrain.nemesis.state import gilbert
+from splitbrain.nodes import wire as wire_format
+from splitbrain.runtimes.sim.kernel import Kernel
+from splitbrain.runtimes.sim.network import (
     CALM,
     HEADER_BYTES,
     Conditions,
@@ -26,9 +28,7 @@ from harness.runtimes.sim.network import (
     Uniform,
     sampler,
 )
-from harness.units import MS
-from nemesis.state import gilbert
-from nodes import wire as wire_format
+from splitbrain.units import MS
 
 DRAWS = 20_000
 

@@ -14,18 +14,18 @@ from random import Random
 import pytest
 from click.testing import CliRunner
 
-from checkers.history import History
-from harness.cli import cli
-from harness.drive import Driver
-from harness.errors import Interrupted
-from harness.experiment import Experiment
-from harness.recorder import HistoryFile, Recorder
-from harness.runtimes.base import Cluster
-from harness.runtimes.sim.runtime import Silence, run, run_in_memory
-from harness.workloads import Workload
-from nemesis.faults import Pause
-from nemesis.nemeses import build
-from nemesis.schedules import Schedule, Step
+from splitbrain.checkers.history import History
+from splitbrain.cli import cli
+from splitbrain.core.experiment import Experiment
+from splitbrain.core.lifecycle import RunPhases
+from splitbrain.core.recorder import HistoryFile, Recorder
+from splitbrain.errors import Interrupted
+from splitbrain.nemesis.faults import Pause
+from splitbrain.nemesis.nemeses import build
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.runtimes.base import Cluster
+from splitbrain.runtimes.sim.runtime import Silence, run, run_in_memory
+from splitbrain.workloads import Workload
 
 PINNED = "3f2bdb61303646233fb985571bf8b2b7e9660edcdbaf03a8215efa738e5ebf12"
 WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
@@ -52,7 +52,7 @@ def run_to_file(seed: int, folder: Path) -> Path:
         return Recorder(HistoryFile(path), cluster.now)
 
     experiment, schedule = planned(seed)
-    facts = run(Driver(experiment, schedule, Silence(), open_recorder), folder / "logs", print)
+    facts = run(RunPhases(experiment, schedule, Silence(), open_recorder), folder / "logs", print)
     assert facts.versions["simulated_s"] > 20
     return path
 
@@ -68,7 +68,7 @@ def test_a_node_that_raises_ends_neither_the_run_nor_the_verification_of_its_fau
     schedule = Schedule(steps=(step,), length_ms=4_000)
     experiment, _ = planned(1, seconds=4.0)
     broken = replace(experiment, system="broken/raises-on-late-answers")
-    run(Driver(broken, schedule, Silence(), open_recorder), tmp_path / "logs", print)
+    run(RunPhases(broken, schedule, Silence(), open_recorder), tmp_path / "logs", print)
     lines = [json.loads(line) for log in (tmp_path / "logs").iterdir() for line in log.open()]
     (raised,) = [line for line in lines if line["event"] == "raised"]
     assert raised["error"].startswith("KeyError: ") and "raises_on_late_answers.py, line " in raised["error"]
@@ -94,7 +94,7 @@ def test_another_seed_is_another_history(tmp_path: Path) -> None:
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
 def test_the_hash_seed_of_the_process_decides_nothing(hash_seed: str, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from harness.tests import test_sim_runtime as t; "
+        "import sys; from pathlib import Path; from splitbrain.tests import test_sim_runtime as t; "
         "print(t.digest(t.run_to_file(7, Path(sys.argv[1]))))"
     )
     done = subprocess.run(
@@ -145,7 +145,7 @@ def test_an_interrupt_ends_the_run_and_keeps_what_was_recorded(tmp_path: Path) -
 
     experiment, schedule = planned(7)
     with pytest.raises(Interrupted, match="SIGINT"):
-        run(Driver(experiment, schedule, Told(), open_recorder), tmp_path / "logs", print)
+        run(RunPhases(experiment, schedule, Told(), open_recorder), tmp_path / "logs", print)
     assert History.read(path).lines == recorders[0].lines > 100
     assert (tmp_path / "logs" / "n1.log").is_file()
 

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.runtimes.sim.hosts import Host, Witness
-from harness.runtimes.sim.network import Conditions, Constant, Uniform
-from harness.runtimes.sim.simulation import Simulation
-from harness.units import MS
-from nodes.protocol import Effect, Event, Json, Led, Node, Send, Started
-from nodes.raft import Raft
-from nodes.systems import SYSTEMS
+from splitbrain.nodes.protocol import Effect, Event, Json, Led, Node, Send, Started
+from splitbrain.nodes.raft import Raft
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.runtimes.sim.hosts import Host, Instrument
+from splitbrain.runtimes.sim.network import Conditions, Constant, Uniform
+from splitbrain.runtimes.sim.simulation import Simulation
+from splitbrain.units import MS
 
 RAFTS = tuple(SYSTEMS[name] for name in ("raft", "raft-basic", "raft-lease"))
 
@@ -27,7 +27,7 @@ def names(n: int) -> list[str]:
     return [f"n{i}" for i in range(1, n + 1)]
 
 
-class Votes(Witness):
+class Votes(Instrument):
     """Who voted for whom in each term, who won it, and what was sent."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Votes(Witness):
 def hurt_at_random(make_node: Callable[..., Node], seed: int, n: int = 5, durable: Any = "torn") -> Votes:
     """Ten seconds of crashes, pauses, loss, doubles and cuts."""
     votes = Votes()
-    sim = Simulation(seed, names(n), make_node, witness=votes)
+    sim = Simulation(seed, names(n), make_node, instrument=votes)
     sim.start()
     dice = Random(f"{seed}/hurt")
     for _ in range(60):
@@ -119,7 +119,7 @@ def elect(system: Any, n: int, seed: int) -> tuple[Counter[str], int]:
     how many nodes stood for election."""
     votes = Votes()
     sim = Simulation(
-        seed, names(n), system.make_node, conditions=Conditions(delay=Constant(1)), disk=Constant(1), witness=votes
+        seed, names(n), system.make_node, conditions=Conditions(delay=Constant(1)), disk=Constant(1), instrument=votes
     )
     sim.start()
     while not votes.sent["heartbeat"]:
@@ -142,7 +142,7 @@ def test_a_calm_election_costs_as_many_messages_as_the_paper_says(system: Any, n
 
 def test_a_calm_leader_costs_a_round_of_messages_every_heartbeat() -> None:
     votes = Votes()
-    sim = Simulation(1, names(5), SYSTEMS["raft"].make_node, witness=votes)
+    sim = Simulation(1, names(5), SYSTEMS["raft"].make_node, instrument=votes)
     sim.start()
     sim.run_until(2_000 * MS)
     (leader,) = sim.leaders()
@@ -165,8 +165,8 @@ def test_the_same_seed_is_the_same_run_and_another_seed_is_another() -> None:
 
 
 def test_a_witness_changes_nothing_by_watching() -> None:
-    def leaders(witness: Witness | None) -> list[tuple[str, ...]]:
-        sim = Simulation(5, names(5), SYSTEMS["raft"].make_node, witness=witness)
+    def leaders(instrument: Instrument | None) -> list[tuple[str, ...]]:
+        sim = Simulation(5, names(5), SYSTEMS["raft"].make_node, instrument=instrument)
         sim.start()
         found = []
         for at in range(1, 20):
@@ -178,7 +178,7 @@ def test_a_witness_changes_nothing_by_watching() -> None:
 
 
 def test_nodes_start_each_at_an_instant_of_its_own() -> None:
-    class Starts(Witness):
+    class Starts(Instrument):
         def __init__(self) -> None:
             self.at: list[int] = []
 
@@ -187,7 +187,7 @@ def test_nodes_start_each_at_an_instant_of_its_own() -> None:
                 self.at.append(host.true_now)
 
     starts = Starts()
-    sim = Simulation(5, names(5), SYSTEMS["raft"].make_node, witness=starts)
+    sim = Simulation(5, names(5), SYSTEMS["raft"].make_node, instrument=starts)
     sim.start()
     sim.run_until(20 * MS)
     assert len(set(starts.at)) == 5

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from harness.cli import cli
-from harness.soak import GROWN, everything, grown, runs
-from nodes.systems import SYSTEMS
-from reports.soak import write
+from splitbrain.campaigns.soak import GROWN, everything, grown, runs
+from splitbrain.cli import cli
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.reports.soak import write
 
 
 def counted(*rows: dict[str, Any]) -> pd.DataFrame:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import EnvironmentFailure, UsageError
-from harness.store import RunDirectory, existing_run, link_latest, new_run
+from splitbrain.core.store import RunDirectory, existing_run, link_latest, new_run
+from splitbrain.errors import EnvironmentFailure, UsageError
 
 
 def test_two_runs_of_one_second_and_one_seed_get_a_folder_each(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.runtimes.verification import Heard, amiss, lost_share, measured, problems, unnoticed
-from nemesis.state import Flaws
+from splitbrain.nemesis.state import Flaws
+from splitbrain.runtimes.verification import Heard, amiss, lost_share, measured, problems, unnoticed
 
 NODES = ("n1", "n2", "n3")
 ALL = {node: Heard(frozenset(set(NODES) - {node}), {}) for node in NODES}

@@ -11,21 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkers.judge import JudgedProperty, Promise
-from harness import drive, trial
-from harness.errors import UsageError
-from harness.experiment import Experiment, asked_for
-from harness.promises import promises_to_writers
-from harness.runtimes.base import Cluster, Fail, Ok, Reply
-from harness.trial import Trial
-from harness.units import MS
-from harness.watch import Watch
-from harness.workloads.clients import Crew, Desk
-from harness.workloads.resources import FencedLedger, Ledger, LedgerService, RemoteLedger, Sleep, Way
-from harness.workloads.writers import TokenOf, Writers, term
-from nemesis.faults import Kill
-from nemesis.schedules import Schedule, Step
-from nodes.systems import SYSTEMS
+from splitbrain.checkers.judge import JudgedProperty, Promise
+from splitbrain.core import lifecycle as drive
+from splitbrain.core.experiment import Experiment, asked_for
+from splitbrain.core.leader_view import LeaderView
+from splitbrain.core.promises import promises_to_writers
+from splitbrain.errors import UsageError
+from splitbrain.nemesis.faults import Kill
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.nodes.clients.base import Fail, Ok, Reply
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.runtimes.base import Cluster
+from splitbrain.units import MS
+from splitbrain.user_systems import sim_run as trial
+from splitbrain.user_systems.sim_run import Trial
+from splitbrain.workloads.clients import ClientGroup, OperationRecorder
+from splitbrain.workloads.resources import FencedLedger, Ledger, LedgerService, RemoteLedger, Sleep, Way
+from splitbrain.workloads.writers import TokenOf, Writers, term
 
 WRITES = st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["n1", "n2"])), max_size=12)
 
@@ -153,7 +155,9 @@ def planted(
 ) -> JudgedProperty:
     """A run whose ledger, or whose tokens, have that bug; its fencing held as promised."""
 
-    def crews(cluster: Cluster, desk: Desk, watch: Watch, experiment: Experiment) -> Sequence[Crew]:
+    def crews(
+        cluster: Cluster, desk: OperationRecorder, watch: LeaderView, experiment: Experiment
+    ) -> Sequence[ClientGroup]:
         return [Writers(cluster, desk, watch, experiment.workload, experiment.seed, service, token_of)]
 
     monkeypatch.setattr(drive, "writers", crews)

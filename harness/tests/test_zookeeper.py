@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.engine
 
-COMMAND = [sys.executable, "-c", "from harness.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from splitbrain.cli import main; main()"]
 # Longer than a session and the doubt before it; one window is enough.
 ISOLATED = {"at_ms": 1_500, "for_ms": 5_000, "fault": {"f": "partition", "shape": "isolated-leader"}}
 

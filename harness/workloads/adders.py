@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from harness.runtimes.base import Add, Alarm, Cluster, Job, Members, Ok
-from harness.units import MS
-from harness.watch import Watch
-from harness.workloads import Workload
-from harness.workloads.clients import Desk, next_due
-from harness.workloads.resources import sleeper
+from splitbrain.core.leader_view import LeaderView
+from splitbrain.nodes.clients.base import Add, Members, Ok
+from splitbrain.runtimes.base import Alarm, Cluster, Job
+from splitbrain.units import MS
+from splitbrain.workloads import Workload
+from splitbrain.workloads.clients import OperationRecorder, next_due
+from splitbrain.workloads.resources import sleeper
 
 READINGS: Final = 10  # at most, until one succeeds
 BETWEEN_READINGS_NS: Final = 200 * MS
@@ -24,7 +25,7 @@ BETWEEN_READINGS_NS: Final = 200 * MS
 class Adders:
     """The clients, one a node and one a server. The last that stops reads the whole set."""
 
-    def __init__(self, cluster: Cluster, desk: Desk, watch: Watch, workload: Workload) -> None:
+    def __init__(self, cluster: Cluster, desk: OperationRecorder, watch: LeaderView, workload: Workload) -> None:
         self._cluster = cluster
         self._desk = desk
         self._watch = watch

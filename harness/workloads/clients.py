@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from harness.recorder import Recorder
-from harness.runtimes.base import Fail, Job, Ok, Reply, Unknown
+from splitbrain.core.recorder import Recorder
+from splitbrain.nodes.clients.base import Fail, Ok, Reply, Unknown
+from splitbrain.runtimes.base import Job
 
 
-class Crew(Protocol):
+class ClientGroup(Protocol):
     """The clients of one kind: ``jobs`` are its coroutines, ``stop`` ends them after their present operation."""
 
     def jobs(self) -> Sequence[Job]: ...
@@ -20,7 +21,7 @@ class Crew(Protocol):
     def stop(self) -> None: ...
 
 
-class Desk:
+class OperationRecorder:
     """Writes down what clients ask and what they are answered, under ids that no two clients share."""
 
     def __init__(self, recorder: Recorder, process_ids: Iterator[int]) -> None:

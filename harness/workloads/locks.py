@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from harness.runtimes.base import Alarm, Cluster, Fail, Job, Ok, Reply
-from harness.units import MS
-from harness.workloads import Workload
-from harness.workloads.clients import Desk, next_due
-from harness.workloads.resources import RemoteSet, Sleep, sleeper
+from splitbrain.nodes.clients.base import Fail, Ok, Reply
+from splitbrain.runtimes.base import Alarm, Cluster, Job
+from splitbrain.units import MS
+from splitbrain.workloads import Workload
+from splitbrain.workloads.clients import OperationRecorder, next_due
+from splitbrain.workloads.resources import RemoteSet, Sleep, sleeper
 
 HOLD_NS: Final = 20 * MS  # between reading the set and writing it
 
@@ -64,7 +65,9 @@ class LeadershipLock:
 class Contenders:
     """The clients of a lock, one a node. The last that stops reads the whole set."""
 
-    def __init__(self, cluster: Cluster, desk: Desk, workload: Workload, lock: Lock, shared: RemoteSet) -> None:
+    def __init__(
+        self, cluster: Cluster, desk: OperationRecorder, workload: Workload, lock: Lock, shared: RemoteSet
+    ) -> None:
         self._cluster = cluster
         self._desk = desk
         self._period_ns = workload.write_period_ms * MS

@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.recorder import Recorder
-from harness.runtimes.base import Alarm, Cluster, Job, Ok
-from harness.units import MS
-from harness.watch import Claim, Watch
-from harness.workloads import Workload
-from harness.workloads.clients import Desk, next_due
+from splitbrain.core.leader_view import Claim, LeaderView
+from splitbrain.core.recorder import Recorder
+from splitbrain.nodes.clients.base import Ok
+from splitbrain.runtimes.base import Alarm, Cluster, Job
+from splitbrain.units import MS
+from splitbrain.workloads import Workload
+from splitbrain.workloads.clients import OperationRecorder, next_due
 
 
-class Clients:
+class Observers:
     """The workload of one run: ``jobs`` are its coroutines, ``stop`` ends them after their present operation."""
 
-    def __init__(self, cluster: Cluster, recorder: Recorder, desk: Desk, watch: Watch, workload: Workload) -> None:
+    def __init__(
+        self, cluster: Cluster, recorder: Recorder, desk: OperationRecorder, watch: LeaderView, workload: Workload
+    ) -> None:
         self._cluster = cluster
         self._recorder = recorder
         self._desk = desk
@@ -36,7 +39,7 @@ class Clients:
 
     def jobs(self) -> list[Job]:
         nodes = self._cluster.nodes
-        singing = [] if self._canary_ms is None else [self._sing(self._canary_ms * MS)]
+        singing = [] if self._canary_ms is None else [self._run_canary(self._canary_ms * MS)]
         return [*map(self._observe_forever, nodes), *map(self._confirm_forever, nodes), *singing]
 
     def stop(self) -> None:
@@ -97,7 +100,7 @@ class Clients:
         self._recorder.ok(process, "confirm", node, reply.value)
         return process
 
-    async def _sing(self, period: int) -> None:
+    async def _run_canary(self, period: int) -> None:
         """The canary: sleeps and records how late it woke, so that a starved controller is seen for what it is."""
         due = self._cluster.now() + period
         while not self._over:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from harness.runtimes.base import Alarm, Cluster, Job, Opinion
-from harness.units import MS
-from harness.workloads import Workload
-from harness.workloads.clients import Desk, next_due
+from splitbrain.nodes.clients.base import Opinion
+from splitbrain.runtimes.base import Alarm, Cluster, Job
+from splitbrain.units import MS
+from splitbrain.workloads import Workload
+from splitbrain.workloads.clients import OperationRecorder, next_due
 
 PERIOD_NS: Final = 100 * MS
 
 
-class Pollsters:
+class OpinionPollers:
     """The clients; none waits for another."""
 
-    def __init__(self, cluster: Cluster, desk: Desk, workload: Workload) -> None:
+    def __init__(self, cluster: Cluster, desk: OperationRecorder, workload: Workload) -> None:
         self._cluster = cluster
         self._desk = desk
         self._timeout_ns = workload.probe_timeout_ms * MS

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Protocol
 
-from harness.runtimes.base import Alarm, Cluster, Fail, Ok, Reply
-from harness.units import MS
+from splitbrain.nodes.clients.base import Fail, Ok, Reply
+from splitbrain.runtimes.base import Alarm, Cluster
+from splitbrain.units import MS
 
 WAY_NS: Final = (MS // 2, 3 * MS)  # to the resource, and back: shortest and longest
 

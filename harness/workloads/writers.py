@@ -14,15 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
-from harness.experiment import Experiment
-from harness.runtimes.base import Alarm, Cluster, Job, Ok
-from harness.units import MS
-from harness.watch import Watch
-from harness.workloads import Workload
-from harness.workloads.adders import Adders
-from harness.workloads.clients import Crew, Desk, next_due
-from harness.workloads.locks import Contenders, LeadershipLock
-from harness.workloads.resources import (
+from splitbrain.core.experiment import Experiment
+from splitbrain.core.leader_view import LeaderView
+from splitbrain.nodes.clients.base import Ok
+from splitbrain.runtimes.base import Alarm, Cluster, Job
+from splitbrain.units import MS
+from splitbrain.workloads import Workload
+from splitbrain.workloads.adders import Adders
+from splitbrain.workloads.clients import ClientGroup, OperationRecorder, next_due
+from splitbrain.workloads.locks import Contenders, LeadershipLock
+from splitbrain.workloads.resources import (
     FencedLedger,
     Ledger,
     LedgerService,
@@ -45,7 +46,9 @@ def term(answer: Mapping[str, Any]) -> int | None:
     return None if told is None else int(told)
 
 
-def writers(cluster: Cluster, desk: Desk, watch: Watch, experiment: Experiment) -> Sequence[Crew]:
+def writers(
+    cluster: Cluster, desk: OperationRecorder, watch: LeaderView, experiment: Experiment
+) -> Sequence[ClientGroup]:
     """The clients that write, as the workload has them."""
     workload, seed = experiment.workload, experiment.seed
     match workload.kind:
@@ -73,8 +76,8 @@ class Writers:
     def __init__(
         self,
         cluster: Cluster,
-        desk: Desk,
-        watch: Watch,
+        desk: OperationRecorder,
+        watch: LeaderView,
         workload: Workload,
         seed: int,
         service: LedgerService,

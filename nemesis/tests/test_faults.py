@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis import plans
-from nemesis.codec import fault_from_json, fault_to_json, trigger_from_json, trigger_to_json
-from nemesis.faults import Fault, Kill, Partition, Pause, ScheduleError
-from nemesis.partitions import ImpossibleShape, isolate
-from nemesis.plans import Plan, Severed, windows
-from nemesis.strategies import faults, node_names, possible_shapes, triggers, views
-from nemesis.targets import NoTarget, View
-from nemesis.triggers import Trigger
+from splitbrain.nemesis import plans
+from splitbrain.nemesis.codec import fault_from_json, fault_to_json, trigger_from_json, trigger_to_json
+from splitbrain.nemesis.faults import Fault, Kill, Partition, Pause, ScheduleError
+from splitbrain.nemesis.partitions import ImpossibleShape, isolate
+from splitbrain.nemesis.plans import Plan, Severed, windows
+from splitbrain.nemesis.strategies import faults, node_names, possible_shapes, triggers, views
+from splitbrain.nemesis.targets import NoTarget, View
+from splitbrain.nemesis.triggers import Trigger
 
 LED = View(nodes=node_names(3), leader="n2", term=4)
 

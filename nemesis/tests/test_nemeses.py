@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis import plans
-from nemesis.faults import (
-    ABILITIES,
+from splitbrain.nemesis import plans
+from splitbrain.nemesis.faults import (
+    CAPABILITY_NAMES,
     FAULTS,
-    Ability,
     Bandwidth,
+    Capability,
     Corrupt,
     Crash,
     Delay,
@@ -40,12 +40,12 @@ from nemesis.faults import (
     Throttle,
     kind,
 )
-from nemesis.nemeses import NEMESES, ONE_ROUND_MS, SHORTEST_MS, WINDOW_MS, NemesisError, build, needs
-from nemesis.plans import Plan
-from nemesis.schedules import Schedule, fault_windows_per_hour
-from nemesis.shapes import SHAPES
-from nemesis.strategies import possible_shapes
-from nemesis.targets import View
+from splitbrain.nemesis.nemeses import NEMESES, ONE_ROUND_MS, SHORTEST_MS, WINDOW_MS, NemesisError, build, needs
+from splitbrain.nemesis.plans import Plan
+from splitbrain.nemesis.schedules import Schedule, fault_windows_per_hour
+from splitbrain.nemesis.shapes import SHAPES
+from splitbrain.nemesis.strategies import possible_shapes
+from splitbrain.nemesis.targets import View
 
 HOUR_MS = 3_600_000
 
@@ -156,7 +156,7 @@ def test_a_flap_fits_its_window_several_times(length_ms: int, seed: int) -> None
 # Other faults than partitions.
 
 
-def faults_of(name: str, seeds: int = 6, can: frozenset[Ability] = frozenset(ABILITIES)) -> list[Fault]:
+def faults_of(name: str, seeds: int = 6, can: frozenset[Capability] = frozenset(CAPABILITY_NAMES)) -> list[Fault]:
     return [step.fault for seed in range(seeds) for step in build([name], Random(seed), 5, 300_000, can=can).steps]
 
 
@@ -232,7 +232,7 @@ def test_everything_leaves_out_kinds_in_each_schedule_and_none_in_all_of_them() 
 
 
 def test_everything_is_no_more_than_the_runtime_can_do() -> None:
-    can: frozenset[Ability] = frozenset({"partition", "pause"})
+    can: frozenset[Capability] = frozenset({"partition", "pause"})
     assert {fault.f for fault in faults_of("all", 20, can)} == {"partition", "pause"}
     assert {fault.f for fault in faults_of("kill", 1, can)} == {"kill"}  # asked for by name; to be refused
 
@@ -256,8 +256,8 @@ def test_the_seed_decides() -> None:
 PROGRAM = """
 import hashlib
 from random import Random
-from nemesis import nemeses, plans, schedules
-from nemesis.targets import View
+from splitbrain.nemesis import nemeses, plans, schedules
+from splitbrain.nemesis.targets import View
 digest = hashlib.sha256()
 for n in (3, 4, 5, 7):
     view = View(nodes=tuple(f"n{i}" for i in range(n)), leader="n1", term=2, subject="n2")

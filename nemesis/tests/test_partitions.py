@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis import partitions as p
-from nemesis.strategies import cuts, node_names
-from nemesis.tests.dice import FirstChoice
+from splitbrain.nemesis import partitions as p
+from splitbrain.nemesis.strategies import cuts, node_names
+from splitbrain.nemesis.tests.rngs import FirstChoice
 
 SIZES = range(3, 16)
 THREE, FOUR, FIVE = node_names(3), node_names(4), node_names(5)

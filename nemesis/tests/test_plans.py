@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis.faults import (
-    ABILITIES,
+from splitbrain.nemesis.faults import (
+    CAPABILITY_NAMES,
     WAYS,
     Bandwidth,
     Corrupt,
@@ -32,14 +32,14 @@ from nemesis.faults import (
     SlowFsync,
     Stop,
     Throttle,
-    abilities,
     kind,
+    required,
 )
-from nemesis.partitions import all_links
-from nemesis.plans import Crashed, Killed, Late, OnLinks, Plan, Severed, classed, plan, with_servers
-from nemesis.shapes import Cell
-from nemesis.strategies import faults, kinds, node_names
-from nemesis.targets import NoTarget, View
+from splitbrain.nemesis.partitions import all_links
+from splitbrain.nemesis.plans import Crashed, Killed, Late, OnLinks, Plan, Severed, classed, plan, with_servers
+from splitbrain.nemesis.shapes import Cell
+from splitbrain.nemesis.strategies import faults, kinds, node_names
+from splitbrain.nemesis.targets import NoTarget, View
 
 LED = View(nodes=node_names(3), leader="n2", term=4, subject="n3")
 
@@ -222,9 +222,9 @@ def test_every_ability_is_asked_for_by_some_fault_and_by_no_calmer_one() -> None
         Bandwidth(ms_per_kb=0),
         Throttle(target="all", per_mille=0),
     ]
-    assert {ability for fault in every for ability in abilities(fault)} == set(ABILITIES)
-    assert abilities(Kill(target="all")) == ("kill",)
-    assert abilities(Kill(target="all", state="lost", after_effects=1)) == (
+    assert {ability for fault in every for ability in required(fault)} == set(CAPABILITY_NAMES)
+    assert required(Kill(target="all")) == ("kill",)
+    assert required(Kill(target="all", state="lost", after_effects=1)) == (
         "kill",
         "kill with state lost",
         "kill after some effects",

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis.faults import Kill, Partition, ScheduleError
-from nemesis.schedules import (
+from splitbrain.nemesis.faults import Kill, Partition, ScheduleError
+from splitbrain.nemesis.schedules import (
     Schedule,
     Step,
     dice,
@@ -21,8 +21,8 @@ from nemesis.schedules import (
     loads,
     to_json,
 )
-from nemesis.strategies import schedules
-from nemesis.triggers import Trigger
+from splitbrain.nemesis.strategies import schedules
+from splitbrain.nemesis.triggers import Trigger
 
 HALVES = Partition(shape="halves")
 BRIDGE = Partition(shape="bridge")

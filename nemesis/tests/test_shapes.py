@@ -6,12 +6,12 @@ from random import Random
 
 import pytest
 
-from nemesis import partitions
-from nemesis.partitions import ImpossibleShape
-from nemesis.shapes import SHAPES, Drawn, Shape, cell_of
-from nemesis.strategies import node_names
-from nemesis.targets import NoTarget, View
-from nemesis.tests.dice import FirstChoice
+from splitbrain.nemesis import partitions
+from splitbrain.nemesis.partitions import ImpossibleShape
+from splitbrain.nemesis.shapes import SHAPES, Drawn, Shape, cell_of
+from splitbrain.nemesis.strategies import node_names
+from splitbrain.nemesis.targets import NoTarget, View
+from splitbrain.nemesis.tests.rngs import FirstChoice
 
 ALL = list(SHAPES.values())
 NAMES = {

@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis.faults import (
+from splitbrain.nemesis.faults import (
     MILLION,
     Delay,
     Duplicate,
@@ -21,11 +21,11 @@ from nemesis.faults import (
     Slow,
     SlowFsync,
 )
-from nemesis.partitions import isolate
-from nemesis.plans import Plan, plan
-from nemesis.state import Error, Flaws, State, state_of
-from nemesis.strategies import faults, node_names
-from nemesis.targets import View
+from splitbrain.nemesis.partitions import isolate
+from splitbrain.nemesis.plans import Plan, plan
+from splitbrain.nemesis.state import Error, Flaws, State, state_of
+from splitbrain.nemesis.strategies import faults, node_names
+from splitbrain.nemesis.targets import View
 
 NODES = node_names(3)
 

@@ -8,17 +8,17 @@ from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from nemesis.faults import Ability, Fault, Kill, Loss, Partition, Pause, kind
-from nemesis.partitions import NOTHING, Cut
-from nemesis.schedules import Schedule, Step
-from nemesis.strategies import GRAIN_MS, MOST_FAULTS, cuts, faults, node_names, schedules, views
-from nemesis.targets import View
-from nemesis.triggers import Event, Trigger
+from splitbrain.nemesis.faults import Capability, Fault, Kill, Loss, Partition, Pause, kind
+from splitbrain.nemesis.partitions import NOTHING, Cut
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.nemesis.strategies import GRAIN_MS, MOST_FAULTS, cuts, faults, node_names, schedules, views
+from splitbrain.nemesis.targets import View
+from splitbrain.nemesis.triggers import Event, Trigger
 
-PARTITION: tuple[Ability, ...] = ("partition",)
-KILL: tuple[Ability, ...] = ("kill",)
-LOSS: tuple[Ability, ...] = ("loss",)
-PAUSE_AND_LOSS: tuple[Ability, ...] = ("pause", "loss")
+PARTITION: tuple[Capability, ...] = ("partition",)
+KILL: tuple[Capability, ...] = ("kill",)
+LOSS: tuple[Capability, ...] = ("loss",)
+PAUSE_AND_LOSS: tuple[Capability, ...] = ("pause", "loss")
 TERM_CHANGE: tuple[Event, ...] = ("term-change",)
 FIND = settings(
     max_examples=2_000, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True

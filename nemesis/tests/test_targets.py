@@ -8,9 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemesis.strategies import node_names, views
-from nemesis.targets import ROLES, NoTarget, Role, View, follower_or_any, leader_first, leader_or_any, resolve
-from nemesis.tests.dice import FirstChoice
+from splitbrain.nemesis.strategies import node_names, views
+from splitbrain.nemesis.targets import (
+    ROLES,
+    NoTarget,
+    Role,
+    View,
+    follower_or_any,
+    leader_first,
+    leader_or_any,
+    resolve,
+)
+from splitbrain.nemesis.tests.rngs import FirstChoice
 
 LED = View(nodes=node_names(5), leader="n3", term=7)
 LEADERLESS = View(nodes=node_names(5), leader=None)

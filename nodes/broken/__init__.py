@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from nodes.broken import (
+from splitbrain.nodes.broken import (
     asks_only_the_highest,
     asks_twice,
     believes_old_leader,
@@ -59,7 +59,7 @@ from nodes.broken import (
     votes_after_boot,
     watches_by_wall_clock,
 )
-from nodes.broken.base import Broken
+from splitbrain.nodes.broken.base import Broken
 
 _MODULES: Final = (
     asks_only_the_highest,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nodes.broken.base import Broken
-from nodes.bully import Bully
-from nodes.systems.bully import BULLY_TEXTBOOK_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.bully import Bully
+from splitbrain.nodes.systems.bully import BULLY_TEXTBOOK_SYSTEM
 
 
 class AsksOnlyTheHighest(Bully):

@@ -6,10 +6,10 @@ Harmless to safety, and twice the price in the very moment when the network is a
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.protocol import Effect, Event, Send
-from nodes.raft import VOTE, Raft
-from nodes.systems.raft import RAFT_BASIC_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.protocol import Effect, Event, Send
+from splitbrain.nodes.raft import VOTE, Raft
+from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class AsksTwice(Raft):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nodes.systems.base import Factory, System
+from splitbrain.nodes.systems.base import Factory, System
 
 PREFIX = "broken/"
 

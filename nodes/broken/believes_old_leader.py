@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from nodes.broken.base import Broken
-from nodes.bully import Bully, BullyOptions
-from nodes.protocol import Effect, Event, Followed, Json, Led, Persist
-from nodes.systems.bully import BULLY_TEXTBOOK_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.bully import Bully, BullyOptions
+from splitbrain.nodes.protocol import Effect, Event, Followed, Json, Led, Persist
+from splitbrain.nodes.systems.bully import BULLY_TEXTBOOK_SYSTEM
 
 
 class BelievesOldLeader(Bully):

@@ -6,10 +6,10 @@ catch it. Cheapest trigger: ten elections.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.protocol import Json, Status
-from nodes.raft import Raft
-from nodes.systems.raft import RAFT_BASIC_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.protocol import Json, Status
+from splitbrain.nodes.raft import Raft
+from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class Text(int):

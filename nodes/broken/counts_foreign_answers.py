@@ -7,9 +7,9 @@ new one. Cheapest trigger: a leader that is cut off for about a timeout, and hea
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.raft import Raft
-from nodes.systems.raft import RAFT_LEASE_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import Raft
+from splitbrain.nodes.systems.raft import RAFT_LEASE_SYSTEM
 
 
 class CountsForeignAnswers(Raft):

@@ -6,9 +6,9 @@ be found. Cheapest trigger: leave the leader exactly one of four peers, which ev
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.raft import Raft
-from nodes.systems.raft import RAFT_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import Raft
+from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class CountsItselfTwice(Raft):

@@ -7,9 +7,9 @@ off from its quorum by the same delays, has stepped down.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.raft import FOLLOWER, Raft
-from nodes.systems.raft import RAFT_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import FOLLOWER, Raft
+from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class CountsLateVotes(Raft):

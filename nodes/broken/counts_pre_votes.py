@@ -6,9 +6,9 @@ majority that began the election are counted in it. A quorum behind each win mus
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.raft import CANDIDATE, Raft
-from nodes.systems.raft import RAFT_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import CANDIDATE, Raft
+from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class CountsPreVotes(Raft):

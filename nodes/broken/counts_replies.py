@@ -7,9 +7,9 @@ catch it. Cheapest trigger: duplicated datagrams during an election that most no
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.raft import CANDIDATE, Raft
-from nodes.systems.raft import RAFT_BASIC_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import CANDIDATE, Raft
+from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class CountsReplies(Raft):

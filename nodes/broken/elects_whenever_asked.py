@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nodes.broken.base import Broken
-from nodes.bully import BULLY
-from nodes.systems.bully import BULLY_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.bully import BULLY
+from splitbrain.nodes.systems.bully import BULLY_SYSTEM
 
 BUG = Broken(
     name="elects-whenever-asked",

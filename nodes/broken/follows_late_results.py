@@ -7,9 +7,9 @@ result after a newer one must catch it: two nodes that begin at once, and links 
 
 from __future__ import annotations
 
-from nodes.append_ring import AppendRing
-from nodes.broken.base import Broken
-from nodes.systems.ring import RING_APPEND_SYSTEM
+from splitbrain.nodes.append_ring import AppendRing
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.systems.ring import RING_APPEND_SYSTEM
 
 
 class FollowsLateResults(AppendRing):

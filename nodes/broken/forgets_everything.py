@@ -6,10 +6,10 @@ node and let it come back while nobody can tell it the present term, or just loo
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.protocol import Effect, Event, Persist
-from nodes.raft import Raft
-from nodes.systems.raft import RAFT_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.protocol import Effect, Event, Persist
+from splitbrain.nodes.raft import Raft
+from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class ForgetsEverything(Raft):

@@ -7,9 +7,9 @@ between leader and follower, and heal.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.raft import Raft
-from nodes.systems.raft import RAFT_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import Raft
+from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class GrantsAnyPreVote(Raft):

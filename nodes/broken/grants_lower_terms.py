@@ -7,9 +7,9 @@ vote a term. Cheapest trigger: a node that comes back with a term behind the oth
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.raft import VOTE_REPLY, Raft
-from nodes.systems.raft import RAFT_BASIC_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import VOTE_REPLY, Raft
+from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class GrantsLowerTerms(Raft):

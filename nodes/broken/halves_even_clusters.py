@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from nodes.broken.base import Broken
-from nodes.protocol import Json
-from nodes.raft import Raft, RaftOptions
-from nodes.systems.raft import RAFT_BASIC_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.protocol import Json
+from splitbrain.nodes.raft import Raft, RaftOptions
+from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class HalvesEvenClusters(Raft):

@@ -7,9 +7,9 @@ Raft promises no exclusivity, and one of the two leaders works. Cheapest trigger
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.raft import LEADER, Raft
-from nodes.systems.raft import RAFT_BASIC_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import LEADER, Raft
+from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class IgnoresHigherTerms(Raft):

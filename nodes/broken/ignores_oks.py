@@ -7,10 +7,10 @@ in a cluster with heartbeats the second leader lasts for milliseconds only, and 
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.bully import Bully
-from nodes.protocol import Json
-from nodes.systems.bully import BULLY_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.bully import Bully
+from splitbrain.nodes.protocol import Json
+from splitbrain.nodes.systems.bully import BULLY_SYSTEM
 
 
 class IgnoresOks(Bully):

@@ -6,9 +6,9 @@ other terms are dropped. Only of pre-votes are there several rounds for one term
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.raft import Raft
-from nodes.systems.raft import RAFT_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import Raft
+from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class IgnoresRounds(Raft):

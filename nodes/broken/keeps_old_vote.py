@@ -6,9 +6,9 @@ a stall must be found. Cheapest trigger: take the first leader away for longer t
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.raft import Raft
-from nodes.systems.raft import RAFT_BASIC_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import Raft
+from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class KeepsOldVote(Raft):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nodes.broken.base import Broken
-from nodes.protocol import Json
-from nodes.ring import Ring
-from nodes.systems.ring import RING_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.protocol import Json
+from splitbrain.nodes.ring import Ring
+from splitbrain.nodes.systems.ring import RING_SYSTEM
 
 
 class KeepsResults(Ring):

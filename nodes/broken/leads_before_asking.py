@@ -8,9 +8,9 @@ are slow is overtaken by one whose takeover is refused.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.lease import Contender
-from nodes.systems.lease import LEASE_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.lease import Contender
+from splitbrain.nodes.systems.lease import LEASE_SYSTEM
 
 
 class LeadsBeforeAsking(Contender):

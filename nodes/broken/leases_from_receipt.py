@@ -7,9 +7,9 @@ and then none away from it: the last answers come when the voters have all but l
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.raft import Raft
-from nodes.systems.raft import RAFT_LEASE_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import Raft
+from splitbrain.nodes.systems.raft import RAFT_LEASE_SYSTEM
 
 
 class LeasesFromReceipt(Raft):

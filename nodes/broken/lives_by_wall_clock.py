@@ -9,8 +9,8 @@ A node is told one clock by whoever drives it, so the mistake is the driver's: s
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.systems.raft import RAFT_LEASE_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.systems.raft import RAFT_LEASE_SYSTEM
 
 BUG = Broken(
     name="lives-by-wall-clock",

@@ -6,9 +6,9 @@ catch it. Cheapest trigger: pause the leader for longer than its lease.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.raft import Raft
-from nodes.systems.raft import RAFT_LEASE_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import Raft
+from splitbrain.nodes.systems.raft import RAFT_LEASE_SYSTEM
 
 
 class LooksAtLeaseRarely(Raft):

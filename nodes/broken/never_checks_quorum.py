@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nodes.broken.base import Broken
-from nodes.raft import RAFT
-from nodes.systems.raft import RAFT_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import RAFT
+from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 BUG = Broken(
     name="never-checks-quorum",

@@ -7,9 +7,9 @@ Convergence (``stall``) must catch it: kill the leader and let it come back.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.ring import ACK_TIMER, ELECTION_TIMER, Ring
-from nodes.systems.ring import RING_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.ring import ACK_TIMER, ELECTION_TIMER, Ring
+from splitbrain.nodes.systems.ring import RING_SYSTEM
 
 
 class NeverTriesAgain(Ring):

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from nodes.append_ring import AppendRing
-from nodes.broken.base import Broken
-from nodes.protocol import Json
-from nodes.ring import RingOptions
-from nodes.systems.ring import RING_APPEND_SYSTEM
+from splitbrain.nodes.append_ring import AppendRing
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.protocol import Json
+from splitbrain.nodes.ring import RingOptions
+from splitbrain.nodes.systems.ring import RING_APPEND_SYSTEM
 
 
 class PicksFromAPartialList(AppendRing):

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from nodes.broken.base import Broken
-from nodes.raft import HEARTBEAT, LEADER, Raft
-from nodes.systems.raft import RAFT_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import HEARTBEAT, LEADER, Raft
+from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class RaisesOnLateAnswers(Raft):

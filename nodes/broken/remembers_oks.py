@@ -7,9 +7,9 @@ majority without a leader (``stall``) must catch it: pause the leader, or kill i
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.bully import Bully
-from nodes.systems.bully import BULLY_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.bully import Bully
+from splitbrain.nodes.systems.bully import BULLY_SYSTEM
 
 
 class RemembersOks(Bully):

@@ -7,10 +7,10 @@ write lost, in the fraction of a millisecond between reply and write.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.protocol import Effect, Event, Persist
-from nodes.raft import Raft
-from nodes.systems.raft import RAFT_BASIC_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.protocol import Effect, Event, Persist
+from splitbrain.nodes.raft import Raft
+from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class RepliesFirst(Raft):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nodes.broken.base import Broken
-from nodes.raft import RAFT_BASIC
-from nodes.systems.raft import RAFT_BASIC_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.raft import RAFT_BASIC
+from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 BUG = Broken(
     name="same-timeouts",

@@ -6,9 +6,9 @@ since the holder never changes, nor does the number of its changes. Term safety 
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.lease import Contender
-from nodes.systems.lease import LEASE_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.lease import Contender
+from splitbrain.nodes.systems.lease import LEASE_SYSTEM
 
 
 class SharesIdentity(Contender):

@@ -7,9 +7,9 @@ the elapsed time of two machines always does.
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.lease import LeaseOptions
-from nodes.systems.lease import LEASE_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.lease import LeaseOptions
+from splitbrain.nodes.systems.lease import LEASE_SYSTEM
 
 BUG = Broken(
     name="trusts-renewal-times",

@@ -8,8 +8,8 @@ a change.)
 
 from __future__ import annotations
 
-from nodes.broken.base import Broken
-from nodes.systems.lease import LEASE_SYSTEM
+from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.systems.lease import LEASE_SYSTEM
 
 BUG = Broken(
     name="watches-by-wall-clock",

@@ -6,18 +6,22 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from nodes.systems.base import System
-from nodes.systems.bully import BULLY_SYSTEM, BULLY_TEXTBOOK_SYSTEM
-from nodes.systems.etcd import ETCD_PRE_VOTE_SYSTEM, ETCD_SYSTEM
-from nodes.systems.etcd_election import ETCD_ELECTION_SAFE_SYSTEM, ETCD_ELECTION_SYSTEM
-from nodes.systems.lease import LEASE_STRICT_SYSTEM, LEASE_SYSTEM, LEASE_WALL_SYSTEM
-from nodes.systems.patroni import PATRONI_SYSTEM
-from nodes.systems.pysyncobj import PYSYNCOBJ_0_3_14_SYSTEM, PYSYNCOBJ_SYSTEM
-from nodes.systems.raft import RAFT_BASIC_SYSTEM, RAFT_LEASE_SYSTEM, RAFT_SYSTEM
-from nodes.systems.redlock import REDLOCK_SYSTEM, REDLOCK_TRUSTING_SYSTEM
-from nodes.systems.ring import RING_APPEND_SYSTEM, RING_SYSTEM
-from nodes.systems.sentinel import SENTINEL_MIN_REPLICAS_SYSTEM, SENTINEL_QUORUM1_SYSTEM, SENTINEL_SYSTEM
-from nodes.systems.zookeeper import (
+from splitbrain.nodes.systems.base import System
+from splitbrain.nodes.systems.bully import BULLY_SYSTEM, BULLY_TEXTBOOK_SYSTEM
+from splitbrain.nodes.systems.etcd.system import ETCD_PRE_VOTE_SYSTEM, ETCD_SYSTEM
+from splitbrain.nodes.systems.etcd_election.system import ETCD_ELECTION_SAFE_SYSTEM, ETCD_ELECTION_SYSTEM
+from splitbrain.nodes.systems.lease import LEASE_STRICT_SYSTEM, LEASE_SYSTEM, LEASE_WALL_SYSTEM
+from splitbrain.nodes.systems.patroni.system import PATRONI_SYSTEM
+from splitbrain.nodes.systems.pysyncobj.system import PYSYNCOBJ_0_3_14_SYSTEM, PYSYNCOBJ_SYSTEM
+from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM, RAFT_LEASE_SYSTEM, RAFT_SYSTEM
+from splitbrain.nodes.systems.redlock.system import REDLOCK_SYSTEM, REDLOCK_TRUSTING_SYSTEM
+from splitbrain.nodes.systems.ring import RING_APPEND_SYSTEM, RING_SYSTEM
+from splitbrain.nodes.systems.sentinel.system import (
+    SENTINEL_MIN_REPLICAS_SYSTEM,
+    SENTINEL_QUORUM1_SYSTEM,
+    SENTINEL_SYSTEM,
+)
+from splitbrain.nodes.systems.zookeeper.system import (
     ZOOKEEPER_HERD_SYSTEM,
     ZOOKEEPER_SHORT_SYSTEM,
     ZOOKEEPER_STOCK_SYSTEM,

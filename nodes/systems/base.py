@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, Literal, Protocol
 
-from nodes.protocol import Json, Node
+from splitbrain.nodes.protocol import Json, Node
 
 # What a row of promises is about, column by column.
 CELLS: Final[Mapping[str, str]] = {
@@ -153,8 +153,8 @@ class Software:
     ready_s: float = 30.0
 
 
-OUR_NODE: Final = Software(image="node", command=run_node)
-OUR_SERVER: Final = Software(image="node", command=run_server)
+OUR_NODE: Final = Software(image="images/node", command=run_node)
+OUR_SERVER: Final = Software(image="images/node", command=run_server)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,7 +201,7 @@ class System:
     factory: Factory | None
     software: Software = OUR_NODE
     servers: Servers | None = None
-    asked: str = "http"
+    client: str = "splitbrain.nodes.clients.http:HttpClient"
     probe: HttpProbe | None = None
     opinions: bool = False
     keeps_set: bool = False

@@ -28,8 +28,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from nodes.bully import BULLY, BULLY_TEXTBOOK, Bully
-from nodes.systems.base import System
+from splitbrain.nodes.bully import BULLY, BULLY_TEXTBOOK, Bully
+from splitbrain.nodes.systems.base import System
 
 STALL_BOUND_MS: Final = 800
 SUSPICION_MS: Final = 250

@@ -25,8 +25,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from nodes.lease import LEASE, LEASE_STRICT, LEASE_WALL, Contender, LeaseStore
-from nodes.systems.base import OUR_SERVER, Servers, System
+from splitbrain.nodes.lease import LEASE, LEASE_STRICT, LEASE_WALL, Contender, LeaseStore
+from splitbrain.nodes.systems.base import OUR_SERVER, Servers, System
 
 PROMISES: Final[Mapping[str, str]] = {
     "C1": "++++++",

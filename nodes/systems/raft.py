@@ -27,8 +27,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from nodes.raft import RAFT, RAFT_BASIC, RAFT_LEASE, Raft
-from nodes.systems.base import System
+from splitbrain.nodes.raft import RAFT, RAFT_BASIC, RAFT_LEASE, Raft
+from splitbrain.nodes.systems.base import System
 
 # The longest timeout, as often as votes split in one election of a million, and the messages.
 STALL_BOUND_MS: Final = 2100

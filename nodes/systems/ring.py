@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from nodes.append_ring import AppendRing
-from nodes.ring import RING, Ring
-from nodes.systems.base import System
+from splitbrain.nodes.append_ring import AppendRing
+from splitbrain.nodes.ring import RING, Ring
+from splitbrain.nodes.systems.base import System
 
 STALL_BOUND_MS: Final = 1400
 SUSPICION_MS: Final = 250

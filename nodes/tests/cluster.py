@@ -15,7 +15,7 @@ from math import ceil
 from random import Random
 from typing import Any
 
-from nodes.protocol import (
+from splitbrain.nodes.protocol import (
     CancelTimer,
     ConfirmAsked,
     Effect,
@@ -30,8 +30,8 @@ from nodes.protocol import (
     Status,
     TimerFired,
 )
-from nodes.raft import HEARTBEAT, HEARTBEAT_REPLY, MS, RAFT, Raft
-from nodes.systems.base import Factory, System
+from splitbrain.nodes.raft import HEARTBEAT, HEARTBEAT_REPLY, MS, RAFT, Raft
+from splitbrain.nodes.systems.base import Factory, System
 
 SECOND = 1000 * MS
 Link = tuple[str, str]

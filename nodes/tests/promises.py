@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from nodes.protocol import Json, Led, Persist, Send
-from nodes.raft import HEARTBEAT, HEARTBEAT_REPLY, PRE_VOTE, PRE_VOTE_REPLY, VOTE, VOTE_REPLY
-from nodes.tests.cluster import Cluster
+from splitbrain.nodes.protocol import Json, Led, Persist, Send
+from splitbrain.nodes.raft import HEARTBEAT, HEARTBEAT_REPLY, PRE_VOTE, PRE_VOTE_REPLY, VOTE, VOTE_REPLY
+from splitbrain.nodes.tests.cluster import Cluster
 
 Promise = Callable[[Cluster], Iterator[str]]
 

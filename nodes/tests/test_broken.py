@@ -13,14 +13,14 @@ from random import Random
 
 import pytest
 
-from nodes import broken as package
-from nodes.broken import BROKEN, Broken
-from nodes.broken.compares_terms_as_text import Text
-from nodes.raft import MS, Raft, RaftOptions
-from nodes.systems import SYSTEMS
-from nodes.tests.cluster import SECOND, Cluster, factory_of
-from nodes.tests.promises import SAFETY, broken
-from nodes.tests.test_raft_safety import storm
+from splitbrain.nodes import broken as package
+from splitbrain.nodes.broken import BROKEN, Broken
+from splitbrain.nodes.broken.compares_terms_as_text import Text
+from splitbrain.nodes.raft import MS, Raft, RaftOptions
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.nodes.tests.cluster import SECOND, Cluster, factory_of
+from splitbrain.nodes.tests.promises import SAFETY, broken
+from splitbrain.nodes.tests.test_raft_safety import storm
 
 MODULES = sorted(
     path.stem for path in Path(str(package.__file__)).parent.glob("*.py") if path.stem not in ("__init__", "base")
@@ -48,9 +48,9 @@ def shown(bug: Broken, seeds: int) -> set[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_file_holds_one_bug_under_its_own_name_and_says_what_catches_it(module: str) -> None:
-    bug = importlib.import_module(f"nodes.broken.{module}").BUG
+    bug = importlib.import_module(f"splitbrain.nodes.broken.{module}").BUG
     assert BROKEN[f"broken/{module.replace('_', '-')}"] is bug
-    text = importlib.import_module(f"nodes.broken.{module}").__doc__ or ""
+    text = importlib.import_module(f"splitbrain.nodes.broken.{module}").__doc__ or ""
     assert bug.harmless is not None or ("catch" in text or "found" in text)
     assert bug.trigger and bug.mistake and bug.catches
 

@@ -8,11 +8,22 @@ from typing import Any
 
 import pytest
 
-from nodes.bully import BULLY, BULLY_TEXTBOOK, Bully, BullyOptions
-from nodes.highest import rank
-from nodes.protocol import Answer, ConfirmAsked, Effect, Followed, Led, Received, Send, SetTimer, Started, TimerFired
-from nodes.raft import MS
-from nodes.tests.cluster import SECOND, Cluster, links
+from splitbrain.nodes.bully import BULLY, BULLY_TEXTBOOK, Bully, BullyOptions
+from splitbrain.nodes.highest import rank
+from splitbrain.nodes.protocol import (
+    Answer,
+    ConfirmAsked,
+    Effect,
+    Followed,
+    Led,
+    Received,
+    Send,
+    SetTimer,
+    Started,
+    TimerFired,
+)
+from splitbrain.nodes.raft import MS
+from splitbrain.nodes.tests.cluster import SECOND, Cluster, links
 
 PEERS = ("n1", "n2", "n4", "n10")
 

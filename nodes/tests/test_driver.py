@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-import nodes
-from nodes import wire
-from nodes.__main__ import main
-from nodes.driver import Driver, DurableState
-from nodes.protocol import Started
-from nodes.wall import OnWallClock
+from splitbrain import nodes
+from splitbrain.nodes import wire
+from splitbrain.nodes.__main__ import main
+from splitbrain.nodes.driver import Driver, DurableState
+from splitbrain.nodes.protocol import Started
+from splitbrain.nodes.wall import OnWallClock
 
 ROOT = Path(nodes.__file__).parents[1]
 DEADLINE_S = 15.0

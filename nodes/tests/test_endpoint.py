@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from nodes.endpoint import MAX_HEADERS, Endpoint
-from nodes.protocol import Answer, Json
+from splitbrain.nodes.endpoint import MAX_HEADERS, NodeServer
+from splitbrain.nodes.protocol import Answer, Json
 
 
 class Somebody:
@@ -42,7 +42,7 @@ def somebody() -> Somebody:
 
 @pytest.fixture
 def address(somebody: Somebody) -> Iterator[tuple[str, int]]:
-    with Endpoint(("127.0.0.1", 0), somebody) as endpoint:
+    with NodeServer(("127.0.0.1", 0), somebody) as endpoint:
         thread = threading.Thread(target=endpoint.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield endpoint.server_address[:2]  # type: ignore[misc]

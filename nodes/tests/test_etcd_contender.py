@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from nodes.contenders.etcd import (
+from splitbrain.nodes.protocol import Json
+from splitbrain.nodes.systems.etcd_election.contender import (
     MANNERS,
     TTL_S,
     Contender,
@@ -24,7 +25,6 @@ from nodes.contenders.etcd import (
     own_is_there,
     text,
 )
-from nodes.protocol import Json
 
 OWN = Key("e/1", "n1", 5)
 ELDER = Key("e/2", "n2", 3)

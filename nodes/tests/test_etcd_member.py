@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from nodes.images.etcd import member
-from nodes.systems.base import Machine
-from nodes.systems.etcd import ETCD_PRE_VOTE_SYSTEM, ETCD_SYSTEM
-from nodes.systems.etcd_election import ETCD_ELECTION_SYSTEM
+from splitbrain.nodes.systems.base import Machine
+from splitbrain.nodes.systems.etcd.image import member
+from splitbrain.nodes.systems.etcd.system import ETCD_PRE_VOTE_SYSTEM, ETCD_SYSTEM
+from splitbrain.nodes.systems.etcd_election.system import ETCD_ELECTION_SYSTEM
 
 NODES = {"n1": "10.0.0.11", "n2": "10.0.0.12"}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nodes.lease import (
+from splitbrain.nodes.lease import (
     CONFIRM,
     CONFIRM_PATIENCE,
     DEADLINE_TIMER,
@@ -24,7 +24,19 @@ from nodes.lease import (
     LeaseOptions,
     LeaseStore,
 )
-from nodes.protocol import Answer, ConfirmAsked, Effect, Event, Json, Led, Persist, Received, Send, Started, TimerFired
+from splitbrain.nodes.protocol import (
+    Answer,
+    ConfirmAsked,
+    Effect,
+    Event,
+    Json,
+    Led,
+    Persist,
+    Received,
+    Send,
+    Started,
+    TimerFired,
+)
 
 
 def sent(effects: Sequence[Effect]) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from nodes.protocol import (
+from splitbrain.nodes.protocol import (
     Answer,
     CancelTimer,
     ConfirmAsked,
@@ -24,7 +24,7 @@ from nodes.protocol import (
     Started,
     TimerFired,
 )
-from nodes.raft import MS, RAFT, RAFT_BASIC, RAFT_LEASE, Raft, RaftOptions
+from splitbrain.nodes.raft import MS, RAFT, RAFT_BASIC, RAFT_LEASE, Raft, RaftOptions
 
 PRE_VOTE_ONLY = RaftOptions(check_quorum=False)
 PEERS = ("n2", "n3", "n4", "n5")

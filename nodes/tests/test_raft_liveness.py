@@ -15,9 +15,9 @@ from random import Random
 
 import pytest
 
-from nodes.protocol import Answer, Led
-from nodes.raft import MS, RAFT, RAFT_BASIC, RAFT_LEASE, RaftOptions
-from nodes.tests.cluster import SECOND, Cluster, links, only
+from splitbrain.nodes.protocol import Answer, Led
+from splitbrain.nodes.raft import MS, RAFT, RAFT_BASIC, RAFT_LEASE, RaftOptions
+from splitbrain.nodes.tests.cluster import SECOND, Cluster, links, only
 
 STALL_BOUND = 2100 * MS
 PRE_VOTE_ONLY = RaftOptions(check_quorum=False)

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.protocol import Effect, Event, Persist, Received, Status
-from nodes.raft import MS, RAFT, RAFT_BASIC, RAFT_LEASE, Raft, RaftOptions
-from nodes.tests.cluster import SECOND, Cluster, links
-from nodes.tests.promises import (
+from splitbrain.nodes.protocol import Effect, Event, Persist, Received, Status
+from splitbrain.nodes.raft import MS, RAFT, RAFT_BASIC, RAFT_LEASE, Raft, RaftOptions
+from splitbrain.nodes.tests.cluster import SECOND, Cluster, links
+from splitbrain.nodes.tests.promises import (
     SAFETY,
     a_majority_elected_each_leader,
     broken,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.resp import ErrorReply, Garbled, Replies, Reply, encode
+from splitbrain.nodes.resp import ErrorReply, Garbled, Replies, Reply, encode
 
 WIRE = b"+OK\r\n-READONLY no writes\r\n:7\r\n$5\r\na\r\nbc\r\n$-1\r\n*3\r\n:1\r\n*1\r\n$0\r\n\r\n+x\r\n*-1\r\n"
 MEANS: list[Reply] = ["OK", "READONLY no writes", 7, "a\r\nbc", None, [1, [""], "x"], None]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from nodes.append_ring import AppendRing
-from nodes.protocol import Effect, Followed, Led, Received, Send, Started, TimerFired
-from nodes.raft import MS
-from nodes.ring import RING, Ring, RingNode, RingOptions
-from nodes.tests.cluster import SECOND, Cluster, links
+from splitbrain.nodes.append_ring import AppendRing
+from splitbrain.nodes.protocol import Effect, Followed, Led, Received, Send, Started, TimerFired
+from splitbrain.nodes.raft import MS
+from splitbrain.nodes.ring import RING, Ring, RingNode, RingOptions
+from splitbrain.nodes.tests.cluster import SECOND, Cluster, links
 
 NAMES = ("n1", "n2", "n3", "n4", "n10")
 KINDS: tuple[type[RingNode], ...] = (Ring, AppendRing)

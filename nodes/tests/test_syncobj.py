@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nodes.contenders.syncobj import LEADER, Node
+from splitbrain.nodes.systems.pysyncobj.contender import LEADER, Node
 
 
 class Peer:

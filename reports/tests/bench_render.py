@@ -1,4 +1,4 @@
-"""What drawing a run costs: `python -m reports.tests.bench_render [seconds] [nodes] [observe_ms]`.
+"""What drawing a run costs: `python -m splitbrain.reports.tests.bench_render [seconds] [nodes] [observe_ms]`.
 
 Makes a sample history, then measures, in this fresh process, reading, judging, and drawing with all its imports.
 """
@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from reports.tests import samples
+from splitbrain.reports.tests import samples
 
 
 def main() -> None:
@@ -23,14 +23,14 @@ def main() -> None:
         directory = Path(name)
         (directory / "history.jsonl").write_bytes(b"".join(samples.lines(truth)))
         start = time.perf_counter()
-        from checkers.history import History
-        from checkers.judge import judge
+        from splitbrain.checkers.history import History
+        from splitbrain.checkers.judge import judge
 
         history = History.read(directory / "history.jsonl")
         read = time.perf_counter()
         verdicts = json.loads(json.dumps(judge(history).as_json()))
         judged = time.perf_counter()
-        import reports
+        from splitbrain import reports
 
         written = reports.render(history, verdicts, {"system": "raft", "nemesis": ["sample"]}, {}, directory)
         drawn = time.perf_counter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from checkers.history import History
+from splitbrain.checkers.history import History
 
 Lines = list[tuple[int, dict[str, Any]]]
 

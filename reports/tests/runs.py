@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import reports
-from checkers.history import History
-from checkers.judge import ALL_PROMISED, judge
-from reports import run
-from reports.tests import samples
+from splitbrain import reports
+from splitbrain.checkers.history import History
+from splitbrain.checkers.judge import ALL_PROMISED, judge
+from splitbrain.reports import run
+from splitbrain.reports.tests import samples
 
 HOSTILE = "</script><img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>"
 

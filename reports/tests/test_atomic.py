@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reports import atomic
+from splitbrain.reports import atomic
 
 
 def test_a_file_is_replaced_as_a_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

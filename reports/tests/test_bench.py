@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import bench
+from splitbrain.reports import bench
 
 FRAME = pd.DataFrame(
     [

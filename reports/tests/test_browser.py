@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import reports
-from reports.tests import samples
-from reports.tests.runs import HOSTILE, rendered
-from reports.tests.test_store import store_run
+from splitbrain import reports
+from splitbrain.reports.tests import samples
+from splitbrain.reports.tests.runs import HOSTILE, rendered
+from splitbrain.reports.tests.test_store import store_run
 
 pytestmark = pytest.mark.browser
 

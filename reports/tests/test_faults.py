@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from reports import frames
-from reports.faults import fault_rows, faults_note, recovery_chart, spread
-from reports.tests.literal import fault, history, until
+from splitbrain.reports import frames
+from splitbrain.reports.faults import fault_rows, faults_note, recovery_chart, spread
+from splitbrain.reports.tests.literal import fault, history, until
 
 MS = 1_000_000
 LINKS = [[a, b] for a in ("n1", "n2", "n3") for b in ("n1", "n2", "n3") if a != b]

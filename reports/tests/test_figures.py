@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from checkers.history import History
-from reports import figures, frames
-from reports.frames import Bound, Frames, Recovery
-from reports.measured import Terms
-from reports.reigns import Reign
-from reports.tests import samples
-from reports.tests.literal import fault, history, observe, until
-from reports.tests.runs import judged
+from splitbrain.checkers.history import History
+from splitbrain.reports import figures, frames
+from splitbrain.reports.frames import Bound, Frames, Recovery
+from splitbrain.reports.measured import Terms
+from splitbrain.reports.reigns import Reign
+from splitbrain.reports.tests import samples
+from splitbrain.reports.tests.literal import fault, history, observe, until
+from splitbrain.reports.tests.runs import judged
 
 S = 1_000_000_000
 RUN = history(
@@ -122,7 +122,8 @@ def test_a_formula_between_dollars_would_not_be_drawn(tmp_path: Path) -> None:
 
 def test_importing_reports_costs_no_matplotlib_and_drawing_never_imports_pyplot(tmp_path: Path) -> None:
     script = (
-        "import sys, pathlib, reports; from checkers.history import History; assert 'matplotlib' not in sys.modules;"
+        "import sys, pathlib; from splitbrain import reports; from splitbrain.checkers.history import History;"
+        "assert 'matplotlib' not in sys.modules;"
         f"written = reports.render(History.from_entries([]), {{}}, {{}}, {{}}, pathlib.Path({str(tmp_path)!r}));"
         "assert 'matplotlib.figure' in sys.modules and 'matplotlib.pyplot' not in sys.modules; print(len(written))"
     )

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.frames import Bound, bounds, effects, gather, marks, recovery
-from reports.hurt import windows
-from reports.tests.literal import fault, history, until
+from splitbrain.reports.fault_windows import windows
+from splitbrain.reports.frames import Bound, bounds, effects, gather, marks, recovery
+from splitbrain.reports.tests.literal import fault, history, until
 
 RUN = history(
     fault("partition", 10, 12, id=1, nodes=["n1"], shape="isolated-leader"),

@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
-import reports
-from reports.matrix import grid, junit, summary, table
+from splitbrain import reports
+from splitbrain.reports.matrix import grid, junit, summary, table
 
 
 def result(status: str, cell: str = "C4", **changes: Any) -> dict[str, Any]:

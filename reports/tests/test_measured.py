@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import measured
-from reports.tests.literal import Lines, confirm, history, observe, until
+from splitbrain.reports import measured
+from splitbrain.reports.tests.literal import Lines, confirm, history, observe, until
 
 SECOND, MS = 1_000_000_000, 1_000_000
 

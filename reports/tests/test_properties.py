@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reports.properties import MAX_FINDINGS, MAX_LINE, PropertyRow, lines_of, meanings, property_rows
-from reports.tests.literal import history, observe
+from splitbrain.reports.properties import MAX_FINDINGS, MAX_LINE, PropertyRow, lines_of, meanings, property_rows
+from splitbrain.reports.tests.literal import history, observe
 
 RUN = history(observe("n1", 0, 5, leading=True, term=1), observe("n2", 1, 6, leading=True, term=1))
 

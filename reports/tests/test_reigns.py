@@ -3,9 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import hurt
-from reports.reigns import Reign, reigns
-from reports.tests.literal import Lines, fault, history, observe, until
+from splitbrain.reports import fault_windows as hurt
+from splitbrain.reports.reigns import Reign, reigns
+from splitbrain.reports.tests.literal import Lines, fault, history, observe, until
 
 
 def one(*parts: Lines) -> Reign:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-import reports
-from checkers.history import History
-from reports import figures, frames, page, timeline
-from reports.tests import samples
-from reports.tests.literal import history, until
-from reports.tests.runs import EXPERIMENT, HOSTILE, Page, judged, rendered, stored
+from splitbrain import reports
+from splitbrain.checkers.history import History
+from splitbrain.reports import figures, frames, page, timeline
+from splitbrain.reports.tests import samples
+from splitbrain.reports.tests.literal import history, until
+from splitbrain.reports.tests.runs import EXPERIMENT, HOSTILE, Page, judged, rendered, stored
 
 PICTURES = ["latency.png", "rates.png", "recovery.png", "terms.png", "timeline.png"]
 SPLIT = samples.elections(seconds=24, overlap=1.5)

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import reports
-from reports.store import runs
-from reports.tests.runs import HOSTILE, Page
+from splitbrain import reports
+from splitbrain.reports.store import runs
+from splitbrain.reports.tests.runs import HOSTILE, Page
 
 
 def store_run(store: Path, name: str, run: str, verdict: str = "valid", **experiment: Any) -> Path:

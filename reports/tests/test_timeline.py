@@ -5,8 +5,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import frames, page, timeline
-from reports.tests.literal import confirm, fault, history, observe, until
+from splitbrain.reports import frames, page, timeline
+from splitbrain.reports.tests.literal import confirm, fault, history, observe, until
 
 MS = 1_000_000
 

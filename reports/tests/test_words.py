@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reports import words
+from splitbrain.reports import words
 
 BROKEN = {
     "verdict": "invalid",

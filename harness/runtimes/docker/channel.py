@@ -16,9 +16,9 @@ from typing import Any
 
 import docker
 
-from harness.errors import EnvironmentFailure
+from splitbrain.errors import EnvironmentFailure
 
-AGENT = ["python3", "-u", "-m", "harness.runtimes.docker.agent"]
+AGENT = ["python3", "-u", "-m", "splitbrain.runtimes.docker.agent"]
 AGENT_HOME = "/opt/splitbrain"
 ANSWER_SECONDS = 15.0
 

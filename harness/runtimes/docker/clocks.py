@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.runtimes.docker.hands import Hands, Seen
-from harness.units import MS
-from nemesis.faults import CLOCKS, MILLION, ClockName
-from nemesis.plans import Skewed
-from nemesis.state import Error, State
+from splitbrain.nemesis.faults import CLOCKS, MILLION, ClockName
+from splitbrain.nemesis.plans import Skewed
+from splitbrain.nemesis.state import Error, State
+from splitbrain.runtimes.docker.agents import AgentPool, Verification
+from splitbrain.units import MS
 
 RIGHT = Error()
 TRIES = 3
@@ -39,7 +39,7 @@ class Asked:
 class Clocks:
     """The clocks of all hosts. ``shows`` asks a node for its own; none when it does not answer."""
 
-    def __init__(self, hands: Hands, shows: Callable[[str], Awaitable[Shown]]) -> None:
+    def __init__(self, hands: AgentPool, shows: Callable[[str], Awaitable[Shown]]) -> None:
         self._hands = hands
         self._shows = shows
         self._asked: dict[str, Asked] = {}  # of each host whose clocks were ever wrong
@@ -60,28 +60,28 @@ class Clocks:
                 }
         await self._hands.ask("skew", requests)
 
-    async def verify(self, wanted: State, nodes: Iterable[str] | None = None) -> Seen:
+    async def verify(self, wanted: State, nodes: Iterable[str] | None = None) -> Verification:
         """Look at the clocks of these nodes; None: of all that were ever wrong. Who cannot answer is not asked."""
         silent = wanted.down | wanted.paused | wanted.frozen
         looked_at = sorted(self._asked if nodes is None else self._asked.keys() & set(nodes))
         each = await asyncio.gather(*(self._look(node, node in silent) for node in looked_at))
         facts = {node: seen.facts for node, seen in zip(looked_at, each, strict=True)}
-        return Seen(
+        return Verification(
             problems=tuple(
                 f"{node}: {words}" for node, seen in zip(looked_at, each, strict=True) for words in seen.problems
             ),
             facts={"clocks": facts} if facts else {},
         )
 
-    async def _look(self, node: str, silent: bool) -> Seen:
-        seen = Seen()
+    async def _look(self, node: str, silent: bool) -> Verification:
+        seen = Verification()
         for _ in range(TRIES):  # an answer may be long on its way, and a process only just started
             seen = await self._look_once(node, silent)
             if not seen.problems:
                 break
         return seen
 
-    async def _look_once(self, node: str, silent: bool) -> Seen:
+    async def _look_once(self, node: str, silent: bool) -> Verification:
         began = time.monotonic_ns()
         shown = {} if silent else await self._shows(node)
         found = (await self._hands.ask("clocks", {node: {}}))[node]
@@ -101,7 +101,7 @@ class Clocks:
                     problems.append(
                         f"its {clock} clock should be off by {expected / MS:.3f} ms, and shows {off / MS:.3f}"
                     )
-        return Seen(problems=tuple(problems), facts=facts)
+        return Verification(problems=tuple(problems), facts=facts)
 
     def _not_as_asked(self, node: str, found: Mapping[str, Any]) -> Iterator[str]:
         asked = self._asked[node]

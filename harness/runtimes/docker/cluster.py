@@ -18,27 +18,28 @@ from typing import Any, TypeVar
 
 import docker
 
-from harness.errors import EnvironmentFailure
-from harness.experiment import Experiment
-from harness.runtimes.base import Effect, Job, Ok, Question, Reply
-from harness.runtimes.docker import hosts as machines
-from harness.runtimes.docker import loops
-from harness.runtimes.docker.askers import Asker, Door, asker_of
-from harness.runtimes.docker.askers.http import HttpAsker
-from harness.runtimes.docker.channel import AgentChannel
-from harness.runtimes.docker.clocks import Shown
-from harness.runtimes.docker.containers import Containers
-from harness.runtimes.docker.engine import connect, remove_runs, translated, versions
-from harness.runtimes.docker.hands import Hands
-from harness.runtimes.docker.hosts import Disk, DiskKind, Host
-from harness.runtimes.docker.hurt import Hurt
-from harness.runtimes.docker.images import ImageBuilder, Images
-from harness.runtimes.docker.loops import KEEPER
-from harness.runtimes.docker.probes import reply_to
-from harness.units import MS
-from nemesis.plans import Plan
-from nemesis.triggers import Trigger
-from nodes.systems.base import Machine, Software
+from splitbrain.core.experiment import Experiment
+from splitbrain.errors import EnvironmentFailure
+from splitbrain.nemesis.plans import Plan
+from splitbrain.nemesis.triggers import Trigger
+from splitbrain.nodes.clients import Endpoint, SystemClient, client_of
+from splitbrain.nodes.clients.base import Ok, Question, Reply
+from splitbrain.nodes.clients.http import HttpClient
+from splitbrain.nodes.systems.base import Machine, Software
+from splitbrain.runtimes.base import Effect, Job
+from splitbrain.runtimes.docker import hosts as machines
+from splitbrain.runtimes.docker import loop_devices as loops
+from splitbrain.runtimes.docker.agents import AgentPool
+from splitbrain.runtimes.docker.channel import AgentChannel
+from splitbrain.runtimes.docker.clocks import Shown
+from splitbrain.runtimes.docker.containers import Containers
+from splitbrain.runtimes.docker.engine import connect, remove_runs, translated, versions
+from splitbrain.runtimes.docker.fault_controller import Hurt
+from splitbrain.runtimes.docker.hosts import Disk, DiskKind, Host
+from splitbrain.runtimes.docker.images import ImageBuilder, Images
+from splitbrain.runtimes.docker.loop_devices import KEEPER
+from splitbrain.runtimes.docker.probes import reply_to
+from splitbrain.units import MS
 
 SHOW_NS = 500 * MS
 LOOK_NS = 1_000 * MS  # between two looks at whether what does not answer still runs
@@ -47,7 +48,7 @@ T = TypeVar("T")
 
 
 class AsyncioAlarm:
-    """A sleeper on the event loop; see ``harness.runtimes.base.Alarm``."""
+    """A sleeper on the event loop; see ``runtimes.base.Alarm``."""
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
@@ -89,9 +90,9 @@ class DockerCluster:
         self._data = {name: self._software(name).data for name in experiment.machines}
         self._containers = Containers(self._hosts, self._blocking, self._silence)
         self._hurt = Hurt(
-            Hands(experiment.machines, self._addresses, self._agents, self._data), self._containers, self._shows
+            AgentPool(experiment.machines, self._addresses, self._agents, self._data), self._containers, self._shows
         )
-        self._asker: Asker | None = None
+        self._system_client: SystemClient | None = None
         self.facts: dict[str, Any] = {}
 
     def now(self) -> int:
@@ -101,9 +102,9 @@ class DockerCluster:
         return AsyncioAlarm()
 
     @property
-    def _asks(self) -> Asker:
-        assert self._asker is not None, "set_up comes first"
-        return self._asker
+    def _asks(self) -> SystemClient:
+        assert self._system_client is not None, "set_up comes first"
+        return self._system_client
 
     async def observe(self, node: str, timeout_ns: int) -> Reply:
         return await reply_to(self._asks.observe(node), timeout_ns)
@@ -126,8 +127,8 @@ class DockerCluster:
         return await self._counts.received(node)
 
     @property
-    def _counts(self) -> HttpAsker:
-        assert isinstance(self._asks, HttpAsker), "only nodes of our own count messages"
+    def _counts(self) -> HttpClient:
+        assert isinstance(self._asks, HttpClient), "only nodes of our own count messages"
         return self._asks
 
     async def processes(self, machine: str) -> Sequence[Mapping[str, int]]:
@@ -180,8 +181,8 @@ class DockerCluster:
         if self._disks == "loop":
             await self._open_keeper(client, images.host)
         await asyncio.gather(*(self._set_up_host(client, images, network, name) for name in machines_of))
-        doors = {name: Door(host.address, host.ports) for name, host in self._hosts.items()}
-        self._asker = asker_of(self._experiment.under_test, doors)
+        endpoints = {name: Endpoint(host.address, host.ports) for name, host in self._hosts.items()}
+        self._system_client = client_of(self._experiment.under_test, endpoints)
         await asyncio.gather(*(self._until_answers(name) for name in machines_of))
         effect = await self.heal()
         if not effect.verified:
@@ -275,8 +276,8 @@ class DockerCluster:
         Raises EnvironmentFailure when something may have been left behind.
         """
         self._stop.set()
-        if self._asker is not None:
-            await self._asker.close()
+        if self._system_client is not None:
+            await self._system_client.close()
         for agent in self._agents.values():
             agent.close()
         self._workers.shutdown(wait=True, cancel_futures=True)

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 from docker.errors import APIError
 
-from harness.runtimes.docker.engine import translated
-from harness.runtimes.docker.hands import Seen
-from harness.runtimes.docker.hosts import Host
+from splitbrain.runtimes.docker.agents import Verification
+from splitbrain.runtimes.docker.engine import translated
+from splitbrain.runtimes.docker.hosts import Host
 
 END_SECONDS = 30.0
 FREEZE_SECONDS = 10.0
@@ -61,7 +61,7 @@ class Containers:
         self._silence = silence
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def revive(self, node: str) -> Seen:
+    async def revive(self, node: str) -> Verification:
         """Start a node's container again and wait until it answers. One that does not is part of what happened.
 
         Its processes are gone, but the engine learns of that a little later, and would take it to be running still.
@@ -72,7 +72,7 @@ class Containers:
                 await self._blocking(container.wait, timeout=END_SECONDS)
                 await self._blocking(container.start)
         silence = await self._silence(node)
-        return Seen(problems=() if silence is None else (f"started again, {silence}",))
+        return Verification(problems=() if silence is None else (f"started again, {silence}",))
 
     async def started(self, node: str) -> None:
         """Wait until no start of the node is under way: the engine cannot start what is killed meanwhile."""

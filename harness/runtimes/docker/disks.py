@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from harness.runtimes.docker.containers import Containers
-from harness.runtimes.docker.hands import Hands, Seen
-from nemesis.state import State
+from splitbrain.nemesis.state import State
+from splitbrain.runtimes.docker.agents import AgentPool, Verification
+from splitbrain.runtimes.docker.containers import Containers
 
 
 class Flushing(NamedTuple):
@@ -28,14 +28,14 @@ CALM = Flushing()
 class Disks:
     """The disks of all hosts. What is ``wanted`` is asked for anew at every step, as changes may cross."""
 
-    def __init__(self, hands: Hands, containers: Containers, wanted: Callable[[], State]) -> None:
+    def __init__(self, hands: AgentPool, containers: Containers, wanted: Callable[[], State]) -> None:
         self._hands = hands
         self._containers = containers
         self._wanted = wanted
         self._full: set[str] = set()
         self._flushing: dict[str, Flushing] = {}  # of those whose flushes do not go as usual
 
-    async def make(self) -> Seen:
+    async def make(self) -> Verification:
         wanted = self._wanted()
         before, self._flushing = self._flushing, _flushing(wanted)
         fill, free = wanted.full - self._full, self._full - wanted.full
@@ -43,18 +43,18 @@ class Disks:
         seen = await self._free(free) + await self._fill(fill) + await self._flush(before)
         return seen + await self._revive(free | {node for node, how in before.items() if how.fail})
 
-    async def _fill(self, nodes: Iterable[str]) -> Seen:
+    async def _fill(self, nodes: Iterable[str]) -> Verification:
         having = self._having(nodes)
         answers = await self._hands.ask("fill", {node: {} for node in having})
         wrong = [f"on {node} {told['left']} bytes are left" for node, told in answers.items() if told["left"]]
         facts = {f"filled_mb_{node}": round(told["taken"] / 1e6, 1) for node, told in answers.items()}
-        return self._lacking(nodes, "it has no disk to be full") + Seen(problems=tuple(wrong), facts=facts)
+        return self._lacking(nodes, "it has no disk to be full") + Verification(problems=tuple(wrong), facts=facts)
 
-    async def _free(self, nodes: Iterable[str]) -> Seen:
+    async def _free(self, nodes: Iterable[str]) -> Verification:
         answers = await self._hands.ask("free", {node: {} for node in self._having(nodes)})
-        return Seen(problems=tuple(f"{node} has no room" for node, told in answers.items() if not told["left"]))
+        return Verification(problems=tuple(f"{node} has no room" for node, told in answers.items() if not told["left"]))
 
-    async def _flush(self, before: dict[str, Flushing]) -> Seen:
+    async def _flush(self, before: dict[str, Flushing]) -> Verification:
         """Have flushes go as is wanted where they do not; what befell them until then is told."""
         now = self._flushing
         changed = {node for node in before.keys() | now.keys() if before.get(node, CALM) != now.get(node, CALM)}
@@ -64,26 +64,26 @@ class Disks:
             wrong = [f"{node}: {words}" for words in told["problems"]]
             if node in now and not told["processes"] and node not in self._wanted().down:
                 wrong.append(f"{node}: it has no process that could flush")
-            seen += Seen(problems=tuple(wrong), facts=_befallen(node, told) if node in before else {})
+            seen += Verification(problems=tuple(wrong), facts=_befallen(node, told) if node in before else {})
         return seen
 
     def _having(self, nodes: Iterable[str]) -> list[str]:
         """Those with a disk."""
         return sorted(node for node in nodes if self._hands.data[node] is not None)
 
-    def _lacking(self, nodes: Iterable[str], so: str) -> Seen:
+    def _lacking(self, nodes: Iterable[str], so: str) -> Verification:
         """Of those without a disk whose disks are to be hurt it is said that they have none."""
         without = sorted(node for node in nodes if self._hands.data[node] is None)
-        return Seen(problems=tuple(f"{node} keeps nothing, so {so}" for node in without))
+        return Verification(problems=tuple(f"{node} keeps nothing, so {so}" for node in without))
 
-    async def _revive(self, nodes: Iterable[str]) -> Seen:
-        seen = Seen()
+    async def _revive(self, nodes: Iterable[str]) -> Verification:
+        seen = Verification()
         for node in self._having(nodes):
             if node in self._full or self._flushing.get(node, CALM).fail:
                 continue
             status = await self._containers.ended(node)
             if status is not None and node not in self._wanted().down:
-                seen += Seen(facts={f"ended_{node}": status}) + await self._containers.revive(node)
+                seen += Verification(facts={f"ended_{node}": status}) + await self._containers.revive(node)
         return seen
 
 

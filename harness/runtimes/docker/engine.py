@@ -13,7 +13,7 @@ import docker
 from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
-from harness.errors import EnvironmentFailure
+from splitbrain.errors import EnvironmentFailure
 
 RUN_LABEL = "splitbrain.run"
 CONTROLLER_LABEL = "splitbrain.controller"

@@ -16,9 +16,9 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.types import IPAMConfig, IPAMPool, Mount
 
-from harness.errors import EnvironmentFailure
-from harness.runtimes.docker.agent.disks import DISK
-from harness.runtimes.docker.engine import CONTROLLER_LABEL, RUN_LABEL, controller_mark, translated
+from splitbrain.errors import EnvironmentFailure
+from splitbrain.runtimes.docker.agent.disks import DISK
+from splitbrain.runtimes.docker.engine import CONTROLLER_LABEL, RUN_LABEL, controller_mark, translated
 
 FIRST_ADDRESS = 11
 DISK_BYTES = 256 * 2**20  # of software that lays out its files ahead, as etcd does by 64 MB each

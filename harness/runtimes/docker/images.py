@@ -27,16 +27,16 @@ from pathlib import Path
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
 
-import nodes
-from harness.errors import EnvironmentFailure
-from nodes.systems.base import OwnImage
+from splitbrain import nodes
+from splitbrain.errors import EnvironmentFailure
+from splitbrain.nodes.systems.base import OwnImage
 
 DEBIAN = "debian:bookworm-slim"
 SUITE = "bookworm"
 IMAGES_PYTHON = "3.11"  # of that suite
 PULL_SECONDS = 20
 LABEL = "splitbrain.image"
-AGENT = "harness/runtimes/docker/agent"  # the package keeps its name in the image, and nothing above it is there
+AGENT = "splitbrain/runtimes/docker/agent"  # the package keeps its name in the image, and nothing above it is there
 
 Say = Callable[[str], None]
 
@@ -88,14 +88,14 @@ class ImageBuilder:
     def _built_folder(self, name: str, base: str) -> str:
         """An image of a system: its folder's files, what its ``wheels.txt`` names, and ``nodes/`` if it takes that."""
         package = Path(nodes.__file__).parent
-        folder = package / "images" / name
+        folder = package / name
         files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and path.name != "Dockerfile"}
-        if "COPY nodes " in (folder / "Dockerfile").read_text():
-            files |= _package_files(package, "nodes")
+        if "COPY splitbrain " in (folder / "Dockerfile").read_text():
+            files |= _package_files(package, "splitbrain/nodes")
         if "wheels.txt" not in files:
-            return self._built(name, folder, files, base)
+            return self._built(_short(name), folder, files, base)
         with tempfile.TemporaryDirectory(prefix="splitbrain-wheels-") as scratch:
-            return self._built(name, folder, files, base, wheels=Path(scratch))
+            return self._built(_short(name), folder, files, base, wheels=Path(scratch))
 
     def _base(self) -> str:
         if self._exists(DEBIAN):
@@ -211,13 +211,24 @@ class ImageBuilder:
             raise EnvironmentFailure(f"image {tag} did not build: {failure.explanation}") from failure
 
 
+def _short(folder: str) -> str:
+    """``systems/etcd/image`` as an image is named: ``etcd``; ``systems/zookeeper/contender_image``:
+    ``zookeeper-contender``."""
+    parts = (part.removesuffix("image").strip("_") for part in folder.split("/") if part not in ("systems", "images"))
+    return "-".join(part for part in parts if part)
+
+
 def _here(path: str) -> Path:
     return Path(__file__).parent / path
 
 
+NOT_IN_IMAGES = frozenset({"tests", "clients", "client.py"})
+"""Tests, and how a system is asked from outside, which needs more than the standard library."""
+
+
 def _package_files(package: Path, name: str) -> dict[str, Path]:
-    """The modules of a package, by their path in the build context; its tests stay out of the image."""
-    modules = sorted(p for p in package.rglob("*.py") if "tests" not in p.relative_to(package).parts)
+    """The modules of a package that go into an image, by their path in the build context."""
+    modules = sorted(p for p in package.rglob("*.py") if NOT_IN_IMAGES.isdisjoint(p.relative_to(package).parts))
     return {f"{name}/{path.relative_to(package).as_posix()}": path for path in modules}
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from statistics import mean, median
 from typing import Any
 
-from harness.runtimes.docker.hands import Hands, Seen
-from harness.runtimes.verification import Heard, Measured, amiss, measured, problems, unnoticed
-from harness.units import MS
-from nemesis.partitions import NOTHING, Cut, Link
-from nemesis.plans import LONGEST_QUEUE_MS
-from nemesis.state import Flaws, State, gilbert
+from splitbrain.nemesis.partitions import NOTHING, Cut, Link
+from splitbrain.nemesis.plans import LONGEST_QUEUE_MS
+from splitbrain.nemesis.state import Flaws, State, gilbert
+from splitbrain.runtimes.docker.agents import AgentPool, Verification
+from splitbrain.runtimes.verification import Heard, Measured, amiss, measured, problems, unnoticed
+from splitbrain.units import MS
 
 VERIFY_NS = 1_000 * MS
 VERIFY_AGAIN_SECONDS = 0.005
@@ -44,7 +44,7 @@ MANY = Sample(100, 3_000)
 class Links:
     """The links between the hosts; ``wanted`` tells at any time what the plans in force ask for."""
 
-    def __init__(self, hands: Hands, wanted: Callable[[], State]) -> None:
+    def __init__(self, hands: AgentPool, wanted: Callable[[], State]) -> None:
         self._hands = hands
         self._wanted = wanted
         self._tokens = itertools.count(1)
@@ -68,13 +68,13 @@ class Links:
             self._ended.setdefault(link, []).append(time.monotonic_ns())
         await self._hands.ask("links", requests)
 
-    async def crossed(self) -> Seen:
+    async def crossed(self) -> Verification:
         """When software was first heard again over each link whose cut has ended so far.
 
         ``ago_ms`` is how long ago the cut was ended, ``after_ms`` how long that took, None if it has not been heard.
         """
         if not self._ended:
-            return Seen()
+            return Verification()
         receivers = sorted({receiver for _, receiver in self._ended})
         answers = await self._hands.ask("arrived", {node: {} for node in receivers})
         now = time.monotonic_ns()
@@ -89,13 +89,13 @@ class Links:
             for (sender, receiver), times in sorted(self._ended.items())
             for ended, came in zip(times, arrived[receiver].get(sender, ()), strict=False)
         ]
-        return Seen(facts={"crossed": crossed})
+        return Verification(facts={"crossed": crossed})
 
-    async def verify(self, about: Iterable[Link] = ()) -> Seen:
+    async def verify(self, about: Iterable[Link] = ()) -> Verification:
         """Whether all cuts and rules are as they are to be, and what becomes of packets on the links of a change."""
         return await self._verify_cuts() + await self._verify_flaws(frozenset(about))
 
-    async def _verify_cuts(self) -> Seen:
+    async def _verify_cuts(self) -> Verification:
         """Send real packets until the hosts have seen what is to be cut, and no more, or the time for it has passed.
 
         A flawed link may lose this one too; it is left to its own verification.
@@ -109,10 +109,10 @@ class Links:
                 wrong = problems(self._hands.nodes, wanted.cut, self._heard(answers, wanted))
                 wrong += self._wrong_rules(answers, wanted)
                 if not wrong:
-                    return Seen()
+                    return Verification()
                 await asyncio.sleep(VERIFY_AGAIN_SECONDS)
             if time.monotonic_ns() >= give_up:
-                return Seen(problems=wrong)
+                return Verification(problems=wrong)
 
     def _heard(self, answers: Mapping[str, Any], wanted: State) -> dict[str, Heard]:
         flawed = wanted.flaws.keys() - wanted.cut
@@ -137,7 +137,7 @@ class Links:
             for sender, receiver in sorted(there ^ wanted.flaws.keys())
         )
 
-    async def _verify_flaws(self, about: Cut) -> Seen:
+    async def _verify_flaws(self, about: Cut) -> Verification:
         """Whether these links treat real packets as they are to, be it as if they had no flaw.
 
         What changes while it is being looked at is left to those who change it, as is what is cut.
@@ -147,7 +147,7 @@ class Links:
             before = self._wanted()
             looked_at = sorted(about - before.cut)
             if not looked_at:
-                return Seen()
+                return Verification()
             counted = await self._checksum_errors(looked_at)
             seen = await self._measure(looked_at, before)
             errors = await self._checksum_errors(looked_at)
@@ -169,8 +169,8 @@ class Links:
             facts = _figures(list(stayed.values()), before)
             facts |= {f"checksum_errors_{node}": count for node, count in errors.items() if count}
             if not wrong:
-                return Seen(facts=facts)
-        return Seen(problems=tuple(wrong), facts=facts)
+                return Verification(facts=facts)
+        return Verification(problems=tuple(wrong), facts=facts)
 
     async def _checksum_errors(self, links: Iterable[Link]) -> dict[str, int]:
         """How many packets, of whatever software, the receivers' kernels have thrown away so far for being spoilt."""

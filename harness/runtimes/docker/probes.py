@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from harness.runtimes.base import Fail, Ok, Reply, Unknown
-from harness.runtimes.docker.askers.base import Refused, Unclear
+from splitbrain.nodes.clients.base import Fail, Ok, Refused, Reply, Unclear, Unknown
 
 
 async def reply_to(question: Awaitable[Mapping[str, Any] | None], timeout_ns: int) -> Reply:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from harness.runtimes.docker.containers import Containers, Spent
-from harness.runtimes.docker.hands import Hands, Seen
-from harness.runtimes.docker.loops import KEEPER
-from nemesis.faults import Durable
-from nemesis.plans import Crashed, Harm, Killed, OnNodes, Starved, Stopped
-from nemesis.state import State
+from splitbrain.nemesis.faults import Durable
+from splitbrain.nemesis.plans import Crashed, Harm, Killed, OnNodes, Starved, Stopped
+from splitbrain.nemesis.state import State
+from splitbrain.runtimes.docker.agents import AgentPool, Verification
+from splitbrain.runtimes.docker.containers import Containers, Spent
+from splitbrain.runtimes.docker.loop_devices import KEEPER
 
 FROZEN_MS = 1.0  # what a node may be said to have run while it was frozen: the kernel's account is a little behind
 LEFT = {"changed": "files_changed", "cut_ms": "cut_ms"}  # what an agent tells of a disk, and its name in the history
@@ -31,7 +31,7 @@ class Processes:
     made, and none of these is to be undone by what was wanted before.
     """
 
-    def __init__(self, hands: Hands, containers: Containers, wanted: Callable[[], State]) -> None:
+    def __init__(self, hands: AgentPool, containers: Containers, wanted: Callable[[], State]) -> None:
         self._hands = hands
         self._containers = containers
         self._wanted = wanted
@@ -46,7 +46,7 @@ class Processes:
         self._at_freeze: dict[str, asyncio.Future[Spent]] = {}  # there from when a freeze is decided on
         self._at_ration: dict[str, Spent] = {}
 
-    async def make(self, harm: OnNodes | None) -> Seen:
+    async def make(self, harm: OnNodes | None) -> Verification:
         """Kill, start, pause and let go on. Its nodes go down as ``harm`` has it, and all others by what is theirs."""
         wanted = self._wanted()
         kill, revive = wanted.down - self._down, self._down - wanted.down
@@ -75,13 +75,13 @@ class Processes:
             ended += frozen
         return thawed + ended + revived + renewed + await self._ration()
 
-    async def _revive(self, nodes: Iterable[str]) -> Seen:
-        seen = Seen()
+    async def _revive(self, nodes: Iterable[str]) -> Verification:
+        seen = Verification()
         for each in await asyncio.gather(*(self._revive_one(node) for node in sorted(nodes))):
             seen += each
         return seen
 
-    async def _revive_one(self, node: str) -> Seen:
+    async def _revive_one(self, node: str) -> Verification:
         """Start a node again; after a cut of its power also see that what was not flushed is gone."""
         seen = await self._containers.revive(node)
         cut = node in self._cut
@@ -89,9 +89,9 @@ class Processes:
         if not cut or seen.problems:
             return seen
         told = (await self._hands.ask("survived", {node: {"folder": self._hands.data[node]}}))[node]
-        return seen + Seen(problems=(f"{node}, started again: {told['wrong']}",) if told["wrong"] else ())
+        return seen + Verification(problems=(f"{node}, started again: {told['wrong']}",) if told["wrong"] else ())
 
-    async def _freeze(self, node: str, done: asyncio.Future[Spent]) -> Seen:
+    async def _freeze(self, node: str, done: asyncio.Future[Spent]) -> Verification:
         seen = await self._gone(node, "frozen")
         if not seen.problems:
             await self._containers.freeze(node)
@@ -102,32 +102,34 @@ class Processes:
         if await self._containers.ended(node) is None:
             await self._containers.thaw(node)
 
-    async def _gone(self, node: str, wanted: str) -> Seen:
+    async def _gone(self, node: str, wanted: str) -> Verification:
         """The problem of a node that is to be frozen or starved, and has ended in its own way."""
         status = await self._containers.ended(node)
-        return Seen(problems=() if status is None else (f"{node} was not {wanted}: it ended with status {status}",))
+        return Verification(
+            problems=() if status is None else (f"{node} was not {wanted}: it ended with status {status}",)
+        )
 
-    async def _look_at_frozen(self, nodes: Iterable[str]) -> Seen:
+    async def _look_at_frozen(self, nodes: Iterable[str]) -> Verification:
         """What nodes that are about to be let go had of the processors while frozen, which is to be nothing.
 
         One that another change is just freezing is frozen first.
         """
-        seen = Seen()
+        seen = Verification()
         for node in sorted(nodes):
             began = await self._at_freeze.pop(node)
             ran = (await self._containers.spent(node)).since(began).cpu_ms
             wrong = (f"{node} ran for {ran:.1f} ms while it was frozen",) if ran > FROZEN_MS else ()
-            seen += Seen(problems=wrong, facts={f"ran_ms_{node}": round(ran, 3)})
+            seen += Verification(problems=wrong, facts={f"ran_ms_{node}": round(ran, 3)})
         return seen
 
-    async def _renew(self, killed: AbstractSet[str]) -> Seen:
+    async def _renew(self, killed: AbstractSet[str]) -> Verification:
         """Start nodes again, as wholes, of which no single process is to be dead any more.
 
         What was done to single processes of these, and of nodes ``killed`` as wholes, is gone with them.
         """
-        lacking = {node for node, _ in self._wanted().partly_down}
+        unsupported = {node for node, _ in self._wanted().partly_down}
         whole = self._down | self._frozen
-        renewed = {node for node, _ in self._partly_down} - lacking - whole - killed
+        renewed = {node for node, _ in self._partly_down} - unsupported - whole - killed
         await self._kill(renewed, "kept", None, sockets=False)
         seen = await self._revive(renewed)
         gone = renewed | killed
@@ -136,7 +138,7 @@ class Processes:
         self._partly_paused = {(node, like) for node, like in self._partly_paused if node not in gone}
         return seen
 
-    async def _make_parts(self, go: AbstractSet[str]) -> Seen:
+    async def _make_parts(self, go: AbstractSet[str]) -> Verification:
         """What is asked of single processes, on nodes that run; of those that are to ``go`` on, all but these do."""
         asleep = self._down | self._frozen
         wanted = self._wanted().partly_paused
@@ -157,34 +159,38 @@ class Processes:
         """Those on nodes that run."""
         return sorted(part for part in parts if part[0] not in self._down | self._frozen)
 
-    async def _ask_parts(self, do: str, parts: Sequence[tuple[str, str]]) -> Seen:
+    async def _ask_parts(self, do: str, parts: Sequence[tuple[str, str]]) -> Verification:
         """One after another, as patterns may overlap. Which processes it were is told, and when it was none."""
-        seen = Seen()
+        seen = Verification()
         for node, like in parts:
             answer = (await self._hands.ask(do, {node: {"pattern": like}}))[node]
             problems = [] if answer["pids"] else [f"{node} runs no process like {like}"]
             if answer.get("whole"):
                 problems.append(f"{node} ends as a whole with its first process, which is like {like}")
             facts = {f"pids_{node}": answer["pids"], f"others_{node}": answer["others"]}
-            seen += Seen(problems=tuple(problems), facts=facts)
+            seen += Verification(problems=tuple(problems), facts=facts)
         return seen
 
-    async def _end(self, nodes: Iterable[str], harm: Harm | None) -> Seen:
+    async def _end(self, nodes: Iterable[str], harm: Harm | None) -> Verification:
         """Have the nodes' processes end. What did not go as it should is told."""
         match harm:
             case Stopped():
                 answers = await self._ask("end", nodes)
                 stubborn = [node for node, answer in answers.items() if not answer["obeyed"]]
-                return Seen(problems=tuple(f"{node} did not end when asked to, and was killed" for node in stubborn))
+                return Verification(
+                    problems=tuple(f"{node} did not end when asked to, and was killed" for node in stubborn)
+                )
             case Starved():
-                seen = Seen()
+                seen = Verification()
                 for each in await asyncio.gather(*(self._starve(node) for node in sorted(nodes))):
                     seen += each
                 return seen
             case Crashed(state=state):
                 answers, seen = await self._kill(nodes, state, None, sockets=True)
                 left = [node for node, answer in answers.items() if answer["left"]]
-                return seen + Seen(problems=tuple(f"{node} kept connections that peers may hear end" for node in left))
+                return seen + Verification(
+                    problems=tuple(f"{node} kept connections that peers may hear end" for node in left)
+                )
             case Killed(state=state, files=files):
                 _, seen = await self._kill(nodes, state, files, sockets=False)
                 return seen
@@ -192,7 +198,7 @@ class Processes:
                 _, seen = await self._kill(nodes, "kept", None, sockets=False)
                 return seen
 
-    async def _starve(self, node: str) -> Seen:
+    async def _starve(self, node: str) -> Verification:
         """Have the node grow until the kernel ends it, which both the agent and the engine are to have seen."""
         gone = await self._gone(node, "starved")
         if gone.problems:
@@ -206,9 +212,9 @@ class Processes:
         if not killed:
             problems.append(f"{node} did not end for want of memory, by the kernel's account")
         facts = {f"limit_mb_{node}": round(limit / 1e6, 1), f"oom_killed_{node}": killed}
-        return Seen(problems=tuple(problems), facts=facts)
+        return Verification(problems=tuple(problems), facts=facts)
 
-    async def _ration(self) -> Seen:
+    async def _ration(self) -> Verification:
         """A container keeps its ration while it is down. What a node had of it is told when the ration changes."""
         wanted = self._wanted()
         before, self._per_mille = self._per_mille, dict(wanted.per_mille)
@@ -218,27 +224,27 @@ class Processes:
             if before.get(node, 0) != wanted.per_mille.get(node, 0)
         )
 
-        async def one(node: str) -> Seen:
+        async def one(node: str) -> Verification:
             taken = wanted.per_mille.get(node, 0)
             seen = await self._look_at_rationed(node, before.get(node, 0))
             done = await self._containers.ration(node, taken)
             if taken and node not in self._down:
                 self._at_ration[node] = await self._containers.spent(node)
-            return seen + Seen(problems=() if done else (f"{node} should lack {taken}/1000 of a processor",))
+            return seen + Verification(problems=() if done else (f"{node} should lack {taken}/1000 of a processor",))
 
-        seen = Seen()
+        seen = Verification()
         for each in await asyncio.gather(*(one(node) for node in changed)):
             seen += each
         return seen
 
-    async def _look_at_rationed(self, node: str, taken: int) -> Seen:
+    async def _look_at_rationed(self, node: str, taken: int) -> Verification:
         """What a node had of its ration, unless it was down at either end of it or was started anew in between."""
         began = self._at_ration.pop(node, None)
         if began is None or node in self._down:
-            return Seen()
+            return Verification()
         had = (await self._containers.spent(node)).since(began)
         if had.cpu_ms < 0:
-            return Seen()
+            return Verification()
         left = (1_000 - taken) / 1_000
         wrong = (
             (f"{node} had {had.cpu_ms:.0f} ms of a processor in {had.at_ms:.0f} ms, and was to have {left:g} of one",)
@@ -249,11 +255,11 @@ class Processes:
             f"processor_{node}": round(had.cpu_ms / had.at_ms, 4),
             f"throttled_ms_{node}": round(had.throttled_ms, 1),
         }
-        return Seen(problems=wrong, facts=facts)
+        return Verification(problems=wrong, facts=facts)
 
     async def _kill(
         self, nodes: Iterable[str], state: Durable, files: str | None, sockets: bool
-    ) -> tuple[dict[str, dict[str, Any]], Seen]:
+    ) -> tuple[dict[str, dict[str, Any]], Verification]:
         """Have them end, their disks as ``state`` and ``files`` say. The agents' answers, and what they saw there.
 
         Software that keeps nothing has nothing to lose.
@@ -266,31 +272,31 @@ class Processes:
         asked = {node: {"disk": disk(node), "sockets": sockets} for node in sorted(nodes)}
         await asyncio.gather(*(self._containers.started(node) for node in asked))
         answers = await self._hands.ask("kill", asked)
-        seen = Seen()
+        seen = Verification()
         for node, answer in answers.items():
             if asked[node]["disk"] is not None:
                 wrong = (f"{node}: {answer['wrong']}",) if answer["wrong"] else ()
                 facts = {f"{what}_{node}": answer[key] for key, what in LEFT.items() if key in answer}
-                seen += Seen(problems=wrong, facts=facts)
+                seen += Verification(problems=wrong, facts=facts)
             elif files is not None:
-                seen += Seen(problems=(f"{node}: it keeps no files, so none like {files}",))
+                seen += Verification(problems=(f"{node}: it keeps no files, so none like {files}",))
         self._to_put_back |= {node for node, answer in answers.items() if "cut_ms" in answer}
         return answers, seen
 
-    async def put_back(self, nodes: Iterable[str]) -> Seen:
+    async def put_back(self, nodes: Iterable[str]) -> Verification:
         """Have their disks be what a cut of their power has left of them, before anybody starts them again."""
         cut = self._to_put_back & set(nodes)
         self._to_put_back -= cut
         self._cut |= cut
-        seen = Seen()
+        seen = Verification()
         for each in await asyncio.gather(*(self._put_back(node) for node in sorted(cut))):
             seen += each
         return seen
 
-    async def _put_back(self, node: str) -> Seen:
+    async def _put_back(self, node: str) -> Verification:
         told = (await self._hands.ask("put-back", {KEEPER: {"name": node}}))[KEEPER]
         wrong = (f"{node}: {told['wrong']}",) if told["wrong"] else ()
-        return Seen(problems=wrong, facts={f"files_changed_{node}": told["changed"]})
+        return Verification(problems=wrong, facts={f"files_changed_{node}": told["changed"]})
 
     async def keep_disks(self) -> None:
         """Have every host copy its node's durable state, one after another, so that no two stand still at once."""

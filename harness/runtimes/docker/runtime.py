@@ -12,20 +12,20 @@ import signal
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-from harness.drive import Driver
-from harness.errors import EnvironmentFailure, Interrupted
-from harness.experiment import Experiment
-from harness.runtimes.base import Facts, Say
-from harness.runtimes.docker.cluster import DockerCluster
-from harness.runtimes.docker.hosts import DiskKind
-from harness.runtimes.docker.images import BuildInterrupted
-from nemesis.faults import abilities
-from nemesis.schedules import Schedule
+from splitbrain.core.experiment import Experiment
+from splitbrain.core.lifecycle import RunPhases
+from splitbrain.errors import EnvironmentFailure, Interrupted
+from splitbrain.nemesis.faults import required
+from splitbrain.nemesis.schedules import Schedule
+from splitbrain.runtimes.base import Facts, Say
+from splitbrain.runtimes.docker.cluster import DockerCluster
+from splitbrain.runtimes.docker.hosts import DiskKind
+from splitbrain.runtimes.docker.images import BuildInterrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(driver: Driver, logs: Path, say: Say) -> Facts:
+def run(driver: RunPhases, logs: Path, say: Say) -> Facts:
     """One whole run on containers.
 
     Raises EnvironmentFailure when the engine, an image or a host fails, and Interrupted on SIGINT or SIGTERM;
@@ -41,7 +41,7 @@ def run(driver: Driver, logs: Path, say: Say) -> Facts:
 
 def disks_for(schedule: Schedule) -> DiskKind:
     """The disks that the nodes need for it to be carried out."""
-    asked = {ability for step in schedule.steps for ability in abilities(step.fault)}
+    asked = {ability for step in schedule.steps for ability in required(step.fault)}
     if "kill with state torn" in asked:
         return "loop"
     return "bounded" if "full disk" in asked else "plain"

@@ -16,19 +16,20 @@ from random import Random
 from types import coroutine
 from typing import Any, Final
 
-from harness.runtimes.base import Effect, Fail, Job, Question, Reply
-from harness.runtimes.sim.clock import MILLION
-from harness.runtimes.sim.hosts import Call, Host, Witnesses
-from harness.runtimes.sim.kernel import Act, Alarm
-from harness.runtimes.sim.network import Conditions, Constant, Later, Link, Uniform, sampler
-from harness.runtimes.sim.sentry import Sentry
-from harness.runtimes.sim.simulation import Simulation
-from harness.runtimes.verification import Heard, problems
-from harness.units import MS
-from nemesis.plans import LONGEST_QUEUE_MS, Crashed, Killed, OnNodes, Plan, Severed, Skewed, Starved, Stopped
-from nemesis.state import Error, State, gilbert, state_of
-from nemesis.triggers import Trigger
-from nodes.driver import STATE_FILE
+from splitbrain.nemesis.plans import LONGEST_QUEUE_MS, Crashed, Killed, OnNodes, Plan, Severed, Skewed, Starved, Stopped
+from splitbrain.nemesis.state import Error, State, gilbert, state_of
+from splitbrain.nemesis.triggers import Trigger
+from splitbrain.nodes.clients.base import Fail, Question, Reply
+from splitbrain.nodes.driver import STATE_FILE
+from splitbrain.runtimes.base import Effect, Job
+from splitbrain.runtimes.sim.clock import MILLION
+from splitbrain.runtimes.sim.event_wait import Sentry
+from splitbrain.runtimes.sim.hosts import Call, Host, Witnesses
+from splitbrain.runtimes.sim.kernel import Act, Alarm
+from splitbrain.runtimes.sim.network import Conditions, Constant, Later, Link, Uniform, sampler
+from splitbrain.runtimes.sim.simulation import Simulation
+from splitbrain.runtimes.verification import Heard, problems
+from splitbrain.units import MS
 
 CLIENT_WAY: Final = Uniform(50_000, 200_000)  # from a client to a node, or back
 APPLYING: Final = Uniform(5 * MS, 20 * MS)  # until a host has done what the nemesis asked for
@@ -60,7 +61,7 @@ class SimCluster:
         self._state = State()
         self._felled: set[str] = set()  # whom a plan has killed, or told to die
         self._wall_errors = dict.fromkeys(self._machines, RIGHT)
-        self._witnesses = {node: host.witness for node, host in self._hosts.items()}
+        self._witnesses = {node: host.instrument for node, host in self._hosts.items()}
         self._sentries: list[Sentry] = []
 
     def now(self) -> int:
@@ -107,7 +108,7 @@ class SimCluster:
         for node, host in self._hosts.items():
             usual = self._witnesses[node]
             watching = [*self._sentries] if usual is None else [usual, *self._sentries]
-            host.witness = Witnesses(*watching) if self._sentries else usual
+            host.instrument = Witnesses(*watching) if self._sentries else usual
 
     async def keep_disks(self) -> None:
         for host in self._hosts.values():

@@ -25,12 +25,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
-from harness.errors import UsageError
-from harness.runtimes.base import Fail, Ok, Reply, Unknown
-from harness.runtimes.sim.clock import Clock
-from harness.runtimes.sim.kernel import Act, Kernel, Task
-from harness.runtimes.sim.network import Delay, Link, Uniform, sampler
-from nodes.protocol import (
+from splitbrain.errors import UsageError
+from splitbrain.nodes.clients.base import Fail, Ok, Reply, Unknown
+from splitbrain.nodes.protocol import (
     Answer,
     CancelTimer,
     ConfirmAsked,
@@ -46,6 +43,9 @@ from nodes.protocol import (
     Status,
     TimerFired,
 )
+from splitbrain.runtimes.sim.clock import Clock
+from splitbrain.runtimes.sim.kernel import Act, Kernel, Task
+from splitbrain.runtimes.sim.network import Delay, Link, Uniform, sampler
 
 MakeNode = Callable[[str, Sequence[str], Random, str, "Mapping[str, Json] | None"], Node]
 Durable = Literal["kept", "torn", "old", "lost"]
@@ -97,7 +97,7 @@ class Call:
             self.task.wake(NO_ANSWER, None)
 
 
-class Witness:
+class Instrument:
     """Somebody who sees what no observer of a cluster can. Each method may be left as it is.
 
     It may hurt the cluster while it watches: a node that is killed then does nothing more.
@@ -123,35 +123,35 @@ class Witness:
         """The node raised when it was started or took an event, and is about to die of it."""
 
 
-class Witnesses(Witness):
+class Witnesses(Instrument):
     """Several who watch the same hosts, told in the order given."""
 
-    def __init__(self, *each: Witness) -> None:
+    def __init__(self, *each: Instrument) -> None:
         self._each = each
 
     def before(self, host: Host) -> None:
-        for witness in self._each:
-            witness.before(host)
+        for instrument in self._each:
+            instrument.before(host)
 
     def after(self, host: Host, event: Event) -> None:
-        for witness in self._each:
-            witness.after(host, event)
+        for instrument in self._each:
+            instrument.after(host, event)
 
     def intends(self, host: Host, effects: Sequence[Effect]) -> bool:
-        held = [witness.intends(host, effects) for witness in self._each]
+        held = [instrument.intends(host, effects) for instrument in self._each]
         return any(held)
 
     def effect(self, host: Host, effect: Effect) -> None:
-        for witness in self._each:
-            witness.effect(host, effect)
+        for instrument in self._each:
+            instrument.effect(host, effect)
 
     def down(self, host: Host) -> None:
-        for witness in self._each:
-            witness.down(host)
+        for instrument in self._each:
+            instrument.down(host)
 
     def raised(self, host: Host, failure: Exception) -> None:
-        for witness in self._each:
-            witness.raised(host, failure)
+        for instrument in self._each:
+            instrument.raised(host, failure)
 
 
 class Host:
@@ -167,7 +167,7 @@ class Host:
         *,
         disk: Delay = SSD,
         lying_disk: bool = False,
-        witness: Witness | None = None,
+        instrument: Instrument | None = None,
     ) -> None:
         """With ``lying_disk`` a write is said to be durable at once and is so only when the disk has done it."""
         self.name = name
@@ -203,7 +203,7 @@ class Host:
         self._fuse: int | None = None  # how many effects are left until the node is killed
         self._fuse_durable: Durable = "torn"
         self._take: Callable[[Event], Sequence[Effect]]  # the node's handle
-        self.witness = witness
+        self.instrument = instrument
 
     # The process
 
@@ -216,17 +216,17 @@ class Host:
         return self._paused
 
     @property
-    def witness(self) -> Witness | None:
+    def instrument(self) -> Instrument | None:
         """Who sees all that the node does; may be changed at any time."""
         return self._witness
 
-    @witness.setter
-    def witness(self, witness: Witness | None) -> None:
-        self._witness = witness
+    @instrument.setter
+    def instrument(self, instrument: Instrument | None) -> None:
+        self._witness = instrument
         # Most witnesses look at few of these, and a node takes events by the hundred thousand.
-        self._before = None if witness is None else _overridden(witness, witness.before)
-        self._after = None if witness is None else _overridden(witness, witness.after)
-        self._intends = None if witness is None else _overridden(witness, witness.intends)
+        self._before = None if instrument is None else _overridden(instrument, instrument.before)
+        self._after = None if instrument is None else _overridden(instrument, instrument.after)
+        self._intends = None if instrument is None else _overridden(instrument, instrument.intends)
         self._look_plain()
 
     def now(self) -> int:
@@ -432,7 +432,7 @@ class Host:
             return
         if self._after is not None:
             self._after(self, event)
-            if self.node is not node:  # the witness has killed it
+            if self.node is not node:  # the instrument has killed it
                 return
         held = self._intends is not None and self._intends(self, effects)
         if held or self._work is not None:
@@ -468,14 +468,14 @@ class Host:
                     case Answer(request, term, reign, error):
                         if (call := self._calls.pop(request, None)) is not None:
                             call.answer(Ok({"term": term, "reign": reign}) if error is None else Fail(error))
-                    case _:  # Led, Followed: of interest to a witness only
+                    case _:  # Led, Followed: of interest to a instrument only
                         pass
 
     def _watched(self, effects: Sequence[Effect]) -> Iterator[Effect]:
         boots = self.boots
         for effect in effects:
-            if (witness := self._witness) is not None:
-                witness.effect(self, effect)
+            if (instrument := self._witness) is not None:
+                instrument.effect(self, effect)
             if self.node is None or self.boots != boots:
                 return
             if self._fuse is not None:
@@ -558,10 +558,10 @@ def what_was_raised(failure: Exception) -> str:
     return f"{words} ({Path(frame.filename).name}, line {frame.lineno}, in {frame.name})"
 
 
-def _overridden(witness: Witness, method: Callable[P, R]) -> Callable[P, R] | None:
+def _overridden(instrument: Instrument, method: Callable[P, R]) -> Callable[P, R] | None:
     """The method, if it does anything."""
     name = method.__name__
-    return None if getattr(type(witness), name) is getattr(Witness, name) else method
+    return None if getattr(type(instrument), name) is getattr(Instrument, name) else method
 
 
 def _raced(waiting: Sequence[tuple[Act, Any, Any]], dice: Random) -> deque[tuple[Act, Any, Any]]:

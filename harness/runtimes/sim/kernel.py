@@ -148,7 +148,7 @@ class Kernel:
 
 
 class Alarm:
-    """A sleeper that others may wake; see ``harness.runtimes.base.Alarm``. One task sleeps on it at a time."""
+    """A sleeper that others may wake; see ``runtimes.base.Alarm``. One task sleeps on it at a time."""
 
     __slots__ = ("_kernel", "_rung", "_sleep", "_sleeper")
 

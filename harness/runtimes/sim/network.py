@@ -19,8 +19,8 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from harness.runtimes.sim.kernel import Act, Kernel
-from nodes import wire
+from splitbrain.nodes import wire
+from splitbrain.runtimes.sim.kernel import Act, Kernel
 
 US: Final = 1_000
 HEADER_BYTES: Final = 28  # of IP and UDP, as on a real link

@@ -13,22 +13,22 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from checkers.history import Columns, Entry, History
-from harness.drive import Driver
-from harness.experiment import Experiment
-from harness.recorder import Process, Recorder
-from harness.runtimes.base import Cluster, Facts, Say
-from harness.runtimes.sim.cluster import SimCluster
-from harness.runtimes.sim.hosts import Host, Witness, what_was_raised
-from harness.runtimes.sim.simulation import START_WITHIN_NS, Simulation
-from harness.runtimes.sim.truth import Reign, Truth
-from harness.watch import Watch
-from nemesis.schedules import Schedule
-from nodes.protocol import Effect, Followed, Json, Led, Node
-from nodes.wall import OnWallClock
+from splitbrain.checkers.history import Columns, Entry, History
+from splitbrain.core.experiment import Experiment
+from splitbrain.core.leader_view import LeaderView
+from splitbrain.core.lifecycle import RunPhases
+from splitbrain.core.recorder import Process, Recorder
+from splitbrain.nemesis.schedules import Schedule
+from splitbrain.nodes.protocol import Effect, Followed, Json, Led, Node
+from splitbrain.nodes.wall import OnWallClock
+from splitbrain.runtimes.base import Cluster, Facts, Say
+from splitbrain.runtimes.sim.cluster import SimCluster
+from splitbrain.runtimes.sim.ground_truth import GroundTruth, Reign
+from splitbrain.runtimes.sim.hosts import Host, Instrument, what_was_raised
+from splitbrain.runtimes.sim.simulation import START_WITHIN_NS, Simulation
 
 
-def run(driver: Driver, logs: Path, say: Say) -> Facts:
+def run(driver: RunPhases, logs: Path, say: Say) -> Facts:
     """One whole run in simulation. A signal ends it at once, with its history closed and stored as far as it came."""
     driver.progress.phase("set-up")
     log = Log()
@@ -41,7 +41,7 @@ def run(driver: Driver, logs: Path, say: Say) -> Facts:
     return Facts(versions={"simulated_s": round(simulation.now / 1e9, 3)})
 
 
-def simulate(experiment: Experiment, witness: Witness | None = None) -> Simulation:
+def simulate(experiment: Experiment, instrument: Instrument | None = None) -> Simulation:
     """The cluster that an experiment asks for; its nodes are down."""
     system = experiment.under_test
     simulation: Simulation
@@ -58,12 +58,12 @@ def simulate(experiment: Experiment, witness: Witness | None = None) -> Simulati
         on_wall_clock if system.by_wall_clock else system.make_node,
         servers=experiment.server_names,
         make_server=None if system.servers is None else system.make_server,
-        witness=witness,
+        instrument=instrument,
     )
     return simulation
 
 
-def drive(driver: Driver, simulation: Simulation) -> None:
+def drive(driver: RunPhases, simulation: Simulation) -> None:
     """Start the nodes and have the driver do with them what it is made for."""
     simulation.start()
     simulation.run_until(START_WITHIN_NS)
@@ -90,12 +90,12 @@ def run_in_memory(experiment: Experiment, schedule: Schedule, *, truth: bool = F
         recorders.append(ColumnsRecorder(cluster.now))
         return recorders[0]
 
-    witness = Truth() if truth else None
-    simulation = simulate(experiment, witness)
-    drive(Driver(experiment, schedule, Silence(), open_recorder), simulation)
+    instrument = GroundTruth() if truth else None
+    simulation = simulate(experiment, instrument)
+    drive(RunPhases(experiment, schedule, Silence(), open_recorder), simulation)
     return Outcome(
         history=recorders[0].history(),
-        reigns=() if witness is None else witness.reigns(simulation.now),
+        reigns=() if instrument is None else instrument.reigns(simulation.now),
         zero_ns=START_WITHIN_NS,
     )
 
@@ -163,10 +163,10 @@ class Silence:
 
     def fault(self, words: str | None) -> None: ...
 
-    def watching(self, watch: Watch) -> None: ...
+    def watching(self, watch: LeaderView) -> None: ...
 
 
-class Log(Witness):
+class Log(Instrument):
     """What each node would have written to its log: one JSON object a line, in true time."""
 
     def __init__(self) -> None:

@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from types import MappingProxyType
 
-from harness.runtimes.sim.hosts import SSD, Host, MakeNode, Witness
-from harness.runtimes.sim.kernel import Kernel
-from harness.runtimes.sim.network import CALM, Conditions, ConditionsOf, Delay, Network
-from harness.units import MS
+from splitbrain.runtimes.sim.hosts import SSD, Host, Instrument, MakeNode
+from splitbrain.runtimes.sim.kernel import Kernel
+from splitbrain.runtimes.sim.network import CALM, Conditions, ConditionsOf, Delay, Network
+from splitbrain.units import MS
 
 START_WITHIN_NS = 10 * MS
 
@@ -39,7 +39,7 @@ class Simulation:
         conditions: Conditions | ConditionsOf = CALM,
         disk: Delay = SSD,
         lying_disk: bool = False,
-        witness: Witness | None = None,
+        instrument: Instrument | None = None,
     ) -> None:
         self.seed = seed
         self.kernel = Kernel()
@@ -48,7 +48,7 @@ class Simulation:
 
         def placed(name: str, peers: Sequence[str], make: MakeNode) -> Host:
             others = [other for other in peers if other != name]
-            return Host(self.kernel, seed, name, others, make, disk=disk, lying_disk=lying_disk, witness=witness)
+            return Host(self.kernel, seed, name, others, make, disk=disk, lying_disk=lying_disk, instrument=instrument)
 
         # Where there are servers the nodes know only those, and the servers know all.
         hosts = {name: placed(name, self.servers or self.nodes, make_node) for name in self.nodes}

@@ -51,12 +51,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from harness.runtimes.docker.agent import disks, growth, links, power, processes
-from harness.runtimes.docker.agent.clocks import TEND_SECONDS, HostClocks
-from harness.runtimes.docker.agent.commands import Refused, run
-from harness.runtimes.docker.agent.flushes import Flushes
-from harness.runtimes.docker.agent.loops import Loops
-from harness.runtimes.docker.agent.probes import SNMP, Probes, checksum_errors
+from splitbrain.runtimes.docker.agent import disks, links, processes
+from splitbrain.runtimes.docker.agent import oom as growth
+from splitbrain.runtimes.docker.agent import power_loss as power
+from splitbrain.runtimes.docker.agent.clocks import TEND_SECONDS, HostClocks
+from splitbrain.runtimes.docker.agent.commands import Refused, run
+from splitbrain.runtimes.docker.agent.flushes import Flushes
+from splitbrain.runtimes.docker.agent.loop_devices import Loops
+from splitbrain.runtimes.docker.agent.probes import SNMP, Probes, checksum_errors
 
 SUBJECTS = {
     "hello": "links",

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.runtimes.docker.agent.probes import PORT
+from splitbrain.runtimes.docker.agent.probes import PORT
 
 IP = 0x0800
 OUTGOING = 4

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.runtimes.docker.agent.commands import Refused
-from harness.runtimes.docker.agent.stillness import Gone, Still
-from harness.runtimes.docker.agent.vdso import CLOCKS, GAIN_ONE, RIGHT, Error, Hook, Unsupported, hook
+from splitbrain.runtimes.docker.agent.commands import Refused
+from splitbrain.runtimes.docker.agent.ptrace import Gone, Still
+from splitbrain.runtimes.docker.agent.vdso import CLOCKS, GAIN_ONE, RIGHT, Error, Hook, Unsupported, hook
 
 MILLION = 1_000_000
 WALL = (time.CLOCK_REALTIME, 5)  # and CLOCK_REALTIME_COARSE

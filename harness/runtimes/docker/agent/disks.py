@@ -16,8 +16,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from harness.runtimes.docker.agent import processes
-from harness.runtimes.docker.agent.commands import Refused
+from splitbrain.runtimes.docker.agent import processes
+from splitbrain.runtimes.docker.agent.commands import Refused
 
 COPY = Path("/var/lib/splitbrain/copy")
 DISK = Path("/var/lib/splitbrain/disk")  # the node's data folder, where it is a volume that the host has too

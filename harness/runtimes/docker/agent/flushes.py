@@ -26,10 +26,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from harness.runtimes.docker.agent import processes
-from harness.runtimes.docker.agent.calls import NONE, Borrowed, calling
-from harness.runtimes.docker.agent.stillness import Gone, Still
-from harness.runtimes.docker.agent.vdso import Unsupported
+from splitbrain.runtimes.docker.agent import processes
+from splitbrain.runtimes.docker.agent.ptrace import Gone, Still
+from splitbrain.runtimes.docker.agent.remote_syscalls import NONE, Borrowed, calling
+from splitbrain.runtimes.docker.agent.vdso import Unsupported
 
 FLUSHES = ("fsync", "fdatasync", "msync", "sync_file_range", "syncfs")
 

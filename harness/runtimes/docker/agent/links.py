@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.runtimes.docker.agent.arrivals import Arrivals
-from harness.runtimes.docker.agent.commands import Refused, run
-from harness.runtimes.docker.agent.packets import MARK, QUEUE
+from splitbrain.runtimes.docker.agent.arrivals import Arrivals
+from splitbrain.runtimes.docker.agent.commands import Refused, run
+from splitbrain.runtimes.docker.agent.packets import MARK, QUEUE
 
 CHAIN = "SPLITBRAIN"
 BARE = "SPLITBRAIN-BARE"  # lets segments of TCP pass that carry nothing
@@ -64,7 +64,7 @@ class Links:
         return self._again() if self._releaser is not None else {}
 
     def _start(self) -> None:
-        module = "harness.runtimes.docker.agent.packets"
+        module = "splitbrain.runtimes.docker.agent.packets"
         self._releaser = subprocess.Popen(
             [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )

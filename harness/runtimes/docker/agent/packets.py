@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from harness.runtimes.docker.agent.netlink import Packet, Queue
+from splitbrain.runtimes.docker.agent.netlink import Packet, Queue
 
 QUEUE = 7
 MARK = 0x5B  # of copies, which no rule takes for packets from a peer again

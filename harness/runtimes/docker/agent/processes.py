@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.runtimes.docker.agent.commands import Refused
+from splitbrain.runtimes.docker.agent.commands import Refused
 
 SIGNAL_SECONDS = 5.0
 GRACE_SECONDS = 5.0  # for a node to end in its own way

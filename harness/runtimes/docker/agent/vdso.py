@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.runtimes.docker.agent.stillness import Gone, Still
+from splitbrain.runtimes.docker.agent.ptrace import Gone, Still
 
 CLOCKS = 8
 """The clocks of a table are those of these numbers, from 0 (CLOCK_REALTIME) on."""

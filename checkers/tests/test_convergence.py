@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+
+from splitbrain.checkers import stall
+from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.tests.histories import Story
+from splitbrain.checkers.verdict import Outcome, Verdict
+
+BOUNDS = Bounds(stall_ns=100, slack_ns=0, suspicion_ns=10)
+END = 1_000
+
+
+def judged(story: Story) -> Verdict:
+    return stall.check(story.history(), BOUNDS)
+
+
+def followed(story: Story, node: str, leader: str | None, start: int, end: int, term: int | None = 1) -> Story:
+    """``node`` names ``leader`` in ``term`` every 10 ns."""
+    for at in range(start, end, 10):
+        story.saw(node, at, at + 2, leading=node == leader, leader=leader, term=term)
+    return story
+
+
+def cluster(*views: tuple[str, str | None, int | None], end: int = END) -> Story:
+    """Each (node, leader, term) throughout, with confirmations at n1 so that nothing stalls."""
+    story = Story()
+    for node, leader, term in views:
+        followed(story, node, leader, 0, end, term)
+    for at in range(0, end, 20):
+        story.confirmed("n1", at, at + 3)
+    return story
+
+
+def test_two_leaders_that_rule_on_side_by_side_never_converge() -> None:
+    verdict = judged(cluster(("n1", "n1", 1), ("n2", "n2", 2), ("n3", "n1", 1)))
+    assert verdict.outcome is Outcome.INVALID
+    (finding,) = verdict.findings
+    assert finding.guarantee == "L"
+    assert "n2 named n2 in term 2" in finding.words
+    assert len(finding.evidence) == 3
+
+
+def test_nodes_that_agree_converge() -> None:
+    assert judged(cluster(("n1", "n1", 1), ("n2", "n1", 1), ("n3", "n1", 1))).outcome is Outcome.VALID
+
+
+@pytest.mark.parametrize(("named", "outcome"), [("n1", Outcome.VALID), ("n2", Outcome.INVALID)])
+def test_followers_that_know_no_term_contradict_none(named: str, outcome: Outcome) -> None:
+    story = cluster(("n1", "n1", 1), ("n3", named, None))
+    followed(story, "n2", "n1", 0, END // 2, term=1)
+    assert judged(followed(story, "n2", "n1", END // 2, END, term=None)).outcome is outcome
+
+
+def test_one_that_follows_nobody_for_ever_has_not_converged_if_it_ever_named_somebody() -> None:
+    story = cluster(("n1", "n1", 1), ("n2", "n1", 1))
+    followed(story, "n3", "n2", 0, 20)
+    assert [f.guarantee for f in judged(followed(story, "n3", None, 20, END)).findings] == ["L"]
+
+
+def test_of_nodes_that_never_name_anybody_nothing_is_said() -> None:
+    assert judged(cluster(("n1", "n1", 1), ("n2", None, 1), ("n3", "n1", 1))).outcome is Outcome.VALID
+
+
+@pytest.mark.parametrize(("switch", "outcome"), [(END - 20, Outcome.VALID), (END, Outcome.INVALID)])
+def test_to_have_agreed_for_a_moment_is_enough(switch: int, outcome: Outcome) -> None:
+    story = cluster(("n1", "n1", 1), ("n3", "n1", 1))
+    followed(story, "n2", "n2", 0, switch, term=2)
+    assert judged(followed(story, "n2", "n1", switch, END)).outcome is outcome
+
+
+@pytest.mark.parametrize(("end", "outcome"), [(200, Outcome.UNKNOWN), (230, Outcome.INVALID)])
+def test_disagreement_must_last_longer_than_the_bound(end: int, outcome: Outcome) -> None:
+    assert judged(cluster(("n1", "n1", 1), ("n2", "n2", 2), end=end)).outcome is outcome
+
+
+def test_while_a_fault_is_active_nobody_must_agree() -> None:
+    story = cluster(("n1", "n1", 1), ("n2", "n2", 2), ("n3", "n1", 1))
+    story.hurt("partition", 50, 60, id=0, nodes=["n2"], links=[["n1", "n2"], ["n2", "n1"]])
+    assert not judged(story).findings
+
+
+def test_nodes_asked_too_rarely_prove_nothing() -> None:
+    story = cluster(("n1", "n1", 1), ("n3", "n1", 1))
+    for at in range(0, END, 90):
+        story.saw("n2", at, at + 2, leading=True, term=2)
+    assert not judged(story).findings
+
+
+def test_a_starved_machine_proves_no_disagreement() -> None:
+    story = cluster(("n1", "n1", 1), ("n2", "n2", 2), ("n3", "n1", 1))
+    late = Bounds().canary_late_ns + 1
+    story.lines.append(
+        (END // 2, {"process": "canary", "type": "info", "f": "canary", "node": None, "value": {"late": late}})
+    )
+    assert not judged(story).findings

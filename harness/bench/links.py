@@ -1,0 +1,124 @@
+"""How exactly packets are late, at 1,000 a second: ``python -m splitbrain.bench.links``.
+
+Two hosts without nodes, one link, datagrams that carry the time they were sent. What one is late is seen by a process
+of the receiver, as software there would see it; so the row without any delay is what no delay can beat, and is
+subtracted in the errors: the error of a figure is what it is above that of the row ``0``, and above what was asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+
+from splitbrain.runtimes.docker.channel import AgentChannel
+from splitbrain.runtimes.docker.engine import connect, remove_runs
+from splitbrain.runtimes.docker.hosts import addresses, create_host, create_network
+from splitbrain.runtimes.docker.images import ImageBuilder
+
+ASKED_MS = (0, 5, 50, 200)
+PACKETS = 5_000
+EVERY_US = 1_000
+PROBE_BYTES = 100
+WAIT_SECONDS = 0.5  # beyond the delay, for the last to come
+NAMES = ("a", "b")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """How late the packets of one delay were (ms), and how many of those sent did not come."""
+
+    asked_ms: int
+    least: float
+    p50: float
+    p99: float
+    most: float
+    lost: int
+
+    def error(self, calm: Row) -> tuple[float, float]:
+        """How far median and p99 are from what was asked, above what packets without a delay took (ms)."""
+        return self.p50 - self.asked_ms - calm.p50, self.p99 - self.asked_ms - calm.p99
+
+
+def row(asked_ms: int, sent: int, late_us: Sequence[int]) -> Row:
+    """The figures of packets that were so late. At least one must have come."""
+    ordered = sorted(late_us)
+
+    def at(share: float) -> float:
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] / 1e3
+
+    return Row(
+        asked_ms=asked_ms,
+        least=at(0.0),
+        p50=at(0.5),
+        p99=at(0.99),
+        most=at(1.0),
+        lost=sent - len(ordered),
+    )
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows, of which the first is calm, and their errors beside them."""
+    lines = [
+        "| asked ms | least | p50 | p99 | most | lost | error p50 | error p99 |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for each in rows:
+        middle, tail = each.error(rows[0])
+        errors = f"{middle:.2f} | {tail:.2f}" if each.asked_ms else "|"
+        figures = " | ".join(f"{figure:.2f}" for figure in (each.least, each.p50, each.p99, each.most))
+        lines.append(f"| {each.asked_ms} | {figures} | {each.lost} | {errors} |")
+    return "\n".join(lines)
+
+
+async def measured(sender: AgentChannel, receiver: AgentChannel, of: str, to: str, asked: Sequence[int]) -> list[Row]:
+    """A row for each delay of what comes from the address ``of`` to the address ``to``."""
+    rows = []
+    for token, ms in enumerate(asked, start=1):
+        flaws: dict[str, Any] = {of: {"ms": ms}} if ms else {}
+        await receiver.ask("links", cut={}, lose={}, flaws=flaws)
+        await sender.ask("probe", to=[to], token=token, times=PACKETS, every_us=EVERY_US, size=PROBE_BYTES)
+        await asyncio.sleep(ms / 1e3 + WAIT_SECONDS)
+        heard = (await receiver.ask("heard", token=token))["heard"]
+        rows.append(row(ms, PACKETS, [late_us for _, late_us in heard[of]]))
+    return rows
+
+
+async def bench(client: docker.DockerClient, asked: Sequence[int]) -> list[Row]:
+    run, loop = secrets.token_hex(4), asyncio.get_running_loop()
+    images = ImageBuilder(client, print, threading.Event()).ensure(())
+    channels: list[AgentChannel] = []
+    try:
+        network, prefix = create_network(client, run)
+        by_name = addresses(prefix, NAMES)
+        for name, address in by_name.items():
+            host = create_host(client, run, network, name, address, images.host, (), None)
+            channels.append(AgentChannel.open(client, str(host.id), name, loop))
+            await channels[-1].ask("hello")
+        sender, receiver = channels
+        return await measured(sender, receiver, by_name["a"], by_name["b"], asked)
+    finally:
+        for channel in channels:
+            channel.close()
+        remove_runs(client, run)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="asked against achieved delay of packets between two hosts")
+    parser.add_argument("asked_ms", nargs="*", type=int, default=ASKED_MS[1:])
+    asked = (0, *(ms for ms in parser.parse_args().asked_ms if ms))
+    before = os.getloadavg()[0]
+    rows = asyncio.run(bench(connect(), asked))
+    print(table(rows))
+    print(f"{PACKETS} packets a row, one each {EVERY_US} us; load {before:.2f} before, {os.getloadavg()[0]:.2f} after")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Time the simulation against a fixed reference loop in the same process: ``python -m splitbrain.bench.simulation``.
+
+The reference is the least that could be called a simulation: a heap, the same state machines, a delay for each
+message; no hosts, no observers, no history, no verdict. Machines and their moods differ, so every figure also stands
+as a share of the reference's, which takes turns with it; each is the best of several rounds. CPU time throughout.
+
+What a simulated second costs with three nodes, and with ever more up to a hundred, is kept as a table and a figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
+from heapq import heappop, heappush
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from splitbrain.campaigns.hunt.case import judged
+from splitbrain.core.experiment import Experiment
+from splitbrain.nemesis.nemeses import build
+from splitbrain.nemesis.schedules import Schedule
+from splitbrain.nodes.protocol import CancelTimer, Effect, Received, Send, SetTimer, Started, TimerFired
+from splitbrain.nodes.raft import RAFT, Raft
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.runtimes.sim.runtime import run_in_memory
+from splitbrain.runtimes.sim.simulation import Simulation
+from splitbrain.units import MS
+from splitbrain.workloads import Workload
+
+SIZES = (3, 5, 9, 15, 31, 51, 101)
+SCHEDULES = 40
+WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
+
+
+def reference(nodes: int, seconds: float, seed: int = 1) -> None:
+    """The bare loop: ``nodes`` Raft nodes for that long, no faults."""
+    names = [f"n{i}" for i in range(nodes)]
+    dice = Random(seed)
+    machines = {a: Raft(a, [b for b in names if b != a], RAFT, Random(f"{seed}{a}"), a) for a in names}
+    queue: list[tuple[int, int, str, str | None, Any]] = []
+    timers: dict[tuple[str, str], int] = {}
+    ticket = 0
+
+    def carry_out(node: str, effects: Sequence[Effect], at: int) -> None:
+        nonlocal ticket
+        for effect in effects:
+            ticket += 1
+            if type(effect) is Send:
+                heappush(queue, (at + 200_000 + int(800_000 * dice.random()), ticket, effect.to, node, effect.message))
+            elif type(effect) is SetTimer:
+                timers[node, effect.timer] = ticket
+                heappush(queue, (at + effect.after, ticket, node, None, effect.timer))
+            elif type(effect) is CancelTimer:
+                timers.pop((node, effect.timer), None)
+
+    for name, machine in machines.items():
+        carry_out(name, machine.handle(Started(0)), 0)
+    while queue[0][0] < seconds * 1e9:
+        at, number, to, sender, what = heappop(queue)
+        if sender is not None:
+            carry_out(to, machines[to].handle(Received(at, sender, what)), at)
+        elif timers.get((to, what)) == number:
+            carry_out(to, machines[to].handle(TimerFired(at, what)), at)
+
+
+def planned(nodes: int, nemesis: str, seconds: float, seed: int) -> tuple[Experiment, Schedule]:
+    """A run of Raft, and its schedule."""
+    experiment = Experiment(
+        system="raft",
+        nemesis=(nemesis,),
+        runtime="sim",
+        nodes=nodes,
+        time_limit_s=seconds,
+        seed=seed,
+        workload=WORKLOAD,
+    )
+    return experiment, build((nemesis,), Random(f"{seed}/schedule"), nodes, round(seconds * 1000))
+
+
+def cpu(work: Callable[[], Any], rounds: int) -> float:
+    """The least CPU seconds that ``work`` took."""
+
+    def once() -> float:
+        began = time.process_time()
+        work()
+        return time.process_time() - began
+
+    return min(once() for _ in range(rounds))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """The CPU seconds that ``part`` of the work took with so many nodes, and the bare loop for as long."""
+
+    nodes: int
+    part: str
+    simulated_s: float
+    cpu_s: float
+    bare_loop_cpu_s: float
+
+
+class Bench:
+    """Prints a figure a line, each against the reference of the same cluster and length."""
+
+    def __init__(self, rounds: int) -> None:
+        self._rounds = rounds
+
+    def line(self, title: str, part: str, nodes: int, seconds: float, repeats: int, work: Callable[[], Any]) -> Cost:
+        """``work`` simulates ``seconds`` of ``nodes`` nodes ``repeats`` times."""
+        # By turns, so that a busy spell of the machine hits both.
+        turns = [(cpu(lambda: reference(nodes, seconds), 1), cpu(work, 1)) for _ in range(self._rounds)]
+        bare, spent = min(bare for bare, _ in turns), min(spent for _, spent in turns) / repeats
+        print(
+            f"{f'{title}: {part}':<52} {seconds / spent:>7.0f} sim s/s {1000 * spent:>8.2f} ms {1 / spent:>7.0f} runs/s"
+            f" {bare / spent:>6.2f} of the bare loop",
+            flush=True,
+        )
+        return Cost(nodes=nodes, part=part, simulated_s=seconds, cpu_s=spent, bare_loop_cpu_s=bare)
+
+    def runs(self, nodes: int, nemesis: str, seconds: float, seeds: int) -> list[Cost]:
+        """Whole runs: simulated and recorded, then judged too. Recovery after the last fault counts as run time."""
+        plans = [planned(nodes, nemesis, seconds, seed) for seed in range(seeds)]
+        outcomes = [run_in_memory(*plan) for plan in plans]
+        length = sum(outcome.history.end for outcome in outcomes) / len(outcomes) / 1e9
+        title = f"{nodes} nodes, {seconds:.3g} s, {nemesis}"
+
+        def record() -> None:
+            for plan in plans:
+                run_in_memory(*plan)
+
+        def record_and_judge() -> None:
+            for experiment, schedule in plans:
+                judged(run_in_memory(experiment, schedule).history, experiment)
+
+        return [
+            self.line(title, "recorded", nodes, length, seeds, record),
+            self.line(title, "recorded and judged", nodes, length, seeds, record_and_judge),
+        ]
+
+    def bare_simulation(self, nodes: int, seconds: float) -> Cost:
+        """Hosts and links, but nobody who observes."""
+
+        def work() -> None:
+            made = Simulation(1, [f"n{i}" for i in range(nodes)], SYSTEMS["raft"].make_node)
+            made.start()
+            made.run_until(round(seconds * 1000) * MS)
+
+        return self.line(f"{nodes} nodes, {seconds:.3g} s", "hosts and links alone", nodes, seconds, 1, work)
+
+
+def keep(costs: Sequence[Cost], folder: Path) -> None:
+    """What each part costs against the number of nodes: ``nodes.csv`` and ``nodes.png``."""
+    import pandas as pd  # here, for what they leave in memory would slow down what is measured
+
+    from splitbrain.reports.bench import write
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "nodes.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(column.name for column in fields(Cost))
+        table.writerows(map(astuple, costs))
+    write(pd.DataFrame(map(asdict, costs)), folder / "nodes.png")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="of which the best counts")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder of the table and the figure")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    given = parser.parse_args(arguments)
+    bench, scale = Bench(given.rounds), 10 if given.quick else 1
+    bare = cpu(lambda: reference(5, 60 / scale), given.rounds)
+    print(f"the bare loop: {60 / scale / bare:.0f} simulated s of five nodes per CPU s")
+    bench.runs(5, "none", 60 / scale, 1)
+    bench.runs(5, "partition", 60 / scale, 1)
+    bench.runs(5, "partition", 30 / scale, 2)
+    bench.runs(3, "partition", 3, SCHEDULES // scale)
+    costs: list[Cost] = []
+    for nodes in SIZES[: len(SIZES) // 2 if given.quick else None]:
+        seconds = max(2.0, 30 / nodes)
+        costs.append(bench.bare_simulation(nodes, seconds))
+        costs += bench.runs(nodes, "none", seconds, 1)
+    keep(costs, given.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Many runs at once: hunts, the matrix, comparisons, planted bugs, soaks."""

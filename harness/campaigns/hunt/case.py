@@ -1,0 +1,161 @@
+"""One case of a hunt: a system, a size, a seed and a schedule; run in memory, it says which promises it broke.
+
+The promise: a case is all there is to it. The same case breaks the same promises with the same history in any
+process, on any machine, and so does the run that ``splitbrain replay`` makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from splitbrain.campaigns.hunt.trace import Trace
+from splitbrain.checkers.history import History
+from splitbrain.checkers.judge import PROPERTIES, Judgement, judge
+from splitbrain.core.experiment import Experiment, system_named
+from splitbrain.core.lifecycle import RunPhases
+from splitbrain.core.promises import held_to
+from splitbrain.core.recorder import Recorder
+from splitbrain.invariants.elections import INVARIANTS, Notary, Violation, violations
+from splitbrain.nemesis.schedules import Schedule
+from splitbrain.runtimes.base import Cluster
+from splitbrain.runtimes.sim.runtime import ColumnsRecorder, Silence, drive, simulate
+from splitbrain.workloads import Workload
+
+NEMESIS = "hunt"
+WHITE_BOX = "white-box"
+VOTE_INVARIANTS = frozenset({"one-vote-a-term", "quorum-behind-win"})
+OBSERVE_MS = 100
+CONFIRM_MS = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A run in simulation, entirely."""
+
+    system: str
+    nodes: int
+    seed: int
+    schedule: Schedule
+
+    @property
+    def experiment(self) -> Experiment:
+        timeout_ms = min(500, system_named(self.system).stall_bound_ms // 4 - 1)
+        return Experiment(
+            system=self.system,
+            nemesis=(NEMESIS,),
+            runtime="sim",
+            nodes=self.nodes,
+            time_limit_s=self.schedule.length_ms / 1000,
+            seed=self.seed,
+            workload=Workload(
+                observe_period_ms=OBSERVE_MS,
+                confirm_period_ms=CONFIRM_MS,
+                probe_timeout_ms=timeout_ms,
+                canary_period_ms=None,
+            ),
+        )
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class FailureSignature:
+    """A promise that was broken, and the kind of evidence for it: what must stay the same when a case is shrunk.
+
+    ``guarantee`` is its letter, or ``white-box`` for a fact that only a simulation sees; ``kind`` the class of the
+    verdict, such as ``proven``, or empty where the property has none.
+    """
+
+    property: str
+    guarantee: str
+    kind: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.property} ({self.guarantee}{f', {self.kind}' if self.kind else ''})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """A case that was run: what observers recorded, what the judge made of it, what really happened."""
+
+    case: Case
+    history: History
+    judgement: Judgement
+    trace: Trace
+    violations: tuple[Violation, ...]
+
+    @property
+    def simulated_s(self) -> float:
+        return self.trace.ended / 1e9
+
+    def signatures(self, wanted: str | None = None) -> tuple[FailureSignature, ...]:
+        """Every broken promise, in a fixed order; with ``wanted`` only those of the properties that it means."""
+        found = {
+            *signatures_of(self.judgement),
+            *(FailureSignature(violation.fact, WHITE_BOX) for violation in self.violations),
+        }
+        return tuple(sorted(signature for signature in found if signature.property in meant(wanted)))
+
+
+def meant(wanted: str | None) -> frozenset[str]:
+    """The properties that a name means: itself, or for ``votes`` the facts about votes; None means all that is
+    judged from what observers see, which is what a system promises."""
+    match wanted:
+        case None:
+            return frozenset(tested.name for tested in PROPERTIES if tested.letters)
+        case "votes":
+            return VOTE_INVARIANTS
+        case _:
+            return frozenset({wanted})
+
+
+def needs_white_box(wanted: str | None) -> bool:
+    return not meant(wanted).isdisjoint(INVARIANTS)
+
+
+def signatures_of(judgement: Judgement) -> Iterator[FailureSignature]:
+    """The promised guarantees that a judgement found broken."""
+    for judged in judgement.properties:
+        for finding in judged.found.findings:
+            if judged.promises.get(finding.guarantee) == "+":
+                yield FailureSignature(judged.name, finding.guarantee, judged.found.kind or "")
+
+
+def look(case: Case, *, white_box: bool = False, wanted: str | None = None) -> Seen:
+    """Run a case in memory and judge it; ``white_box`` takes a look into the nodes too. Of what is judged from
+    outside only the properties that ``wanted`` means are. Raises UsageError for a system that there is not."""
+    experiment = case.experiment
+    recorders: list[ColumnsRecorder] = []
+
+    def open_recorder(cluster: Cluster) -> Recorder:
+        recorders.append(ColumnsRecorder(cluster.now))
+        return recorders[0]
+
+    notary = Notary() if white_box else None
+    trace = Trace(notary)
+    simulation = simulate(experiment, trace)
+    drive(RunPhases(experiment, case.schedule, Silence(), open_recorder), simulation)
+    trace.ended = simulation.now
+    history = recorders[0].history()
+    return Seen(
+        case=case,
+        history=history,
+        judgement=judged(history, experiment, None if wanted is None else meant(wanted)),
+        trace=trace,
+        violations=() if notary is None else violations(notary.trace(case.nodes)),
+    )
+
+
+def judged(history: History, experiment: Experiment, only: Collection[str] | None = None) -> Judgement:
+    """The history held to what its system promises under the faults that are in it; ``only`` in these properties."""
+    return judge(history, held_to(experiment.under_test, history.faults), experiment.bounds, only=only)
+
+
+def broken_promises(system: str, schedule: Schedule, *, nodes: int, seed: int) -> frozenset[str]:
+    """The names of the properties that this run breaks though the system promises them, and of the facts about
+    elections that did not hold in it (those of ``invariants.elections``).
+
+    It is what a test asks that was made of a hunt's find.
+    """
+    seen = look(Case(system=system, nodes=nodes, seed=seed, schedule=schedule), white_box=True)
+    judged_ = {signature.property for signature in signatures_of(seen.judgement)}
+    return frozenset(judged_ | {violation.fact for violation in seen.violations})

@@ -1,0 +1,189 @@
+"""``splitbrain hunt``: search, shrink, tell. Exit status: 1 a promise was broken, 0 none within the time, 3 the
+harness or its environment failed, 64 wrong usage."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from splitbrain import errors
+from splitbrain.errors import UsageError
+
+if TYPE_CHECKING:
+    from splitbrain.campaigns.hunt.coverage import Coverage
+    from splitbrain.campaigns.hunt.save import SavedFinding
+    from splitbrain.campaigns.hunt.search import HuntTarget, SearchResult
+
+NINETY_FIVE_PERCENT = 3  # of N cases without a hit: at most 3 / N of such cases are hits, 95 times in a hundred
+
+
+@click.command()
+@click.argument("system")
+@click.option("--property", "property_", default=None, help="Hunt for this one only; votes looks into the nodes.")
+@click.option("--seconds", type=float, default=60.0, show_default=True, help="How long to search.")
+@click.option("--cores", type=int, default=None, help="How many processes; as many as there are cores.")
+@click.option("--seed", type=int, default=None, help="Fixes the cases that are tried; drawn when not given.")
+@click.option("--nodes", default=5, show_default=True, help="The largest cluster to hunt in.")
+@click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Where runs are kept.")
+@click.option("--coverage", "show_coverage", is_flag=True, help="Print what the search has exercised.")
+@click.option("--confirm", "confirm_times", type=int, default=0, help="Replay the find so often on containers.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def hunt(
+    system: str,
+    property_: str | None,
+    seconds: float,
+    cores: int | None,
+    seed: int | None,
+    nodes: int,
+    store: Path,
+    show_coverage: bool,
+    confirm_times: int,
+    as_json: bool,
+) -> None:
+    """Search for a schedule of faults under which SYSTEM breaks a promise, and make it small.
+
+    Everything happens in simulation. What is found is stored as a run, told in one line, and given as a command and
+    as a test that show it again.
+    """
+    from splitbrain.campaigns.hunt.save import write_coverage
+    from splitbrain.campaigns.hunt.search import hunt as search
+
+    quarry = _quarry(system, nodes, property_, seconds, cores)
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    console = Console(stderr=True)
+    again = f"splitbrain hunt {system} --seed {seed}" + (f" --property {property_}" if property_ else "")
+    console.print(f"seed {seed}: {again}", markup=False, highlight=False, soft_wrap=True)
+    with console.status("hunting") as status:
+        haul = search(
+            quarry,
+            seed=seed,
+            seconds=seconds,
+            cores=cores or os.cpu_count() or 1,
+            told=lambda so_far: status.update(f"hunting: {_amount(so_far)}"),
+        )
+        told = _shrink_and_tell(haul, store, status.update)
+    folder = store / quarry.name if told is None else _folder(told)
+    write_coverage(haul.coverage, folder)
+    confirmed = _confirm(told, confirm_times, store, console) if told is not None and confirm_times else None
+    _print(told, haul, confirmed, as_json)
+    if show_coverage:
+        _print_coverage(haul.coverage, Console(stderr=as_json))
+    sys.exit(errors.EXIT_VALID if told is None else errors.EXIT_INVALID)
+
+
+def _quarry(system: str, nodes: int, property_: str | None, seconds: float, cores: int | None) -> HuntTarget:
+    """What is hunted; raises UsageError for what cannot be."""
+    from splitbrain.campaigns.hunt.search import HuntTarget
+    from splitbrain.checkers.judge import PROPERTIES
+    from splitbrain.core.experiment import system_named
+    from splitbrain.invariants.elections import INVARIANTS
+
+    under_test = system_named(system)
+    if not under_test.min_nodes <= nodes <= under_test.max_nodes:
+        raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
+    known = [tested.name for tested in PROPERTIES if tested.letters and not tested.needs] + ["votes", *INVARIANTS]
+    if property_ is not None and property_ not in known:
+        raise UsageError(f"--property: expected one of {', '.join(known)}, got {property_!r}")
+    if seconds <= 0:
+        raise UsageError(f"--seconds: expected more than 0, got {seconds:g}")
+    if cores is not None and cores < 1:
+        raise UsageError(f"--cores: expected at least 1, got {cores}")
+    return HuntTarget(system=system, nodes=nodes, wanted=property_)
+
+
+def _shrink_and_tell(haul: SearchResult, store: Path, say: Callable[[str], None]) -> SavedFinding | None:
+    from splitbrain.campaigns.hunt.save import tell
+    from splitbrain.campaigns.hunt.shrink import shrink
+
+    if haul.hit is None:
+        return None
+    faults = len(haul.hit.case.schedule.steps)
+    say(f"found {haul.hit.signature} with {faults} faults; shrinking")
+    small = shrink(haul.hit.case, haul.hit.signature)
+    say(f"shrunk to {len(small.case.schedule.steps)} faults; storing the run")
+    return tell(small.case, haul.hit.signature, store)
+
+
+def _folder(told: SavedFinding) -> Path:
+    assert told.judged.run is not None
+    return told.judged.run.path
+
+
+def _print(told: SavedFinding | None, haul: SearchResult, confirmed: dict[str, Any] | None, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_as_json(told, haul, confirmed)))
+    elif told is None:
+        click.echo(f"NOTHING FOUND in {_amount(haul)}{_bound(haul)}")
+    else:
+        click.echo(f"{told.story}\n\nagain: {told.replay}\n\n{told.test}")
+        if confirmed is not None:
+            click.echo(confirmed["words"])
+        click.echo(f"BROKEN {told.signature} after {_amount(haul)}  {_folder(told) / 'report.html'}")
+
+
+def _as_json(told: SavedFinding | None, haul: SearchResult, confirmed: dict[str, Any] | None) -> dict[str, Any]:
+    """The object that ``--json`` prints: that of ``test``, and ``hunt`` beside it. What only a look into the
+    nodes shows makes the whole invalid, though every property that is judged may hold."""
+    verdict = {"verdict": "valid", "run": None, "properties": {}} if told is None else told.judged.as_json()
+    return {
+        **verdict,
+        "verdict": "valid" if told is None else "invalid",
+        "hunt": {
+            "schedules": haul.cases,
+            "simulated_s": round(haul.simulated_s, 1),
+            "cpu_s": round(haul.cpu_s, 1),
+            "states": len(haul.coverage.states),
+            "found": None if told is None else told.as_json(),
+            **({} if confirmed is None else {"confirmed": confirmed}),
+        },
+    }
+
+
+def _amount(haul: SearchResult) -> str:
+    hours = haul.simulated_s / 3600
+    return f"{haul.cases} schedules, {hours:.2f} simulated hours, {len(haul.coverage.states)} election states"
+
+
+def _bound(haul: SearchResult) -> str:
+    """The rule of three: what N cases without a hit say about such cases."""
+    if haul.cases <= NINETY_FIVE_PERCENT:
+        return ""
+    share = NINETY_FIVE_PERCENT / haul.cases
+    return f": fewer than {share:.2%} of such schedules break a promise, at 95 % confidence"
+
+
+def _print_coverage(coverage: Coverage, console: Console) -> None:
+    from splitbrain.campaigns.hunt.save import coverage_rows
+
+    heading, *rows = coverage_rows(coverage)
+    table = Table(*heading, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    cases, states = coverage.cases, len(coverage.states)
+    console.print(
+        f"{states} distinct election states in {cases} schedules; the next one met is new with a chance of "
+        f"{coverage.chance_of_new:.2%}, and at least {coverage.unseen_at_least:.0f} more exist",
+        highlight=False,
+    )
+
+
+def _confirm(told: SavedFinding, times: int, store: Path, console: Console) -> dict[str, Any]:
+    from splitbrain.campaigns.hunt.confirm import confirm
+    from splitbrain.campaigns.hunt.save import tell_confirmed
+
+    def say(words: str) -> None:
+        console.print(words, markup=False, highlight=False, soft_wrap=True)
+
+    found = confirm(told.case, told.signature, times, store, say)
+    tell_confirmed(told, found, store)
+    return found.as_json()

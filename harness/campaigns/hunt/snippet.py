@@ -1,0 +1,36 @@
+"""A case as a test: some lines of Python to paste into a test suite, which fail for as long as the promise is broken.
+
+A schedule stands in it as JSON, one step a line, so that a reader sees the faults.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from splitbrain.campaigns.hunt.case import Case, FailureSignature
+from splitbrain.nemesis import schedules
+
+
+def snippet(case: Case, signature: FailureSignature) -> str:
+    """The source of a module with one test, for pytest; it uses the public interface of this project only."""
+    return f'''from splitbrain.campaigns.hunt.case import broken_promises
+from splitbrain.nemesis.schedules import loads
+
+
+def test_{_identifier(case.system)}_keeps_{_identifier(signature.property)}() -> None:
+    schedule = loads("""{_lines(case)}""")
+    broken = broken_promises({json.dumps(case.system)}, schedule, nodes={case.nodes}, seed={case.seed})
+    assert {json.dumps(signature.property)} not in broken
+'''
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"\W+", "_", name).strip("_").lower()
+
+
+def _lines(case: Case) -> str:
+    value = schedules.to_json(case.schedule)
+    steps = ",\n        ".join(json.dumps(step) for step in value.pop("steps"))
+    head = json.dumps(value).removesuffix("}")
+    return f'{head}, "steps": [\n        {steps}\n    ]}}' if steps else f'{head}, "steps": []}}'

@@ -1,0 +1,130 @@
+"""Making the runs of the matrix, one after the other, within a budget of time.
+
+The promise: whatever becomes of one run, the others are made and its row says what became of it; and whatever ends the
+campaign, what was found until then is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from splitbrain.campaigns.hunt.case import judged
+from splitbrain.campaigns.matrix.entries import Entry, schedule_named
+from splitbrain.campaigns.matrix.results import Result, Status, letters_seen, status_of, worst_of
+from splitbrain.core.experiment import Experiment, asked_for
+from splitbrain.core.promises import held_to, promises_to_writers
+from splitbrain.core.run import perform
+from splitbrain.errors import SplitbrainError, UsageError
+from splitbrain.nemesis.nemeses import NemesisError
+from splitbrain.nemesis.schedules import Schedule
+from splitbrain.runtimes.base import CAPABILITIES, unsupported
+from splitbrain.runtimes.sim.runtime import Silence, run_in_memory
+
+OVERHEAD_S = 20.0  # of a run on containers: set-up, recovery, tear-down, judging, drawing
+SEEDS = 5  # tried of each entry in simulation
+OBSERVE_MS = 20  # in simulation too, where it is else less often: two leaders at once must be seen to count
+
+Told = Callable[[Result], None]
+
+
+def campaign(entries: Sequence[Entry], seed: int, store: Path, budget_s: float, told: Told) -> Iterator[Result]:
+    """The results of the entries, those in simulation first; what the budget leaves no time for is not run."""
+    began = time.monotonic()
+    simulated = [entry for entry in entries if entry.runtime == "sim"]
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        for result in pool.map(simulate, simulated, [seed] * len(simulated), [store] * len(simulated)):
+            told(result)
+            yield result
+    for entry in entries:
+        if entry.runtime == "sim":
+            continue
+        spent = time.monotonic() - began
+        if spent + entry.time_limit_s + OVERHEAD_S > budget_s:
+            result = Result(entry=entry, status="not run", words="the time that was given had run out", runs=0)
+        else:
+            result = contain(entry, seed, store)
+        told(result)
+        yield result
+
+
+def simulate(entry: Entry, seed: int, store: Path) -> Result:
+    """Run an entry with several seeds in memory, and the first that showed most once more as a stored run."""
+    began = time.monotonic()
+    seeds = [entry.seed] if entry.seed is not None else [seed + k for k in range(SEEDS)]
+    try:
+        tried = {}
+        for each in seeds:
+            experiment = experiment_of(entry, each)
+            schedule = schedule_of(entry, experiment)
+            if missing := unsupported(schedule, CAPABILITIES["sim"]):
+                return Result(entry=entry, status="cannot", words=f"the simulation lacks {', '.join(missing)}", runs=0)
+            history = run_in_memory(experiment, schedule).history
+            tried[each] = letters_seen(judged(history, experiment).as_json())
+        most = max(seeds, key=lambda each: sum(mark == "broken" for mark in tried[each].values()))
+        stored = _stored(entry, experiment_of(entry, most), store)
+    except (SplitbrainError, NemesisError) as failure:
+        return _failed(entry, failure, began)
+    seen = worst_of(tried.values())
+    status, words = status_of(stored.promised, seen)
+    return replace(
+        stored, status=status, words=words, seen=seen, runs=len(seeds), seconds=round(time.monotonic() - began, 1)
+    )
+
+
+def contain(entry: Entry, seed: int, store: Path) -> Result:
+    """Run an entry on containers, once."""
+    began = time.monotonic()
+    try:
+        experiment = experiment_of(entry, seed if entry.seed is None else entry.seed)
+        if missing := unsupported(schedule_of(entry, experiment), CAPABILITIES["docker"]):
+            return Result(entry=entry, status="cannot", words=f"containers lack {', '.join(missing)}", runs=0)
+        stored = _stored(entry, experiment, store)
+    except (SplitbrainError, NemesisError) as failure:
+        return _failed(entry, failure, began)
+    return replace(stored, seconds=round(time.monotonic() - began, 1))
+
+
+def experiment_of(entry: Entry, seed: int) -> Experiment:
+    """The experiment of an entry; raises UsageError for one that cannot be."""
+    return asked_for(
+        entry.system, entry.nemesis, entry.runtime, entry.nodes, entry.time_limit_s, seed, OBSERVE_MS, entry.workload
+    )
+
+
+def schedule_of(entry: Entry, experiment: Experiment) -> Schedule:
+    """The targeted schedule that is pinned for the entry, else the one that follows from its nemeses and seed."""
+    return experiment.planned() if entry.schedule is None else schedule_named(entry.schedule)
+
+
+def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:
+    done = perform(experiment, schedule_of(entry, experiment), store, Silence(), _say_nothing, strict=False)
+    assert done.run is not None
+    verdicts = done.as_json()
+    promised = promises_to_writers(held_to(experiment.under_test, done.history.faults), entry.workload)
+    seen = letters_seen(verdicts)
+    status, words = status_of(promised, seen)
+    run = done.run.path.relative_to(store).as_posix()
+    return Result(
+        entry=entry,
+        status=status,
+        words=words,
+        promised=promised,
+        seen=seen,
+        run=run,
+        command=f"splitbrain replay {done.run.path}",
+    )
+
+
+def _failed(entry: Entry, failure: Exception, began: float) -> Result:
+    status: Status = "cannot" if isinstance(failure, UsageError | NemesisError) else "failed"
+    seconds = round(time.monotonic() - began, 1)
+    return Result(entry=entry, status=status, words=str(failure).splitlines()[0], seconds=seconds, runs=0)
+
+
+def _say_nothing(words: str) -> None: ...

@@ -1,0 +1,105 @@
+"""``splitbrain matrix``: every system under every class of fault. Exit status: 0 no promise was broken, 1 one was,
+3 a run failed for another reason, 64 wrong usage."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from splitbrain import errors
+from splitbrain.errors import UsageError
+
+if TYPE_CHECKING:
+    from splitbrain.campaigns.matrix.results import Result
+
+SHORT_S = 20 * 60.0
+UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+@click.command()
+@click.argument("systems", nargs=-1)
+@click.option("--runtime", "runtimes", multiple=True, help="Only in this runtime; in both when not given.")
+@click.option("--cell", "cells", multiple=True, help="Only this class of fault, such as C4.")
+@click.option("--budget", default=None, help="Time for it, such as 90m; 20m when not given, no end with --full.")
+@click.option("--full", is_flag=True, help="Every class of fault of every system, however long it takes.")
+@click.option("--seed", type=int, default=None, help="Fixes the schedules; drawn when not given.")
+@click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Where runs are kept.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def matrix(
+    systems: tuple[str, ...],
+    runtimes: tuple[str, ...],
+    cells: tuple[str, ...],
+    budget: str | None,
+    full: bool,
+    seed: int | None,
+    store: Path,
+    as_json: bool,
+) -> None:
+    """Run SYSTEMS (all, if none are named) under every class of fault, and compare with what they promise.
+
+    Writes matrix.html, matrix.csv, matrix.md and matrix.xml (JUnit) into the store, and every run beside them.
+    """
+    from splitbrain.campaigns.matrix.campaign import campaign
+    from splitbrain.campaigns.matrix.entries import entries
+    from splitbrain.runtimes.base import known_runtime
+
+    budget_s = _seconds(budget) if budget is not None else float("inf") if full else SHORT_S
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    planned = entries(systems, [known_runtime(name) for name in runtimes] or ("sim", "docker"), cells)
+    console = Console(stderr=True)
+    again = " ".join(
+        (
+            "splitbrain matrix",
+            *systems,
+            *(f"--runtime {name}" for name in runtimes),
+            *(f"--cell {name}" for name in cells),
+            f"--seed {seed}",
+        )
+    )
+    console.print(f"seed {seed}: {again}; {len(planned)} entries", highlight=False, soft_wrap=True)
+    results: list[Result] = []
+    try:
+        for result in campaign(planned, seed, store, budget_s, lambda done: _tell(done, console)):
+            results.append(result)
+    finally:
+        from splitbrain import reports
+
+        record = {"command": again, "seed": seed, "results": [result.as_json() for result in results]}
+        reports.matrix(record, store)
+    counts = Counter(result.status for result in results)
+    if as_json:
+        click.echo(json.dumps(record))
+    else:
+        for result in results:
+            if result.status == "broken promise":
+                click.echo(f"{result.entry.system} {result.entry.cell}: {result.words}: {result.command}")
+        click.echo(f"{', '.join(f'{count} {status}' for status, count in counts.items())}  {store / 'matrix.html'}")
+    sys.exit(
+        errors.EXIT_INVALID
+        if counts["broken promise"]
+        else errors.EXIT_FAILED
+        if counts["failed"]
+        else errors.EXIT_VALID
+    )
+
+
+def _tell(result: Result, console: Console) -> None:
+    entry = result.entry
+    marks = "".join({"broken": "x", "kept": ".", "untold": "u"}[mark] for mark in result.seen.values())
+    line = f"{entry.runtime:>6}  {entry.system} {entry.cell}: {result.status} {marks} {result.words}"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _seconds(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if found is None:
+        raise UsageError(f"--budget: expected a time such as 90m, 2h or 600s, got {text!r}")
+    return float(found[1]) * UNITS[found[2] or "s"]

@@ -1,0 +1,601 @@
+"""How soon each planted bug is caught, and by what: the measure of the checkers and of the schedules.
+
+For every broken system and seed a search runs schedules in simulation until the property that must catch the bug has
+fired, or its budget of simulated time is spent. It goes two ways: *swarm* draws schedules at random and knows nothing
+of the bug; *aimed* repeats the few faults that its trigger names. The correct systems are searched in the same ways
+with the same budgets, and nothing at all may fire.
+
+The promise: a search is a function of what it is given, so its simulated seconds are the same on any machine; only the
+processor's differ. A system is held to its own promises, so a weakness that is allowed is never a catch.
+
+``python -m splitbrain.campaigns.mutants [--seeds 20] [--budget 160] [--aimed-budget 100] [--cores N]
+[--only NAME]`` prints the table and leaves it, the searches and a plot in ``build/mutants``. Its status is 1 if a
+correct system was accused, or if a bug that some way used to catch is missed by every seed of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from random import Random
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from splitbrain.campaigns.hunt.case import Case, needs_white_box
+from splitbrain.campaigns.hunt.case import look as hunted
+from splitbrain.campaigns.hunt.shrink import shrink
+from splitbrain.checkers.history import History
+from splitbrain.checkers.judge import judge
+from splitbrain.core.experiment import Experiment
+from splitbrain.core.lifecycle import RunPhases
+from splitbrain.core.promises import bounds_of, held_to
+from splitbrain.core.recorder import Recorder
+from splitbrain.invariants.elections import Notary, violations
+from splitbrain.nemesis import schedules
+from splitbrain.nemesis.faults import Delay, Duplicate, Fault, Kill, Partition, Pause, Skew
+from splitbrain.nemesis.nemeses import NEMESES, build
+from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.nemesis.triggers import Trigger
+from splitbrain.nodes.broken import BROKEN, Broken
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.nodes.systems.base import System
+from splitbrain.runtimes.base import Cluster
+from splitbrain.runtimes.sim.runtime import ColumnsRecorder, Silence, drive, simulate
+from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
+from splitbrain.units import MS
+from splitbrain.workloads import Workload
+
+Way = Literal["swarm", "aimed"]
+WAYS: Final[tuple[Way, ...]] = ("swarm", "aimed")
+FOLDER: Final = Path("build/mutants")
+
+NODES: Final = 5
+SWARM_MS: Final = 24_000  # two windows or three
+DECKS_MAX: Final = 3
+WIDE: Final = 170  # columns of a table that goes to a file
+SHRINK_S: Final = 4.0  # of real time, for each bug
+CALM_MS: Final = 2_000  # before the first aimed fault, and after the last
+WORKLOAD: Final = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
+
+# Whom a search is about: a correct system is a "bug" that nothing must catch.
+ANYTHING: Final = "anything"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Search:
+    """One search: for what is wrong with ``system`` (a name), in one way, from one seed."""
+
+    system: str
+    way: Way
+    seed: int
+    budget_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What came of a search. ``simulated_s`` and ``cpu_s`` are what it took, up to the instant at which the property
+    fired, or in vain; ``first`` is what fired first of all, at ``first_s``, and may be another property.
+
+    ``schedule`` (JSON) and ``case_seed`` make the run again that caught the bug; faults that had not begun by then are
+    left out, and ``faults`` counts the others.
+    """
+
+    system: str
+    of: str
+    catches: str
+    way: Way
+    seed: int
+    caught: bool
+    cases: int
+    simulated_s: float
+    cpu_s: float
+    first: str | None
+    first_s: float | None
+    faults: int | None
+    case_seed: int | None
+    schedule: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fired:
+    """What one run showed: each property that was broken and when first (ns of simulated time), and its length."""
+
+    at: Mapping[str, int]
+    length_ns: int
+
+
+# Systems
+
+
+def subject(name: str) -> Broken:
+    """The bug of that name; a correct system as one without a mistake, which must show nothing."""
+    if name in BROKEN:
+        return BROKEN[name]
+    return Broken(name=name, of=SYSTEMS[name], mistake="", catches=ANYTHING, trigger="", harmless="it is correct")
+
+
+def machine(bug: Broken) -> System:
+    return bug.of if bug.catches == ANYTHING else bug.system
+
+
+# One run
+
+
+def look(bug: Broken, seed: int, schedule: Schedule) -> Fired:
+    """Run a schedule in memory; which promises and which facts it broke."""
+    experiment = Experiment(
+        system=machine(bug).name,
+        nemesis=("mutants",),
+        runtime="sim",
+        nodes=bug.nodes,
+        time_limit_s=schedule.length_ms / 1000,
+        seed=seed,
+        workload=WORKLOAD,
+    )
+    recorders: list[ColumnsRecorder] = []
+
+    def open_recorder(cluster: Cluster) -> Recorder:
+        recorders.append(ColumnsRecorder(cluster.now))
+        return recorders[0]
+
+    notary = Notary()
+    simulation = simulate(experiment, notary)
+    drive(RunPhases(experiment, schedule, Silence(), open_recorder), simulation)
+    history = recorders[0].history()
+    at: dict[str, int] = {}
+    broken = (*_broken_facts(notary, bug.nodes), *_broken_promises(history, bug.of, experiment))
+    for name, when in broken:
+        at[name] = min(when, at.get(name, when))
+    return Fired(at=at, length_ns=simulation.now)
+
+
+def _broken_facts(notary: Notary, nodes: int) -> Iterator[tuple[str, int]]:
+    return ((violation.fact, violation.at) for violation in violations(notary.trace(nodes)))
+
+
+def _broken_promises(history: History, system: System, experiment: Experiment) -> Iterator[tuple[str, int]]:
+    bounds = bounds_of(system, experiment.node_names, experiment.server_names)
+    judgement = judge(history, held_to(system, history.faults), bounds)
+    for judged in judgement.properties:
+        for finding in judged.found.findings:
+            if judged.promises.get(finding.guarantee) == "+":
+                yield judged.name, START_WITHIN_NS + finding.end
+
+
+# Schedules
+
+
+def swarm(dice: Random, nodes: int) -> Schedule:
+    """Dealt from the decks of one to three nemeses: the others are switched off, as in swarm testing."""
+    possible = [name for name, nemesis in NEMESES.items() if nemesis.possible(nodes)]
+    return build(dice.sample(possible, dice.randint(1, DECKS_MAX)), dice, nodes, SWARM_MS)
+
+
+def _cut(shape: str, at_ms: int, for_ms: int, flap_ms: int | None = None) -> Step:
+    return Step(at_ms=at_ms, for_ms=for_ms, fault=Partition(shape=shape, flap_ms=flap_ms))
+
+
+def _hurt(fault: Fault, at_ms: int, for_ms: int, when: Trigger | None = None) -> Step:
+    return Step(at_ms=at_ms, for_ms=for_ms, fault=fault, when=when)
+
+
+# Links so uneven that candidates meet: a request takes from a third to all of the spread of the timeouts.
+UNEVEN: Final = _hurt(Delay(ms=20, jitter_ms=120), 1_000, 9_000)
+NO_LEADER: Final = tuple(_cut("isolated-leader", at_ms, 1_000) for at_ms in (2_000, 4_500, 7_000))
+CONTESTED: Final = (UNEVEN, *NO_LEADER)
+LONG: Final = 6_000  # longer than any stall that is permitted
+
+
+def _late_votes(at_ms: int) -> tuple[Step, Step]:
+    """The leader restarts; the second voter for the next one dies having voted, so that two slow nodes are needed to
+    answer the new leader, and their votes come when it has given up."""
+    voter_dies = Trigger(event="vote-granted", count=2, within_ms=1_000)
+    return (
+        _hurt(Kill(target="leader"), at_ms, 60),
+        _hurt(Kill(target="subject", after_effects=9), at_ms, 1_500, voter_dies),
+    )
+
+
+AIMED: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType(
+    {
+        "asks-only-the-highest": (
+            _hurt(Kill(target="leader"), 2_000, 8_000),
+            _hurt(Kill(target="leader"), 3_500, LONG),
+        ),
+        "asks-twice": (),
+        "believes-old-leader": (_hurt(Kill(target="leader"), 2_000, 1_500),),
+        "compares-terms-as-text": (_cut("flapping", 2_000, 20_000, flap_ms=700),),
+        "counts-foreign-answers": (_cut("flapping", 2_000, 10_000, flap_ms=240),),
+        "counts-itself-twice": (_cut("quorum-loss", 2_000, LONG),),
+        "counts-late-votes": (
+            _hurt(Delay(target="minority", ms=190, jitter_ms=40), 0, 12_000),
+            *(step for at_ms in (2_000, 6_000) for step in _late_votes(at_ms)),
+        ),
+        "counts-pre-votes": (),
+        "counts-refusals": CONTESTED,
+        "counts-replies": (
+            _hurt(Duplicate(percent=100), 1_000, 9_000),
+            _cut("halves", 2_000, 2_000),
+            _cut("random-halves", 6_000, 2_000),
+        ),
+        "elects-whenever-asked": (),
+        "follows-late-results": (
+            _hurt(Delay(ms=5, jitter_ms=40), 1_000, 20_000),
+            *(_hurt(Kill(target="leader"), at_ms, 200 + at_ms // 100) for at_ms in range(2_000, 20_000, 1_200)),
+        ),
+        "forgets-everything": (
+            _cut("isolated-leader", 2_000, 1_000),
+            _hurt(Kill(target="all"), 5_000, 300),
+        ),
+        "forgets-vote": (
+            UNEVEN,
+            *(
+                step
+                for cut in NO_LEADER
+                for step in (
+                    cut,
+                    _hurt(
+                        Kill(target="subject", after_effects=9),
+                        cut.at_ms,
+                        10,
+                        Trigger(event="vote-granted", count=2, within_ms=1_500),
+                    ),
+                )
+            ),
+        ),
+        "grants-any-pre-vote": (_cut("single-link", 2_000, 2_000), _cut("single-link", 6_000, 2_000)),
+        "grants-lower-terms": CONTESTED,
+        "halves-even-clusters": (_cut("halves", 2_000, 3_000),),
+        "ignores-heartbeats": (),
+        "ignores-higher-terms": (_cut("isolated-leader", 2_000, 1_500),),
+        "ignores-oks": (),
+        "ignores-rounds": CONTESTED,
+        "keeps-claiming": (_cut("isolated-leader", 2_000, 1_500),),
+        "keeps-old-vote": (_cut("isolated-leader", 2_000, LONG),),
+        "keeps-results": (_hurt(Kill(target="leader"), 2_000, 1_500),),
+        "keeps-standing": tuple(_hurt(Kill(target="leader"), at_ms, 350) for at_ms in range(2_000, 20_000, 800)),
+        "keeps-timer-when-voting": CONTESTED,
+        "leads-before-asking": tuple(
+            _hurt(Kill(target="leader"), at_ms, 2_000) for at_ms in range(2_000, 20_000, 4_000)
+        ),
+        "leases-from-receipt": tuple(
+            step
+            for at_ms in (2_000, 6_000)
+            for step in (
+                _hurt(Delay(target="leader", ms=60), at_ms, 2_500),
+                _cut("leader-mute", at_ms + 1_000, 1_000),
+            )
+        ),
+        "lives-by-wall-clock": (
+            _hurt(Skew(target="leader", clock="wall", offset_ms=-2_000), 2_000, 3_000),
+            _cut("isolated-leader", 2_100, 2_000),
+        ),
+        # A question is asked when the next leader has been seen; cut off, the leader finds little else when it wakes.
+        "looks-at-lease-rarely": tuple(
+            step
+            for at_ms in (2_000, 5_000, 8_000)
+            for step in (_cut("isolated-leader", at_ms, 1_000), _hurt(Pause(target="leader"), at_ms + 10, 750))
+        ),
+        "names-its-choice": CONTESTED,
+        "never-checks-quorum": (_cut("leader-deaf", 2_000, LONG),),
+        "never-tries-again": (_hurt(Kill(target="leader"), 2_000, 1_500),),
+        "obeys-old-leaders": (_cut("isolated-leader", 2_000, 1_500),),
+        "overlooks-its-own-token": (),
+        "passes-on-lower-names": (),
+        "picks-from-a-partial-list": (),
+        "raises-on-late-answers": (_hurt(Pause(target="follower"), 2_000, 1_000),),
+        "remembers-oks": (_hurt(Pause(target="leader"), 2_000, LONG),),
+        "replies-first": (),
+        "resumes-leadership": (_hurt(Kill(target="leader"), 2_000, 100), _hurt(Kill(target="leader"), 4_000, 500)),
+        "shares-identity": (),
+        "same-timeouts": (_cut("isolated-leader", 2_000, LONG),),
+        "trusts-any-message": (_cut("follower-deaf", 2_000, 8_000), _hurt(Kill(target="leader"), 2_200, 7_500)),
+        "trusts-renewal-times": (),
+        "votes-after-boot": (
+            _cut("single-link", 2_000, 8_000),
+            _hurt(Kill(target="minority", flap_ms=60), 2_200, 7_500),
+        ),
+        "watches-by-wall-clock": tuple(
+            step
+            for at_ms in (2_000, 6_000)
+            for step in (
+                _cut("isolated-leader", at_ms, 2_000),
+                _hurt(Skew(target="all", clock="wall", offset_ms=2_000), at_ms + 100, 1_000),
+            )
+        ),
+    }
+)
+"""The faults that each bug's trigger names, as a schedule's steps."""
+
+
+def aimed(steps: Sequence[Step]) -> Schedule:
+    """A schedule of these steps, with calm before and after."""
+    ordered = tuple(sorted(steps, key=lambda step: step.at_ms))
+    return Schedule(steps=ordered, length_ms=max((step.end_ms for step in ordered), default=CALM_MS) + CALM_MS)
+
+
+def aimed_at(bug: Broken) -> tuple[Schedule, ...]:
+    """What is tried, in turn: the bug's own trigger; for a correct system those of all the bugs it might have."""
+    if bug.catches != ANYTHING:
+        return (aimed(AIMED[bug.name]),)
+    others = [each for each in BROKEN.values() if each.nodes == bug.nodes]
+    own = [each for each in others if each.of is bug.of] or [
+        each for each in others if each.of.factory is bug.of.factory
+    ]
+    return tuple(aimed(AIMED[each.name]) for each in own)
+
+
+# Searches
+
+
+def cases(bug: Broken, search: Search) -> Iterator[tuple[int, Schedule]]:
+    """Seeds and schedules without end."""
+    dice = Random(f"{search.seed}/{search.way}")
+    triggers = aimed_at(bug)
+    k = 0
+    while True:
+        schedule = swarm(dice, bug.nodes) if search.way == "swarm" else triggers[k % len(triggers)]
+        yield dice.randrange(2**31), schedule
+        k += 1
+
+
+def run(search: Search) -> Found:
+    """Run cases until the bug is caught or the budget of simulated time is spent."""
+    bug = subject(search.system)
+    began = time.process_time()
+    spent_ns = tried = 0
+    first: tuple[str, float] | None = None
+    caught: tuple[int, Schedule] | None = None
+    for seed, schedule in cases(bug, search):
+        tried += 1
+        fired = look(bug, seed, schedule)
+        if fired.at and first is None:
+            name = min(fired.at, key=lambda each: fired.at[each])
+            first = (name, (spent_ns + fired.at[name]) / 1e9)
+        caught_at = _caught(bug, fired)
+        spent_ns += fired.length_ns if caught_at is None else caught_at
+        if caught_at is not None:
+            caught = (seed, _begun(schedule, caught_at))
+            break
+        if spent_ns >= search.budget_s * 1e9:
+            break
+    return Found(
+        system=search.system,
+        of=bug.of.name,
+        catches=bug.catches,
+        way=search.way,
+        seed=search.seed,
+        caught=caught is not None,
+        cases=tried,
+        simulated_s=spent_ns / 1e9,
+        cpu_s=time.process_time() - began,
+        first=None if first is None else first[0],
+        first_s=None if first is None else first[1],
+        faults=None if caught is None else len(caught[1].steps),
+        case_seed=None if caught is None else caught[0],
+        schedule=None if caught is None else json.dumps(schedules.to_json(caught[1])),
+    )
+
+
+def _caught(bug: Broken, fired: Fired) -> int | None:
+    if bug.catches == ANYTHING:
+        return min(fired.at.values(), default=None)
+    return fired.at.get(bug.catches)
+
+
+def _begun(schedule: Schedule, at_ns: int) -> Schedule:
+    """The schedule without the faults that can have had no part in what was at that instant: they had not begun."""
+    return replace(schedule, steps=tuple(step for step in schedule.steps if step.at_ms * MS <= at_ns))
+
+
+def run_all(searches: Sequence[Search], cores: int) -> Iterator[Found]:
+    """All of them, over so many processes, as they end."""
+    if cores == 1:
+        yield from map(run, searches)
+        return
+    with get_context("spawn").Pool(cores) as pool:
+        yield from pool.imap_unordered(run, searches)
+
+
+def searches(names: Sequence[str], seeds: Sequence[int], budgets: Mapping[Way, float]) -> list[Search]:
+    return [
+        Search(system=name, way=way, seed=seed, budget_s=budgets[way])
+        for name in names
+        for way in WAYS
+        for seed in seeds
+    ]
+
+
+# The table
+
+
+def wilson(hits: int, trials: int) -> tuple[float, float]:
+    """The 95 % interval of a share (E. B. Wilson, 1927); from 0 to 1 where nothing was tried."""
+    if not trials:
+        return 0.0, 1.0
+    z2 = 1.959964**2
+    centre = (hits + z2 / 2) / (trials + z2)
+    half = math.sqrt(z2 * (hits * (trials - hits) / trials + z2 / 4)) / (trials + z2)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def frame_of(found: Sequence[Found]) -> pd.DataFrame:
+    """One row a search, in an order that does not hang on which ended first."""
+    frame = pd.DataFrame([asdict(each) for each in found], columns=list(Found.__dataclass_fields__))
+    return frame.sort_values(["system", "way", "seed"], ignore_index=True)
+
+
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row a system and way: the share caught with its interval, medians over the searches that caught it, the
+    fewest faults, and what fired first most often."""
+    rows = [_row(str(system), str(way), group) for (system, way), group in frame.groupby(["system", "way"])]
+    return pd.DataFrame(rows)
+
+
+def _row(system: str, way: str, group: pd.DataFrame) -> dict[str, Any]:
+    caught = group[group["caught"]]
+    low, high = wilson(len(caught), len(group))
+    firsts = group["first"].dropna()
+    return {
+        "system": system,
+        "of": group["of"].iloc[0],
+        "catches": group["catches"].iloc[0],
+        "way": way,
+        "searches": len(group),
+        "runs": group["cases"].sum(),
+        "caught": len(caught),
+        "share": len(caught) / len(group),
+        "low": low,
+        "high": high,
+        "median_simulated_s": caught["simulated_s"].median(),
+        "median_cpu_s": caught["cpu_s"].median(),
+        "fewest_faults": caught["faults"].min(),
+        "first": firsts.mode().iloc[0] if len(firsts) else None,
+        "searched_s": group["simulated_s"].sum(),
+    }
+
+
+def smallest(frame: pd.DataFrame) -> pd.DataFrame:
+    """Of each system that was caught the search whose last run had the fewest faults, the quickest of several."""
+    caught = frame[frame["caught"].astype(bool)].sort_values(["faults", "simulated_s"])
+    return caught.groupby("system", as_index=False).head(1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Small:
+    """A schedule that still has ``system`` caught by the property that must catch it."""
+
+    system: str
+    nodes: int
+    seed: int
+    schedule: Schedule
+
+
+def smaller(small: Small) -> Small:
+    """The smallest that a hunt's shrinker makes of it in ``SHRINK_S``; itself where a hunt does not see it."""
+    wanted = subject(small.system).catches
+    case = Case(system=small.system, nodes=small.nodes, seed=small.seed, schedule=small.schedule)
+    signatures = hunted(case, white_box=needs_white_box(wanted)).signatures(wanted)
+    if not signatures or not small.schedule.steps:
+        return small
+    best = shrink(case, signatures[0], SHRINK_S).case
+    return replace(small, nodes=best.nodes, seed=best.seed, schedule=best.schedule)
+
+
+def shrink_all(frame: pd.DataFrame, cores: int) -> list[Small]:
+    """Of each bug that was caught its smallest schedule."""
+    found = [
+        Small(
+            system=str(row["system"]),
+            nodes=subject(str(row["system"])).nodes,
+            seed=int(row["case_seed"]),
+            schedule=schedules.from_json(json.loads(row["schedule"])),
+        )
+        for row in smallest(frame).to_dict("records")
+    ]
+    if cores == 1:
+        return list(map(smaller, found))
+    with get_context("spawn").Pool(cores) as pool:
+        return pool.map(smaller, found, chunksize=1)
+
+
+def wrong(table: pd.DataFrame) -> list[str]:
+    """What the figures say against the harness: correct systems accused, bugs that no search caught."""
+    words = []
+    for name, rows in table.groupby("system"):
+        bug = subject(str(name))
+        caught = int(rows["caught"].sum())
+        if bug.harmless is not None and caught:
+            words.append(f"{name} was accused {caught} times, and nothing is wrong with it: {bug.harmless}")
+        elif bug.harmless is None and not caught:
+            words.append(f"{name} was not caught by {bug.catches}")
+    return words
+
+
+def shown(table: pd.DataFrame, small: Mapping[str, int]) -> Table:
+    """The table for a reader, one line a system; ``small`` is the number of faults in its smallest schedule."""
+    ways = (title for way in WAYS for title in (way, "95 %", "sim/CPU s"))
+    view = Table("system", "must be caught by", *ways, "faults", "fired first", box=None, pad_edge=False)
+    for name, rows in table.groupby("system"):
+        bug = subject(str(name))
+        by_way = {str(row["way"]): row for row in rows.to_dict("records")}
+        view.add_row(
+            str(name),
+            "nothing" if bug.harmless is not None else bug.catches,
+            *(cell for way in WAYS for cell in _cells(by_way.get(way), bug.harmless is not None)),
+            str(small.get(str(name), "")),
+            ", ".join(sorted({str(row["first"]) for row in by_way.values() if not pd.isna(row["first"])})),
+        )
+    return view
+
+
+def _cells(row: Mapping[Any, Any] | None, nothing: bool) -> tuple[str, str, str]:
+    if row is None:
+        return "", "", ""
+    # Where nothing was seen in N runs, 3/N bounds the chance of each with 95 % confidence.
+    silent = nothing and not row["caught"]
+    share = f"< {300 / row['runs']:.2g} % a run" if silent else f"{100 * row['low']:.0f}-{100 * row['high']:.0f} %"
+    times = f"{row['median_simulated_s']:.1f} / {row['median_cpu_s']:.2f}" if row["caught"] else ""
+    return f"{row['caught']}/{row['searches']}", share, times
+
+
+def store(frame: pd.DataFrame, table: pd.DataFrame, smalls: Sequence[Small], folder: Path) -> None:
+    """The single searches, the table, the plot, and the smallest schedules, each to be replayed with its seed."""
+    from splitbrain.reports import mutants as drawing
+
+    (folder / "schedules").mkdir(parents=True, exist_ok=True)
+    frame.to_csv(folder / "searches.csv", index=False)
+    table.to_csv(folder / "mutants.csv", index=False)
+    drawing.write(frame, folder / "mutants.png")
+    for small in smalls:
+        name = f"{subject(small.system).name}-nodes-{small.nodes}-seed-{small.seed}.json"
+        (folder / "schedules" / name).write_text(schedules.dumps(small.schedule))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Search, print, store."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=20, help="searches for each bug and way")
+    parser.add_argument("--budget", type=float, default=160.0, help="simulated seconds of a search by swarm")
+    parser.add_argument("--aimed-budget", type=float, default=100.0, help="simulated seconds of an aimed search")
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--only", action="append", default=None, help="a system, such as broken/forgets-vote or raft")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    given = parser.parse_args(arguments)
+    names = given.only or [*(name for name, system in SYSTEMS.items() if system.simulated), *BROKEN]
+    todo = searches(names, range(given.seeds), {"swarm": given.budget, "aimed": given.aimed_budget})
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    began = time.monotonic()
+    found = list(track(run_all(todo, given.cores), total=len(todo), console=Console(stderr=True), transient=True))
+    frame = frame_of(found)
+    smalls = shrink_all(frame, given.cores)
+    small = {each.system: len(each.schedule.steps) for each in smalls}
+    table = summary(frame)
+    table["smallest"] = table["system"].map(small)
+    store(frame, table, smalls, given.folder)
+    console.print(shown(table, small))
+    console.print(
+        f"{len(found)} searches, {frame['cases'].sum()} runs, {frame['simulated_s'].sum() / 3600:.1f} simulated hours "
+        f"in {time.monotonic() - began:.0f} s; stored in {given.folder}"
+    )
+    problems = wrong(table)
+    for words in problems:
+        console.print(words)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,101 @@
+"""What has been observed so far: who claims to lead, and whom everybody follows.
+
+The nemesis aims by it, the observers ask again because of it, and the recovery phase waits for it. It decides
+no verdict: that is left to the checkers, who have only the history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from splitbrain.nemesis.targets import View
+from splitbrain.nemesis.triggers import Event
+
+
+class Claim(NamedTuple):
+    """A node's last answer, and when it came."""
+
+    at: int
+    leading: bool
+    leader: str | None
+    term: int | None
+    reign: str | None
+    vote: str | None = None
+
+    @property
+    def reign_or_term(self) -> str | int | None:
+        return self.term if self.reign is None else self.reign
+
+
+class LeaderView:
+    """The last claim of each node, and every change that was seen. Times are ns on the cluster's clock."""
+
+    def __init__(self, nodes: Sequence[str], fresh_ns: int) -> None:
+        self.nodes = tuple(nodes)
+        self.claims: dict[str, Claim] = {}
+        self.events: list[tuple[Event, str]] = []
+        self._leading: set[str] = set()  # by their last claims
+        self._newest_term: int | None = None
+        self._fresh_ns = fresh_ns
+
+    def saw(self, node: str, claim: Claim) -> bool:
+        """Take in a claim; whether it shows a leadership of ``node`` that was not known before."""
+        before = self.claims.get(node)
+        self.claims[node] = claim
+        if claim.leading:
+            self._leading.add(node)
+        else:
+            self._leading.discard(node)
+        if claim.term is not None and (self._newest_term is None or claim.term > self._newest_term):
+            self._newest_term = claim.term
+            self.events.append(("term-change", node))
+        # Of a node's first answer it cannot be told when it voted.
+        if (
+            before is not None
+            and claim.vote not in (None, node)
+            and (claim.term, claim.vote) != (before.term, before.vote)
+        ):
+            self.events.append(("voted", node))
+        known = before is not None and before.leading and before.reign_or_term == claim.reign_or_term
+        if claim.leading and not known:
+            self.events.append(("new-leader", node))
+        return claim.leading and not known
+
+    def rivals(self, node: str) -> tuple[str, ...]:
+        """Every other node that was last seen leading."""
+        return tuple(other for other in self.nodes if other != node and other in self._leading)
+
+    def claims_to_lead(self, node: str) -> bool:
+        return node in self._leading
+
+    def anyone_leads(self) -> bool:
+        return bool(self._leading)
+
+    def view(self, now: int) -> View:
+        """What a fault may be aimed by: the leader of the newest term among the fresh claims, if there is one."""
+        leaders = [
+            (claim.term if claim.term is not None else -1, claim.at, node)
+            for node, claim in self.claims.items()
+            if claim.leading and now - claim.at <= self._fresh_ns
+        ]
+        if not leaders:
+            return View(nodes=self.nodes, leader=None, term=None)
+        term, _, leader = max(leaders)
+        return View(nodes=self.nodes, leader=leader, term=None if term < 0 else term)
+
+    def disagreement(self, now: int) -> str | None:
+        """Why the cluster does not agree on a leader now, in words; None when it does."""
+        stale = [n for n in self.nodes if n not in self.claims or now - self.claims[n].at > self._fresh_ns]
+        if stale:
+            return f"no fresh answer from {', '.join(stale)}"
+        followed = {(claim.leader, claim.term) for claim in self.claims.values()}
+        if len(followed) > 1:
+            sides = sorted(f"{leader or 'nobody'} in term {term}" for leader, term in followed)
+            return f"the nodes follow {', '.join(sides)}"
+        ((leader, _),) = followed
+        if leader is None:
+            return "nobody leads"
+        if leader not in self.claims or not self.claims[leader].leading:
+            return f"{leader} is followed but does not lead"
+        return None

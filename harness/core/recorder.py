@@ -1,0 +1,107 @@
+"""The history as it is written: one JSON object a line, each line whole before anything else happens.
+
+The promise that judging rests on: an ``invoke`` is in the file before anything is sent, a completion only after
+the answer has come, and ``time`` never decreases. So the partial order of the file's lines is one that really
+held (Jepsen's interpreter journals in the same order, for the same reason).
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from splitbrain.errors import EnvironmentFailure
+
+Process = int | str
+
+
+class Sink(Protocol):
+    """Where lines go: a file, or a list in memory."""
+
+    def write(self, line: bytes, /) -> object: ...
+
+    def close(self) -> None: ...
+
+
+class HistoryFile:
+    """An unbuffered file: a killed run keeps all but the line being written."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = FileIO(path, "w")
+        self._path = path
+
+    def write(self, line: bytes) -> None:
+        try:
+            written = self._file.write(line)
+            while written < len(line):
+                written += self._file.write(line[written:])
+        except OSError as failure:
+            what = "the disk is full" if failure.errno == errno.ENOSPC else failure.strerror
+            raise EnvironmentFailure(f"{self._path}: cannot write the history: {what}") from failure
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Recorder:
+    """Numbers, times and writes the lines of one history.
+
+    ``now`` gives integer ns; the first call of ``start_clock`` makes that instant the history's zero.
+    """
+
+    def __init__(self, sink: Sink, now: Callable[[], int]) -> None:
+        self._sink = sink
+        self._now = now
+        self._zero = now()
+        self._last = 0
+        self._encode = msgspec.json.Encoder().encode
+        self.lines = 0
+
+    def start_clock(self) -> None:
+        assert self.lines == 0, "the clock starts before the first line"
+        self._zero = self._now()
+
+    def now(self) -> int:
+        """Ns since the history's zero, never less than any time already written."""
+        return max(self._last, self._now() - self._zero)
+
+    def invoke(self, process: Process, f: str, node: str | None, value: Any = None) -> int:
+        return self._write(process, "invoke", f, node, value, None)
+
+    def ok(self, process: Process, f: str, node: str | None, value: Any) -> int:
+        return self._write(process, "ok", f, node, value, None)
+
+    def fail(self, process: Process, f: str, node: str | None, error: str) -> int:
+        return self._write(process, "fail", f, node, None, error)
+
+    def unknown(self, process: Process, f: str, node: str | None, error: str) -> int:
+        return self._write(process, "info", f, node, None, error)
+
+    def note(self, process: Process, f: str, node: str | None, value: Any) -> int:
+        """A described event that is nobody's operation: a fault, the canary, what a node reports of itself."""
+        return self._write(process, "info", f, node, value, None)
+
+    def close(self) -> None:
+        self._sink.close()
+
+    def _write(self, process: Process, kind: str, f: str, node: str | None, value: Any, error: str | None) -> int:
+        time = self._last = self.now()
+        line: dict[str, Any] = {
+            "index": self.lines,
+            "time": time,
+            "process": process,
+            "type": kind,
+            "f": f,
+            "node": node,
+            "value": value,
+        }
+        if error is not None:
+            line["error"] = error
+        self._sink.write(self._encode(line) + b"\n")
+        self.lines += 1
+        return time

@@ -1,0 +1,110 @@
+"""Where runs are kept: ``store/<system>-<nemesis>/<UTC time>-<seed>/``, and links to the newest.
+
+A file that others read is written beside its place and then renamed into it, so a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from splitbrain.errors import EnvironmentFailure, UsageError
+
+HISTORY = "history.jsonl"
+EXPERIMENT = "experiment.json"
+SCHEDULE = "schedule.json"
+VERDICTS = "verdicts.json"
+REPORT = "report.html"
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """One run's folder."""
+
+    path: Path
+
+    @property
+    def history(self) -> Path:
+        return self.path / HISTORY
+
+    @property
+    def report(self) -> Path:
+        return self.path / REPORT
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Raises EnvironmentFailure when the disk does not take it."""
+        target = self.path / name
+        beside = target.with_name(f".{name}.new")
+        try:
+            beside.write_text(json.dumps(value, indent=2) + "\n")
+            beside.replace(target)
+        except OSError as failure:
+            beside.unlink(missing_ok=True)
+            raise EnvironmentFailure(_words(target, failure)) from failure
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """The file's object, or an empty one when there is no such file or it is not readable as one: what a
+        run stored about itself helps to show it, and its lack does not hinder judging."""
+        try:
+            value = json.loads((self.path / name).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+def new_run(store: Path, name: str, seed: int) -> RunDirectory:
+    """A new folder for a run; two runs of one second and one seed get two."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    for attempt in range(1, 1000):
+        suffix = "" if attempt == 1 else f".{attempt}"
+        path = store / name / f"{stamp}-{seed}{suffix}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            if not path.is_dir() or not path.parent.is_dir():
+                raise UsageError(f"{store}: expected a directory for the store") from None
+            continue
+        except (NotADirectoryError, PermissionError) as failure:
+            raise UsageError(f"{store}: cannot be the store: {failure.strerror}") from failure
+        except OSError as failure:
+            raise EnvironmentFailure(_words(path, failure)) from failure
+        return RunDirectory(path)
+    raise EnvironmentFailure(f"{store / name}: too many runs in one second")
+
+
+def link_latest(store: Path, run: RunDirectory) -> None:
+    """Point ``store/latest`` and ``store/<name>/latest`` to the run. Raises EnvironmentFailure if the disk refuses."""
+    for folder in (store, run.path.parent):
+        beside = folder / f".{LATEST}.{os.getpid()}"
+        try:
+            beside.unlink(missing_ok=True)
+            beside.symlink_to(run.path.relative_to(folder) if folder in run.path.parents else run.path.resolve())
+            beside.replace(folder / LATEST)
+        except OSError as failure:
+            raise EnvironmentFailure(_words(folder / LATEST, failure)) from failure
+
+
+def existing_run(path: Path) -> RunDirectory:
+    """The run at ``path``; raises UsageError when it holds no history."""
+    if not path.is_dir():
+        raise UsageError(f"{path}: expected a run's directory")
+    run = RunDirectory(path)
+    if not run.history.is_file():
+        raise UsageError(f"{path}: expected a run's directory, and there is no {HISTORY} in it")
+    return run
+
+
+def _words(path: Path, failure: OSError) -> str:
+    what = "the disk is full" if failure.errno == errno.ENOSPC else failure.strerror
+    return f"{path}: cannot be written: {what}"

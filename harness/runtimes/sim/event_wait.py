@@ -1,0 +1,58 @@
+"""Waits for the moments of an election that happen inside a node, and stops time for whoever waits for them.
+
+Messages are known by their ``kind`` on the wire: a ``vote_reply`` that grants is a vote given, a ``vote`` or an
+``election`` the beginning of a campaign. A system that sends neither is never caught in the act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from splitbrain.nemesis.triggers import Trigger
+from splitbrain.nodes.protocol import Effect, Send
+from splitbrain.runtimes.sim.hosts import Host, Instrument
+from splitbrain.runtimes.sim.kernel import Kernel, suspend
+
+CAMPAIGNS: Final = frozenset({"vote", "election"})
+
+
+class Sentry(Instrument):
+    """One wait of the task that makes it. The node is held up, so that the task acts before anything leaves it."""
+
+    def __init__(self, kernel: Kernel, trigger: Trigger) -> None:
+        self._kernel = kernel
+        self._task = kernel.current
+        self._event = trigger.event
+        self._left = trigger.count
+        self._over = False
+
+    async def wait(self, give_up: int) -> str | None:
+        """The node of the event; None if it has not come by ``give_up``."""
+        self._kernel.at(max(self._kernel.now, give_up), self._give_up)
+        node: str | None = await suspend()
+        return node
+
+    def intends(self, host: Host, effects: Sequence[Effect]) -> bool:
+        if self._over or not any(_is(self._event, effect) for effect in effects):
+            return False
+        self._left -= 1
+        if self._left:
+            return False
+        self._over = True
+        self._kernel.at(self._kernel.now, self._task.wake, host.name)
+        return True
+
+    def _give_up(self, _: Any, __: Any) -> None:
+        if not self._over:
+            self._over = True
+            self._task.wake(None, None)
+
+
+def _is(event: str, effect: Effect) -> bool:
+    if not isinstance(effect, Send):
+        return False
+    if event == "campaign":
+        return effect.kind in CAMPAIGNS
+    message = effect.message
+    return effect.kind == "vote_reply" and isinstance(message, Mapping) and message.get("granted") is True

@@ -1,0 +1,108 @@
+"""What makes a cut the disk of a node, with files of the test's own in the place of devices."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from splitbrain.runtimes.docker.agent import loop_devices as loops
+from splitbrain.runtimes.docker.agent import power_loss as power
+from splitbrain.runtimes.docker.agent.power_loss import FLUSHED, UNFLUSHED
+
+Held = tuple[dict[str, str], bytes | None]
+KILLED: Held = ({"vote": "of term 6", "log": "of two", "new": "file"}, UNFLUSHED)
+CUT: Held = ({"vote": "of term 5", "log": "of two"}, FLUSHED)
+
+
+def put_back(folder: Path, monkeypatch: pytest.MonkeyPatch, killed: Held, cut: Held) -> dict[str, Any]:
+    """What is told of a node's disk, ``device``, once its copy was put back; the two hold these files."""
+    image, device = folder / "n1", folder / "device"
+    image.write_bytes(b"as killed")
+    device.write_bytes(bytes(9))
+    power.cut_of(image).write_bytes(b"as cut")
+    monkeypatch.setattr(power, "BACKING", folder)
+    monkeypatch.setattr(loops, "held_by", lambda held: killed if held == image else cut)
+    monkeypatch.setattr(fcntl, "ioctl", lambda *asked: 0)
+    made = loops.Loops()
+    monkeypatch.setitem(made._held, "n1", (device, -1))
+    told = made.put_back("n1")
+    assert device.read_bytes() == b"as cut\0\0\0"
+    assert not power.cut_of(image).exists()
+    return told
+
+
+def test_a_cut_is_put_back_and_the_files_are_counted_that_the_kill_alone_would_have_left_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert put_back(tmp_path, monkeypatch, KILLED, CUT) == {"changed": 2, "wrong": None}
+    assert put_back(tmp_path, monkeypatch, (CUT[0], UNFLUSHED), CUT) == {"changed": 0, "wrong": None}
+
+
+@pytest.mark.parametrize(
+    ("killed", "cut", "wrong"),
+    [
+        (UNFLUSHED, UNFLUSHED, "what was not flushed is on its disk"),
+        (UNFLUSHED, None, "what had been flushed is not on its disk"),
+        (FLUSHED, FLUSHED, "the kill alone would have left no more"),
+    ],
+)
+def test_a_witness_that_says_otherwise_is_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bytes | None, cut: bytes | None, wrong: str
+) -> None:
+    assert wrong in put_back(tmp_path, monkeypatch, (KILLED[0], killed), (CUT[0], cut))["wrong"]
+
+
+def test_a_disk_is_left_alone_while_it_is_mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "device").touch()
+    left = [errno.EBUSY, errno.EBUSY]
+    real = os.open
+
+    def busy(path: Path, flags: int) -> int:
+        if left:
+            raise OSError(left.pop(), "mounted")
+        return real(path, flags & ~os.O_EXCL)
+
+    monkeypatch.setattr(os, "open", busy)
+    found = loops.claimed(tmp_path / "device")
+    assert found is not None and not left
+    os.close(found)
+    monkeypatch.setattr(loops, "UNMOUNTED_SECONDS", 0)
+    left += [errno.EBUSY] * 9
+    made = loops.Loops()
+    monkeypatch.setitem(made._held, "n1", (tmp_path / "device", -1))
+    assert "stayed mounted" in made.put_back("n1")["wrong"]
+    left[:] = [errno.ENXIO]
+    with pytest.raises(OSError, match="mounted"):
+        loops.claimed(tmp_path / "device")
+
+
+def test_a_device_is_asked_for_as_the_kernel_reads_it() -> None:
+    asked = loops.configuration(7, "n1")
+    assert len(asked) == 304  # sizeof(struct loop_config)
+    assert int.from_bytes(asked[:4], "little") == 7
+    flags = 8 + 5 * 8 + 3 * 4
+    assert int.from_bytes(asked[flags : flags + 4], "little") == loops.AUTOCLEAR
+    assert asked[flags + 4 : flags + 7] == b"n1\0"
+
+
+def test_a_device_file_that_another_has_made_meanwhile_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def taken(*_: Any) -> None:
+        raise FileExistsError(errno.EEXIST, "File exists")
+
+    def opens(path: Any, _: int) -> int:
+        opened.append(str(path))
+        return os.dup(0)
+
+    monkeypatch.setattr(os, "mknod", taken)
+    monkeypatch.setattr(os, "open", opens)
+    monkeypatch.setattr(fcntl, "ioctl", lambda _, asked, *rest: 3 if asked == loops.LOOP_CTL_GET_FREE else 0)
+    device, held = loops.attached(tmp_path / "n1")
+    os.close(held)
+    assert str(device) == "/dev/loop3" == opened[-1]

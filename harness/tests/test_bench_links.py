@@ -1,0 +1,161 @@
+"""The benches of links and of clocks: what their figures say, given what was seen; seeing it is the engine's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+from rich.console import Console
+
+from splitbrain.bench import clocks as bench_clocks
+from splitbrain.bench.clocks import PROGRAMS, Load, Program, measured, wanted
+from splitbrain.bench.links import row, table
+from splitbrain.errors import UsageError
+from splitbrain.nemesis.plans import Plan, Skewed
+from splitbrain.nodes.clients.base import Add, Fail, Ok, Question, Reply
+from splitbrain.runtimes.base import Effect
+from splitbrain.runtimes.docker.cluster import DockerCluster
+
+CALM = row(0, 100, [30] * 99 + [600])
+
+
+def test_delays_that_are_kept_have_no_error() -> None:
+    kept = row(5, 100, [5_030] * 99 + [5_600])
+    assert (kept.least, kept.p50, kept.p99, kept.most, kept.lost) == (5.03, 5.03, 5.6, 5.6, 0)
+    assert all(abs(error) < 1e-9 for error in kept.error(CALM))
+
+
+def test_delays_that_are_not_kept_show_it_in_the_middle_or_in_the_tail() -> None:
+    middle, tail = row(5, 100, [7_030] * 100).error(CALM)
+    assert middle > 1.9 and tail > 1.4
+    middle, tail = row(5, 100, [5_030] * 95 + [30_000] * 5).error(CALM)
+    assert abs(middle) < 1e-9 and tail > 20
+
+
+def test_packets_that_did_not_come_are_counted_and_make_no_others_late() -> None:
+    assert row(5, 100, [5_030] * 90).lost == 10
+    assert "| 5 | 5.03 | 5.03 | 5.03 | 5.03 | 10 | 0.00 | -0.57 |" in table([CALM, row(5, 100, [5_030] * 90)])
+
+
+class Skewable:
+    """Three nodes of which n2 leads, and two servers; a change of a clock takes 2 ms and is shown ``late_ms`` off."""
+
+    nodes: Sequence[str] = ("n1", "n2", "n3")
+    servers: Sequence[str] = ("s1", "s2")
+
+    def __init__(self, late_ms: float | None = 1.5, dies_after: int | None = None) -> None:
+        self.harmed: list[Skewed] = []
+        self.added: set[str] = set()
+        self._late_ms = late_ms
+        self._dies_after = dies_after
+        self._changes = 0
+
+    def now(self) -> int:
+        return 1 + 10**6 * self._changes
+
+    async def observe(self, node: str, timeout_ns: int) -> Reply:
+        await asyncio.sleep(0)
+        return Ok({"leading": node == "n2"})
+
+    async def confirm(self, node: str, timeout_ns: int) -> Reply:
+        await asyncio.sleep(0)
+        return Ok({}) if node == "n2" else Fail("it does not lead")
+
+    async def ask(self, question: Question, timeout_ns: int) -> Reply:
+        await asyncio.sleep(0)
+        assert isinstance(question, Add)
+        self.added.add(question.element)
+        return Ok({})
+
+    async def leading_server(self) -> str | None:
+        return "s2"
+
+    def alarm(self) -> Any:
+        return None  # somebody leads, so nobody waits
+
+    async def processes(self, machine: str) -> Sequence[Mapping[str, int]]:
+        reborn = self._dies_after is not None and self._changes > self._dies_after
+        return [{"pid": 7, "began": 100 + reborn, "threads": 4}, {"pid": 9, "began": 120, "threads": 1}]
+
+    async def patch_clocks_again(self, machine: str) -> Sequence[int]:
+        await asyncio.sleep(0)
+        return [500_000]
+
+    async def inflict(self, plan: Plan) -> Effect:
+        assert isinstance(plan.harm, Skewed)
+        self.harmed.append(plan.harm)
+        return self._changed(plan.harm.nodes[0], plan.harm.offset_ms)
+
+    async def undo(self, plan: Plan) -> Effect:
+        return self._changed(plan.nodes[0], 0)
+
+    def _changed(self, machine: str, off_ms: int) -> Effect:
+        self._changes += 1
+        shown = {} if self._late_ms is None else {"wall_shown_ms": off_ms + self._late_ms}
+        wrong = self._late_ms is not None and self._late_ms > 100
+        return Effect(
+            verified=not wrong,
+            in_effect_ns=2_000_000,
+            problems=("it shows another time",) if wrong else (),
+            facts={"clocks": {machine: {"wall_ms": off_ms, **shown}}},
+        )
+
+
+def row_of(cluster: Skewable, program: Program = PROGRAMS[0], writes: bool = False) -> bench_clocks.Row:
+    async def work() -> bench_clocks.Row:
+        docker = cast(DockerCluster, cluster)
+        return await measured(docker, program, 10, Load(docker, writes))
+
+    return asyncio.run(work())
+
+
+def test_clocks_that_are_changed_and_shown_without_a_crash_hold() -> None:
+    cluster = Skewable()
+    found = row_of(cluster)
+    assert found.holds
+    assert (found.threads, found.changes, found.crashes, found.not_shown) == (4, 10, 0, ())
+    assert found.answers > 0
+    assert (found.took.p50, found.held.worst) == (2.0, 0.5)
+    assert found.errors_ms is not None and found.errors_ms.worst == 1.5
+    assert {harm.nodes for harm in cluster.harmed} == {("n2",)}, "the one that leads"
+    assert len({harm.offset_ms for harm in cluster.harmed}) == 5, "each is another offset, and undone"
+    assert not cluster.added
+
+
+def test_the_clock_of_a_server_is_changed_where_the_program_is_there_and_writes_are_part_of_the_load() -> None:
+    cluster = Skewable(late_ms=None)
+    found = row_of(cluster, PROGRAMS[-1], writes=True)
+    assert {harm.nodes for harm in cluster.harmed} == {("s2",)}
+    assert cluster.added
+    assert found.holds and found.errors_ms is None
+
+
+def test_a_process_that_began_anew_under_its_old_number_has_crashed() -> None:
+    found = row_of(Skewable(dies_after=3))
+    assert (found.crashes, found.holds) == (1, False)
+
+
+def test_a_clock_that_shows_another_time_is_counted_change_by_change() -> None:
+    found = row_of(Skewable(late_ms=400.0))
+    assert (len(found.not_shown), found.holds) == (10, False)
+
+
+def test_the_table_of_clocks_has_a_line_of_markdown_for_each_program() -> None:
+    console = Console(width=bench_clocks.WIDTH)
+    with console.capture() as printed:
+        console.print(bench_clocks.table([row_of(Skewable()), row_of(Skewable(late_ms=None))]))
+    lines = [line.replace(" ", "") for line in printed.get().splitlines() if "CPython" in line]
+    assert [line.partition("|4|")[2].partition("|")[2] for line in lines] == [
+        "10|0|0|2.00|2.00|2.00|0.50|0.50|0.50|1.50|1.50|",
+        "10|0|0|2.00|2.00|2.00|0.50|0.50|0.50|||",
+    ]
+
+
+@pytest.mark.parametrize(("systems", "changes"), [(["mongodb"], 10), ([], 1)])
+def test_what_cannot_be_measured_is_refused(systems: Sequence[str], changes: int) -> None:
+    assert wanted([], 2) == PROGRAMS
+    assert [program.system for program in wanted(["etcd"], 2)] == ["etcd"]
+    with pytest.raises(UsageError):
+        wanted(systems, changes)

@@ -1,0 +1,60 @@
+"""What is made of the answers of nodes that speak as ``nodes.endpoint`` does, on answers of such nodes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from splitbrain.nodes.clients.base import Endpoint, Unclear
+from splitbrain.nodes.clients.http import HttpClient
+
+STATUS: Mapping[str, Any] = {
+    "role": "follower",
+    "leading": False,
+    "leader": "n2",
+    "term": 7,
+    "reign": None,
+    "lease": None,
+    "boot": "b41c",
+}
+CLAIM = {"leading": False, "leader": "n2", "term": 7, "reign": None}
+
+
+def observed(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an observer of n1 is told, which answers so."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"nonce": request.query["nonce"], "id": "n1", **status})
+
+    async def asked() -> Mapping[str, Any]:
+        app = web.Application()
+        app.add_routes([web.get("/status", answer)])
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        client = HttpClient({"n1": Endpoint("10.0.0.1", {8000: runner.addresses[0][1]})})
+        try:
+            return await client.observe("n1")
+        finally:
+            await client.close()
+            await runner.cleanup()
+
+    return asyncio.run(asked())
+
+
+@pytest.mark.parametrize("status", [STATUS, {**STATUS, "vote": None}])
+def test_a_claim_is_four_things_and_no_vote_is_left_out(status: Mapping[str, Any]) -> None:
+    assert observed(status) == CLAIM
+
+
+def test_whom_a_node_has_voted_for_is_part_of_its_claim() -> None:
+    assert observed({**STATUS, "vote": "n2"}) == {**CLAIM, "vote": "n2"}
+
+
+def test_a_status_that_lacks_a_part_of_the_claim_is_no_answer() -> None:
+    with pytest.raises(Unclear, match="lacks the key 'term'"):
+        observed({key: value for key, value in STATUS.items() if key != "term"})

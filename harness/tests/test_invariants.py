@@ -1,0 +1,365 @@
+"""Facts about traces: each holds of a trace that is written out here and fails of one that differs in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from splitbrain.invariants.elections import (
+    INVARIANTS,
+    Booted,
+    Did,
+    Lagged,
+    Notary,
+    Noted,
+    Raised,
+    Took,
+    Trace,
+    calm_election_cost,
+    violations,
+)
+from splitbrain.nodes.broken import BROKEN
+from splitbrain.nodes.protocol import Effect, Followed, Json, Led, Persist, Send
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.nodes.systems.base import System
+from splitbrain.runtimes.sim.network import Conditions, Constant
+from splitbrain.runtimes.sim.simulation import Simulation
+from splitbrain.tests.test_sim_simulation import names
+from splitbrain.units import MS
+
+THREE = 3
+
+
+def asks(node: str, term: int, *others: str) -> list[Noted]:
+    return [did(node, Send(to, "vote", {"kind": "vote", "term": term})) for to in others]
+
+
+def votes(node: str, term: int, candidate: str, granted: bool = True) -> Noted:
+    return did(node, Send(candidate, "vote_reply", {"kind": "vote_reply", "term": term, "granted": granted}))
+
+
+def writes(node: str, term: int, voted_for: str | None) -> Noted:
+    return did(node, Persist({"term": term, "voted_for": voted_for}))
+
+
+def did(node: str, effect: Persist | Send | Led | Followed) -> Noted:
+    return Did(0, node, effect)
+
+
+def broken(noted: Sequence[Noted], nodes: int = THREE) -> list[str]:
+    """The names of the facts that such a trace breaks."""
+    return [violation.fact for violation in violations(Trace(nodes=nodes, noted=tuple(noted)))]
+
+
+ELECTION = [
+    Booted(0, "n1", None),
+    Booted(0, "n2", None),
+    writes("n1", 1, "n1"),
+    *asks("n1", 1, "n2", "n3"),
+    writes("n2", 1, "n1"),
+    votes("n2", 1, "n1"),
+    did("n1", Led(1, "a-1")),
+]
+
+
+def test_an_election_by_the_rules_breaks_nothing() -> None:
+    assert broken(ELECTION) == []
+
+
+def test_a_second_vote_in_a_term_is_found_across_a_restart() -> None:
+    again = [Booted(0, "n2", b"{}"), writes("n2", 1, "n3"), votes("n2", 1, "n3")]
+    assert broken([*ELECTION, *again]) == ["one-vote-a-term"]
+
+
+def test_a_vote_given_twice_to_one_candidate_is_one_vote() -> None:
+    assert broken([*ELECTION, votes("n2", 1, "n1")]) == []
+
+
+def test_a_refusal_is_no_vote() -> None:
+    assert broken([*ELECTION, votes("n2", 1, "n3", granted=False)]) == []
+
+
+def test_a_candidate_has_voted_for_itself() -> None:
+    assert broken([*ELECTION, writes("n2", 1, "n2"), *asks("n2", 1, "n1")]) == ["one-vote-a-term"]
+
+
+def test_a_node_whose_disk_was_emptied_may_vote_again() -> None:
+    again = [Booted(0, "n2", None), writes("n2", 1, "n3"), votes("n2", 1, "n3")]
+    assert broken([*ELECTION, *again]) == []
+
+
+@pytest.mark.parametrize(("nodes", "enough"), [(3, True), (4, False), (5, False)])
+def test_two_votes_are_more_than_half_of_three_and_not_of_four(nodes: int, enough: bool) -> None:
+    assert broken(ELECTION, nodes) == ([] if enough else ["quorum-behind-win"])
+
+
+def test_votes_are_counted_by_voter_and_only_those_before_the_win() -> None:
+    doubled = [*ELECTION[:-1], votes("n2", 1, "n1"), votes("n2", 1, "n1"), ELECTION[-1]]
+    late = [*ELECTION, writes("n3", 1, "n1"), votes("n3", 1, "n1")]
+    assert broken(doubled, 5) == broken(late, 5) == ["quorum-behind-win"]
+
+
+def test_a_vote_that_is_not_on_the_disk_is_found() -> None:
+    for missing in (2, 5):
+        assert "durable-before-sent" in broken(ELECTION[:missing] + ELECTION[missing + 1 :])
+
+
+def test_a_write_that_comes_after_the_vote_comes_too_late() -> None:
+    swapped = [*ELECTION[:5], ELECTION[6], ELECTION[5], ELECTION[7]]
+    assert broken(swapped) == ["durable-before-sent"]
+
+
+def test_a_term_that_goes_back_is_found_and_one_that_nobody_heard_of_is_not() -> None:
+    back = did("n1", Followed(0, None))
+    assert broken([*ELECTION, back]) == ["term-order"]
+    assert broken([*ELECTION, Booted(0, "n1", None), back]) == []
+    torn = [Booted(0, "n3", b"{}"), writes("n3", 7, None), Booted(0, "n3", b"{}"), did("n3", Followed(6, None))]
+    assert broken([*ELECTION, *torn]) == []
+
+
+@pytest.mark.parametrize("end", [did("n1", Followed(1, None)), Booted(0, "n1", b"{}")])
+def test_a_term_is_led_once(end: Noted) -> None:
+    assert broken([*ELECTION, end, did("n1", Led(1, "a-2"))]) == ["one-reign-a-term"]
+
+
+def test_a_lease_that_is_renewed_late_begins_another_reign_of_the_same_leader() -> None:
+    assert broken([*ELECTION, did("n1", Led(1, "a-2"))]) == []
+
+
+def test_a_node_that_stays_in_a_lower_term_is_found() -> None:
+    assert broken([*ELECTION, Lagged(0, "n3", "heartbeat", 2, 1)]) == ["higher-term-adopted"]
+
+
+def test_a_request_for_votes_too_many_is_found_once() -> None:
+    assert broken([*ELECTION, *asks("n1", 1, "n2", "n3")]) == ["message-count"]
+
+
+def test_a_node_that_raises_is_found_and_one_that_is_only_killed_is_not() -> None:
+    assert broken([*ELECTION, Booted(0, "n1", None)]) == []
+    (violation,) = violations(
+        Trace(nodes=THREE, noted=(*ELECTION, Raised(7, "n1", "KeyError: 3 (raft.py, line 1, in f)")))
+    )
+    assert (violation.fact, violation.at, violation.node) == ("no-node-raises", 7, "n1")
+    assert violation.words == "n1 raised KeyError: 3 (raft.py, line 1, in f)"
+
+
+def test_breaches_come_in_order_of_time() -> None:
+    found = violations(Trace(nodes=3, noted=(Lagged(9, "n1", "heartbeat", 3, 2), Lagged(4, "n2", "heartbeat", 3, 2))))
+    assert [violation.at for violation in found] == [4, 9]
+    assert found[0].words == "n2 took in a heartbeat of term 3 and stayed in term 2"
+
+
+# Elections of the highest name
+
+
+def sends(node: str, to: str, because: Json = None, **message: Json) -> Noted:
+    return Did(0, node, Send(to, message["kind"], message), because)
+
+
+ASKED = {"kind": "election", "election": "b-1"}
+BULLY = [
+    sends("n1", "n3", kind="election", election="a-1"),
+    sends("n1", "n2", kind="election", election="a-1"),
+    Took(0, "n2", ASKED),
+    sends("n2", "n1", ASKED, kind="ok", election="a-1"),
+    sends("n2", "n3", ASKED, kind="election", election="c-1"),
+    did("n2", Led(None, "c-1")),
+    did("n1", Followed(None, "n2")),
+]
+
+
+def test_a_bully_election_by_the_rules_breaks_nothing() -> None:
+    assert broken(BULLY) == []
+    again = [Took(0, "n1", {**ASKED}), sends("n1", "n3", ASKED, kind="election", election="a-2")]
+    assert broken([*BULLY, *again]) == []
+
+
+def test_an_election_begun_for_being_asked_while_one_is_held_is_found() -> None:
+    again = [Took(0, "n1", ASKED), sends("n1", "n3", ASKED, kind="election", election="a-2")]
+    assert broken([*BULLY[:2], *again]) == ["message-count"]
+    by_itself = [sends("n1", "n3", kind="election", election="a-2")]
+    assert broken([*BULLY[:2], *by_itself]) == []
+    assert broken([*BULLY[:2], Booted(0, "n1", None), *again]) == []
+
+
+def test_a_win_in_an_election_in_which_an_ok_came_is_found() -> None:
+    ok = Took(0, "n1", {"kind": "ok", "election": "a-1"})
+    assert broken([*BULLY[:2], ok, did("n1", Led(None, "a-1"))]) == ["no-win-over-an-ok"]
+    assert broken([*BULLY[:2], did("n1", Led(None, "a-1")), ok]) == []
+    stale = Took(0, "n1", {"kind": "ok", "election": "a-0"})
+    assert broken([*BULLY[:2], stale, did("n1", Led(None, "a-1"))]) == []
+    begun_again = sends("n1", "n3", kind="election", election="a-2")
+    assert broken([*BULLY[:2], ok, begun_again, did("n1", Led(None, "a-1"))]) == []
+
+
+def parcel(kind: str, origin: str, hops: int = 1, **more: Json) -> dict[str, Json]:
+    return {"kind": kind, "origin": origin, "election": "e", "hops": hops, "number": 1, "boot": "b", **more}
+
+
+def test_a_lower_name_that_is_passed_on_is_found_unless_names_are_gathered() -> None:
+    assert broken([sends("n2", "n3", **parcel("election", "n10", 2))]) == []
+    assert broken([sends("n10", "n1", **parcel("election", "n2", 2))]) == ["message-count"]
+    assert broken([sends("n10", "n1", **parcel("election", "n2", 2, names=["n2"]))]) == []
+
+
+def test_a_token_that_goes_round_more_than_once_is_found() -> None:
+    assert broken([sends("n2", "n3", **parcel("election", "n3", THREE))]) == []
+    assert broken([sends("n2", "n3", **parcel("election", "n3", THREE + 1))]) == ["message-count"]
+
+
+def test_a_result_that_is_kept_is_found() -> None:
+    result = parcel("elected", "n3")
+    took, passed = Took(0, "n1", result), sends("n1", "n2", result, **parcel("elected", "n3", 2))
+    other = did("n1", Followed(None, None))
+    assert broken([took, Did(0, "n1", Followed(None, "n3"), result), passed, other]) == []
+    assert broken([took, Did(0, "n1", Followed(None, "n3"), result), other]) == ["result-goes-round"]
+    assert broken([took, Booted(0, "n1", None), other]) == []  # it died before it could
+    assert broken([Took(0, "n3", result), did("n3", Followed(None, None))]) == []  # it has come home
+    assert broken([took, passed, Took(0, "n1", result), other]) == []  # it has come twice
+    round_ = parcel("elected", "n3", THREE)
+    assert broken([Took(0, "n1", round_), other]) == []  # it has been round
+
+
+def test_two_results_of_one_election_are_found() -> None:
+    first, other = (
+        sends("n1", "n2", **parcel("coordinator", "n1", leader="n3")),
+        sends("n2", "n3", **parcel("coordinator", "n1", 2, leader="n2")),
+    )
+    assert broken([first, first]) == []
+    assert broken([first, other]) == ["one-result-an-election"]
+
+
+def test_an_older_result_that_is_followed_is_found() -> None:
+    def follows(leader: str, number: int, origin: str) -> Noted:
+        return Did(0, "n1", Followed(None, leader), parcel("coordinator", origin, THREE, leader=leader, result=number))
+
+    assert broken([follows("n2", 1, "n3"), follows("n3", 2, "n2")]) == []
+    assert broken([follows("n3", 2, "n2"), follows("n2", 1, "n3")]) == ["results-in-order"]
+    assert broken([follows("n3", 2, "n3"), follows("n2", 2, "n2")]) == ["results-in-order"]
+    assert broken([follows("n3", 2, "n2"), Booted(0, "n1", None), follows("n2", 1, "n3")]) == []
+
+
+# Whole runs
+
+
+def hurt_at_random(system: System, seed: int, nodes: int = 5) -> Trace:
+    """Some eight seconds of crashes, torn writes, pauses, loss, doubles and cuts."""
+    notary = Notary()
+    sim = Simulation(seed, names(nodes), system.make_node, instrument=notary)
+    sim.start()
+    dice = Random(f"{seed}/hurt")
+    for _ in range(50):
+        sim.run_until(sim.now + dice.randrange(20, 300) * MS)
+        host = sim.hosts[dice.choice(names(nodes))]
+        match dice.randrange(6):
+            case 0:
+                host.kill("torn")
+            case 1:
+                host.crash_after(dice.randrange(6), "torn")
+            case 2:
+                host.pause()
+            case 3:
+                sim.network.set_conditions(Conditions(loss=dice.choice([0.0, 0.2]), duplication=0.2))
+            case 4:
+                sim.network.cut_into(host.name, dice.sample(names(nodes), dice.randrange(nodes)))
+            case _:
+                for each in sim.hosts.values():
+                    each.resume()
+                    each.start()
+    return notary.trace(nodes)
+
+
+@pytest.mark.parametrize("name", [name for name, system in SYSTEMS.items() if system.simulated])
+@given(st.integers(0, 2**32))
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_no_fault_makes_a_correct_system_break_a_fact(name: str, seed: int) -> None:
+    assert violations(hurt_at_random(SYSTEMS[name], seed)) == ()
+
+
+SHOWN = {
+    "asks-twice": "message-count",
+    "compares-terms-as-text": "term-order",
+    "counts-pre-votes": "quorum-behind-win",
+    "counts-replies": "quorum-behind-win",
+    "elects-whenever-asked": "message-count",
+    "follows-late-results": "results-in-order",
+    "forgets-everything": "durable-before-sent",
+    "forgets-vote": "one-vote-a-term",
+    "grants-lower-terms": "durable-before-sent",
+    "ignores-higher-terms": "higher-term-adopted",
+    "ignores-oks": "no-win-over-an-ok",
+    "keeps-results": "result-goes-round",
+    "passes-on-lower-names": "message-count",
+    "picks-from-a-partial-list": "one-result-an-election",
+    "raises-on-late-answers": "no-node-raises",
+    "replies-first": "durable-before-sent",
+    "resumes-leadership": "one-reign-a-term",
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_each_fact_fails_of_a_node_that_breaks_it(name: str) -> None:
+    system = BROKEN[f"broken/{name}"].system
+    assert any(
+        SHOWN[name] in {violation.fact for violation in violations(hurt_at_random(system, seed))} for seed in range(15)
+    )
+
+
+def test_every_fact_is_seen_to_fail_of_some_node() -> None:
+    assert set(SHOWN.values()) == set(INVARIANTS)
+
+
+# The price of an election
+
+
+def calm(system: System, nodes: int) -> Trace:
+    """Two seconds without faults, on links that take no time to speak of."""
+    notary = Notary()
+    conditions = Conditions(delay=Constant(1))
+    sim = Simulation(1, names(nodes), system.make_node, conditions=conditions, disk=Constant(1), instrument=notary)
+    sim.start()
+    sim.run_until(2_000 * MS)
+    return notary.trace(nodes)
+
+
+@pytest.mark.parametrize("nodes", range(3, 10))
+@pytest.mark.parametrize("name", ["raft", "raft-basic"])
+def test_a_calm_election_costs_what_the_formulas_say(name: str, nodes: int) -> None:
+    trace = calm(SYSTEMS[name], nodes)
+    assert trace.sent["vote"] == trace.sent["vote_reply"] == nodes - 1
+    assert list(calm_election_cost(trace, pre_vote=SYSTEMS[name].options.pre_vote)) == []
+    assert violations(trace) == ()
+
+
+def test_an_election_with_doubled_requests_is_too_dear() -> None:
+    trace = calm(BROKEN["broken/asks-twice"].system, 5)
+    words = [violation.words for violation in calm_election_cost(trace, pre_vote=False)]
+    assert words[0] == "8 messages of kind vote for one calm election, and 4 are due"
+
+
+def test_an_election_with_pre_votes_is_too_dear_for_one_without() -> None:
+    assert list(calm_election_cost(calm(SYSTEMS["raft"], 3), pre_vote=False))
+
+
+def test_a_witness_that_notes_everything_changes_nothing() -> None:
+    def leaders(notary: Notary | None) -> list[tuple[str, ...]]:
+        sim = Simulation(5, names(3), SYSTEMS["raft"].make_node, instrument=notary)
+        sim.start()
+        found = []
+        for at in range(1, 10):
+            sim.run_until(at * 100 * MS)
+            found.append(sim.leaders())
+        return found
+
+    assert leaders(None) == leaders(Notary())
+
+
+def test_effects_of_no_election_are_counted_and_not_kept() -> None:
+    trace = calm(SYSTEMS["raft"], 3)
+    kept: set[type[Effect]] = {type(noted.effect) for noted in trace.noted if isinstance(noted, Did)}
+    assert kept == {Persist, Send, Led, Followed}
+    assert trace.sent["heartbeat"] > 60 and len(trace.noted) < 40

@@ -1,0 +1,149 @@
+"""What PostgreSQL's servers say, as literal bytes and rows, and what is made of it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Sequence
+
+import pytest
+
+from splitbrain.nodes.clients.base import Refused, Unclear
+from splitbrain.nodes.clients.postgres import (
+    Message,
+    Messages,
+    PostgresClient,
+    Row,
+    error_in,
+    greeting,
+    query,
+    row_in,
+)
+from splitbrain.nodes.systems.etcd.client import value_in
+from splitbrain.nodes.systems.patroni.client import claim
+
+AT = {"172.18.0.2": "n1", "172.18.0.3": "n2"}
+TRUSTED = b"R\0\0\0\x08\0\0\0\0"
+READY = b"Z\0\0\0\x05I"
+ROW = b"\0\x02\0\0\0\x02ab\xff\xff\xff\xff"
+WHOLE_ROW = b"D\0\0\0\x10" + ROW
+DUPLICATE = b"SERROR\0C23505\0Mduplicate key\0\0"
+SHUT_DOWN = b"SFATAL\0C57P01\0Mterminating connection\0\0"
+TOO_EARLY = b"SFATAL\0C57P03\0Mthe database system is starting up\0\0"
+
+
+def _error(fields: bytes) -> bytes:
+    return b"E" + (4 + len(fields)).to_bytes(4) + fields
+
+
+def test_a_primary_leads_in_its_timeline_and_its_reign_is_its_start() -> None:
+    assert claim("n1", [("3", "1700000000000000", None)], AT) == {
+        "leading": True,
+        "leader": "n1",
+        "term": 3,
+        "reign": "1700000000000000-3",
+    }
+
+
+def test_a_replica_names_whom_it_follows_and_does_not_lead() -> None:
+    assert claim("n1", [(None, "17", "172.18.0.3")], AT) == {
+        "leading": False,
+        "leader": "n2",
+        "term": None,
+        "reign": None,
+    }
+
+
+@pytest.mark.parametrize("sender", [None, "172.18.0.9"])
+def test_a_replica_that_follows_nobody_known_names_nobody(sender: str | None) -> None:
+    assert claim("n1", [(None, "17", sender)], AT)["leader"] is None
+
+
+@pytest.mark.parametrize("rows", [[], [("3", "17")], [("three", "17", None)], [("3", "17", None)] * 2])
+def test_what_is_no_answer_to_a_claim_is_unclear(rows: Sequence[Row]) -> None:
+    with pytest.raises(Unclear):
+        claim("n1", rows, AT)
+
+
+def test_the_greeting_and_a_query_are_the_bytes_of_protocol_3_0() -> None:
+    assert greeting() == b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0"
+    assert query("SELECT 1") == b"Q\0\0\0\x0dSELECT 1\0"
+
+
+def test_messages_are_found_however_their_bytes_come() -> None:
+    said = TRUSTED + WHOLE_ROW + READY
+    whole = Messages().feed(said)
+    assert whole == [Message(b"R", bytes(4)), Message(b"D", ROW), Message(b"Z", b"I")]
+    slowly = Messages()
+    assert [message for byte in said for message in slowly.feed(bytes([byte]))] == whole
+
+
+def test_a_length_below_its_own_size_is_no_message() -> None:
+    with pytest.raises(Unclear):
+        Messages().feed(b"D\0\0\0\x03ab")
+
+
+def test_a_null_is_not_an_empty_text() -> None:
+    assert row_in(b"\0\x03\0\0\0\x02ab\xff\xff\xff\xff\0\0\0\0") == ["ab", None, ""]
+
+
+def test_an_error_is_read_by_its_letters() -> None:
+    assert error_in(DUPLICATE) == {"S": "ERROR", "C": "23505", "M": "duplicate key"}
+
+
+def test_a_key_has_its_value_and_an_absent_one_none() -> None:
+    assert value_in({"kvs": [{"key": "a2V5", "value": base64.b64encode(b"n2").decode()}]}) == "n2"
+    assert value_in({"header": {}}) is None
+
+
+@pytest.mark.parametrize("answer", [[], {"kvs": [{"key": "a2V5"}]}, {"kvs": [{"value": "not base64!"}]}])
+def test_what_is_no_range_of_keys_is_unclear(answer: object) -> None:
+    with pytest.raises(Unclear):
+        value_in(answer)
+
+
+async def _asked(answers: Sequence[bytes]) -> list[object]:
+    """What a question got for each answer after the first, of a server that says them in turn on every connection."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in answers:
+            await reader.read(65_536)
+            writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    client = PostgresClient(server.sockets[0].getsockname()[1])
+    given: list[object] = []
+    try:
+        for _ in answers[1:] or [b""]:
+            try:
+                given.append(await client.ask("SELECT"))
+            except (Refused, Unclear) as failed:
+                given.append((type(failed), str(failed)))
+    finally:
+        client.close()
+        server.close()
+    return given
+
+
+def _ask(*answers: bytes) -> list[object]:
+    return asyncio.run(_asked(answers))
+
+
+def test_a_connection_goes_on_after_an_error_of_a_statement() -> None:
+    assert _ask(TRUSTED + READY, _error(DUPLICATE) + READY, WHOLE_ROW + READY) == [
+        (Refused, "23505 duplicate key"),
+        [["ab", None]],
+    ]
+
+
+def test_a_server_that_ends_within_a_statement_may_have_done_it() -> None:
+    assert _ask(TRUSTED + READY, _error(SHUT_DOWN)) == [(Unclear, "57P01 terminating connection")]
+    assert _ask(TRUSTED + READY, WHOLE_ROW) == [(Unclear, "no whole answer: the connection was closed")]
+
+
+def test_who_is_turned_away_before_asking_has_asked_nothing() -> None:
+    assert _ask(_error(TOO_EARLY)) == [(Refused, "the database system is starting up")]
+    assert _ask(b"R\0\0\0\x08\0\0\0\x03") == [(Refused, "it does not trust whoever asks")]
+    assert _ask(b"") == [(Refused, "no whole answer: the connection was closed")]

@@ -1,0 +1,114 @@
+"""Systems described in a TOML file: what a file means, what is refused, and one that is run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from splitbrain.errors import UsageError
+from splitbrain.nodes.clients.base import Unclear
+from splitbrain.nodes.clients.probe import at, claim, holds, named
+from splitbrain.nodes.systems.base import HttpProbe, Machine, OwnImage
+from splitbrain.user_systems.toml_file import described
+
+EXAMPLE = Path(__file__).parents[2] / "docs/examples/naive.toml"
+LEAST = 'image = "mine:1"\n[probe]\npath = "/status"\nleading = "leading"\n'
+
+
+def read(tmp_path: Path, text: str) -> Any:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return described(path)
+
+
+def test_the_least_that_a_file_may_say_is_an_image_and_how_it_is_asked(tmp_path: Path) -> None:
+    system = read(tmp_path, LEAST)
+    assert system.software.image == OwnImage(tag="mine:1")
+    assert system.probe == HttpProbe(path="/status", leading="leading")
+    assert system.promises["C1"] == "-+-+++" and not system.simulated
+
+
+def test_a_command_is_filled_in_for_each_machine(tmp_path: Path) -> None:
+    words = 'command = ["--id={name}", "{peers}", "--peer={peer}", "{{}}"]\npeer = "{name}@{address}"\n'
+    command = read(tmp_path, words + LEAST).software.command
+    machine = Machine(name="n2", system="", seed=0, nodes={"n1": "a", "n2": "b", "n3": "c"}, servers={})
+    assert command(machine) == ["--id=n2", "n1@a,n3@c", "--peer=n1@a", "--peer=n3@c", "{}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("image = ", "no TOML"),
+        ("[probe]\npath = '/'\nleading = 'x'\n", "one of image"),
+        ('folder = "nowhere"\n[probe]\npath = "/"\nleading = "x"\n', "Dockerfile"),
+        ("colour = 'red'\n" + LEAST, "unknown key colour"),
+        ("nodes = 'three'\n" + LEAST, "nodes: expected a whole number"),
+        ("nodes = true\n" + LEAST, "nodes: expected a whole number"),
+        ("command = ['{nome}']\n" + LEAST, "command: expected"),
+        ("eligibility = 'all'\n" + LEAST, "eligibility: expected one of"),
+        (LEAST + "role = 'x'\n", "unknown key probe.role"),
+        ('image = "x"\n[probe]\npath = "/"\n', "probe.leading is missing"),
+        (LEAST + "[promises]\nC1 = '++'\n", "promises.C1: expected 6"),
+        (LEAST + "[promises]\nC99 = '++++++'\n", "unknown key promises.C99"),
+    ],
+)
+def test_what_a_file_cannot_mean_is_refused_by_key(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        read(tmp_path, text)
+
+
+def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        described(tmp_path / "none.toml")
+
+
+def test_claims_are_found_where_the_probe_says() -> None:
+    probe = HttpProbe(path="/", leading="raft.state == leader", leader="raft.leader", term="raft.term", reign="boot")
+    names = {"10.0.0.1": "n1", "10.0.0.2": "n2", "n1": "n1", "n2": "n2"}
+    answer = {"raft": {"state": "Leader", "leader": "http://10.0.0.2:80", "term": "7"}, "boot": 3}
+    assert claim("n1", probe, answer, names) == {"leading": True, "leader": "n1", "term": 7, "reign": "3"}
+    answer["raft"]["state"] = "follower"  # type: ignore[index]
+    assert claim("n1", probe, answer, names) == {"leading": False, "leader": "n2", "term": 7, "reign": "3"}
+    answer["raft"]["term"] = "seven"  # type: ignore[index]
+    with pytest.raises(Unclear, match=r"raft\.term"):
+        claim("n1", probe, answer, names)
+
+
+def test_what_is_not_there_is_not_made_up() -> None:
+    assert at({"a": [{"b": 1}]}, "a.0.b") == 1 and at({"a": []}, "a.0.b") is None
+    assert not holds({}, "role == leader")
+    with pytest.raises(Unclear, match="true or false"):
+        holds({"leading": "yes"}, "leading")
+    assert named("n9", {"n1": "n1"}) is None and named(None, {"n1": "n1"}) is None
+
+
+@pytest.mark.engine
+def test_the_example_runs_and_shows_its_two_leaders(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from splitbrain.cli import main; main()", "test", str(EXAMPLE)]
+    run = subprocess.run(
+        [
+            *command,
+            "--nemesis",
+            "isolated-leader",
+            "--time-limit",
+            "8",
+            "--seed",
+            "1",
+            "--json",
+            "--store",
+            str(tmp_path),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    verdicts = json.loads(run.stdout)
+    assert run.returncode in (0, 2), (verdicts, run.stderr)
+    assert verdicts["properties"]["exclusivity"]["weakness"] == "shown"
+    assert (tmp_path / "naive-isolated-leader").is_dir()

@@ -1,0 +1,1 @@
+"""Systems that users bring: node classes, TOML descriptions, and the pytest fixture."""

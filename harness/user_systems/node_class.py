@@ -1,0 +1,326 @@
+"""A system of somebody else's: a class, a function or a ``System`` from outside this project, ready to be tested.
+
+The promise: what does not speak the node protocol is refused before anything runs, and what breaks it during a run
+is named: which node, when, on which event, in which line of whose file. A node of one's own that raises is neither
+a finding about its election nor a failure of the harness but a mistake in what was handed in, so all of this is
+``UsageError``. (A process that dies on sockets is just a node that is down; here the reason can be told.)
+
+What is tested is called as ``target(id, peers, rng, boot, state)`` and gives a ``nodes.protocol.Node``. Unless it
+says otherwise, by attributes whose names begin with ``splitbrain_`` or by being a ``System``, it promises everything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import inspect
+import json
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from random import Random
+from typing import Any, Final, NoReturn, get_args
+
+from splitbrain.errors import UsageError
+from splitbrain.nodes.protocol import Effect, Event, Json, Node, Persist, Send, SetTimer, Started, Status
+from splitbrain.nodes.systems.base import CELLS, GUARANTEES, Eligibility, NoOptions, System
+
+CALLED_AS: Final = ("id", "peers", "rng", "boot", "state")
+EFFECTS: Final = frozenset(get_args(Effect))
+MARKS: Final = frozenset("+!?-")
+OF_TERMS: Final = "TF"  # the guarantees that mean nothing without terms
+LONGEST_EVENT: Final = 300  # characters of an event in a message
+MOST_FRAMES: Final = 8  # of a traceback in a message
+WHEN_STARTED: Final = "while it was being started"
+
+MakeNode = Callable[[str, Sequence[str], Random, str, Mapping[str, Json] | None], Node]
+
+
+class NodeFailure(UsageError):
+    """A node of one's own raised, or gave what no node may give. The run stops there."""
+
+
+@functools.cache
+def system_at(spec: str) -> System:
+    """The system at ``package.module:Name``, looked for in the current directory too. Raises UsageError."""
+    return system_of(_load(spec), spec)
+
+
+def system_of(target: object, name: str) -> System:
+    """The system that ``target`` is or makes nodes of; ``name`` is what runs are filed under. Raises UsageError."""
+    if isinstance(target, System):
+        make: MakeNode = target.make_node
+        return dataclasses.replace(target, name=name, options=NoOptions(), factory=_Guarding(name, make, None))
+    if not callable(target):
+        hint = " (an instance: give its class)" if hasattr(target, "handle") else ""
+        raise UsageError(f"{name}: expected a class, a function that makes nodes, or a System, got {target!r}{hint}")
+    _check_call(target, name)
+    return _system(target, name, has_terms=_has_terms(target, name))
+
+
+def name_of(target: object) -> str:
+    """What a system that is at hand is called: ``module:Name``, or a System's own name."""
+    if isinstance(target, System):
+        return target.name
+    name = getattr(target, "__qualname__", type(target).__qualname__)
+    return f"{getattr(target, '__module__', '?')}:{name}"
+
+
+# Finding it
+
+
+def _load(spec: str) -> object:
+    module_name, _, attribute = spec.partition(":")
+    names = (*module_name.split("."), *attribute.split("."))
+    if not all(name.isidentifier() for name in names):
+        raise UsageError(f"{spec}: expected package.module:Name")
+    found: object = _import(module_name)
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            raise UsageError(f"{spec}: {_lacks(found, name)}")
+        found = getattr(found, name)
+    return found
+
+
+def _import(name: str) -> object:
+    # As for "python -m": what lies in the current directory can be named. A console script has only its own there.
+    if str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or not f"{name}.".startswith(f"{missing.name}."):
+            raise UsageError(f"{name} could not be imported: {_last_line(missing)}") from missing
+        raise UsageError(f"there is no module {missing.name!r}, neither installed nor in {Path.cwd()}") from missing
+    except (Exception, SystemExit) as failure:
+        raise UsageError(f"{name} could not be imported: {_last_line(failure)}") from failure
+
+
+def _lacks(owner: object, name: str) -> str:
+    where = getattr(owner, "__name__", repr(owner))
+    near = get_close_matches(name, [known for known in vars(owner) if not known.startswith("_")], n=3)
+    return f"there is no {name!r} in {where}" + (f"; perhaps {' or '.join(near)}?" if near else "")
+
+
+# What it promises
+
+
+def _system(target: Callable[..., object], name: str, *, has_terms: bool) -> System:
+    def declared(attribute: str, usual: int) -> int:
+        value = getattr(target, f"splitbrain_{attribute}", usual)
+        if type(value) is not int or value < 1:
+            raise UsageError(f"{name}.splitbrain_{attribute}: expected a whole number from 1, got {value!r}")
+        return value
+
+    return System(
+        name=name,
+        help=_first_line(target),
+        promises=_promises(target, name, has_terms),
+        stall_bound_ms=declared("stall_bound_ms", 2_100),
+        suspicion_ms=declared("suspicion_ms", 300),
+        eligibility=_eligibility(target, name),
+        message_complexity="not stated",
+        options=NoOptions(),
+        factory=_Guarding(name, target, has_terms),
+        min_nodes=declared("min_nodes", 2),
+        max_nodes=declared("max_nodes", 101),
+    )
+
+
+def _promises(target: object, name: str, has_terms: bool) -> Mapping[str, str]:
+    given = getattr(target, "splitbrain_promises", {})
+    rows = dict.fromkeys(CELLS, given) if isinstance(given, str) else given
+    if not isinstance(rows, Mapping):
+        _refuse_promises(name, f"a row of {len(GUARANTEES)} marks, or such rows by cell", given)
+    if unknown := rows.keys() - CELLS.keys():
+        _refuse_promises(name, f"cells among {', '.join(CELLS)}", sorted(map(str, unknown)))
+    letters = "".join(GUARANTEES)
+    for row in rows.values():
+        if not isinstance(row, str) or len(row) != len(letters) or not set(row) <= MARKS:
+            _refuse_promises(name, f"{len(letters)} of the marks + ! ? -, for {letters}", row)
+    return {cell: _row(rows.get(cell, "+" * len(letters)), has_terms) for cell in CELLS}
+
+
+def _row(row: str, has_terms: bool) -> str:
+    return "".join(
+        "-" if letter in OF_TERMS and not has_terms else mark for letter, mark in zip(GUARANTEES, row, strict=True)
+    )
+
+
+def _refuse_promises(name: str, expected: str, got: object) -> NoReturn:
+    raise UsageError(f"{name}.splitbrain_promises: expected {expected}, got {got!r}")
+
+
+def _eligibility(target: object, name: str) -> Eligibility:
+    value = getattr(target, "splitbrain_eligibility", "clique")
+    for known in get_args(Eligibility):
+        if value == known:
+            return known  # type: ignore[no-any-return]
+    raise UsageError(
+        f"{name}.splitbrain_eligibility: expected one of {', '.join(get_args(Eligibility))}, got {value!r}"
+    )
+
+
+def _first_line(target: object) -> str:
+    return (inspect.getdoc(target) or "a system of your own").splitlines()[0]
+
+
+# A trial before anything runs
+
+
+def _check_call(target: Callable[..., object], name: str) -> None:
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError):  # written in C: only calling it can tell
+        return
+    try:
+        signature.bind(*CALLED_AS)
+    except TypeError as wrong:
+        raise UsageError(f"{name} is called as ({', '.join(CALLED_AS)}), and it takes {signature}: {wrong}") from wrong
+
+
+def _has_terms(target: Callable[..., Any], name: str) -> bool:
+    """Whether the node of a trial start says that it is in some term; ``splitbrain_terms`` says it for all."""
+    node = _Guarding(name, target, None)("n1", ("n2", "n3"), None, Random(0), "trial")
+    node.handle(Started(0))
+    term = node.status(0).term
+    declared = getattr(target, "splitbrain_terms", term is not None)
+    if type(declared) is not bool:
+        raise UsageError(f"{name}.splitbrain_terms: expected True or False, got {declared!r}")
+    return declared
+
+
+# Watching it
+
+
+@dataclass(frozen=True, slots=True)
+class _Guarding:
+    """Makes nodes that are guarded. ``has_terms`` is None where that is not known."""
+
+    name: str
+    make: Callable[..., object]
+    has_terms: bool | None
+
+    def __call__(
+        self,
+        id: str,
+        peers: Sequence[str],
+        options: Any,
+        rng: Random,
+        boot: str,
+        state: Mapping[str, Json] | None = None,
+    ) -> Node:
+        try:
+            node = self.make(id, peers, rng, boot, state)
+        except Exception as error:
+            raise NodeFailure(_raised(f"{self.name} as {id} raised {WHEN_STARTED}", error)) from error
+        unsupported = [method for method in ("handle", "status") if not callable(getattr(node, method, None))]
+        if unsupported:
+            raise UsageError(
+                f"{self.name} gave {node!r}, which has no {' and no '.join(unsupported)}: it is not a Node"
+            )
+        return _Guarded(node, self.name, id, frozenset(peers), self.has_terms)  # type: ignore[arg-type]
+
+
+class _Guarded:
+    """A node and a watch over what it gives back."""
+
+    __slots__ = ("_has_terms", "_id", "_name", "_node", "_peers", "_started")
+
+    def __init__(self, node: Node, name: str, id: str, peers: frozenset[str], has_terms: bool | None) -> None:
+        self._node = node
+        self._name = name
+        self._id = id
+        self._peers = peers
+        self._has_terms = has_terms
+        self._started = 0
+
+    def handle(self, event: Event) -> list[Effect]:
+        if type(event) is Started:
+            self._started = event.at
+        try:
+            effects = self._node.handle(event)
+        except Exception as error:
+            raise NodeFailure(_raised(f"{self._who(event.at)} raised on {_shown(event)}", error)) from error
+        if type(effects) is not list:
+            raise self._wrong(event, "a list of effects", effects)
+        for effect in effects:
+            kind = type(effect)
+            if kind is Send:
+                if effect[0] not in self._peers:  # type: ignore[index]
+                    raise self._wrong(event, f"messages to {', '.join(sorted(self._peers))} only", effect)
+            elif kind not in EFFECTS:
+                raise self._wrong(event, "effects of splitbrain.nodes.protocol only", effect)
+            elif kind is SetTimer:
+                after = effect.after  # type: ignore[union-attr]
+                if type(after) is not int or after < 0:
+                    raise self._wrong(event, "a timer's time as whole nanoseconds from 0", effect)
+            elif kind is Persist and not _is_json(effect.state):  # type: ignore[union-attr]
+                raise self._wrong(event, "a mapping that JSON can hold as the state", effect)
+        return effects
+
+    def status(self, at: int) -> Status:
+        try:
+            said = self._node.status(at)
+        except Exception as error:
+            raise NodeFailure(_raised(f"{self._who(at)} raised when asked for its status", error)) from error
+        if problem := _wrong_status(said, self._has_terms):
+            raise NodeFailure(f"{self._who(at)} gave a wrong status: expected {problem}, got {said!r}")
+        return said
+
+    def _who(self, at: int) -> str:
+        return f"{self._name} as {self._id}, {(at - self._started) / 1e9:.3f} s after it was started,"
+
+    def _wrong(self, event: Event, expected: str, got: object) -> NodeFailure:
+        return NodeFailure(f"{self._who(event.at)} gave on {_shown(event)}: expected {expected}, got {got!r}")
+
+
+def _wrong_status(said: object, has_terms: bool | None) -> str | None:
+    """What was expected instead, None when it is right."""
+    match said:
+        case Status(
+            leading=bool(), leader=str() | None, term=int() | None as term, reign=str() | None, vote=str() | None
+        ):
+            pass
+        case Status():
+            return "leading True or False, leader, reign and vote a string or None, term a whole number or None"
+        case _:
+            return "a splitbrain.nodes.protocol.Status"
+    if term is not None and (type(term) is bool or term < 0):
+        return "a term from 0"
+    if term is not None and has_terms is False:
+        return "no term, since it had none when it was first started (or else declare splitbrain_terms = True)"
+    return None
+
+
+def _is_json(state: object) -> bool:
+    try:
+        json.dumps(dict(state))  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _shown(event: Event) -> str:
+    text = repr(event)
+    return text if len(text) <= LONGEST_EVENT else f"{text[:LONGEST_EVENT]}…"
+
+
+def _raised(what: str, error: Exception) -> str:
+    """What happened, and the last frames of the traceback, all of them of the code that was handed in."""
+    frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
+    lines = "".join(traceback.format_list(frames[-MOST_FRAMES:])).rstrip()
+    return f"{what}\n{lines}\n{_last_line(error)}"
+
+
+def _last_line(error: BaseException) -> str:
+    """The last line of a traceback, and the file and line it ends in."""
+    words = traceback.format_exception_only(error)[-1].strip()
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{words} ({error.filename}:{error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{words} ({frames[-1].filename}:{frames[-1].lineno})" if frames else words

@@ -1,0 +1,179 @@
+"""The pytest plugin: a test of an election in five lines, repeated over seeds, its failures kept with their reports.
+
+    def test_my_election_survives_a_lonely_leader(splitbrain):
+        run = splitbrain.run(MyNode, nodes=5, nemesis="isolated-leader", seconds=20, seed=7)
+        run.must_hold("exclusivity", "stall")
+
+pytest loads this file in every project of an environment that has splitbrain in it, so it imports nothing but pytest
+until a test asks for a run; a test holds that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from splitbrain.nemesis.schedules import Schedule
+    from splitbrain.user_systems.sim_run import Trial
+
+PLUGIN = "splitbrain-runs"
+RUNNING = "PYTEST_CURRENT_TEST"  # the running test and its phase, as pytest documents it
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("splitbrain", "splitbrain: elections under faults, in simulation")
+    group.addoption(
+        "--splitbrain-seeds",
+        type=_at_least_one,
+        default=1,
+        metavar="N",
+        help="Run every test that uses the splitbrain fixture N times, each time with the next seeds.",
+    )
+    group.addoption(
+        "--splitbrain-seed",
+        type=int,
+        default=None,
+        metavar="SEED",
+        help="The seed to begin with, in place of the one that a test gives, or of 0.",
+    )
+    group.addoption(
+        "--splitbrain-store",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="Keep the run of each failing test there, with its report.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Runs(config.getoption("--splitbrain-store")), PLUGIN)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    seeds: int = metafunc.config.getoption("--splitbrain-seeds")
+    if seeds > 1 and "_splitbrain_turn" in metafunc.fixturenames:
+        ids = [f"seed+{turn}" for turn in range(seeds)]
+        metafunc.parametrize("_splitbrain_turn", range(seeds), ids=ids, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def _splitbrain_turn(request: pytest.FixtureRequest) -> int:
+    """Which repetition this is, from 0."""
+    return getattr(request, "param", 0)
+
+
+# Of the session, and yet without a memory of any test: Hypothesis refuses fixtures that belong to one test, since it
+# runs the test's body many times.
+@pytest.fixture(scope="session")
+def splitbrain(pytestconfig: pytest.Config, _splitbrain_turn: int) -> Splitbrain:
+    """Runs elections in simulation: ``splitbrain.run(MyNode, nemesis="partition").must_hold()``."""
+    runs = pytestconfig.pluginmanager.get_plugin(PLUGIN)
+    assert isinstance(runs, Runs)
+    return Splitbrain(
+        runs=runs,
+        turn=_splitbrain_turn,
+        seed=pytestconfig.getoption("--splitbrain-seed"),
+        seeds=pytestconfig.getoption("--splitbrain-seeds"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Splitbrain:
+    """What the fixture gives. ``seed`` and ``seeds`` are the options, ``turn`` counts repetitions."""
+
+    runs: Runs = field(repr=False)
+    turn: int
+    seed: int | None
+    seeds: int
+
+    def run(
+        self,
+        system: object,
+        *,
+        nodes: int = 5,
+        nemesis: str | Sequence[str] | None = None,
+        schedule: Schedule | None = None,
+        seconds: float | None = None,
+        seed: int = 0,
+        observe_period_ms: int = 100,
+        strict: bool = False,
+    ) -> Trial:
+        """Run ``system`` (a class, a function, a ``System`` or a name) under faults, and judge it.
+
+        What goes wrong is a ``nemesis`` ("partition"; several with commas) for so many ``seconds`` (20), or a
+        ``schedule``. Equal arguments give equal runs. See ``user_systems.sim_run.run``.
+        """
+        __tracebackhide__ = True
+        from splitbrain.user_systems import sim_run as trial
+
+        made = trial.run(
+            system,
+            nodes=nodes,
+            nemesis=nemesis,
+            schedule=schedule,
+            seconds=seconds,
+            seed=(seed if self.seed is None else self.seed) + self.turn,
+            observe_period_ms=observe_period_ms,
+            strict=strict,
+            again=(self._command(),),
+        )
+        self.runs.latest = made
+        return made
+
+    def _command(self) -> str:
+        """What runs the present test again, with the same seeds."""
+        test = os.environ.get(RUNNING, "").rpartition(" ")[0]
+        seed = [] if self.seed is None else ["--splitbrain-seed", str(self.seed)]
+        seeds = [] if self.seeds == 1 else ["--splitbrain-seeds", str(self.seeds)]
+        return shlex.join(["pytest", test, *seed, *seeds])
+
+
+class Runs:
+    """Remembers the latest run of the present test, and keeps it if the test fails.
+
+    Only then, and once: while Hypothesis shrinks, a test fails a hundred times, and the last one is the smallest.
+    """
+
+    def __init__(self, store: Path | None) -> None:
+        self._store = store
+        self.latest: Trial | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        self.latest = None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        trial = _trial_of(call) or self.latest
+        if call.when == "call" and report.failed and trial is not None:
+            report.sections.append(("splitbrain", self._afterword(trial)))
+        return report
+
+    def _afterword(self, trial: Trial) -> str:
+        repeat = trial.repeat()
+        if self._store is None:
+            return f"{repeat.words}; --splitbrain-store DIR keeps it with a report"
+        return f"{repeat.words}\nkept: {trial.keep(self._store, repeat) / 'report.html'}"
+
+
+def _trial_of(call: pytest.CallInfo[None]) -> Trial | None:
+    """The run whose promise was broken: a test may have made others after it."""
+    error = None if call.excinfo is None else call.excinfo.value
+    return getattr(error, "trial", None)
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
+    return int(text)

@@ -1,0 +1,375 @@
+"""One run in simulation, in memory, judged: what a test of an election holds in its hand.
+
+The promise: a trial is the run that ``splitbrain test SYSTEM --runtime sim`` makes of the same seed, so what a test
+has found can be looked at there, and the other way round; and a failure's message alone is enough to see what
+happened and to make it happen again.
+
+The system may be a name, ``package.module:Name``, a ``System``, or a class or function that is at hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from splitbrain.checkers.fault import Fault
+from splitbrain.checkers.history import Entry, History
+from splitbrain.checkers.judge import ALL_PROMISED, JudgedProperty, Judgement, Promises, hold, judge
+from splitbrain.checkers.verdict import Outcome
+from splitbrain.checkers.words import counted, duration, instant
+from splitbrain.core.experiment import Experiment, system_named
+from splitbrain.core.lifecycle import RunPhases
+from splitbrain.core.promises import bounds_json, cells_of, exercised, promises_of, promises_to_writers
+from splitbrain.core.recorder import Recorder
+from splitbrain.errors import UsageError
+from splitbrain.nemesis import schedules
+from splitbrain.nemesis.nemeses import NemesisError
+from splitbrain.nemesis.schedules import Schedule
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.nodes.systems.base import System
+from splitbrain.runtimes.base import Cluster
+from splitbrain.runtimes.sim.hosts import Instrument
+from splitbrain.runtimes.sim.runtime import EntriesRecorder, Log, Silence, drive, simulate
+from splitbrain.user_systems.node_class import NodeFailure, name_of, system_of
+from splitbrain.workloads import KINDS, Kind, Workload
+
+SECONDS = 20.0
+PERIOD_MS = 100  # between two observations of a node, and between two confirmations asked of it
+GIVEN = ("schedule",)  # what stands for a nemesis where the schedule was given
+MOST_EVIDENCE = 4
+MOST_FAULTS = 8
+
+
+class BrokenPromise(AssertionError):
+    """A property did not hold, or could not be told to hold, in ``trial``; the message is for a reader."""
+
+    def __init__(self, words: str, trial: Trial) -> None:
+        super().__init__(words)
+        self.trial = trial
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnExperiment(Experiment):
+    """An experiment on a system that is at hand, whether or not it can be found again by its name."""
+
+    given: System
+
+    @property
+    def under_test(self) -> System:
+        return self.given
+
+    def to_json(self) -> dict[str, Any]:
+        """As any experiment's: of the system, its name."""
+        plain = {name: getattr(self, name) for name in Experiment.__dataclass_fields__}
+        return Experiment(**plain).to_json()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """A run and what was found in it. ``again`` are the commands that make it again, as far as they are known."""
+
+    experiment: Experiment
+    schedule: Schedule
+    history: History
+    entries: Sequence[Entry]
+    judgement: Judgement
+    promises: Promises
+    cells: tuple[str, ...]
+    again: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """valid, unknown or invalid: the worst over all properties, each held to what the system promises."""
+        return self.judgement.outcome.word
+
+    def found(self, name: str) -> JudgedProperty:
+        """One property's verdict as if it were promised, whatever the system says of it. Raises UsageError."""
+        known = {judged.name: judged for judged in self.judgement.properties}
+        if name not in known:
+            raise UsageError(f"there is no property {name!r}: expected one of {', '.join(known)}")
+        judged = known[name]
+        return hold(judged.found, {letter: ALL_PROMISED[letter] for letter in judged.promises})
+
+    def must_hold(self, *names: str) -> None:
+        """Raise ``BrokenPromise`` unless each property named is valid; what could not be told is no pass.
+
+        A property named is held as if promised, since the test asks for it. With none named, every property is
+        held to the system's own promises, ``coverage`` (that a leader was hurt at all) included.
+        """
+        __tracebackhide__ = True
+        judged = [self.found(name) for name in names] if names else list(self.judgement.properties)
+        broken = [each for each in judged if each.outcome is not Outcome.VALID]
+        if broken:
+            raise BrokenPromise(self._story(broken), self)
+
+    def repeat(self) -> Repeat:
+        """The same run once more, with the nodes' logs; a node that lets other things decide than its seed is seen."""
+        log = Log()
+        try:
+            entries, _ = _record(self.experiment, self.schedule, log)
+        except NodeFailure as failure:
+            return Repeat(log=log, differs_at=0, words=f"it fails when run again: {failure}")
+        differs_at = _differs_at(self.entries, entries)
+        if differs_at is None:
+            return Repeat(log=log, differs_at=None, words="run again it is the same, line by line")
+        words = (
+            f"run again it differs from line {differs_at} on: something else than the seed decides (time, random, id)"
+        )
+        return Repeat(log=log, differs_at=differs_at, words=words)
+
+    def keep(self, store: Path, repeat: Repeat | None = None) -> Path:
+        """Store it as the command line stores its runs, with its report; the run's directory.
+
+        The logs are those of ``repeat``, which is made if not given.
+        """
+        return _keep(self, repeat or self.repeat(), store)
+
+    def _story(self, broken: Sequence[JudgedProperty]) -> str:
+        did_not_hold = "promise that did not hold" if len(broken) == 1 else "promises that did not hold"
+        lines = [f"{self.experiment.system}: {len(broken)} {did_not_hold}, of a run with seed {self.experiment.seed}"]
+        for judged in broken:
+            lines.append(f"{judged.outcome.word.upper():>9}  {judged.name}: {judged.words}")
+            lines += [f"           {_line(self.entries[at])}" for at in judged.found.evidence[:MOST_EVIDENCE]]
+        lines.append(f"what was done to {counted(self.experiment.nodes, 'node')}:")
+        lines += [f"           {_act(fault)}" for fault in _hurting(self.history)] or ["           nothing"]
+        if self.experiment.nemesis == GIVEN:
+            lines.append(f"schedule.json: {json.dumps(schedules.to_json(self.schedule))}")
+        lines += [f"again: {command}" for command in self.again]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repeat:
+    """A run made again: its logs, the first history line that differs (None: none), and that in words."""
+
+    log: Log
+    differs_at: int | None
+    words: str
+
+
+def run(
+    system: object,
+    *,
+    nodes: int = 5,
+    nemesis: str | Sequence[str] | None = None,
+    schedule: Schedule | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    observe_period_ms: int = PERIOD_MS,
+    workload: Kind = "election",
+    strict: bool = False,
+    again: Sequence[str] = (),
+) -> Trial:
+    """Run ``system`` on that many nodes for so many seconds of faults (20), and judge it.
+
+    What goes wrong is a ``nemesis`` ("partition"; or several, with commas or as a sequence), or a ``schedule``, which
+    has its own length. ``workload`` is one of ``workloads.KINDS``. ``strict``: a known weakness that was
+    not shown is invalid. ``again`` are commands that a failure's message shows. Raises UsageError for what cannot
+    be, and NodeFailure where a node of one's own breaks.
+    """
+    __tracebackhide__ = True
+    experiment, planned = _plan(system, nodes, nemesis, schedule, seconds, seed, observe_period_ms, workload)
+    entries, history = _record(experiment, planned)
+    cells = cells_of(exercised(history.faults), experiment.under_test)
+    promises = promises_to_writers(promises_of(experiment.under_test, cells), experiment.workload.kind)
+    return Trial(
+        experiment=experiment,
+        schedule=planned,
+        history=history,
+        entries=entries,
+        judgement=judge(history, promises, experiment.bounds, strict),
+        promises=promises,
+        cells=cells,
+        again=(*again, *_command(experiment, system, schedule, observe_period_ms)),
+    )
+
+
+# Before
+
+
+def _plan(
+    target: object,
+    nodes: int,
+    nemesis: str | Sequence[str] | None,
+    schedule: Schedule | None,
+    seconds: float | None,
+    seed: int,
+    period_ms: int,
+    kind: Kind,
+) -> tuple[Experiment, Schedule]:
+    if kind not in KINDS:
+        raise UsageError(f"workload: expected one of {', '.join(KINDS)}, got {kind!r}")
+    if schedule is not None and (nemesis is not None or seconds is not None):
+        raise UsageError("a schedule says what goes wrong and for how long: give no nemesis and no seconds beside it")
+    system = _system(target)
+    if not system.min_nodes <= nodes <= system.max_nodes:
+        raise UsageError(f"nodes: {system.name} runs on {system.min_nodes} to {system.max_nodes}, got {nodes}")
+    limit = schedule.length_ms / 1000 if schedule is not None else SECONDS if seconds is None else seconds
+    if not 0 < limit <= 86_400:
+        raise UsageError(f"seconds: expected more than 0 and at most 86400, got {limit:g}")
+    longest = system.stall_bound_ms // 4
+    if not 1 <= period_ms <= longest:
+        raise UsageError(f"observe_period_ms: expected 1 to {longest}, a quarter of the stall bound, got {period_ms}")
+    names = GIVEN if schedule is not None else _names(nemesis)
+    experiment = OwnExperiment(
+        system=system.name,
+        nemesis=names,
+        runtime="sim",
+        nodes=nodes,
+        time_limit_s=limit,
+        seed=seed,
+        workload=Workload(
+            kind=kind,
+            observe_period_ms=period_ms,
+            confirm_period_ms=PERIOD_MS,
+            probe_timeout_ms=min(500, longest - 1),
+            canary_period_ms=None,
+        ),
+        given=system,
+    )
+    try:
+        return experiment, schedule or experiment.planned()
+    except NemesisError as wrong:
+        raise UsageError(f"nemesis: {wrong}") from wrong
+
+
+def _system(target: object) -> System:
+    if isinstance(target, str):
+        return system_named(target)
+    if isinstance(target, System) and SYSTEMS.get(target.name) is target:
+        return target
+    return system_of(target, name_of(target))
+
+
+def _names(nemesis: str | Sequence[str] | None) -> tuple[str, ...]:
+    if nemesis is None:
+        return ("partition",)
+    return tuple(nemesis.split(",")) if isinstance(nemesis, str) else tuple(nemesis)
+
+
+def _command(experiment: Experiment, target: object, schedule: Schedule | None, period_ms: int) -> tuple[str, ...]:
+    """The command line that makes the same run, where one can: it needs a name."""
+    if not _can_be_named(experiment.system, target):
+        return ()
+    if schedule is None:
+        return (experiment.command,)
+    if period_ms != PERIOD_MS:
+        return ()
+    return (
+        f"splitbrain replay schedule.json --system {experiment.system} --runtime sim "
+        f"--nodes {experiment.nodes} --seed {experiment.seed}{experiment.workload.option}",
+    )
+
+
+def _can_be_named(name: str, target: object) -> bool:
+    """Whether the command line would find it under that name from the current directory."""
+    if isinstance(target, str) or name in SYSTEMS:
+        return True
+    module, _, attribute = name.partition(":")
+    place = Path.cwd().joinpath(*module.split("."))
+    named = all(part.isidentifier() for part in attribute.split("."))
+    return named and (place.with_suffix(".py").is_file() or (place / "__init__.py").is_file())
+
+
+# The run
+
+
+def _record(
+    experiment: Experiment, schedule: Schedule, instrument: Instrument | None = None
+) -> tuple[list[Entry], History]:
+    __tracebackhide__ = True
+    recorders: list[EntriesRecorder] = []
+
+    def open_recorder(cluster: Cluster) -> Recorder:
+        recorders.append(EntriesRecorder(cluster.now))
+        return recorders[0]
+
+    simulation = simulate(experiment, instrument)
+    try:
+        drive(RunPhases(experiment, schedule, Silence(), open_recorder), simulation)
+    except NodeFailure as failure:
+        when = (
+            f"{recorders[0].now() / 1e9:.3f} s from the beginning of the run" if recorders else "before the run began"
+        )
+        # Its message holds the traceback, as far as that is the node's own; pytest would print all of ours too.
+        raise NodeFailure(f"{failure}\nThat was {when}, with seed {experiment.seed}.") from None
+    return recorders[0].entries, History.from_entries(recorders[0].entries, "memory")
+
+
+def _differs_at(before: Sequence[Entry], after: Sequence[Entry]) -> int | None:
+    for at, (one, other) in enumerate(zip(before, after, strict=False)):
+        if one != other:
+            return at
+    return None if len(before) == len(after) else min(len(before), len(after))
+
+
+# In words
+
+
+def _line(entry: Entry) -> str:
+    """A history line for a reader."""
+    value = entry.error if entry.error is not None else entry.value
+    said = msgspec.json.encode(value).decode() if value is not None else ""
+    return f"line {entry.index}  {instant(entry.time)}  {entry.f} {entry.node or ''}  {entry.type}  {said}"
+
+
+def _hurting(history: History) -> list[Fault]:
+    return [fault for fault in history.faults if fault.f != "heal"][:MOST_FAULTS]
+
+
+def _act(fault: Fault) -> str:
+    words = fault.asked.get("words", fault.shape or fault.f)
+    if fault.skipped is not None:
+        return f"{instant(fault.begin)}  {words}: skipped, {fault.skipped}"
+    took = "" if fault.done is None else f", in effect after {duration(fault.done - fault.begin)}"
+    return f"{instant(fault.begin)}  {words}{took}"
+
+
+# Keeping it
+
+
+def _keep(trial: Trial, repeat: Repeat, store: Path) -> Path:
+    """The same files as a run of the command line has; drawing takes a second or two."""
+    from splitbrain.core import store as stores
+    from splitbrain.core.recorder import HistoryFile
+    from splitbrain.core.run import Judged, draw, own_versions
+
+    experiment = trial.experiment
+    directory = stores.new_run(store, experiment.name, experiment.seed)
+    schedule = schedules.to_json(trial.schedule)
+    record: dict[str, Any] = {
+        **experiment.to_json(),
+        "command": "; or: ".join(trial.again),
+        "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": own_versions(),
+        "notes": [] if repeat.differs_at is None else [repeat.words],
+        "promises": dict(trial.promises),
+        "cells": list(trial.cells),
+        "bounds": bounds_json(experiment.bounds),
+    }
+    file = HistoryFile(directory.history)
+    for entry in trial.entries:
+        file.write(_json_line(entry))
+    file.close()
+    repeat.log.write(directory.logs)
+    directory.write_json(stores.EXPERIMENT, record)
+    directory.write_json(stores.SCHEDULE, schedule)
+    judged = Judged(directory, trial.history, trial.judgement)
+    directory.write_json(stores.VERDICTS, judged.as_json())
+    draw(judged, record, schedule, store)
+    stores.link_latest(store, directory)
+    return directory.path
+
+
+def _json_line(entry: Entry) -> bytes:
+    """The line as a recorder writes it."""
+    value = msgspec.structs.asdict(entry)
+    if entry.error is None:
+        del value["error"]
+    return msgspec.json.encode(value) + b"\n"

@@ -1,0 +1,186 @@
+"""A system of somebody else's, described in one TOML file: any image, how it is started and how it is asked.
+
+The promise: what the file cannot mean is refused before anything runs, by key, with what was expected and what came.
+What each key means is in docs/your-own-image.md.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from splitbrain.errors import UsageError
+from splitbrain.nodes.systems.base import (
+    CELLS,
+    GUARANTEES,
+    Eligibility,
+    HttpProbe,
+    Machine,
+    NoOptions,
+    OwnImage,
+    Software,
+    System,
+)
+
+MARKS: Final = frozenset("+!?-")
+OF_SOFTWARE: Final = frozenset(("image", "folder", "command", "peer", "separator", "port", "data", "ready_s"))
+OF_BOUNDS: Final = frozenset(("nodes", "min_nodes", "max_nodes", "stall_bound_ms", "suspicion_ms", "eligibility"))
+KEYS: Final = frozenset(("help", "probe", "confirm", "promises")) | OF_SOFTWARE | OF_BOUNDS
+PROBE_KEYS: Final = frozenset(("path", "leading", "leader", "term", "reign"))
+CONFIRM_KEYS: Final = frozenset(("path", "method"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Template:
+    """A command in which ``{name}``, ``{address}`` and ``{peers}`` stand for a machine's own; a word that holds
+    ``{peer}`` comes once for each of the others."""
+
+    words: tuple[str, ...]
+    peer: str
+    separator: str
+
+    def __call__(self, machine: Machine) -> Sequence[str]:
+        others = [
+            self.peer.format(name=name, address=address)
+            for name, address in machine.nodes.items()
+            if name != machine.name
+        ]
+        own = {"name": machine.name, "address": machine.nodes[machine.name], "peers": self.separator.join(others)}
+        return [word.format(peer=peer, **own) for word in self.words for peer in (others if "{peer}" in word else [""])]
+
+
+def described(path: Path) -> System:
+    """The system that the file describes. Raises UsageError."""
+    try:
+        told = tomllib.loads(path.read_text())
+    except OSError as failure:
+        raise UsageError(f"{path}: cannot be read: {failure.strerror}") from failure
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        raise UsageError(f"{path}: no TOML: {wrong}") from wrong
+    return _System(str(path), told).system(path)
+
+
+class _System:
+    """One file being read; ``where`` is how messages name it."""
+
+    def __init__(self, where: str, told: Mapping[str, Any]) -> None:
+        self._where = where
+        self._told = told
+
+    def system(self, path: Path) -> System:
+        self._closed("", self._told, KEYS)
+        nodes = self._number("nodes", 3)
+        return System(
+            name=str(path),
+            help=self._text("help", "a system of your own"),
+            promises=self._promises(),
+            stall_bound_ms=self._number("stall_bound_ms", 5_000, least=20),
+            suspicion_ms=self._number("suspicion_ms", 1_000),
+            eligibility=self._eligibility(),
+            message_complexity="not stated",
+            options=NoOptions(),
+            factory=None,
+            software=Software(
+                image=self._image(path.parent),
+                command=self._command(),
+                ports=(self._number("port", 8000),),
+                data=self._text("data", "/data"),
+                ready_s=float(self._number("ready_s", 30)),
+            ),
+            probe=self._probe(),
+            min_nodes=self._number("min_nodes", min(2, nodes)),
+            usual_nodes=nodes,
+            max_nodes=self._number("max_nodes", max(9, nodes)),
+        )
+
+    def _refuse(self, key: str, expected: str, got: object) -> UsageError:
+        return UsageError(f"{self._where}: {key}: expected {expected}, got {got!r}")
+
+    def _closed(self, table: str, told: Mapping[str, Any], keys: frozenset[str]) -> None:
+        for key in told:
+            if key not in keys:
+                raise UsageError(f"{self._where}: unknown key {table}{key}: expected one of {', '.join(sorted(keys))}")
+
+    def _text(self, key: str, usual: str | None) -> str:
+        value = self._told.get(key, usual)
+        if not isinstance(value, str) or not value:
+            raise self._refuse(key, "a text", value)
+        return value
+
+    def _number(self, key: str, usual: int, least: int = 1) -> int:
+        value = self._told.get(key, usual)
+        if type(value) is not int or value < least:
+            raise self._refuse(key, f"a whole number from {least}", value)
+        return value
+
+    def _table(self, key: str, keys: frozenset[str]) -> Mapping[str, Any]:
+        value = self._told.get(key, {})
+        if not isinstance(value, Mapping):
+            raise self._refuse(key, "a table", value)
+        self._closed(f"{key}.", value, keys)
+        for name, text in value.items():
+            if not isinstance(text, str) or not text:
+                raise self._refuse(f"{key}.{name}", "a text", text)
+        return value
+
+    def _image(self, beside: Path) -> OwnImage:
+        if ("image" in self._told) == ("folder" in self._told):
+            raise UsageError(f"{self._where}: expected one of image (a tag) and folder (with a Dockerfile)")
+        if "image" in self._told:
+            return OwnImage(tag=self._text("image", None))
+        folder = (beside / self._text("folder", None)).resolve()
+        if not (folder / "Dockerfile").is_file():
+            raise self._refuse("folder", "a folder with a Dockerfile in it", str(folder))
+        return OwnImage(folder=str(folder))
+
+    def _command(self) -> Callable[[Machine], Sequence[str]]:
+        words = self._told.get("command", [])
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise self._refuse("command", "a list of texts", words)
+        template = Template(
+            words=tuple(words),
+            peer=self._text("peer", "{name}={address}"),
+            separator=self._text("separator", ","),
+        )
+        machine = Machine(name="n1", system="", seed=0, nodes={"n1": "10.0.0.1", "n2": "10.0.0.2"}, servers={})
+        try:
+            template(machine)
+        except (KeyError, IndexError, ValueError) as wrong:
+            expected = "{name}, {address}, {peers} and {peer} (in peer: {name} and {address}), other braces doubled"
+            raise self._refuse("command", expected, f"{words} ({wrong})") from wrong
+        return template
+
+    def _probe(self) -> HttpProbe:
+        probe, confirm = self._table("probe", PROBE_KEYS), self._table("confirm", CONFIRM_KEYS)
+        for key in ("path", "leading"):
+            if key not in probe:
+                raise UsageError(f"{self._where}: probe.{key} is missing")
+        if confirm and "path" not in confirm:
+            raise UsageError(f"{self._where}: confirm.path is missing")
+        return HttpProbe(
+            **probe, confirm_path=confirm.get("path"), confirm_method=confirm.get("method", "POST").upper()
+        )
+
+    def _promises(self) -> Mapping[str, str]:
+        told = self._told.get("promises", {})
+        rows = {"all": told} if isinstance(told, str) else told
+        if not isinstance(rows, Mapping):
+            raise self._refuse("promises", "a row of marks, or such rows by cell", told)
+        self._closed("promises.", rows, frozenset(("all", *CELLS)))
+        for cell, row in rows.items():
+            if not isinstance(row, str) or len(row) != len(GUARANTEES) or not set(row) <= MARKS:
+                letters = "".join(GUARANTEES)
+                raise self._refuse(f"promises.{cell}", f"{len(letters)} of the marks + ! ? -, for {letters}", row)
+        has_terms = "term" in self._table("probe", PROBE_KEYS)
+        usual = rows.get("all", "++++++" if has_terms else "-+-+++")
+        return {cell: rows.get(cell, usual) for cell in CELLS}
+
+    def _eligibility(self) -> Eligibility:
+        value = self._told.get("eligibility", "clique")
+        for known in get_args(Eligibility):
+            if value == known:
+                return known  # type: ignore[no-any-return]
+        raise self._refuse("eligibility", f"one of {', '.join(get_args(Eligibility))}", value)

@@ -1,0 +1,23 @@
+"""Clients of the systems under test: one small interface, and one module for each protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+from splitbrain.nodes.clients.base import Endpoint, SystemClient
+from splitbrain.nodes.systems.base import System
+
+
+def client_of(system: System, endpoints: Mapping[str, Endpoint]) -> SystemClient:
+    """A client of that system's machines, imported only now: a simulation needs none, and no HTTP library."""
+    if system.probe is not None:
+        from splitbrain.nodes.clients.probe import ProbeClient
+
+        return ProbeClient(endpoints, system.probe)
+    module, _, name = system.client.partition(":")
+    make: Callable[[Mapping[str, Endpoint]], SystemClient] = getattr(import_module(module), name)
+    return make(endpoints)
+
+
+__all__ = ["Endpoint", "SystemClient", "client_of"]

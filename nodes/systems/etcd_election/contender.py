@@ -1,0 +1,394 @@
+"""A contender in etcd's election, as package ``concurrency`` of etcd's Go client does it, over the JSON gateway.
+
+A contender puts a key of its own, bound to its lease, below a common prefix; whoever has the key with the smallest
+create revision leads, and the others wait for the keys before their own to go (``election.go``, v3.4: Campaign). The
+lease is kept alive every third of its time. The create revision is the fencing token.
+
+There are two manners. The stock client counts a lease from the moment its renewal was *answered*, looks only once a
+second whether it has run out (``lease.go``: deadlineLoop), and does not look whether its own key is still there when
+its wait is over. The safe one counts from the moment the renewal was *sent*, less a margin for clocks that run apart,
+judges that whenever it is asked, and leads only while its own key is the first.
+
+Each reign has a lease and a key of its own, and a lease that has lapsed once is never taken up again: so a reign is
+one stretch.
+
+    python3 -m splitbrain.nodes.systems.etcd_election.contender --id n1 --server 10.0.0.14:2379 ... --manner stock
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from splitbrain.nodes.endpoint import NodeServer
+from splitbrain.nodes.protocol import Answer, Json
+
+TTL_S: Final = 2
+"""Of the lease; etcd grants none shorter than one and a half election timeouts, rounded up to whole seconds."""
+LOOK_S: Final = 1.0
+MARGIN: Final = 0.1
+POLL_S: Final = 0.1
+PATIENCE_S: Final = 0.7
+"""How long a server may take before the next is asked: long enough for a write, and three times within a lease."""
+PREFIX: Final = "splitbrain/election/"
+
+Clock = Callable[[], float]
+
+
+class Unanswered(Exception):
+    """No server did what was asked, as far as one can tell."""
+
+
+class Gone(Exception):
+    """The lease is there no more."""
+
+
+class Service(Protocol):
+    """etcd's gateway: a path and a body in, a body out."""
+
+    def ask(self, path: str, body: Json) -> Any:
+        """Raises Unanswered, and Gone for a lease that is there no more."""
+        ...
+
+
+class Gateway:
+    """One server after the other, staying with one that answers. For one thread."""
+
+    def __init__(self, servers: Sequence[str], first: int) -> None:
+        self._servers = tuple(servers)
+        self._at = first % len(self._servers)
+
+    def ask(self, path: str, body: Json) -> Any:
+        connection = http.client.HTTPConnection(self._servers[self._at], timeout=PATIENCE_S)
+        try:
+            connection.request("POST", path, json.dumps(body))
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as failure:
+            self._at = (self._at + 1) % len(self._servers)
+            raise Unanswered(f"{path}: {failure}") from failure
+        finally:
+            connection.close()
+        if response.status == http.client.OK:
+            return answer
+        error = str(answer.get("error", response.status))
+        if "lease not found" in error:
+            raise Gone(error)
+        self._at = (self._at + 1) % len(self._servers)
+        raise Unanswered(f"{path}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A contender's key, as etcd shows it."""
+
+    name: str
+    owner: str
+    create_revision: int
+
+
+def text(plain: str) -> str:
+    """As the gateway takes bytes."""
+    return base64.b64encode(plain.encode()).decode()
+
+
+def keys_in(answer: Mapping[str, Any]) -> tuple[Key, ...]:
+    """The keys in the answer to a range, the eldest first."""
+    found = [
+        Key(
+            name=base64.b64decode(kv["key"]).decode(),
+            owner=base64.b64decode(kv.get("value", "")).decode(),
+            create_revision=int(kv["create_revision"]),
+        )
+        for kv in answer.get("kvs", ())
+    ]
+    return tuple(sorted(found, key=lambda key: key.create_revision))
+
+
+class Session(Protocol):
+    """A lease as its holder sees it. What is over stays over."""
+
+    lease: int
+
+    def renewed(self, sent: float) -> None:
+        """A renewal sent at that time has just been answered, and granted."""
+        ...
+
+    def lost(self) -> None:
+        """A server has said that the lease is there no more."""
+        ...
+
+    def look(self) -> None:
+        """Called once a second."""
+        ...
+
+    def alive(self) -> bool: ...
+
+
+class StockSession:
+    """Alive until somebody looks and finds that the last answer is longer ago than the lease lasts."""
+
+    def __init__(self, lease: int, sent: float, clock: Clock) -> None:
+        self.lease = lease
+        self._clock = clock
+        self._deadline = clock() + TTL_S
+        self._over = False
+
+    def renewed(self, sent: float) -> None:
+        self._deadline = self._clock() + TTL_S
+
+    def lost(self) -> None:
+        self._over = True
+
+    def look(self) -> None:
+        self._over = self._over or self._clock() > self._deadline
+
+    def alive(self) -> bool:
+        return not self._over
+
+
+class SafeSession:
+    """Alive until the lease may have run out, counted from the sending, by a clock that is a tenth too slow."""
+
+    def __init__(self, lease: int, sent: float, clock: Clock) -> None:
+        self.lease = lease
+        self._clock = clock
+        self._deadline = sent + TTL_S * (1 - MARGIN)
+
+    def renewed(self, sent: float) -> None:
+        if self.alive():
+            self._deadline = max(self._deadline, sent + TTL_S * (1 - MARGIN))
+
+    def lost(self) -> None:
+        self._deadline = 0.0
+
+    def look(self) -> None:
+        """There is nothing to look for: whoever asks has it judged."""
+
+    def alive(self) -> bool:
+        return self._clock() < self._deadline
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manner:
+    """How a contender counts its lease, by which keys it takes itself to have won, and by which to be in it still."""
+
+    session: Callable[[int, float, Clock], Session]
+    won: Callable[[Sequence[Key], Key], bool]
+    keeps: Callable[[Sequence[Key], Key], bool]
+
+
+def nobody_before(keys: Sequence[Key], own: Key) -> bool:
+    return all(key.create_revision >= own.create_revision for key in keys)
+
+
+def own_is_first(keys: Sequence[Key], own: Key) -> bool:
+    return bool(keys) and keys[0] == own
+
+
+def own_is_there(keys: Sequence[Key], own: Key) -> bool:
+    return own in keys
+
+
+def whatever(keys: Sequence[Key], own: Key) -> bool:
+    """The stock client never looks for its own key again."""
+    return True
+
+
+MANNERS: Final[Mapping[str, Manner]] = MappingProxyType(
+    {
+        "stock": Manner(session=StockSession, won=nobody_before, keeps=whatever),
+        "safe": Manner(session=SafeSession, won=own_is_first, keeps=own_is_there),
+    }
+)
+
+
+class Contender:
+    """One contender; each method is called from a thread of its own, ``status`` and ``confirm`` from any."""
+
+    def __init__(self, id: str, manner: Manner, service: Callable[[], Service], clock: Clock = time.monotonic) -> None:
+        self.id = id
+        self._manner = manner
+        self._service = service
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._own: Key | None = None
+        self._led = False
+        self._first: Key | None = None
+
+    def status(self) -> dict[str, Json]:
+        with self._lock:
+            if self._leads() and self._own is not None:
+                return self._says(True, self.id, self._own.create_revision, self._reign())
+            first = self._first
+            if first is None:
+                return self._says(False, None, None, None)
+            return self._says(False, first.owner, first.create_revision, None)
+
+    def confirm(self, timeout: float) -> Answer:
+        """A write that goes through only if its own key is still the one it won with."""
+        with self._lock:
+            session, own, reign = self._session, self._own, self._reign()
+            if not self._leads() or session is None or own is None:
+                return Answer(0, None, None, "it does not lead")
+        unchanged = {
+            "key": text(own.name),
+            "target": "CREATE",
+            "result": "EQUAL",
+            "create_revision": str(own.create_revision),
+        }
+        write = {"request_put": {"key": text(own.name), "value": text(self.id), "lease": str(session.lease)}}
+        try:
+            answer = self._service().ask("/v3/kv/txn", {"compare": [unchanged], "success": [write]})
+        except Gone as gone:
+            return Answer(0, None, None, str(gone))
+        except Unanswered as failure:
+            raise TimeoutError from failure
+        if not answer.get("succeeded"):
+            return Answer(0, None, None, "its key is gone")
+        return Answer(0, own.create_revision, reign, None)
+
+    def contend(self) -> None:
+        """Stand, wait, lead, and stand again."""
+        service = self._service()
+        while True:
+            try:
+                own = self._stand(service)
+                self._wait(service, own)
+                self._lead(service, own)
+            except (Unanswered, Gone):
+                self._leave()
+                time.sleep(POLL_S)
+
+    def keep_alive(self) -> None:
+        """Renew the lease, if there is one, every third of its time."""
+        service = self._service()
+        while True:
+            time.sleep(TTL_S / 3)
+            self.renew(service)
+
+    def look_at_lease(self) -> None:
+        while True:
+            time.sleep(LOOK_S)
+            with self._lock:
+                if self._session is not None:
+                    self._session.look()
+
+    def renew(self, service: Service) -> None:
+        """Renew the lease once, if there is one, by whichever server answers before it would have run out."""
+        with self._lock:
+            session = self._session
+        if session is None:
+            return
+        sent = self._clock()
+        try:
+            answer = service.ask("/v3/lease/keepalive", {"ID": str(session.lease)})
+            left = int(answer.get("result", {}).get("TTL", "0"))
+        except Unanswered:
+            return
+        except Gone:
+            left = 0
+        with self._lock:
+            if left > 0:
+                session.renewed(sent)
+            else:
+                session.lost()
+
+    def _stand(self, service: Service) -> Key:
+        sent = self._clock()
+        granted = service.ask("/v3/lease/grant", {"TTL": str(TTL_S), "ID": "0"})
+        session = self._manner.session(int(granted["ID"]), sent, self._clock)
+        with self._lock:
+            self._session = session
+        name = f"{PREFIX}{session.lease:x}"
+        absent = {"key": text(name), "target": "CREATE", "result": "EQUAL", "create_revision": "0"}
+        write = {"request_put": {"key": text(name), "value": text(self.id), "lease": str(session.lease)}}
+        answer = service.ask("/v3/kv/txn", {"compare": [absent], "success": [write]})
+        own = Key(name, self.id, int(answer["header"]["revision"]))
+        with self._lock:
+            self._own = own
+        return own
+
+    def _wait(self, service: Service, own: Key) -> None:
+        """Until it has won. The stock client waits on even when its lease and key have gone meanwhile."""
+        while True:
+            try:
+                keys = self._looked(service)
+            except Unanswered:
+                time.sleep(POLL_S)
+                continue
+            if self._manner.won(keys, own):
+                return
+            if not self._manner.keeps(keys, own):
+                raise Gone("its key went while it waited")
+            time.sleep(POLL_S)
+
+    def _lead(self, service: Service, own: Key) -> None:
+        with self._lock:
+            self._led = True
+        while self._alive():
+            try:
+                if not self._manner.keeps(self._looked(service), own):
+                    break
+            except Unanswered:
+                pass
+            time.sleep(POLL_S)
+        self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._led, self._session, self._own, self._first = False, None, None, None
+
+    def _looked(self, service: Service) -> tuple[Key, ...]:
+        """All contenders' keys, read through the quorum."""
+        end = PREFIX[:-1] + chr(ord(PREFIX[-1]) + 1)
+        keys = keys_in(service.ask("/v3/kv/range", {"key": text(PREFIX), "range_end": text(end)}))
+        with self._lock:
+            self._first = keys[0] if keys else None
+        return keys
+
+    def _alive(self) -> bool:
+        with self._lock:
+            return self._session is not None and self._session.alive()
+
+    def _leads(self) -> bool:
+        return self._led and self._session is not None and self._session.alive()
+
+    def _reign(self) -> str | None:
+        if self._own is None or self._session is None:
+            return None
+        return f"{self._session.lease:x}-{self._own.create_revision}"
+
+    def _says(self, leading: bool, leader: str | None, term: int | None, reign: str | None) -> dict[str, Json]:
+        return {"id": self.id, "leading": leading, "leader": leader, "term": term, "reign": reign}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="splitbrain.nodes.systems.etcd_election.contender", description="Stand for election in etcd."
+    )
+    parser.add_argument("--id", required=True)
+    parser.add_argument("--server", action="append", required=True, metavar="HOST:PORT")
+    parser.add_argument("--manner", choices=MANNERS, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    first = Random(given.seed).randrange(len(given.server))
+    contender = Contender(given.id, MANNERS[given.manner], lambda: Gateway(given.server, first))
+    for work in (contender.contend, contender.keep_alive, contender.look_at_lease):
+        threading.Thread(target=work, daemon=True).start()
+    NodeServer(("0.0.0.0", given.port), contender).serve_forever()
+
+
+if __name__ == "__main__":
+    main()
