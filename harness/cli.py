@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from rich.console import Console
@@ -21,22 +21,23 @@ from splitbrain.campaigns.compare.cli import compare
 from splitbrain.campaigns.hunt.cli import hunt
 from splitbrain.campaigns.matrix.cli import matrix
 from splitbrain.campaigns.soak import soak
-from splitbrain.checkers.verdict import Outcome
-from splitbrain.core.experiment import REPLAY, Experiment, asked_for, read_json, read_schedule, system_named
-from splitbrain.core.store import EXPERIMENT, SCHEDULE, existing_run
+from splitbrain.core.experiment import REPLAY, Experiment, asked_for, read_json, read_schedule
+from splitbrain.core.store import EXPERIMENT, SCHEDULE, VERDICTS, RunDirectory, existing_run
 from splitbrain.errors import Interrupted, SplitbrainError, UsageError
 from splitbrain.nemesis.nemeses import NEMESES, Nemesis, NemesisError, needs
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.nodes.systems.base import System
 from splitbrain.runtimes.base import ALLOW_PRIVILEGED, CAPABILITIES
+from splitbrain.user_systems.lookup import find_system
 from splitbrain.workloads import KINDS
 
+if TYPE_CHECKING:
+    from splitbrain.checkers.judge import Judgement
+    from splitbrain.core.run import StoredRun
+
 EVERY_SHAPE = 5  # nodes, of which every shape can be made
-STATUS = {
-    Outcome.VALID: errors.EXIT_VALID,
-    Outcome.UNKNOWN: errors.EXIT_UNKNOWN,
-    Outcome.INVALID: errors.EXIT_INVALID,
-}
+STATUS = {"valid": errors.EXIT_VALID, "unknown": errors.EXIT_UNKNOWN, "invalid": errors.EXIT_INVALID}
 
 store_option = click.option(
     "--store", type=click.Path(path_type=Path), default=Path("store"), help="Where runs are kept."
@@ -91,7 +92,7 @@ def test(
     if not 1 <= time_limit <= 86_400:
         raise UsageError(f"--time-limit: expected 1 to 86400 seconds, got {time_limit:g}")
     system, names = _system_and_nemeses(system, nemeses)
-    experiment = asked_for(system, names, runtime, nodes, time_limit, _seed(seed), observe_period, kind)
+    experiment = asked_for(find_system(system), names, runtime, nodes, time_limit, _seed(seed), observe_period, kind)
     _perform(experiment, _schedule(experiment), store, as_json, strict, privileged)
 
 
@@ -121,7 +122,7 @@ def replay(
     """Run again the schedule of a run's directory, or of a SCHEDULE.json."""
     if path.is_dir():
         source = path / EXPERIMENT
-        past = Experiment.from_json(read_json(source), str(source))
+        past = Experiment.from_json(read_json(source), str(source), find_system)
         schedule = read_schedule(path / SCHEDULE)
         experiment = asked_for(
             past.system,
@@ -136,7 +137,7 @@ def replay(
     else:
         schedule = read_schedule(path)
         limit = schedule.length_ms / 1000
-        experiment = asked_for(system, REPLAY, runtime or "docker", nodes, limit, _seed(seed), None, kind)
+        experiment = asked_for(find_system(system), REPLAY, runtime or "docker", nodes, limit, _seed(seed), None, kind)
     _perform(experiment, schedule, store, as_json, strict, privileged)
 
 
@@ -147,32 +148,40 @@ def replay(
 @strict_option
 def check(path: Path, system: str | None, as_json: bool, strict: bool) -> None:
     """Judge a run's directory, or a bare HISTORY.jsonl, again."""
-    from splitbrain.core.run import judge_history, judge_run
+    from splitbrain.core.judging import judge_stored, read_history
 
-    if system is not None:
-        system_named(system)
-    if path.is_dir():
-        run = existing_run(path)
-        record = run.read_json(EXPERIMENT)
-        if system is not None:
-            record["system"] = system
-        judged = judge_run(run, record, strict)
-    else:
-        judged = judge_history(path, system, strict, {})
-    _conclude(judged, as_json)
+    asked = None if system is None else find_system(system)
+    if not path.is_dir():
+        judged = judge_stored(read_history(path), asked, {}, strict=strict)
+        _conclude(judged.judgement, None, as_json)
+    stored, _ = _judge_again(existing_run(path), asked, strict)
+    _conclude(stored.judged.judgement, stored.directory, as_json)
 
 
 @cli.command()
 @click.argument("path", type=click.Path(path_type=Path))
 def report(path: Path) -> None:
     """Judge a run's directory and draw its report again."""
-    from splitbrain.core.run import draw, judge_run
+    from splitbrain.core.run import draw
 
     run = existing_run(path)
-    record = run.read_json(EXPERIMENT)
-    judged = judge_run(run, record, strict=False)
-    draw(judged, record, run.read_json(SCHEDULE), None)
+    stored, record = _judge_again(run, None, strict=False)
+    draw(stored, record, run.read_json(SCHEDULE))
     click.echo(str(run.report))
+
+
+def _judge_again(run: RunDirectory, asked: System | None, strict: bool) -> tuple[StoredRun, dict[str, Any]]:
+    """Judge a stored run by ``asked``, else by the system in its record; the record with its contract."""
+    from splitbrain.core.judging import judge_stored, read_history
+    from splitbrain.core.run import StoredRun
+
+    record = run.read_json(EXPERIMENT)
+    name = record.get("system")
+    system = asked or (find_system(str(name)) if name else None)
+    judged = judge_stored(read_history(run.history), system, record, strict=strict)
+    stored = StoredRun(directory=run, judged=judged)
+    run.write_json(VERDICTS, stored.as_json())
+    return stored, {**record, **judged.contract.as_json()}
 
 
 @cli.command()
@@ -265,21 +274,23 @@ def _perform(
 
     console = Console(stderr=True)
     with shown(console) as progress:
-        judged = perform(experiment, schedule, store, progress, progress.say, strict, privileged)
-    _conclude(judged, as_json)
+        stored = perform(
+            experiment, schedule, store, progress=progress, say=progress.say, strict=strict, privileged=privileged
+        )
+    _conclude(stored.judged.judgement, stored.directory, as_json)
 
 
-def _conclude(judged: Any, as_json: bool) -> None:
-    """Print the verdict, its last line saying it whole and where the report is, and exit with its status."""
-    verdicts: dict[str, Any] = judged.as_json()
+def _conclude(judgement: Judgement, run: RunDirectory | None, as_json: bool) -> NoReturn:
+    """Print the verdict, the last line with the outcome and the report's path, and exit with its status."""
+    verdicts = judgement.as_json(None if run is None else str(run.path))
     if as_json:
         click.echo(json.dumps(verdicts))
     else:
         for name, found in verdicts["properties"].items():
             click.echo(f"{found['verdict']:>8}  {name}: {found['words']}")
-        where = "" if judged.run is None else f"  {judged.run.report}"
+        where = "" if run is None else f"  {run.report}"
         click.echo(f"{verdicts['verdict'].upper()}{where}")
-    sys.exit(STATUS[judged.judgement.outcome])
+    sys.exit(STATUS[judgement.outcome.word])
 
 
 def _where(nemesis: Nemesis) -> str:

@@ -27,7 +27,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from splitbrain.core.experiment import asked_for
+from splitbrain.core.experiment import asked_for, cluster_of
 from splitbrain.errors import EXIT_INVALID, EXIT_VALID, EnvironmentFailure, Interrupted, SplitbrainError, UsageError
 from splitbrain.nemesis.faults import Skew
 from splitbrain.nemesis.plans import Plan, plan
@@ -35,8 +35,9 @@ from splitbrain.nemesis.targets import Group, View
 from splitbrain.nodes.clients.base import Add, Ok, Reply
 from splitbrain.runtimes.base import Effect
 from splitbrain.runtimes.docker.cluster import DockerCluster
-from splitbrain.runtimes.docker.runtime import attend
+from splitbrain.runtimes.docker.runtime import run
 from splitbrain.units import MS
+from splitbrain.user_systems.lookup import find_system
 
 CHANGES: Final = 1_000
 FURTHEST_MS: Final = 3_600_000
@@ -242,18 +243,18 @@ async def measured(cluster: DockerCluster, program: Program, count: int, load: L
 
 def bench(program: Program, count: int, console: Console) -> Row:
     """One cluster of the program, measured. Raises SplitbrainError."""
-    experiment = asked_for(program.system, ("none",), "docker", None, 1.0, 1)
+    experiment = asked_for(find_system(program.system), ("none",), "docker", None, 1.0, 1)
     found: list[Row] = []
 
     async def work(cluster: DockerCluster) -> None:
-        load = Load(cluster, experiment.under_test.keeps_set)
+        load = Load(cluster, experiment.system.keeps_set)
         found.append(await measured(cluster, program, count, load))
 
     def say(words: str) -> None:
         console.print(f"{program.system}: {words}", highlight=False)
 
     with tempfile.TemporaryDirectory(prefix="splitbrain-bench-") as logs:
-        problems = attend(experiment, work, Path(logs), say).problems
+        problems = run(cluster_of(experiment), work, Path(logs), say).problems
     if problems:
         raise EnvironmentFailure("\n".join(problems))
     return found[0]

@@ -17,10 +17,14 @@ from random import Random
 from statistics import median
 
 from splitbrain.checkers import exclusivity
+from splitbrain.checkers.history import History
 from splitbrain.core.experiment import Experiment
+from splitbrain.core.simulate import ColumnsRecorder, simulate
 from splitbrain.nemesis.nemeses import build
-from splitbrain.runtimes.sim.ground_truth import Overlap, overlaps
-from splitbrain.runtimes.sim.runtime import Outcome, run_in_memory
+from splitbrain.nemesis.schedules import Schedule
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.runtimes.sim.ground_truth import GroundTruth, Overlap, Reign, overlaps
+from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
 
@@ -34,6 +38,18 @@ CASES = (
 )
 
 Pair = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The recorded history of a run, and its true reigns.
+
+    ``reigns`` are in true time; the history's clock began at ``zero_ns`` of it.
+    """
+
+    history: History
+    reigns: tuple[Reign, ...]
+    zero_ns: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,8 +109,21 @@ def experiment(system: str, nemesis: str, seed: int, seconds: float, period_ms: 
     """A run of five simulated nodes, each observed every ``period_ms``."""
     workload = Workload(observe_period_ms=period_ms, confirm_period_ms=100, canary_period_ms=None)
     return Experiment(
-        system=system, nemesis=(nemesis,), runtime="sim", nodes=5, time_limit_s=seconds, seed=seed, workload=workload
+        system=SYSTEMS[system],
+        nemesis=(nemesis,),
+        runtime="sim",
+        nodes=5,
+        time_limit_s=seconds,
+        seed=seed,
+        workload=workload,
     )
+
+
+def observed(experiment: Experiment, schedule: Schedule) -> Outcome:
+    """Carry out an experiment in simulation, and note the true reigns too."""
+    recorder, truth = ColumnsRecorder(), GroundTruth()
+    simulation = simulate(experiment, schedule, recorder, truth)
+    return Outcome(history=recorder.history(), reigns=truth.reigns(simulation.now), zero_ns=START_WITHIN_NS)
 
 
 def measure(system: str, nemesis: str, period_ms: int, seeds: Iterable[int], seconds: float) -> Compared:
@@ -102,7 +131,7 @@ def measure(system: str, nemesis: str, period_ms: int, seeds: Iterable[int], sec
 
     def one(seed: int) -> Compared:
         schedule = build((nemesis,), Random(f"{seed}/schedule"), 5, round(seconds * 1000))
-        return compare(run_in_memory(experiment(system, nemesis, seed, seconds, period_ms), schedule, truth=True))
+        return compare(observed(experiment(system, nemesis, seed, seconds, period_ms), schedule))
 
     return total(map(one, seeds))
 

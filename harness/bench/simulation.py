@@ -19,14 +19,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from splitbrain.campaigns.hunt.case import judged
 from splitbrain.core.experiment import Experiment
+from splitbrain.core.judging import judge_run
+from splitbrain.core.simulate import history_of
 from splitbrain.nemesis.nemeses import build
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.protocol import CancelTimer, Effect, Received, Send, SetTimer, Started, TimerFired
 from splitbrain.nodes.raft import RAFT, Raft
 from splitbrain.nodes.systems import SYSTEMS
-from splitbrain.runtimes.sim.runtime import run_in_memory
 from splitbrain.runtimes.sim.simulation import Simulation
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
@@ -70,7 +70,7 @@ def reference(nodes: int, seconds: float, seed: int = 1) -> None:
 def planned(nodes: int, nemesis: str, seconds: float, seed: int) -> tuple[Experiment, Schedule]:
     """A run of Raft, and its schedule."""
     experiment = Experiment(
-        system="raft",
+        system=SYSTEMS["raft"],
         nemesis=(nemesis,),
         runtime="sim",
         nodes=nodes,
@@ -124,17 +124,17 @@ class Bench:
     def runs(self, nodes: int, nemesis: str, seconds: float, seeds: int) -> list[Cost]:
         """Whole runs: simulated and recorded, then judged too. Recovery after the last fault counts as run time."""
         plans = [planned(nodes, nemesis, seconds, seed) for seed in range(seeds)]
-        outcomes = [run_in_memory(*plan) for plan in plans]
-        length = sum(outcome.history.end for outcome in outcomes) / len(outcomes) / 1e9
+        histories = [history_of(*plan) for plan in plans]
+        length = sum(history.end for history in histories) / len(histories) / 1e9
         title = f"{nodes} nodes, {seconds:.3g} s, {nemesis}"
 
         def record() -> None:
             for plan in plans:
-                run_in_memory(*plan)
+                history_of(*plan)
 
         def record_and_judge() -> None:
             for experiment, schedule in plans:
-                judged(run_in_memory(experiment, schedule).history, experiment)
+                judge_run(history_of(experiment, schedule), experiment)
 
         return [
             self.line(title, "recorded", nodes, length, seeds, record),

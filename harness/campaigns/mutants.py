@@ -34,15 +34,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from splitbrain.campaigns.hunt.case import Case, needs_white_box
-from splitbrain.campaigns.hunt.case import look as hunted
+from splitbrain.campaigns.hunt.case import Case, needs_white_box, run_case
 from splitbrain.campaigns.hunt.shrink import shrink
 from splitbrain.checkers.history import History
-from splitbrain.checkers.judge import judge
 from splitbrain.core.experiment import Experiment
-from splitbrain.core.lifecycle import RunPhases
-from splitbrain.core.promises import bounds_of, held_to
-from splitbrain.core.recorder import Recorder
+from splitbrain.core.judging import contract_of, judge_by
+from splitbrain.core.simulate import ColumnsRecorder, simulate
 from splitbrain.invariants.elections import Notary, violations
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.faults import Delay, Duplicate, Fault, Kill, Partition, Pause, Skew
@@ -52,8 +49,6 @@ from splitbrain.nemesis.triggers import Trigger
 from splitbrain.nodes.broken import BROKEN, Broken
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
-from splitbrain.runtimes.base import Cluster
-from splitbrain.runtimes.sim.runtime import ColumnsRecorder, Silence, drive, simulate
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
@@ -137,7 +132,7 @@ def machine(bug: Broken) -> System:
 def look(bug: Broken, seed: int, schedule: Schedule) -> Fired:
     """Run a schedule in memory; which promises and which facts it broke."""
     experiment = Experiment(
-        system=machine(bug).name,
+        system=machine(bug),
         nemesis=("mutants",),
         runtime="sim",
         nodes=bug.nodes,
@@ -145,18 +140,10 @@ def look(bug: Broken, seed: int, schedule: Schedule) -> Fired:
         seed=seed,
         workload=WORKLOAD,
     )
-    recorders: list[ColumnsRecorder] = []
-
-    def open_recorder(cluster: Cluster) -> Recorder:
-        recorders.append(ColumnsRecorder(cluster.now))
-        return recorders[0]
-
-    notary = Notary()
-    simulation = simulate(experiment, notary)
-    drive(RunPhases(experiment, schedule, Silence(), open_recorder), simulation)
-    history = recorders[0].history()
+    recorder, notary = ColumnsRecorder(), Notary()
+    simulation = simulate(experiment, schedule, recorder, notary)
     at: dict[str, int] = {}
-    broken = (*_broken_facts(notary, bug.nodes), *_broken_promises(history, bug.of, experiment))
+    broken = (*_broken_facts(notary, bug.nodes), *_broken_promises(recorder.history(), bug.of, experiment))
     for name, when in broken:
         at[name] = min(when, at.get(name, when))
     return Fired(at=at, length_ns=simulation.now)
@@ -167,9 +154,8 @@ def _broken_facts(notary: Notary, nodes: int) -> Iterator[tuple[str, int]]:
 
 
 def _broken_promises(history: History, system: System, experiment: Experiment) -> Iterator[tuple[str, int]]:
-    bounds = bounds_of(system, experiment.node_names, experiment.server_names)
-    judgement = judge(history, held_to(system, history.faults), bounds)
-    for judged in judgement.properties:
+    contract = contract_of(system, history, nodes=experiment.node_names, servers=experiment.server_names)
+    for judged in judge_by(history, contract).judgement.properties:
         for finding in judged.found.findings:
             if judged.promises.get(finding.guarantee) == "+":
                 yield judged.name, START_WITHIN_NS + finding.end
@@ -488,7 +474,7 @@ def smaller(small: Small) -> Small:
     """The smallest that a hunt's shrinker makes of it in ``SHRINK_S``; itself where a hunt does not see it."""
     wanted = subject(small.system).catches
     case = Case(system=small.system, nodes=small.nodes, seed=small.seed, schedule=small.schedule)
-    signatures = hunted(case, white_box=needs_white_box(wanted)).signatures(wanted)
+    signatures = run_case(case, white_box=needs_white_box(wanted)).signatures(wanted)
     if not signatures or not small.schedule.steps:
         return small
     best = shrink(case, signatures[0], SHRINK_S).case

@@ -24,11 +24,12 @@ import click
 from rich.console import Console
 
 from splitbrain import errors
-from splitbrain.core.experiment import asked_for, system_named
+from splitbrain.core.experiment import asked_for
 from splitbrain.errors import SplitbrainError
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
 from splitbrain.progress import PlainProgress
+from splitbrain.user_systems.lookup import find_system
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,14 +125,15 @@ def runs(
     while time.monotonic() - began < minutes * 60:
         for system in systems:
             each = dice.getrandbits(31)
-            usual_s = max(run_s, 2 * system_named(system).stall_bound_ms / 1000)
-            experiment = asked_for(system, everything(system_named(system)), "docker", None, usual_s, each)
+            usual_s = max(run_s, 2 * find_system(system).stall_bound_ms / 1000)
+            under_test = find_system(system)
+            experiment = asked_for(under_test, everything(under_test), "docker", None, usual_s, each)
             row: dict[str, Any] = {"system": system, "seed": each, "verdict": "failed", "faults": 0, "unverified": 0}
             try:
                 progress = PlainProgress(console)
-                judged = perform(experiment, experiment.planned(), store, progress, progress.say, strict=False)
-                row["verdict"] = judged.judgement.outcome.word
-                tried = [fault for fault in judged.history.faults if fault.skipped is None]
+                stored = perform(experiment, experiment.planned(), store, progress=progress, say=progress.say)
+                row["verdict"] = stored.judged.judgement.outcome.word
+                tried = [fault for fault in stored.judged.history.faults if fault.skipped is None]
                 row |= {"faults": len(tried), "unverified": sum(fault.verified is False for fault in tried)}
             except SplitbrainError as failure:
                 console.print(str(failure), markup=False)

@@ -1,10 +1,10 @@
-"""The whole input of a run, as one frozen value: what ``experiment.json`` holds and ``replay`` reads back."""
+"""The entire input of a run as one frozen value, which ``experiment.json`` holds and ``replay`` reads back."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
@@ -14,15 +14,11 @@ from splitbrain.checkers.bounds import Bounds
 from splitbrain.core.promises import bounds_of
 from splitbrain.errors import UsageError
 from splitbrain.nemesis import schedules
-from splitbrain.nemesis.faults import ScheduleError
+from splitbrain.nemesis.faults import ScheduleError, required
 from splitbrain.nemesis.nemeses import build
 from splitbrain.nemesis.schedules import Schedule
-from splitbrain.nodes.broken import BROKEN
-from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
-from splitbrain.runtimes.base import CAPABILITIES, known_runtime
-from splitbrain.user_systems.node_class import system_at
-from splitbrain.user_systems.toml_file import described
+from splitbrain.runtimes.base import CAPABILITIES, ClusterSpec, known_runtime
 from splitbrain.workloads import KINDS, USUAL, Kind, Workload, workload_from_json
 
 FORMAT = 1
@@ -32,9 +28,9 @@ REPLAY = ("replay",)  # what stands for its nemeses where a schedule comes from 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:
-    """One run, entirely: the same experiment is the same run, as far as the runtime can repeat one."""
+    """One run: equal experiments with equal schedules are equal runs, as far as the runtime can repeat one."""
 
-    system: str
+    system: System
     nemesis: tuple[str, ...]
     runtime: str
     nodes: int
@@ -43,48 +39,40 @@ class Experiment:
     workload: Workload
 
     @property
-    def under_test(self) -> System:
-        return system_named(self.system)
-
-    @property
     def node_names(self) -> tuple[str, ...]:
         return tuple(f"n{i}" for i in range(1, self.nodes + 1))
 
     @property
     def server_names(self) -> tuple[str, ...]:
-        servers = self.under_test.servers
+        servers = self.system.servers
         return () if servers is None else tuple(f"s{i}" for i in range(1, servers.count + 1))
 
     @property
-    def machines(self) -> tuple[str, ...]:
-        return self.node_names + self.server_names
-
-    @property
     def bounds(self) -> Bounds:
-        return bounds_of(self.under_test, self.node_names, self.server_names)
+        return bounds_of(self.system, self.node_names, self.server_names)
 
     @property
     def patience_ns(self) -> int:
-        """How long recovery may take before the run goes on without it: past the bound that it is judged by."""
+        """The longest recovery phase, ns: past the bound by which recovery is judged."""
         return 2 * self.bounds.stall_ns + self.bounds.slack_ns + self.settle_ns
 
     @property
     def settle_ns(self) -> int:
-        """How long agreement must last: a change that a heal provokes shows within a few suspicion times."""
+        """How long agreement must last, ns: a change provoked by a heal shows within a few suspicion times."""
         return 5 * self.bounds.suspicion_ns
 
     @property
     def name(self) -> str:
-        """The folder of its runs in the store; a system of one's own has a colon in its name, and a folder none."""
-        system = Path(self.system).stem if self.system.endswith(".toml") else self.system
+        """The name of the folder of its runs in the store, without the colons of a class's name."""
+        system = Path(self.system.name).stem if self.system.name.endswith(".toml") else self.system.name
         return re.sub(r"[^\w.+-]+", ".", f"{system}-{'+'.join(self.nemesis)}")
 
     @property
     def command(self) -> str:
-        """The command that makes this run again, if its schedule is the one that it plans itself."""
+        """The command that repeats this run, if its schedule is the one that follows from its seed."""
         limit = f"{self.time_limit_s:g}"
         return (
-            f"splitbrain test {self.system} --nemesis {','.join(self.nemesis)} --runtime {self.runtime} "
+            f"splitbrain test {self.system.name} --nemesis {','.join(self.nemesis)} --runtime {self.runtime} "
             f"--nodes {self.nodes} --time-limit {limit} --seed {self.seed} "
             f"--observe-period {self.workload.observe_period_ms}{self.workload.option}"
         )
@@ -94,18 +82,33 @@ class Experiment:
         rng = Random(f"{self.seed}/schedule")
         can = CAPABILITIES[self.runtime].faults
         length_ms = round(self.time_limit_s * 1000)
-        pace = pace_of(self.under_test)
+        pace = pace_of(self.system)
         return build(self.nemesis, rng, self.nodes, length_ms, servers=len(self.server_names), can=can, pace=pace)
 
     def to_json(self) -> dict[str, Any]:
-        return {"format": FORMAT, **asdict(self), "node_names": self.node_names, "server_names": self.server_names}
+        """A JSON object; of the system, its name."""
+        return {
+            "format": FORMAT,
+            "system": self.system.name,
+            "nemesis": self.nemesis,
+            "runtime": self.runtime,
+            "nodes": self.nodes,
+            "time_limit_s": self.time_limit_s,
+            "seed": self.seed,
+            "workload": asdict(self.workload),
+            "node_names": self.node_names,
+            "server_names": self.server_names,
+        }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any], source: str) -> Experiment:
-        """Raises UsageError naming the key that is missing or of the wrong kind."""
+    def from_json(cls, value: Mapping[str, Any], source: str, find: Callable[[str], System]) -> Experiment:
+        """The inverse of ``to_json``; ``find`` gives the system of a name, and ``source`` names the file in errors.
+
+        Raises UsageError for a key that is missing or of the wrong type.
+        """
         try:
             return cls(
-                system=str(value["system"]),
+                system=find(str(value["system"])),
                 nemesis=tuple(str(name) for name in value["nemesis"]),
                 runtime=str(value["runtime"]),
                 nodes=int(value["nodes"]),
@@ -119,8 +122,20 @@ class Experiment:
             raise UsageError(f"{source}: not an experiment: {wrong}") from wrong
 
 
+def cluster_of(experiment: Experiment, schedule: Schedule | None = None) -> ClusterSpec:
+    """The cluster on which the experiment runs, able to carry out the schedule, if one is given."""
+    steps = () if schedule is None else schedule.steps
+    return ClusterSpec(
+        system=experiment.system,
+        nodes=experiment.node_names,
+        servers=experiment.server_names,
+        seed=experiment.seed,
+        needs=frozenset(capability for step in steps for capability in required(step.fault)),
+    )
+
+
 def asked_for(
-    system: str,
+    system: System,
     nemeses: tuple[str, ...],
     runtime: str,
     nodes: int | None,
@@ -129,31 +144,29 @@ def asked_for(
     observe_period: int | None = None,
     kind: str = "election",
 ) -> Experiment:
-    """The experiment of these names and figures, as a user gives them; raises UsageError for one that cannot be.
+    """The experiment of these names and figures, as a user gives them. Raises UsageError for an impossible one.
 
     Without ``nodes`` there are as many as is usual for the system. ``time_limit`` is in s, ``observe_period`` in ms,
     ``kind`` is one of ``KINDS``.
     """
-    under_test = system_named(system)
-    nodes = under_test.usual_nodes if nodes is None else nodes
-    if ":" in system and runtime != "sim":
-        raise UsageError(f"--runtime: {system} runs in simulation only, with --runtime sim; got {runtime}")
-    if known_runtime(runtime) == "sim" and not under_test.simulated:
-        raise UsageError(f"--runtime: {system} is real software, of which there is no simulation: use docker")
-    if not under_test.min_nodes <= nodes <= under_test.max_nodes:
-        raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
+    nodes = system.usual_nodes if nodes is None else nodes
+    if ":" in system.name and runtime != "sim":
+        raise UsageError(f"--runtime: {system.name} runs in simulation only, with --runtime sim; got {runtime}")
+    if known_runtime(runtime) == "sim" and not system.simulated:
+        raise UsageError(f"--runtime: {system.name} is real software, of which there is no simulation: use docker")
+    if not system.min_nodes <= nodes <= system.max_nodes:
+        raise UsageError(f"--nodes: {system.name} runs on {system.min_nodes} to {system.max_nodes}, got {nodes}")
     if kind not in KINDS:
         raise UsageError(f"--workload: expected one of {', '.join(KINDS)}, got {kind!r}")
-    if kind in ("ledger", "ledger-unfenced") and not under_test.tokens:
+    if kind in ("ledger", "ledger-unfenced") and not system.tokens:
         raise UsageError(
-            f"--workload: {system} gives out no tokens, by which writes to a ledger are judged: "
-            f"expected lock{' or writes' if under_test.keeps_set else ''}, got {kind}"
+            f"--workload: {system.name} gives out no tokens, by which writes to a ledger are judged: "
+            f"expected lock{' or writes' if system.keeps_set else ''}, got {kind}"
         )
     usual = USUAL.get(runtime, Workload())
     period = usual.observe_period_ms if observe_period is None else observe_period
-    if not 1 <= period <= under_test.stall_bound_ms // 4:
-        raise UsageError(f"--observe-period: expected 1 to {under_test.stall_bound_ms // 4} ms, got {period}")
-    timeout = min(500, under_test.stall_bound_ms // 4 - 1)
+    if not 1 <= period <= system.stall_bound_ms // 4:
+        raise UsageError(f"--observe-period: expected 1 to {system.stall_bound_ms // 4} ms, got {period}")
     return Experiment(
         system=system,
         nemesis=nemeses,
@@ -161,28 +174,23 @@ def asked_for(
         nodes=nodes,
         time_limit_s=time_limit,
         seed=seed,
-        workload=replace(usual, kind=cast(Kind, kind), observe_period_ms=period, probe_timeout_ms=timeout),
+        workload=replace(
+            usual,
+            kind=cast(Kind, kind),
+            observe_period_ms=period,
+            probe_timeout_ms=probe_timeout_ms(system),
+        ),
     )
+
+
+def probe_timeout_ms(system: System) -> int:
+    """How long a client waits for an answer: less than a quarter of the stall bound."""
+    return min(500, system.stall_bound_ms // 4 - 1)
 
 
 def pace_of(system: System) -> float:
     """How much longer faults last than usual: a system that takes long to elect must have the time to."""
     return max(1.0, system.stall_bound_ms / UNHURRIED_MS)
-
-
-def system_named(name: str) -> System:
-    """The system of that name, or a UsageError that lists those there are; ``package.module:Name`` is one's own,
-    and ``broken/NAME`` one with a planted bug."""
-    if name in SYSTEMS:
-        return SYSTEMS[name]
-    if name in BROKEN:
-        return BROKEN[name].system
-    if name.endswith(".toml"):
-        return described(Path(name))
-    if ":" in name:
-        return system_at(name)
-    known = ", ".join(SYSTEMS)
-    raise UsageError(f"unknown system {name!r}: expected one of {known}, package.module:Name or FILE.toml of your own")
 
 
 def read_json(path: Path) -> Any:

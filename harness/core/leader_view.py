@@ -1,31 +1,16 @@
-"""What has been observed so far: who claims to lead, and whom everybody follows.
+"""The leadership as observed so far: the latest claim of every node, and the changes that were seen.
 
-The nemesis aims by it, the observers ask again because of it, and the recovery phase waits for it. It decides
-no verdict: that is left to the checkers, who have only the history.
+The nemesis aims by it, the observers ask again because of it, and the recovery phase waits for it. It decides no
+verdict: that is left to the checkers, which have only the history.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from splitbrain.nemesis.targets import View
 from splitbrain.nemesis.triggers import Event
-
-
-class Claim(NamedTuple):
-    """A node's last answer, and when it came."""
-
-    at: int
-    leading: bool
-    leader: str | None
-    term: int | None
-    reign: str | None
-    vote: str | None = None
-
-    @property
-    def reign_or_term(self) -> str | int | None:
-        return self.term if self.reign is None else self.reign
+from splitbrain.workloads.clients import Claim
 
 
 class LeaderView:
@@ -40,7 +25,7 @@ class LeaderView:
         self._fresh_ns = fresh_ns
 
     def saw(self, node: str, claim: Claim) -> bool:
-        """Take in a claim; whether it shows a leadership of ``node`` that was not known before."""
+        """Take in a claim; True if it shows a leadership of ``node`` that was not known before."""
         before = self.claims.get(node)
         self.claims[node] = claim
         if claim.leading:
@@ -50,7 +35,7 @@ class LeaderView:
         if claim.term is not None and (self._newest_term is None or claim.term > self._newest_term):
             self._newest_term = claim.term
             self.events.append(("term-change", node))
-        # Of a node's first answer it cannot be told when it voted.
+        # A first answer does not say when its vote was given.
         if (
             before is not None
             and claim.vote not in (None, node)
@@ -63,7 +48,7 @@ class LeaderView:
         return claim.leading and not known
 
     def rivals(self, node: str) -> tuple[str, ...]:
-        """Every other node that was last seen leading."""
+        """The other nodes whose latest claim is to lead."""
         return tuple(other for other in self.nodes if other != node and other in self._leading)
 
     def claims_to_lead(self, node: str) -> bool:
@@ -73,7 +58,7 @@ class LeaderView:
         return bool(self._leading)
 
     def view(self, now: int) -> View:
-        """What a fault may be aimed by: the leader of the newest term among the fresh claims, if there is one."""
+        """The view that faults are aimed by: the leader of the newest term among the fresh claims, if there is one."""
         leaders = [
             (claim.term if claim.term is not None else -1, claim.at, node)
             for node, claim in self.claims.items()
@@ -85,17 +70,17 @@ class LeaderView:
         return View(nodes=self.nodes, leader=leader, term=None if term < 0 else term)
 
     def disagreement(self, now: int) -> str | None:
-        """Why the cluster does not agree on a leader now, in words; None when it does."""
+        """The reason why the cluster does not agree on a leader now; None when it does."""
         stale = [n for n in self.nodes if n not in self.claims or now - self.claims[n].at > self._fresh_ns]
         if stale:
             return f"no fresh answer from {', '.join(stale)}"
         followed = {(claim.leader, claim.term) for claim in self.claims.values()}
         if len(followed) > 1:
-            sides = sorted(f"{leader or 'nobody'} in term {term}" for leader, term in followed)
+            sides = sorted(f"{leader or 'no leader'} in term {term}" for leader, term in followed)
             return f"the nodes follow {', '.join(sides)}"
         ((leader, _),) = followed
         if leader is None:
-            return "nobody leads"
+            return "no node leads"
         if leader not in self.claims or not self.claims[leader].leading:
             return f"{leader} is followed but does not lead"
         return None

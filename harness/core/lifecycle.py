@@ -1,22 +1,23 @@
-"""The course of a run, once its cluster stands: faults under a workload, then healing and recovery.
+"""The phases of a run on a cluster that is up: faults under a workload, then healing and recovery.
 
-The two phases promise different things (as in TigerBeetle's simulator): while faults happen only safety and the
-liveness of an eligible majority are asked for; after the last heal the whole cluster must come to agree.
+The two phases promise different things (as in TigerBeetle's simulator): while faults are injected only safety and the
+liveness of an eligible majority are expected; after the last heal the whole cluster must come to agree.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
-from splitbrain.core.experiment import Experiment
+from splitbrain.core.experiment import Experiment, cluster_of
 from splitbrain.core.injector import Injector
 from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.recorder import Recorder
 from splitbrain.nemesis.schedules import Schedule
-from splitbrain.runtimes.base import Cluster
+from splitbrain.runtimes import runtime_named
+from splitbrain.runtimes.base import Cluster, Facts, Say
 from splitbrain.units import MS
 from splitbrain.workloads.clients import ClientGroup, OperationRecorder
 from splitbrain.workloads.observers import Observers
@@ -27,73 +28,100 @@ LOOK_AGAIN_NS = 20 * MS
 
 
 class Progress(Protocol):
-    """Somebody who is told how the run goes."""
+    """Shows how a run goes."""
 
     def phase(self, name: str, seconds: float | None = None) -> None:
-        """A new phase has begun, of about that length where one is known."""
+        """A phase has begun, of about that length where one is known."""
         ...
 
     def fault(self, words: str | None) -> None:
-        """What the nemesis has in force now."""
+        """The faults in force have changed; None when there are none."""
         ...
 
-    def watching(self, watch: LeaderView) -> None:
-        """Where the nodes' last claims can be read from now on."""
+    def watching(self, view: LeaderView) -> None:
+        """The latest claims of the nodes can be read from ``view`` from now on."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RunPhases:
-    """Everything a run is made of but its cluster; ``drive`` gives it one."""
+class NoProgress:
+    """Shows nothing."""
 
-    experiment: Experiment
-    schedule: Schedule
-    progress: Progress
-    open_recorder: Callable[[Cluster], Recorder]
+    def phase(self, name: str, seconds: float | None = None) -> None: ...
 
-    async def drive(self, cluster: Cluster) -> None:
-        """Returns when the history is complete and closed; whatever happens, what was recorded stays."""
-        experiment = self.experiment
-        recorder = self.open_recorder(cluster)
-        watch = LeaderView(cluster.nodes, fresh_ns=experiment.bounds.stall_ns // 2)
-        crews = self._crews(cluster, recorder, watch)
-        injector = Injector(cluster, recorder, watch, experiment.seed, self.progress.fault)
-        self.progress.watching(watch)
+    def fault(self, words: str | None) -> None: ...
 
-        async def phases() -> None:
-            self.progress.phase("faults", self.schedule.length_ms / 1000)
-            await injector.carry_out(self.schedule)
-            self.progress.phase("recovery", experiment.patience_ns / 1e9)
-            await injector.heal()
-            await self._until_agreed(cluster, watch)
-            for crew in crews:
-                crew.stop()
+    def watching(self, view: LeaderView) -> None: ...
 
-        try:
-            recorder.start_clock()
-            await cluster.together(phases(), [job for crew in crews for job in crew.jobs()])
-        finally:
-            recorder.close()
 
-    def _crews(self, cluster: Cluster, recorder: Recorder, watch: LeaderView) -> Sequence[ClientGroup]:
-        """All clients of the workload, those that observe first."""
-        desk, experiment = OperationRecorder(recorder, itertools.count()), self.experiment
-        observing = Observers(cluster, recorder, desk, watch, experiment.workload)
-        polling = [OpinionPollers(cluster, desk, experiment.workload)] if experiment.under_test.opinions else []
-        return [observing, *polling, *writers(cluster, desk, watch, experiment)]
+NO_PROGRESS = NoProgress()
 
-    async def _until_agreed(self, cluster: Cluster, watch: LeaderView) -> None:
-        """Wait until all nodes have agreed for long enough that a change provoked by the heal would have shown,
-        or until the patience is over; then the checkers will say what it was."""
-        alarm = cluster.alarm()
-        give_up = cluster.now() + self.experiment.patience_ns
-        settle_ns = self.experiment.settle_ns
-        agreed_since: int | None = None
-        while (now := cluster.now()) < give_up:
-            if watch.disagreement(now) is not None:
-                agreed_since = None
-            elif agreed_since is None:
-                agreed_since = now
-            elif now - agreed_since >= settle_ns:
-                return
-            await alarm.wait_until(now + LOOK_AGAIN_NS)
+
+def carry_out(
+    experiment: Experiment, schedule: Schedule, recorder: Recorder, *, logs: Path, progress: Progress, say: Say
+) -> Facts:
+    """Carry out an experiment in its runtime and record its history; logs of nodes go to the folder ``logs``.
+
+    However the run ends, the recorder is closed and holds all that happened until then. Raises EnvironmentFailure and
+    Interrupted.
+    """
+
+    async def work(cluster: Cluster) -> None:
+        await run_phases(cluster, experiment, schedule, recorder, progress)
+
+    run = runtime_named(experiment.runtime)
+    try:
+        return run(cluster_of(experiment, schedule), work, logs, say, progress.phase)
+    finally:
+        recorder.close()
+
+
+async def run_phases(
+    cluster: Cluster,
+    experiment: Experiment,
+    schedule: Schedule,
+    recorder: Recorder,
+    progress: Progress = NO_PROGRESS,
+) -> None:
+    """Run the fault phase and the recovery phase; returns when the history is complete."""
+    recorder.start_clock(cluster.now)
+    view = LeaderView(cluster.nodes, fresh_ns=experiment.bounds.stall_ns // 2)
+    groups = _clients(cluster, experiment, recorder, view)
+    injector = Injector(cluster, recorder, view, experiment.seed, progress.fault)
+    progress.watching(view)
+
+    async def phases() -> None:
+        progress.phase("faults", schedule.length_ms / 1000)
+        await injector.carry_out(schedule)
+        progress.phase("recovery", experiment.patience_ns / 1e9)
+        await injector.heal()
+        await _until_agreed(cluster, experiment, view)
+        for group in groups:
+            group.stop()
+
+    await cluster.together(phases(), [job for group in groups for job in group.jobs()])
+
+
+def _clients(cluster: Cluster, experiment: Experiment, recorder: Recorder, view: LeaderView) -> Sequence[ClientGroup]:
+    """All clients of the workload, the observers first."""
+    operations, workload = OperationRecorder(recorder, itertools.count()), experiment.workload
+    observers = Observers(cluster, recorder, operations, view, workload)
+    pollers = [OpinionPollers(cluster, operations, workload)] if experiment.system.opinions else []
+    return [observers, *pollers, *writers(cluster, operations, view, workload, experiment.seed)]
+
+
+async def _until_agreed(cluster: Cluster, experiment: Experiment, view: LeaderView) -> None:
+    """Wait until all nodes have agreed for long enough that a change provoked by the heal would have shown.
+
+    Gives up after the longest recovery phase; the checkers will then tell the reason.
+    """
+    alarm = cluster.alarm()
+    give_up = cluster.now() + experiment.patience_ns
+    agreed_since: int | None = None
+    while (now := cluster.now()) < give_up:
+        if view.disagreement(now) is not None:
+            agreed_since = None
+        elif agreed_since is None:
+            agreed_since = now
+        elif now - agreed_since >= experiment.settle_ns:
+            return
+        await alarm.wait_until(now + LOOK_AGAIN_NS)

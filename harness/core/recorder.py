@@ -1,6 +1,6 @@
-"""The history as it is written: one JSON object a line, each line whole before anything else happens.
+"""The writer of a history: one JSON object a line, each line complete before anything else happens.
 
-The promise that judging rests on: an ``invoke`` is in the file before anything is sent, a completion only after
+Judging rests on this: an ``invoke`` is in the file before anything is sent, a completion only after
 the answer has come, and ``time`` never decreases. So the partial order of the file's lines is one that really
 held (Jepsen's interpreter journals in the same order, for the same reason).
 """
@@ -21,7 +21,7 @@ Process = int | str
 
 
 class Sink(Protocol):
-    """Where lines go: a file, or a list in memory."""
+    """Takes the lines of a history."""
 
     def write(self, line: bytes, /) -> object: ...
 
@@ -29,7 +29,7 @@ class Sink(Protocol):
 
 
 class HistoryFile:
-    """An unbuffered file: a killed run keeps all but the line being written."""
+    """An unbuffered file: a killed run keeps all but the line that is being written."""
 
     def __init__(self, path: Path) -> None:
         self._file = FileIO(path, "w")
@@ -41,34 +41,37 @@ class HistoryFile:
             while written < len(line):
                 written += self._file.write(line[written:])
         except OSError as failure:
-            what = "the disk is full" if failure.errno == errno.ENOSPC else failure.strerror
-            raise EnvironmentFailure(f"{self._path}: cannot write the history: {what}") from failure
+            reason = "the disk is full" if failure.errno == errno.ENOSPC else failure.strerror
+            raise EnvironmentFailure(f"{self._path}: cannot write the history: {reason}") from failure
 
     def close(self) -> None:
         self._file.close()
 
 
 class Recorder:
-    """Numbers, times and writes the lines of one history.
+    """Numbers, times and writes the lines of one history, from ``start_clock`` on."""
 
-    ``now`` gives integer ns; the first call of ``start_clock`` makes that instant the history's zero.
-    """
-
-    def __init__(self, sink: Sink, now: Callable[[], int]) -> None:
+    def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._now = now
-        self._zero = now()
+        self._now: Callable[[], int] | None = None
+        self._zero = 0
         self._last = 0
         self._encode = msgspec.json.Encoder().encode
         self.lines = 0
 
-    def start_clock(self) -> None:
-        assert self.lines == 0, "the clock starts before the first line"
-        self._zero = self._now()
+    def start_clock(self, now: Callable[[], int]) -> None:
+        """Make this instant the zero of the history; ``now`` gives integer ns."""
+        assert self._now is None, "a clock starts once"
+        self._now = now
+        self._zero = now()
+
+    @property
+    def started(self) -> bool:
+        return self._now is not None
 
     def now(self) -> int:
-        """Ns since the history's zero, never less than any time already written."""
-        return max(self._last, self._now() - self._zero)
+        """Ns since the zero of the history, never less than a time already written; 0 before the clock starts."""
+        return self._last if self._now is None else max(self._last, self._now() - self._zero)
 
     def invoke(self, process: Process, f: str, node: str | None, value: Any = None) -> int:
         return self._write(process, "invoke", f, node, value, None)
@@ -83,7 +86,7 @@ class Recorder:
         return self._write(process, "info", f, node, None, error)
 
     def note(self, process: Process, f: str, node: str | None, value: Any) -> int:
-        """A described event that is nobody's operation: a fault, the canary, what a node reports of itself."""
+        """Record an event that is no operation of a client: a fault, the canary, a node's report of itself."""
         return self._write(process, "info", f, node, value, None)
 
     def close(self) -> None:

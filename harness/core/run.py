@@ -1,7 +1,7 @@
-"""One run from beginning to end: experiment in, a folder with history, verdicts and report out.
+"""One run from beginning to end: an experiment in, a folder with history, verdicts and report out.
 
-The history is stored before it is judged and the verdict before it is drawn, so that no later step can lose the
-fruit of an earlier one.
+The history is stored before it is judged and the verdict before it is drawn, so that no later step can lose the result
+of an earlier one.
 """
 
 from __future__ import annotations
@@ -9,53 +9,178 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from splitbrain import reports
-from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.history import History, HistoryError
-from splitbrain.checkers.judge import ALL_PROMISED, Judgement, judge
 from splitbrain.core import store as stores
-from splitbrain.core.experiment import Experiment, system_named
+from splitbrain.core.experiment import Experiment
+from splitbrain.core.judging import Judged, judge_run, read_history
 from splitbrain.core.leader_view import LeaderView
-from splitbrain.core.lifecycle import Progress, RunPhases
-from splitbrain.core.promises import bounds_json, bounds_of, cells_of, exercised, promises_of, promises_to_writers
+from splitbrain.core.lifecycle import NO_PROGRESS, Progress, carry_out
 from splitbrain.core.recorder import HistoryFile, Recorder
 from splitbrain.core.store import RunDirectory
-from splitbrain.errors import EnvironmentFailure, Interrupted, SplitbrainError, UsageError
+from splitbrain.errors import EnvironmentFailure, Interrupted, SplitbrainError
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.nemeses import NemesisError
 from splitbrain.nemesis.schedules import Schedule
-from splitbrain.runtimes import runtime_named
-from splitbrain.runtimes.base import (
-    ALLOW_PRIVILEGED,
-    CAPABILITIES,
-    Cluster,
-    Facts,
-    Say,
-    refuse_unsupported,
-    unsupported,
-)
+from splitbrain.runtimes.base import ALLOW_PRIVILEGED, CAPABILITIES, Say, refuse_unsupported, unsupported
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A run and what was found in it. ``run`` is None for a bare history."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredRun:
+    """A run in the store, and its judgement."""
 
-    run: RunDirectory | None
-    history: History
-    judgement: Judgement
+    directory: RunDirectory
+    judged: Judged
 
     def as_json(self) -> dict[str, Any]:
-        return self.judgement.as_json(None if self.run is None else str(self.run.path))
+        return self.judged.judgement.as_json(str(self.directory.path))
 
 
-class Stopwatch:
-    """Times the phases of a run, and passes them on."""
+class RunWriter:
+    """Writes the folder of one run: its record and schedule at once, then what comes of it, step by step."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        schedule: Schedule,
+        store: Path,
+        *,
+        command: str | None = None,
+        notes: Iterable[str] = (),
+    ) -> None:
+        self.directory = stores.new_run(store, experiment.name, experiment.seed)
+        self.command = command_of(experiment, schedule, self.directory) if command is None else command
+        self._store = store
+        self._schedule = schedules.to_json(schedule)
+        self._record: dict[str, Any] = {
+            **experiment.to_json(),
+            "command": self.command,
+            "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": own_versions(),
+            "notes": list(notes),
+        }
+        self._write_record()
+        self.directory.write_json(stores.SCHEDULE, self._schedule)
+
+    def add_versions(self, versions: Mapping[str, Any]) -> None:
+        self._record["versions"] = {**self._record["versions"], **versions}
+
+    def add_notes(self, notes: Iterable[str]) -> None:
+        self._record["notes"] = [*self._record["notes"], *notes]
+
+    def add_durations(self, durations_s: Mapping[str, float]) -> None:
+        self._record["durations_s"] = dict(durations_s)
+
+    def store_verdicts(self, judged: Judged) -> StoredRun:
+        """Write ``verdicts.json``, and the contract into the record."""
+        stored = StoredRun(directory=self.directory, judged=judged)
+        self.directory.write_json(stores.VERDICTS, stored.as_json())
+        self._record |= judged.contract.as_json()
+        return stored
+
+    def draw(self, judged: Judged) -> None:
+        """Write the report, the plots and the index of the store."""
+        draw(StoredRun(directory=self.directory, judged=judged), self._record, self._schedule)
+        reports.index(self._store)
+
+    def close(self) -> None:
+        """Write the record as it is now, and point ``latest`` to this run."""
+        stores.link_latest(self._store, self.directory)
+        self._write_record()
+
+    def _write_record(self) -> None:
+        self.directory.write_json(stores.EXPERIMENT, self._record)
+
+
+def perform(
+    experiment: Experiment,
+    schedule: Schedule,
+    store: Path,
+    *,
+    progress: Progress = NO_PROGRESS,
+    say: Say = lambda words: None,
+    strict: bool = False,
+    privileged: bool = False,
+    notes: Iterable[str] = (),
+) -> StoredRun:
+    """Run, store, judge and draw. Raises SplitbrainError or Interrupted, with a message that names what is kept.
+
+    ``privileged`` allows the faults of ``Capabilities.privileged``. ``notes`` are lines for the report.
+    """
+    refuse_unsupported(schedule, experiment.runtime, privileged)
+    writer = RunWriter(experiment, schedule, store, notes=notes)
+    phases = PhaseTimes(progress)
+    say(f"seed {experiment.seed}: {writer.command}")
+    try:
+        stored = _perform(experiment, schedule, writer, phases, say, strict)
+    except (SplitbrainError, Interrupted) as failure:
+        writer.add_notes(str(failure).splitlines())
+        failure.args = (f"{failure}\n{_kept(writer.directory)}",)
+        raise
+    finally:
+        phases.phase("end")
+        writer.add_durations(phases.durations_s)
+        with contextlib.suppress(SplitbrainError):  # a full disk has been reported already
+            writer.close()
+        say(f"again: {writer.command}")
+    return stored
+
+
+def _perform(
+    experiment: Experiment, schedule: Schedule, writer: RunWriter, phases: PhaseTimes, say: Say, strict: bool
+) -> StoredRun:
+    directory = writer.directory
+    recorder = Recorder(HistoryFile(directory.history))
+    facts = carry_out(experiment, schedule, recorder, logs=directory.logs, progress=phases, say=say)
+    writer.add_versions(facts.versions)
+    writer.add_notes(facts.problems)
+    phases.phase("judging")
+    judged = judge_run(read_history(directory.history), experiment, strict=strict)
+    stored = writer.store_verdicts(judged)
+    phases.phase("drawing")
+    writer.draw(judged)
+    if facts.problems:
+        raise EnvironmentFailure("\n".join((*facts.problems, f"the verdict: {judged.judgement.outcome.word}")))
+    return stored
+
+
+def command_of(experiment: Experiment, schedule: Schedule, run: RunDirectory) -> str:
+    """The command that repeats a run: by its seed where that gives the schedule, else by the schedule as stored."""
+    option = f" {ALLOW_PRIVILEGED}" if unsupported(schedule, CAPABILITIES[experiment.runtime]) else ""
+    with contextlib.suppress(NemesisError):
+        if experiment.planned() == schedule:
+            return experiment.command + option
+    return f"splitbrain replay {run.path}{option}"
+
+
+def own_versions() -> dict[str, Any]:
+    """The versions of this program and of the machine that it runs on."""
+    return {
+        "splitbrain": version("splitbrain"),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def draw(stored: StoredRun, record: Mapping[str, Any], schedule: Mapping[str, Any]) -> None:
+    """Write the report and the plots of a judged run."""
+    reports.render(stored.judged.history, stored.as_json(), dict(record), dict(schedule), stored.directory.path)
+
+
+def _kept(run: RunDirectory) -> str:
+    if run.history.is_file() and run.history.stat().st_size:
+        return f"the history so far is kept: splitbrain check {run.path}"
+    return f"nothing was recorded yet; the record of the run is in {run.path}"
+
+
+class PhaseTimes:
+    """Measures how long each phase of a run takes, and passes its events on to ``progress``."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -74,123 +199,5 @@ class Stopwatch:
     def fault(self, words: str | None) -> None:
         self._progress.fault(words)
 
-    def watching(self, watch: LeaderView) -> None:
-        self._progress.watching(watch)
-
-
-def perform(
-    experiment: Experiment,
-    schedule: Schedule,
-    store: Path,
-    progress: Progress,
-    say: Say,
-    strict: bool,
-    privileged: bool = False,
-) -> Judged:
-    """Run, store, judge and draw. Raises SplitbrainError, whose message then names what is kept, and where.
-
-    ``privileged`` allows what takes more of the machine than usual (``Capabilities.privileged``).
-    """
-    refuse_unsupported(schedule, experiment.runtime, privileged)
-    run = stores.new_run(store, experiment.name, experiment.seed)
-    watch = Stopwatch(progress)
-    command = _command(experiment, schedule, run)
-    say(f"seed {experiment.seed}: {command}")
-    record = {
-        **experiment.to_json(),
-        "command": command,
-        "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": own_versions(),
-    }
-    run.write_json(stores.EXPERIMENT, record)
-    run.write_json(stores.SCHEDULE, schedules.to_json(schedule))
-    try:
-        facts = _run(experiment, schedule, run, watch, say)
-        record |= {"versions": {**own_versions(), **facts.versions}, "notes": list(facts.problems)}
-        watch.phase("judging")
-        judged = judge_run(run, record, strict)
-        watch.phase("drawing")
-        draw(judged, record, schedules.to_json(schedule), store)
-        if facts.problems:
-            raise EnvironmentFailure("\n".join((*facts.problems, f"the verdict: {judged.judgement.outcome.word}")))
-    except (SplitbrainError, Interrupted) as failure:
-        record["notes"] = str(failure).splitlines()
-        failure.args = (f"{failure}\n{_what_is_kept(run)}",)
-        raise
-    finally:
-        watch.phase("end")
-        with contextlib.suppress(SplitbrainError):  # a full disk has been said already
-            stores.link_latest(store, run)
-            run.write_json(stores.EXPERIMENT, {**record, "durations_s": watch.durations_s})
-        say(f"again: {command}")
-    return judged
-
-
-def _command(experiment: Experiment, schedule: Schedule, run: RunDirectory) -> str:
-    """What makes the run again: its seed, where that plans the schedule, else the schedule as it is kept."""
-    option = f" {ALLOW_PRIVILEGED}" if unsupported(schedule, CAPABILITIES[experiment.runtime]) else ""
-    with contextlib.suppress(NemesisError):
-        if experiment.planned() == schedule:
-            return experiment.command + option
-    return f"splitbrain replay {run.path}{option}"
-
-
-def _run(experiment: Experiment, schedule: Schedule, run: RunDirectory, watch: Stopwatch, say: Say) -> Facts:
-    def open_recorder(cluster: Cluster) -> Recorder:
-        return Recorder(HistoryFile(run.history), cluster.now)
-
-    return runtime_named(experiment.runtime)(RunPhases(experiment, schedule, watch, open_recorder), run.logs, say)
-
-
-def _what_is_kept(run: RunDirectory) -> str:
-    if run.history.is_file() and run.history.stat().st_size:
-        return f"the history so far is kept: splitbrain check {run.path}"
-    return f"nothing had been recorded yet; what is known of the run is in {run.path}"
-
-
-def own_versions() -> dict[str, Any]:
-    return {
-        "splitbrain": version("splitbrain"),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def judge_run(run: RunDirectory, record: dict[str, Any], strict: bool) -> Judged:
-    """Judge a run by what its own record says was run, and store the verdicts. Adds to ``record`` the promises
-    and bounds that it was held against, for the report."""
-    system = record.get("system")
-    judged = replace(judge_history(run.history, str(system) if system else None, strict, record), run=run)
-    run.write_json(stores.VERDICTS, judged.as_json())
-    return judged
-
-
-def judge_history(path: Path, system: str | None, strict: bool, record: dict[str, Any]) -> Judged:
-    """Judge a history by what ``system`` promises under the faults it holds; with None, all is promised."""
-    history = read_history(path)
-    if system is None:
-        return Judged(None, history, judge(history, ALL_PROMISED, Bounds(), strict))
-    under_test = system_named(system)
-    bounds = bounds_of(under_test, record.get("node_names", ()), record.get("server_names", ()))
-    cells = cells_of(exercised(history.faults), under_test)
-    promises = promises_to_writers(promises_of(under_test, cells), record.get("workload", {}).get("kind", "election"))
-    record |= {"promises": promises, "cells": list(cells), "bounds": bounds_json(bounds)}
-    return Judged(None, history, judge(history, promises, bounds, strict))
-
-
-def read_history(path: Path) -> History:
-    """Raises UsageError naming the line that is malformed."""
-    try:
-        return History.read(path)
-    except HistoryError as wrong:
-        raise UsageError(str(wrong)) from wrong
-    except OSError as failure:
-        raise UsageError(f"{path}: cannot be read: {failure.strerror}") from failure
-
-
-def draw(judged: Judged, record: dict[str, Any], schedule: dict[str, Any], store: Path | None) -> None:
-    """Write the report and the plots of a judged run, and the store's index."""
-    assert judged.run is not None
-    reports.render(judged.history, judged.as_json(), record, schedule, judged.run.path)
-    if store is not None:
-        reports.index(store)
+    def watching(self, view: LeaderView) -> None:
+        self._progress.watching(view)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from splitbrain.errors import UsageError
@@ -19,6 +20,7 @@ from splitbrain.nemesis.plans import Plan
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nemesis.triggers import EVENTS, OBSERVED, Event, Trigger
 from splitbrain.nodes.clients.base import Question, Reply
+from splitbrain.nodes.systems.base import System
 
 Job = Coroutine[Any, Any, None]
 Say = Callable[[str], None]
@@ -140,6 +142,21 @@ def refuse_unsupported(schedule: Schedule, runtime: str, privileged: bool = Fals
             raise UsageError(f"the runtime {runtime} cannot do these in one run, but only in one each: {words}")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClusterSpec:
+    """A cluster to be set up: the system, the names of its machines, the seed, and the faults it must allow."""
+
+    system: System
+    nodes: tuple[str, ...]
+    servers: tuple[str, ...]
+    seed: int
+    needs: frozenset[Capability] = frozenset()
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        return self.nodes + self.servers
+
+
 class Alarm(Protocol):
     """A sleeper that others may wake."""
 
@@ -223,7 +240,23 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """What a runtime tells of a run that came to its end: what it ran on, and what went wrong in cleaning up."""
+    """Facts about a run that has ended: what it ran on, and problems of its tear-down."""
 
     versions: Mapping[str, Any]
     problems: tuple[str, ...] = ()
+
+
+Work = Callable[[Cluster], Coroutine[Any, Any, None]]
+"""The work of a run: a coroutine that is given a cluster that is up, and may do with it what it likes."""
+
+
+class Runtime(Protocol):
+    """Sets up a cluster, awaits ``work`` on it, and tears it down however that ends; logs of nodes go to ``logs``.
+
+    ``phase`` is called with the name of each phase that begins here: ``set-up`` and ``tear-down``. Raises
+    EnvironmentFailure where the environment fails, and Interrupted on a signal.
+    """
+
+    def __call__(
+        self, spec: ClusterSpec, work: Work, logs: Path, say: Say, phase: Callable[[str], None] = ...
+    ) -> Facts: ...

@@ -18,10 +18,9 @@ from typing import Any, Protocol, TypeVar
 import pytest
 
 from splitbrain.checkers.history import History
-from splitbrain.checkers.judge import judge
-from splitbrain.core.experiment import Experiment
-from splitbrain.core.lifecycle import RunPhases
-from splitbrain.core.promises import cells_of, promises_of, promises_to_writers
+from splitbrain.core.experiment import Experiment, cluster_of
+from splitbrain.core.judging import judge_run
+from splitbrain.core.lifecycle import run_phases
 from splitbrain.core.recorder import HistoryFile, Recorder
 from splitbrain.errors import UsageError
 from splitbrain.nemesis.faults import (
@@ -50,9 +49,10 @@ from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.shapes import SHAPES
 from splitbrain.nemesis.targets import NoTarget, View
 from splitbrain.nodes.clients.base import Fail, Ok, Unknown
+from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.runtimes.base import CAPABILITIES, Cluster, refuse_unsupported, unsupported
 from splitbrain.runtimes.sim.cluster import SimCluster
-from splitbrain.runtimes.sim.runtime import Silence, simulate
+from splitbrain.runtimes.sim.runtime import make
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
@@ -61,7 +61,7 @@ T = TypeVar("T")
 TIMEOUT_NS = 500 * MS
 PATIENCE_NS = 10_000 * MS
 EXPERIMENT = Experiment(
-    system="raft-basic",  # its leaders do not step down when cut off, so a cut is always seen to matter
+    system=SYSTEMS["raft-basic"],  # its leaders do not step down when cut off, so a cut is always seen to matter
     nemesis=("isolated-leader",),
     runtime="sim",
     nodes=5,
@@ -122,7 +122,7 @@ class Simulated:
     name = "sim"
 
     def __init__(self) -> None:
-        self._simulation = simulate(EXPERIMENT)
+        self._simulation = make(cluster_of(EXPERIMENT))
         self._simulation.start()
         self._simulation.run_until(START_WITHIN_NS)
         self._cluster = SimCluster(self._simulation)
@@ -140,7 +140,7 @@ class Contained:
         from splitbrain.runtimes.docker.cluster import DockerCluster
 
         self._loop = asyncio.new_event_loop()
-        self._cluster = DockerCluster(EXPERIMENT, secrets.token_hex(4), print, "loop")
+        self._cluster = DockerCluster(cluster_of(EXPERIMENT), secrets.token_hex(4), print, "loop")
 
     def set_up(self) -> None:
         self._loop.run_until_complete(self._cluster.set_up())
@@ -456,17 +456,12 @@ def test_the_same_schedule_leaves_histories_that_are_judged_alike(world: World, 
     schedule = Schedule(
         steps=(Step(at_ms=500, for_ms=6_000, fault=Partition(shape="isolated-leader")),), length_ms=8_000
     )
-
-    def open_recorder(cluster: Cluster) -> Recorder:
-        return Recorder(HistoryFile(tmp_path / "history.jsonl"), cluster.now)
-
     experiment = replace(EXPERIMENT, workload=replace(EXPERIMENT.workload, kind="ledger-unfenced"))
-    world.tell(RunPhases(experiment, schedule, Silence(), open_recorder).drive)
+    recorder = Recorder(HistoryFile(tmp_path / "history.jsonl"))
+    world.tell(lambda cluster: run_phases(cluster, experiment, schedule, recorder))
+    recorder.close()
     history = History.read(tmp_path / "history.jsonl")
-    system = EXPERIMENT.under_test
-    cells = cells_of(((fault.f, fault.cell) for fault in history.faults), system)
-    promises = promises_to_writers(promises_of(system, cells), "ledger-unfenced")
-    judged = judge(history, promises, EXPERIMENT.bounds)
+    judged = judge_run(history, experiment).judgement
     found = {each.found.property: (each.found.outcome.word, each.found.kind) for each in judged.properties}
     assert judged.outcome.word == "valid", [each.words for each in judged.properties]
     assert found["exclusivity"] == ("invalid", "proven")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import pytest
 
 from splitbrain.campaigns import mutants
-from splitbrain.campaigns.hunt.case import Case, Seen, look
+from splitbrain.campaigns.hunt.case import Case, CaseRun, run_case
 from splitbrain.core.promises import LETTERS
 from splitbrain.nemesis.faults import Fault, Kill, Partition, Pause
 from splitbrain.nemesis.schedules import Schedule, Step
@@ -50,14 +50,14 @@ def schedule(system: str, cell: str) -> Schedule:
     return Schedule(steps=steps, length_ms=15_000)
 
 
-def found(seen: Seen) -> set[str]:
+def found(seen: CaseRun) -> set[str]:
     """The guarantees that were broken, promised or not."""
     return {finding.guarantee for judged in seen.judgement.properties for finding in judged.found.findings}
 
 
 @pytest.mark.parametrize(("system", "cell", "letter"), WEAK)
 def test_each_weakness_that_a_row_admits_to_is_shown(system: str, cell: str, letter: str) -> None:
-    seen = look(Case(system=system, nodes=5, seed=SEED, schedule=schedule(system, cell)))
+    seen = run_case(Case(system=system, nodes=5, seed=SEED, schedule=schedule(system, cell)))
     assert {fault.cell for fault in seen.history.faults if fault.cell} == {cell}
     assert letter in found(seen)
     assert seen.signatures() == ()
@@ -67,7 +67,9 @@ def test_a_majority_that_meets_the_highest_only_in_one_node_has_no_leader() -> N
     """Why none of them promises a leader under partial cuts: the bridge follows the one outside, and says OK."""
     bridge = Schedule(steps=(Step(at_ms=1_500, for_ms=8_000, fault=Partition(shape="bridge")),), length_ms=10_000)
     for system in HIGHEST:
-        assert any("A" in found(look(Case(system=system, nodes=4, seed=seed, schedule=bridge))) for seed in range(8))
+        assert any(
+            "A" in found(run_case(Case(system=system, nodes=4, seed=seed, schedule=bridge))) for seed in range(8)
+        )
 
 
 @pytest.mark.parametrize("system", HIGHEST)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from splitbrain.campaigns.hunt import confirm as confirming
-from splitbrain.campaigns.hunt.case import WHITE_BOX, Case, FailureSignature, look
+from splitbrain.campaigns.hunt.case import WHITE_BOX, Case, FailureSignature, run_case
 from splitbrain.campaigns.hunt.confirm import Confirmed, confirm, nearest, on_containers
-from splitbrain.campaigns.hunt.save import tell, tell_confirmed
+from splitbrain.campaigns.hunt.save import save, save_confirmed
 from splitbrain.campaigns.hunt.shrink import still
 from splitbrain.cli import cli
 from splitbrain.errors import UsageError
@@ -167,9 +168,9 @@ def test_nothing_comes_near_when_the_fault_itself_cannot_be_done() -> None:
 
 
 def test_how_often_containers_showed_it_stands_on_the_page_of_the_find(tmp_path: Path) -> None:
-    told = tell(chained(), AGREES, tmp_path)
+    told = save(chained(), AGREES, tmp_path)
     other = chained(when=Trigger(event="new-leader"))
-    tell_confirmed(told, Confirmed(shown=3, of=6, words="on containers: shown in 3 of 6 runs", case=other), tmp_path)
+    save_confirmed(told, Confirmed(shown=3, of=6, words="on containers: shown in 3 of 6 runs", case=other), tmp_path)
     run = tmp_path / "latest"
     assert "shown in 3 of 6 runs" in (run / "report.html").read_text()
     assert json.loads((run / "hunt.json").read_text())["confirmed"]["shown"] == 3
@@ -186,7 +187,7 @@ def test_containers_run_the_same_schedule_observed_in_their_own_way() -> None:
 
 def test_a_confirmation_counts_the_runs_that_show_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Of the runs one shows it: the judgement of each stands in for a run on containers."""
-    shows = look(
+    shows = run_case(
         Case(
             system="broken/never-checks-quorum",
             nodes=3,
@@ -196,9 +197,9 @@ def test_a_confirmation_counts_the_runs_that_show_the_same(monkeypatch: pytest.M
             ),
         )
     )
-    shows_not = look(small(CUT))
+    shows_not = run_case(small(CUT))
     runs = iter([shows_not, shows, shows_not])
-    monkeypatch.setattr(confirming, "perform", lambda *_, **__: next(runs))
+    monkeypatch.setattr(confirming, "perform", lambda *_, **__: SimpleNamespace(judged=next(runs)))
     said: list[str] = []
     found = confirm(small(CUT), STALL, 3, tmp_path, said.append)
     assert (found.shown, found.of) == (1, 3)

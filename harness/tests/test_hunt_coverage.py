@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from splitbrain.campaigns.hunt.case import Case, look
+from splitbrain.campaigns.hunt.case import Case, run_case
 from splitbrain.campaigns.hunt.coverage import (
     Coverage,
     FaultHit,
@@ -108,7 +108,7 @@ def test_the_unseen_are_estimated_from_what_was_seen_once() -> None:
 def test_coverage_adds_up_and_remembers_how_it_grew() -> None:
     def seen(seed: int) -> Coverage:
         step = Step(at_ms=500, for_ms=500, fault=Partition(shape="isolated-leader"))
-        found = look(Case(system="raft", nodes=3, seed=seed, schedule=Schedule(steps=(step,), length_ms=1_500)))
+        found = run_case(Case(system="raft", nodes=3, seed=seed, schedule=Schedule(steps=(step,), length_ms=1_500)))
         coverage = Coverage()
         assert coverage.take(found.history.faults, found.trace) == len(coverage.states) > 1
         return coverage

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from splitbrain.campaigns.hunt.case import Case, FailureSignature, broken_promises, look, meant
+from splitbrain.campaigns.hunt.case import Case, FailureSignature, broken_promises, meant, run_case
 from splitbrain.campaigns.hunt.search import (
     BATCH,
     Draw,
@@ -50,7 +50,7 @@ def test_a_planted_bug_is_found_and_what_is_found_is_real() -> None:
     haul = hunt(DEAF, seed=1, seconds=FEW_S, cores=1)
     assert haul.hit is not None
     assert haul.hit.signature.property == "stall"
-    assert haul.hit.signature in look(haul.hit.case).signatures()
+    assert haul.hit.signature in run_case(haul.hit.case).signatures()
 
 
 def test_the_hit_is_the_same_on_one_core_and_on_two() -> None:
@@ -73,7 +73,7 @@ def test_a_search_whose_time_is_over_has_tried_nothing() -> None:
 
 
 def test_only_what_is_wanted_is_charged() -> None:
-    seen = look(Case(system="raft", nodes=3, seed=1, schedule=CALM), white_box=True)
+    seen = run_case(Case(system="raft", nodes=3, seed=1, schedule=CALM), white_box=True)
     assert seen.signatures() == seen.signatures("votes") == ()
     assert "votes" not in meant(None)
     assert meant("votes") == {"one-vote-a-term", "quorum-behind-win"}

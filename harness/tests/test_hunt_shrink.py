@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitbrain.campaigns.hunt.case import Case, FailureSignature, look
+from splitbrain.campaigns.hunt.case import Case, FailureSignature, run_case
 from splitbrain.campaigns.hunt.shrink import descend, shrink, still
 from splitbrain.nemesis.faults import Kill, Partition, Pause
 from splitbrain.nemesis.schedules import Schedule, Step
@@ -95,7 +95,7 @@ def test_a_find_keeps_its_promise_and_its_kind_of_evidence() -> None:
     steps = (*row("halves", "leader-mute"), Step(at_ms=6_000, for_ms=6_000, fault=DEAF))
     found = Case(system="broken/never-checks-quorum", nodes=5, seed=3, schedule=Schedule(steps=steps, length_ms=13_000))
     signature = FailureSignature("stall", "A")
-    assert signature in look(found).signatures()
+    assert signature in run_case(found).signatures()
     shrunk = shrink(found, signature, seconds=20.0)
     assert still(shrunk.case, signature)
     assert [step.fault for step in shrunk.case.schedule.steps] == [DEAF]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from splitbrain.campaigns.hunt.case import Case, FailureSignature, look
+from splitbrain.campaigns.hunt.case import Case, FailureSignature, run_case
 from splitbrain.campaigns.hunt.snippet import snippet
 from splitbrain.campaigns.hunt.story import story, voted_twice
 from splitbrain.campaigns.hunt.trace import Booted, TraceEvent, Voted
@@ -37,9 +37,9 @@ def test_a_node_that_raised_is_told_with_what_it_raised() -> None:
     pause = Step(at_ms=1_000, for_ms=1_000, fault=Pause(target="follower"))
     schedule = Schedule(steps=(pause,), length_ms=2_500)
     case = Case(system="broken/raises-on-late-answers", nodes=3, seed=1, schedule=schedule)
-    told = story(look(case, white_box=True), FailureSignature("no-node-raises", "white-box"))
+    told = story(run_case(case, white_box=True), FailureSignature("no-node-raises", "white-box"))
     assert "raised KeyError: " in told and "raises_on_late_answers.py, line " in told
-    correct = look(replace(case, system="raft"), white_box=True)
+    correct = run_case(replace(case, system="raft"), white_box=True)
     assert correct.violations == ()
 
 
@@ -65,14 +65,14 @@ def test_votes_for_one_candidate_or_in_two_terms_are_no_story() -> None:
 
 
 def test_a_stall_is_told_with_the_fault_that_was_in_force() -> None:
-    told = story(look(deaf()), STALLED)
+    told = story(run_case(deaf()), STALLED)
     assert told.startswith("no leader worked from 0.30 s to 5.30 s")
     assert told.endswith("while the leader n1 hears nobody")
 
 
 def test_a_leader_that_goes_on_leading_is_told_with_who_led_beside_it() -> None:
     found = Case(system="broken/keeps-claiming", nodes=3, seed=1, schedule=cut("isolated-leader", 2_000))
-    seen = look(found, white_box=True)
+    seen = run_case(found, white_box=True)
     told = [story(seen, signature) for signature in seen.signatures()]
     assert told, "the bug was not shown"
     assert all("leaders" in line and "while the leader" in line for line in told)
@@ -80,9 +80,9 @@ def test_a_leader_that_goes_on_leading_is_told_with_who_led_beside_it() -> None:
 
 def test_what_was_not_broken_has_no_story() -> None:
     with pytest.raises(ValueError, match="was not broken"):
-        story(look(deaf("raft")), STALLED)
+        story(run_case(deaf("raft")), STALLED)
     with pytest.raises(ValueError, match="was not broken"):
-        story(look(deaf("raft"), white_box=True), FailureSignature("one-vote-a-term", "white-box"))
+        story(run_case(deaf("raft"), white_box=True), FailureSignature("one-vote-a-term", "white-box"))
 
 
 def the_test_in(source: str) -> Callable[[], None]:

@@ -10,15 +10,16 @@ from splitbrain.checkers.fault import Fault as Found
 from splitbrain.checkers.history import History
 from splitbrain.checkers.judge import JudgedProperty, judge
 from splitbrain.checkers.verdict import Outcome
-from splitbrain.core.experiment import Experiment, system_named
+from splitbrain.core.experiment import Experiment
 from splitbrain.core.promises import bounds_of, exercised
+from splitbrain.core.simulate import history_of
 from splitbrain.errors import UsageError
 from splitbrain.nemesis.faults import Crash, Delay, Duplicate, Fault, Fill, Kill, Loss, Partition, Pause, Skew, Slow
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.runtimes.base import CAPABILITIES, refuse_unsupported, unsupported
-from splitbrain.runtimes.sim.runtime import run_in_memory
 from splitbrain.units import MS
+from splitbrain.user_systems.lookup import find_system
 from splitbrain.workloads import Workload
 
 LENGTH_MS = 8_000
@@ -26,7 +27,7 @@ LENGTH_MS = 8_000
 
 def histories(*steps: Step, seed: int = 3, system: str = "raft") -> History:
     experiment = Experiment(
-        system=system,
+        system=find_system(system),
         nemesis=("replay",),
         runtime="sim",
         nodes=5,
@@ -34,7 +35,7 @@ def histories(*steps: Step, seed: int = 3, system: str = "raft") -> History:
         seed=seed,
         workload=Workload(observe_period_ms=50, confirm_period_ms=100, canary_period_ms=None),
     )
-    return run_in_memory(experiment, Schedule(steps=steps, length_ms=LENGTH_MS)).history
+    return history_of(experiment, Schedule(steps=steps, length_ms=LENGTH_MS))
 
 
 def step(at_ms: int, for_ms: int, fault: Fault, when: Trigger | None = None) -> Step:
@@ -146,7 +147,7 @@ def votes_of_the_killed(system: str, seed: int) -> JudgedProperty:
         steps.append(step(at_ms, 1_000, Partition(shape="isolated-leader")))
         steps.append(step(at_ms, 10, Kill(target="subject"), Trigger(event="voted", within_ms=1_500)))
     history = histories(*steps, seed=seed, system=system)
-    return judge(history, bounds=bounds_of(system_named(system)))["vote-safety"]
+    return judge(history, bounds=bounds_of(find_system(system)))["vote-safety"]
 
 
 def test_a_voter_that_forgets_its_vote_is_caught_by_the_votes_that_it_shows_and_no_other() -> None:

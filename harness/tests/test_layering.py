@@ -105,22 +105,8 @@ def climbing() -> set[tuple[str, str]]:
     return found
 
 
-STILL_CLIMBING = {
-    ("core/experiment.py", "user_systems"),
-    ("runtimes/__init__.py", "core"),
-    ("runtimes/docker/cluster.py", "core"),
-    ("runtimes/docker/runtime.py", "core"),
-    ("runtimes/sim/runtime.py", "core"),
-    ("workloads/adders.py", "core"),
-    ("workloads/clients.py", "core"),
-    ("workloads/observers.py", "core"),
-    ("workloads/writers.py", "core"),
-}
-"""Left to mend: runtimes and workloads that know of experiments."""
-
-
 def test_imports_inside_harness_go_down_only() -> None:
-    assert climbing() == STILL_CLIMBING
+    assert climbing() == set()
 
 
 def test_the_names_that_all_packages_share_are_a_leaf() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from splitbrain.core.leader_view import Claim, LeaderView
+from splitbrain.core.leader_view import LeaderView
+from splitbrain.workloads.clients import Claim
 
 NODES = ("n1", "n2", "n3")
 FRESH = 1_000
@@ -122,6 +123,6 @@ def test_why_they_do_not_agree_is_said() -> None:
     two = watch_with(n1=leads(0, "n1", 1), n2=claim(0, leader="n3", term=2), n3=follow)
     assert "n3 in term 2" in str(two.disagreement(0))
     nobody = claim(0)
-    assert watch_with(n1=nobody, n2=nobody, n3=nobody).disagreement(0) == "nobody leads"
+    assert watch_with(n1=nobody, n2=nobody, n3=nobody).disagreement(0) == "no node leads"
     assert "does not lead" in str(watch_with(n1=follow, n2=follow, n3=follow).disagreement(0))
     assert "no fresh answer" in str(watch_with(n1=leads(0, "n1", 1), n2=follow, n3=follow).disagreement(FRESH + 1))

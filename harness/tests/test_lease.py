@@ -7,9 +7,10 @@ import pytest
 from splitbrain.checkers.judge import judge
 from splitbrain.core.experiment import Experiment
 from splitbrain.core.promises import cells_of, promises_of
+from splitbrain.core.simulate import history_of
 from splitbrain.nemesis.faults import Delay, Fault, Kill, Partition, Pause, Skew
 from splitbrain.nemesis.schedules import Schedule, Step
-from splitbrain.runtimes.sim.runtime import run_in_memory
+from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.workloads import Workload
 
 VARIANTS = ("lease", "lease-strict", "lease-wall")
@@ -20,11 +21,11 @@ def found(system: str, *steps: Step, seed: int) -> dict[str, str]:
     schedule = Schedule(steps=steps, length_ms=max(step.end_ms for step in steps) + 2_000)
     workload = Workload(observe_period_ms=20, confirm_period_ms=50, canary_period_ms=None)
     experiment = Experiment(
-        system=system, nemesis=("x",), runtime="sim", nodes=5, time_limit_s=10, seed=seed, workload=workload
+        system=SYSTEMS[system], nemesis=("x",), runtime="sim", nodes=5, time_limit_s=10, seed=seed, workload=workload
     )
-    history = run_in_memory(experiment, schedule).history
+    history = history_of(experiment, schedule)
     faults = ((fault.f, fault.cell) for fault in history.faults if fault.skipped is None)
-    promises = promises_of(experiment.under_test, cells_of(faults, experiment.under_test))
+    promises = promises_of(experiment.system, cells_of(faults, experiment.system))
     return {
         each.name: str(each.promises.get(finding.guarantee))
         for each in judge(history, promises, experiment.bounds).properties

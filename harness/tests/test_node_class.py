@@ -13,7 +13,6 @@ import pytest
 from click.testing import CliRunner
 
 from splitbrain import cli
-from splitbrain.core.experiment import system_named
 from splitbrain.core.promises import promises_of
 from splitbrain.errors import UsageError
 from splitbrain.nodes.protocol import (
@@ -30,6 +29,7 @@ from splitbrain.nodes.protocol import (
 )
 from splitbrain.nodes.systems.base import CELLS
 from splitbrain.nodes.systems.raft import RAFT_SYSTEM
+from splitbrain.user_systems.lookup import find_system
 from splitbrain.user_systems.node_class import NodeFailure, name_of, system_of
 
 
@@ -114,7 +114,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_class_in_the_current_directory_is_found_by_its_name(here: Path) -> None:
     module(here, "found_here", "from splitbrain.tests.test_node_class import Calm\n\nclass Outer:\n    Inner = Calm\n")
-    system = system_named("found_here:Outer.Inner")
+    system = find_system("found_here:Outer.Inner")
     assert system.name == "found_here:Outer.Inner"
     assert system.help == "Does nothing, in term 0."
     assert system.make_node("n1", (), Random(0), "b").status(0) == QUIET
@@ -145,7 +145,7 @@ def test_a_class_in_the_current_directory_is_found_by_its_name(here: Path) -> No
 )
 def test_what_is_no_system_is_refused_with_the_reason(spec: str, says: str) -> None:
     with pytest.raises(UsageError) as refused:
-        system_named(spec)
+        find_system(spec)
     assert says in str(refused.value)
 
 
@@ -161,7 +161,7 @@ def test_what_is_no_system_is_refused_with_the_reason(spec: str, says: str) -> N
 def test_a_module_that_cannot_be_imported_is_named_with_the_line(here: Path, name: str, source: str, says: str) -> None:
     module(here, name, source)
     with pytest.raises(UsageError) as refused:
-        system_named(f"{name}:Node")
+        find_system(f"{name}:Node")
     assert f"{name} could not be imported" in str(refused.value)
     assert says.format(here=here) in str(refused.value)
 

@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
-from splitbrain.core.experiment import Experiment
+from splitbrain.core.experiment import Experiment, cluster_of
 from splitbrain.nemesis.faults import Durable, Kill
 from splitbrain.nemesis.plans import Plan, plan
 from splitbrain.nemesis.targets import NoTarget, View
+from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.runtimes.docker.cluster import DockerCluster
 from splitbrain.workloads import Workload
 
 pytestmark = pytest.mark.engine
 
 EXPERIMENT = Experiment(
-    system="raft",
+    system=SYSTEMS["raft"],
     nemesis=("torn",),
     runtime="docker",
     nodes=3,
@@ -44,7 +45,7 @@ def told(story: Callable[[DockerCluster], Coroutine[Any, Any, None]], logs: Path
     """Tell the story to a cluster whose power can be cut."""
 
     async def whole() -> None:
-        cluster = DockerCluster(EXPERIMENT, secrets.token_hex(4), print, "loop")
+        cluster = DockerCluster(cluster_of(EXPERIMENT), secrets.token_hex(4), print, "loop")
         try:
             await cluster.set_up()
             await story(cluster)

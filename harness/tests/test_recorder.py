@@ -37,7 +37,8 @@ class Lines:
 
 def test_a_line_has_every_key_that_readers_rely_on_and_an_index_that_counts() -> None:
     lines, clock = Lines(), Clock()
-    recorder = Recorder(lines, clock)
+    recorder = Recorder(lines)
+    recorder.start_clock(clock)
     clock.at = 1_007
     recorder.invoke(3, "observe", "n4")
     recorder.unknown(3, "observe", "n4", "no answer in time")
@@ -58,7 +59,8 @@ def test_a_line_has_every_key_that_readers_rely_on_and_an_index_that_counts() ->
 
 def test_time_never_decreases_even_when_the_clock_does() -> None:
     lines, clock = Lines(), Clock()
-    recorder = Recorder(lines, clock)
+    recorder = Recorder(lines)
+    recorder.start_clock(clock)
     clock.at = 1_900
     recorder.note("canary", "canary", None, {"late": 0})
     clock.at = 1_500
@@ -68,9 +70,10 @@ def test_time_never_decreases_even_when_the_clock_does() -> None:
 
 def test_the_history_begins_when_its_clock_is_started() -> None:
     lines, clock = Lines(), Clock()
-    recorder = Recorder(lines, clock)
+    recorder = Recorder(lines)
+    assert recorder.now() == 0 and not recorder.started
     clock.at = 5_000
-    recorder.start_clock()
+    recorder.start_clock(clock)
     clock.at = 5_010
     recorder.invoke(0, "observe", "n1")
     assert lines.parsed()[0]["time"] == 10
@@ -78,7 +81,8 @@ def test_the_history_begins_when_its_clock_is_started() -> None:
 
 def test_each_line_is_in_the_file_before_the_call_returns(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
-    recorder = Recorder(HistoryFile(path), Clock())
+    recorder = Recorder(HistoryFile(path))
+    recorder.start_clock(Clock())
     recorder.invoke(0, "observe", "n1")
     assert path.read_bytes().endswith(b"}\n")
     recorder.close()

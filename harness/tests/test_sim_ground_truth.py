@@ -8,11 +8,10 @@ from random import Random
 import pytest
 
 from splitbrain.bench import exactness
-from splitbrain.bench.exactness import compare, experiment, measure, total
+from splitbrain.bench.exactness import Outcome, compare, experiment, measure, observed, total
 from splitbrain.nemesis.nemeses import build
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.runtimes.sim.ground_truth import GroundTruth, Overlap, Reign, overlaps
-from splitbrain.runtimes.sim.runtime import Outcome, run_in_memory
 from splitbrain.runtimes.sim.simulation import Simulation
 from splitbrain.units import MS
 
@@ -96,7 +95,7 @@ def test_an_isolated_leader_without_a_lease_overlaps_with_the_next_one() -> None
 
 def run(system: str, nemesis: str, seed: int, period_ms: int = 50, seconds: float = 20.0) -> Outcome:
     schedule = build((nemesis,), Random(f"{seed}/schedule"), 5, round(seconds * 1000))
-    return run_in_memory(experiment(system, nemesis, seed, seconds, period_ms), schedule, truth=True)
+    return observed(experiment(system, nemesis, seed, seconds, period_ms), schedule)
 
 
 @pytest.mark.parametrize("system", ["raft-basic", "raft", "raft-lease"])

@@ -22,7 +22,7 @@ from splitbrain.nodes.protocol import (
     TimerFired,
 )
 from splitbrain.runtimes.sim.cluster import SimCluster
-from splitbrain.runtimes.sim.hosts import WAITING_MAX, Durable, Host, Instrument, Witnesses, what_was_raised
+from splitbrain.runtimes.sim.hosts import WAITING_MAX, Durable, Host, Instrument, Instruments, what_was_raised
 from splitbrain.runtimes.sim.network import Constant
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS, Simulation
 from splitbrain.tests.sim_nodes import PROMPT, Recorded, node, observe, simulation
@@ -445,7 +445,7 @@ def fragile(instrument: Instrument | None = None) -> Simulation:
     return made
 
 
-@pytest.mark.parametrize("instrument", [None, Coroner(), Witnesses(Coroner(), Instrument())])
+@pytest.mark.parametrize("instrument", [None, Coroner(), Instruments(Coroner(), Instrument())])
 def test_a_node_that_raises_dies_with_its_disk_as_it_is_and_stays_down_until_it_is_started(
     instrument: Instrument | None,
 ) -> None:
@@ -477,7 +477,7 @@ def test_a_node_that_raises_as_it_is_made_is_down() -> None:
 
 def test_a_witness_is_told_what_was_raised_and_where_before_the_death() -> None:
     instrument = Coroner()
-    sim = fragile(Witnesses(instrument, Instrument()))
+    sim = fragile(Instruments(instrument, Instrument()))
     send(sim, "break")
     pass_time(sim, 10 * MS)
     (who, what), death = instrument.noted
@@ -511,7 +511,7 @@ def test_a_mistake_of_whoever_handed_the_node_in_ends_the_simulation(instrument:
         pass_time(sim, 10 * MS)
 
 
-# Witnesses
+# Instruments
 
 
 def test_a_witness_sees_each_effect_before_it_happens_and_may_kill_at_that_moment() -> None:

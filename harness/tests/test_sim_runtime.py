@@ -14,17 +14,19 @@ from random import Random
 import pytest
 from click.testing import CliRunner
 
+from splitbrain.bench.exactness import observed
 from splitbrain.checkers.history import History
 from splitbrain.cli import cli
 from splitbrain.core.experiment import Experiment
-from splitbrain.core.lifecycle import RunPhases
+from splitbrain.core.lifecycle import NO_PROGRESS, NoProgress, carry_out
 from splitbrain.core.recorder import HistoryFile, Recorder
+from splitbrain.core.simulate import history_of
 from splitbrain.errors import Interrupted
 from splitbrain.nemesis.faults import Pause
 from splitbrain.nemesis.nemeses import build
 from splitbrain.nemesis.schedules import Schedule, Step
-from splitbrain.runtimes.base import Cluster
-from splitbrain.runtimes.sim.runtime import Silence, run, run_in_memory
+from splitbrain.nodes.broken import BROKEN
+from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.workloads import Workload
 
 PINNED = "3f2bdb61303646233fb985571bf8b2b7e9660edcdbaf03a8215efa738e5ebf12"
@@ -33,7 +35,7 @@ WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_
 
 def planned(seed: int, nemesis: str = "partition", seconds: float = 20.0) -> tuple[Experiment, Schedule]:
     experiment = Experiment(
-        system="raft",
+        system=SYSTEMS["raft"],
         nemesis=(nemesis,),
         runtime="sim",
         nodes=5,
@@ -47,12 +49,9 @@ def planned(seed: int, nemesis: str = "partition", seconds: float = 20.0) -> tup
 def run_to_file(seed: int, folder: Path) -> Path:
     """A run as the command line does it, without judging it; the path of its history."""
     path = folder / "history.jsonl"
-
-    def open_recorder(cluster: Cluster) -> Recorder:
-        return Recorder(HistoryFile(path), cluster.now)
-
     experiment, schedule = planned(seed)
-    facts = run(RunPhases(experiment, schedule, Silence(), open_recorder), folder / "logs", print)
+    recorder = Recorder(HistoryFile(path))
+    facts = carry_out(experiment, schedule, recorder, logs=folder / "logs", progress=NO_PROGRESS, say=print)
     assert facts.versions["simulated_s"] > 20
     return path
 
@@ -60,15 +59,12 @@ def run_to_file(seed: int, folder: Path) -> Path:
 def test_a_node_that_raises_ends_neither_the_run_nor_the_verification_of_its_faults(tmp_path: Path) -> None:
     """A follower that wakes kills its leader with old answers; what is left of the cluster elects another."""
     path = tmp_path / "history.jsonl"
-
-    def open_recorder(cluster: Cluster) -> Recorder:
-        return Recorder(HistoryFile(path), cluster.now)
-
     step = Step(at_ms=1_000, for_ms=1_000, fault=Pause(target="follower"))
     schedule = Schedule(steps=(step,), length_ms=4_000)
     experiment, _ = planned(1, seconds=4.0)
-    broken = replace(experiment, system="broken/raises-on-late-answers")
-    run(RunPhases(broken, schedule, Silence(), open_recorder), tmp_path / "logs", print)
+    broken = replace(experiment, system=BROKEN["broken/raises-on-late-answers"].system)
+    recorder = Recorder(HistoryFile(path))
+    carry_out(broken, schedule, recorder, logs=tmp_path / "logs", progress=NO_PROGRESS, say=print)
     lines = [json.loads(line) for log in (tmp_path / "logs").iterdir() for line in log.open()]
     (raised,) = [line for line in lines if line["event"] == "raised"]
     assert raised["error"].startswith("KeyError: ") and "raises_on_late_answers.py, line " in raised["error"]
@@ -108,7 +104,7 @@ def test_the_hash_seed_of_the_process_decides_nothing(hash_seed: str, tmp_path: 
 
 
 def test_a_run_in_memory_holds_what_the_same_run_writes(tmp_path: Path) -> None:
-    written, kept = History.read(run_to_file(7, tmp_path)), run_in_memory(*planned(7)).history
+    written, kept = History.read(run_to_file(7, tmp_path)), history_of(*planned(7))
     assert kept.lines == written.lines
     assert kept.end == written.end
     assert kept.faults == written.faults
@@ -118,10 +114,9 @@ def test_a_run_in_memory_holds_what_the_same_run_writes(tmp_path: Path) -> None:
 
 
 def test_to_know_the_truth_changes_nothing_of_what_is_observed() -> None:
-    blind, knowing = run_in_memory(*planned(7)), run_in_memory(*planned(7), truth=True)
-    assert blind.reigns == ()
+    blind, knowing = history_of(*planned(7)), observed(*planned(7))
     assert knowing.reigns
-    assert (blind.history.lines, blind.history.end) == (knowing.history.lines, knowing.history.end)
+    assert (blind.lines, blind.end) == (knowing.history.lines, knowing.history.end)
 
 
 def test_each_node_has_a_log_of_its_changes_of_role(tmp_path: Path) -> None:
@@ -133,20 +128,16 @@ def test_each_node_has_a_log_of_its_changes_of_role(tmp_path: Path) -> None:
 
 def test_an_interrupt_ends_the_run_and_keeps_what_was_recorded(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
-    recorders: list[Recorder] = []
+    recorder = Recorder(HistoryFile(path))
 
-    class Told(Silence):
+    class Interrupting(NoProgress):
         def fault(self, words: str | None) -> None:
             raise Interrupted("interrupted by SIGINT")
 
-    def open_recorder(cluster: Cluster) -> Recorder:
-        recorders.append(Recorder(HistoryFile(path), cluster.now))
-        return recorders[0]
-
     experiment, schedule = planned(7)
     with pytest.raises(Interrupted, match="SIGINT"):
-        run(RunPhases(experiment, schedule, Told(), open_recorder), tmp_path / "logs", print)
-    assert History.read(path).lines == recorders[0].lines > 100
+        carry_out(experiment, schedule, recorder, logs=tmp_path / "logs", progress=Interrupting(), say=print)
+    assert History.read(path).lines == recorder.lines > 100
     assert (tmp_path / "logs" / "n1.log").is_file()
 
 

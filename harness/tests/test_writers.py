@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from splitbrain.checkers.judge import JudgedProperty, Promise
 from splitbrain.core import lifecycle as drive
-from splitbrain.core.experiment import Experiment, asked_for
+from splitbrain.core.experiment import asked_for
 from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.promises import promises_to_writers
 from splitbrain.errors import UsageError
@@ -25,6 +25,7 @@ from splitbrain.runtimes.base import Cluster
 from splitbrain.units import MS
 from splitbrain.user_systems import sim_run as trial
 from splitbrain.user_systems.sim_run import Trial
+from splitbrain.workloads import Workload
 from splitbrain.workloads.clients import ClientGroup, OperationRecorder
 from splitbrain.workloads.resources import FencedLedger, Ledger, LedgerService, RemoteLedger, Sleep, Way
 from splitbrain.workloads.writers import TokenOf, Writers, term
@@ -125,17 +126,17 @@ def test_a_cluster_that_forgot_every_term_is_shut_out_by_the_fence_for_ever() ->
 class TwoSteps:
     """Planted: looks whether a token is fresh, and writes some time later, so that another write may come between."""
 
-    def __init__(self, dice: Random) -> None:
+    def __init__(self, rng: Random) -> None:
         self._fence, self._kept = FencedLedger(), Ledger()
-        self._dice = dice
-        self._way = Way(dice)
+        self._rngs = rng
+        self._way = Way(rng)
 
     async def append(self, token: int | None, holder: str, entry: str, sleep: Sleep) -> Reply:
         await self._way.go(sleep)
         refusal = self._fence.append(token, holder, entry).refusal
         if refusal is not None:
             return Fail(refusal)
-        await sleep(self._dice.randint(1 * MS, 40 * MS))
+        await sleep(self._rngs.randint(1 * MS, 40 * MS))
         self._kept.append(token, holder, entry)
         position = len(self._kept.accepted) - 1
         await self._way.go(sleep)
@@ -155,12 +156,12 @@ def planted(
 ) -> JudgedProperty:
     """A run whose ledger, or whose tokens, have that bug; its fencing held as promised."""
 
-    def crews(
-        cluster: Cluster, desk: OperationRecorder, watch: LeaderView, experiment: Experiment
+    def groups(
+        cluster: Cluster, operations: OperationRecorder, view: LeaderView, workload: Workload, seed: int
     ) -> Sequence[ClientGroup]:
-        return [Writers(cluster, desk, watch, experiment.workload, experiment.seed, service, token_of)]
+        return [Writers(cluster, operations, view, workload, seed, service, token_of)]
 
-    monkeypatch.setattr(drive, "writers", crews)
+    monkeypatch.setattr(drive, "writers", groups)
     return isolated("ledger", seed=seed, strict=False).found("fencing")
 
 
@@ -214,5 +215,5 @@ def test_a_workload_that_there_is_not_is_refused() -> None:
 @pytest.mark.parametrize(("system", "instead"), [("redlock", "lock"), ("sentinel", "lock or writes")])
 def test_a_system_without_tokens_is_not_asked_to_write_to_a_ledger(system: str, instead: str, kind: str) -> None:
     with pytest.raises(UsageError, match=f"{system} gives out no tokens.*expected {instead}, got {kind}"):
-        asked_for(system, ("none",), "docker", None, 20.0, 1, kind=kind)
-    assert asked_for(system, ("none",), "docker", None, 20.0, 1, kind="lock").workload.kind == "lock"
+        asked_for(SYSTEMS[system], ("none",), "docker", None, 20.0, 1, kind=kind)
+    assert asked_for(SYSTEMS[system], ("none",), "docker", None, 20.0, 1, kind="lock").workload.kind == "lock"

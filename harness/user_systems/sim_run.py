@@ -12,30 +12,27 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.history import Entry, History
-from splitbrain.checkers.judge import ALL_PROMISED, JudgedProperty, Judgement, Promises, hold, judge
+from splitbrain.checkers.judge import ALL_PROMISED, JudgedProperty, Judgement, hold
 from splitbrain.checkers.verdict import Outcome
 from splitbrain.checkers.words import counted, duration, instant
-from splitbrain.core.experiment import Experiment, system_named
-from splitbrain.core.lifecycle import RunPhases
-from splitbrain.core.promises import bounds_json, cells_of, exercised, promises_of, promises_to_writers
-from splitbrain.core.recorder import Recorder
+from splitbrain.core.experiment import Experiment, probe_timeout_ms
+from splitbrain.core.judging import Judged, judge_run
+from splitbrain.core.simulate import EntriesRecorder, simulate
 from splitbrain.errors import UsageError
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.nemeses import NemesisError
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
-from splitbrain.runtimes.base import Cluster
 from splitbrain.runtimes.sim.hosts import Instrument
-from splitbrain.runtimes.sim.runtime import EntriesRecorder, Log, Silence, drive, simulate
+from splitbrain.runtimes.sim.runtime import Log
+from splitbrain.user_systems.lookup import find_system
 from splitbrain.user_systems.node_class import NodeFailure, name_of, system_of
 from splitbrain.workloads import KINDS, Kind, Workload
 
@@ -55,22 +52,6 @@ class BrokenPromise(AssertionError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OwnExperiment(Experiment):
-    """An experiment on a system that is at hand, whether or not it can be found again by its name."""
-
-    given: System
-
-    @property
-    def under_test(self) -> System:
-        return self.given
-
-    def to_json(self) -> dict[str, Any]:
-        """As any experiment's: of the system, its name."""
-        plain = {name: getattr(self, name) for name in Experiment.__dataclass_fields__}
-        return Experiment(**plain).to_json()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
     """A run and what was found in it. ``again`` are the commands that make it again, as far as they are known."""
 
@@ -78,10 +59,12 @@ class Trial:
     schedule: Schedule
     history: History
     entries: Sequence[Entry]
-    judgement: Judgement
-    promises: Promises
-    cells: tuple[str, ...]
+    judged: Judged
     again: tuple[str, ...]
+
+    @property
+    def judgement(self) -> Judgement:
+        return self.judged.judgement
 
     @property
     def verdict(self) -> str:
@@ -132,7 +115,9 @@ class Trial:
 
     def _story(self, broken: Sequence[JudgedProperty]) -> str:
         did_not_hold = "promise that did not hold" if len(broken) == 1 else "promises that did not hold"
-        lines = [f"{self.experiment.system}: {len(broken)} {did_not_hold}, of a run with seed {self.experiment.seed}"]
+        lines = [
+            f"{self.experiment.system.name}: {len(broken)} {did_not_hold}, of a run with seed {self.experiment.seed}"
+        ]
         for judged in broken:
             lines.append(f"{judged.outcome.word.upper():>9}  {judged.name}: {judged.words}")
             lines += [f"           {_line(self.entries[at])}" for at in judged.found.evidence[:MOST_EVIDENCE]]
@@ -176,16 +161,12 @@ def run(
     __tracebackhide__ = True
     experiment, planned = _plan(system, nodes, nemesis, schedule, seconds, seed, observe_period_ms, workload)
     entries, history = _record(experiment, planned)
-    cells = cells_of(exercised(history.faults), experiment.under_test)
-    promises = promises_to_writers(promises_of(experiment.under_test, cells), experiment.workload.kind)
     return Trial(
         experiment=experiment,
         schedule=planned,
         history=history,
         entries=entries,
-        judgement=judge(history, promises, experiment.bounds, strict),
-        promises=promises,
-        cells=cells,
+        judged=judge_run(history, experiment, strict=strict),
         again=(*again, *_command(experiment, system, schedule, observe_period_ms)),
     )
 
@@ -217,8 +198,8 @@ def _plan(
     if not 1 <= period_ms <= longest:
         raise UsageError(f"observe_period_ms: expected 1 to {longest}, a quarter of the stall bound, got {period_ms}")
     names = GIVEN if schedule is not None else _names(nemesis)
-    experiment = OwnExperiment(
-        system=system.name,
+    experiment = Experiment(
+        system=system,
         nemesis=names,
         runtime="sim",
         nodes=nodes,
@@ -228,10 +209,9 @@ def _plan(
             kind=kind,
             observe_period_ms=period_ms,
             confirm_period_ms=PERIOD_MS,
-            probe_timeout_ms=min(500, longest - 1),
+            probe_timeout_ms=probe_timeout_ms(system),
             canary_period_ms=None,
         ),
-        given=system,
     )
     try:
         return experiment, schedule or experiment.planned()
@@ -241,7 +221,7 @@ def _plan(
 
 def _system(target: object) -> System:
     if isinstance(target, str):
-        return system_named(target)
+        return find_system(target)
     if isinstance(target, System) and SYSTEMS.get(target.name) is target:
         return target
     return system_of(target, name_of(target))
@@ -255,14 +235,14 @@ def _names(nemesis: str | Sequence[str] | None) -> tuple[str, ...]:
 
 def _command(experiment: Experiment, target: object, schedule: Schedule | None, period_ms: int) -> tuple[str, ...]:
     """The command line that makes the same run, where one can: it needs a name."""
-    if not _can_be_named(experiment.system, target):
+    if not _can_be_named(experiment.system.name, target):
         return ()
     if schedule is None:
         return (experiment.command,)
     if period_ms != PERIOD_MS:
         return ()
     return (
-        f"splitbrain replay schedule.json --system {experiment.system} --runtime sim "
+        f"splitbrain replay schedule.json --system {experiment.system.name} --runtime sim "
         f"--nodes {experiment.nodes} --seed {experiment.seed}{experiment.workload.option}",
     )
 
@@ -284,22 +264,16 @@ def _record(
     experiment: Experiment, schedule: Schedule, instrument: Instrument | None = None
 ) -> tuple[list[Entry], History]:
     __tracebackhide__ = True
-    recorders: list[EntriesRecorder] = []
-
-    def open_recorder(cluster: Cluster) -> Recorder:
-        recorders.append(EntriesRecorder(cluster.now))
-        return recorders[0]
-
-    simulation = simulate(experiment, instrument)
+    recorder = EntriesRecorder()
     try:
-        drive(RunPhases(experiment, schedule, Silence(), open_recorder), simulation)
+        simulate(experiment, schedule, recorder, instrument)
     except NodeFailure as failure:
-        when = (
-            f"{recorders[0].now() / 1e9:.3f} s from the beginning of the run" if recorders else "before the run began"
-        )
+        when = f"{recorder.now() / 1e9:.3f} s from the beginning of the run"
+        if not recorder.started:
+            when = "before the run began"
         # Its message holds the traceback, as far as that is the node's own; pytest would print all of ours too.
         raise NodeFailure(f"{failure}\nThat was {when}, with seed {experiment.seed}.") from None
-    return recorders[0].entries, History.from_entries(recorders[0].entries, "memory")
+    return recorder.entries, History.from_entries(recorder.entries, "memory")
 
 
 def _differs_at(before: Sequence[Entry], after: Sequence[Entry]) -> int | None:
@@ -335,36 +309,21 @@ def _act(fault: Fault) -> str:
 
 
 def _keep(trial: Trial, repeat: Repeat, store: Path) -> Path:
-    """The same files as a run of the command line has; drawing takes a second or two."""
-    from splitbrain.core import store as stores
+    """Write the same files as a run of the command line has; drawing takes a second or two."""
     from splitbrain.core.recorder import HistoryFile
-    from splitbrain.core.run import Judged, draw, own_versions
+    from splitbrain.core.run import RunWriter
 
-    experiment = trial.experiment
-    directory = stores.new_run(store, experiment.name, experiment.seed)
-    schedule = schedules.to_json(trial.schedule)
-    record: dict[str, Any] = {
-        **experiment.to_json(),
-        "command": "; or: ".join(trial.again),
-        "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": own_versions(),
-        "notes": [] if repeat.differs_at is None else [repeat.words],
-        "promises": dict(trial.promises),
-        "cells": list(trial.cells),
-        "bounds": bounds_json(experiment.bounds),
-    }
-    file = HistoryFile(directory.history)
+    notes = [] if repeat.differs_at is None else [repeat.words]
+    writer = RunWriter(trial.experiment, trial.schedule, store, command="; or: ".join(trial.again), notes=notes)
+    file = HistoryFile(writer.directory.history)
     for entry in trial.entries:
         file.write(_json_line(entry))
     file.close()
-    repeat.log.write(directory.logs)
-    directory.write_json(stores.EXPERIMENT, record)
-    directory.write_json(stores.SCHEDULE, schedule)
-    judged = Judged(directory, trial.history, trial.judgement)
-    directory.write_json(stores.VERDICTS, judged.as_json())
-    draw(judged, record, schedule, store)
-    stores.link_latest(store, directory)
-    return directory.path
+    repeat.log.write(writer.directory.logs)
+    writer.store_verdicts(trial.judged)
+    writer.draw(trial.judged)
+    writer.close()
+    return writer.directory.path
 
 
 def _json_line(entry: Entry) -> bytes:

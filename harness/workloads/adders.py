@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from splitbrain.core.leader_view import LeaderView
 from splitbrain.nodes.clients.base import Add, Members, Ok
 from splitbrain.runtimes.base import Alarm, Cluster, Job
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
-from splitbrain.workloads.clients import OperationRecorder, next_due
+from splitbrain.workloads.clients import LeaderView, OperationRecorder, next_due
 from splitbrain.workloads.resources import sleeper
 
 READINGS: Final = 10  # at most, until one succeeds
@@ -25,10 +24,10 @@ BETWEEN_READINGS_NS: Final = 200 * MS
 class Adders:
     """The clients, one a node and one a server. The last that stops reads the whole set."""
 
-    def __init__(self, cluster: Cluster, desk: OperationRecorder, watch: LeaderView, workload: Workload) -> None:
+    def __init__(self, cluster: Cluster, operations: OperationRecorder, view: LeaderView, workload: Workload) -> None:
         self._cluster = cluster
-        self._desk = desk
-        self._watch = watch
+        self._operations = operations
+        self._view = view
         self._period_ns = workload.write_period_ms * MS
         self._timeout_ns = workload.probe_timeout_ms * MS
         self._paces: dict[str, Alarm] = {via: cluster.alarm() for via in (*cluster.nodes, *cluster.servers)}
@@ -36,7 +35,7 @@ class Adders:
         self._over = False
 
     def jobs(self) -> Sequence[Job]:
-        through_nodes = [self._add_forever(node, self._watch.claims_to_lead) for node in self._cluster.nodes]
+        through_nodes = [self._add_forever(node, self._view.claims_to_lead) for node in self._cluster.nodes]
         return [*through_nodes, *(self._add_forever(server, lambda _: True) for server in self._cluster.servers)]
 
     def stop(self) -> None:
@@ -45,7 +44,7 @@ class Adders:
             pace.ring()
 
     async def _add_forever(self, via: str, willing: Callable[[str], bool]) -> None:
-        process, count = self._desk.newcomer(), 0
+        process, count = self._operations.new_process(), 0
         due = self._cluster.now()
         while not self._over:
             if willing(via):
@@ -59,18 +58,18 @@ class Adders:
 
     async def _add(self, process: int, via: str, element: str) -> int:
         """One addition; the id under which the client goes on."""
-        self._desk.asked(process, "add", None, element)
+        self._operations.invoke(process, "add", None, element)
         reply = await self._cluster.ask(Add(via, element), self._timeout_ns)
         node = str(reply.value["through"]) if isinstance(reply, Ok) else None
-        return self._desk.answered(process, "add", node, reply, element)
+        return self._operations.complete(process, "add", node, reply, element)
 
     async def _read(self, process: int) -> None:
         sleep = sleeper(self._cluster)
         for _ in range(READINGS):
-            self._desk.asked(process, "read-set", None)
+            self._operations.invoke(process, "read-set", None)
             reply = await self._cluster.ask(Members(), self._timeout_ns)
             members = reply.value["members"] if isinstance(reply, Ok) else None
-            process = self._desk.answered(process, "read-set", None, reply, members)
+            process = self._operations.complete(process, "read-set", None, reply, members)
             if isinstance(reply, Ok):
                 return
             await sleep(BETWEEN_READINGS_NS)

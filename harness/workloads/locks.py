@@ -66,10 +66,10 @@ class Contenders:
     """The clients of a lock, one a node. The last that stops reads the whole set."""
 
     def __init__(
-        self, cluster: Cluster, desk: OperationRecorder, workload: Workload, lock: Lock, shared: RemoteSet
+        self, cluster: Cluster, operations: OperationRecorder, workload: Workload, lock: Lock, shared: RemoteSet
     ) -> None:
         self._cluster = cluster
-        self._desk = desk
+        self._operations = operations
         self._period_ns = workload.write_period_ms * MS
         self._timeout_ns = workload.probe_timeout_ms * MS
         self._lock = lock
@@ -88,7 +88,7 @@ class Contenders:
             pace.ring()
 
     async def _contend_forever(self, node: str) -> None:
-        process = self._desk.newcomer()
+        process = self._operations.new_process()
         sleep = sleeper(self._cluster)
         due = self._cluster.now()
         while not self._over:
@@ -97,28 +97,28 @@ class Contenders:
             await self._paces[node].wait_until(due)
         self._at_work.remove(node)
         if not self._at_work:
-            self._desk.asked(process, "read-set", None)
+            self._operations.invoke(process, "read-set", None)
             members = await self._shared.read(sleep)
-            self._desk.answered(process, "read-set", None, Ok({}), sorted(members))
+            self._operations.complete(process, "read-set", None, Ok({}), sorted(members))
 
     async def _contend(self, process: int, node: str, sleep: Sleep) -> int:
         """One try, and if the lock was got one addition under it; the id under which the client goes on."""
-        self._desk.asked(process, "acquire", node)
+        self._operations.invoke(process, "acquire", node)
         got = await self._lock.acquire(node, self._timeout_ns)
-        process = self._desk.answered(process, "acquire", node, got)
+        process = self._operations.complete(process, "acquire", node, got)
         if not isinstance(got, Ok):
             return process
         await self._add(process, node, sleep)
-        self._desk.asked(process, "release", node)
+        self._operations.invoke(process, "release", node)
         given_back = await self._lock.release(node, got.value, self._timeout_ns)
-        return self._desk.answered(process, "release", node, given_back)
+        return self._operations.complete(process, "release", node, given_back)
 
     async def _add(self, process: int, node: str, sleep: Sleep) -> None:
         """Read, think, write: what a lock is there to keep in one piece."""
         self._added[node] += 1
         element = f"{node}-{self._added[node]}"
-        self._desk.asked(process, "add", node, element)
+        self._operations.invoke(process, "add", node, element)
         members = await self._shared.read(sleep)
         await sleep(HOLD_NS)
         await self._shared.write({*members, element}, sleep)
-        self._desk.answered(process, "add", node, Ok({}), element)
+        self._operations.complete(process, "add", node, Ok({}), element)

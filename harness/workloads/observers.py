@@ -8,25 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from splitbrain.core.leader_view import Claim, LeaderView
-from splitbrain.core.recorder import Recorder
 from splitbrain.nodes.clients.base import Ok
 from splitbrain.runtimes.base import Alarm, Cluster, Job
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
-from splitbrain.workloads.clients import OperationRecorder, next_due
+from splitbrain.workloads.clients import Claim, LeaderView, OperationRecorder, Recorder, next_due
 
 
 class Observers:
     """The workload of one run: ``jobs`` are its coroutines, ``stop`` ends them after their present operation."""
 
     def __init__(
-        self, cluster: Cluster, recorder: Recorder, desk: OperationRecorder, watch: LeaderView, workload: Workload
+        self, cluster: Cluster, recorder: Recorder, operations: OperationRecorder, view: LeaderView, workload: Workload
     ) -> None:
         self._cluster = cluster
         self._recorder = recorder
-        self._desk = desk
-        self._watch = watch
+        self._operations = operations
+        self._view = view
         self._observe_ns = workload.observe_period_ms * MS
         self._confirm_ns = workload.confirm_period_ms * MS
         self._timeout_ns = workload.probe_timeout_ms * MS
@@ -39,8 +37,8 @@ class Observers:
 
     def jobs(self) -> list[Job]:
         nodes = self._cluster.nodes
-        singing = [] if self._canary_ms is None else [self._run_canary(self._canary_ms * MS)]
-        return [*map(self._observe_forever, nodes), *map(self._confirm_forever, nodes), *singing]
+        canary = [] if self._canary_ms is None else [self._run_canary(self._canary_ms * MS)]
+        return [*map(self._observe_forever, nodes), *map(self._confirm_forever, nodes), *canary]
 
     def stop(self) -> None:
         self._over = True
@@ -48,7 +46,7 @@ class Observers:
             alarm.ring()
 
     async def _observe_forever(self, node: str) -> None:
-        process = self._desk.newcomer()
+        process = self._operations.new_process()
         due = self._cluster.now()
         while not self._over:
             process = await self._observe(process, node)
@@ -59,7 +57,7 @@ class Observers:
         self._recorder.invoke(process, "observe", node)
         reply = await self._cluster.observe(node, self._timeout_ns)
         if not isinstance(reply, Ok):
-            return self._desk.answered(process, "observe", node, reply)
+            return self._operations.complete(process, "observe", node, reply)
         self._recorder.ok(process, "observe", node, reply.value)
         self._saw(node, reply.value)
         return process
@@ -70,9 +68,9 @@ class Observers:
         into a proof."""
         term, reign = value["term"], value["reign"]
         claim = Claim(self._cluster.now(), value["leading"], value["leader"], term, reign, value.get("vote"))
-        if self._watch.saw(node, claim):
+        if self._view.saw(node, claim):
             self._confirmers[node].ring()
-            for rival in self._watch.rivals(node):
+            for rival in self._view.rivals(node):
                 self._ask_after[rival].add(node)
                 self._observers[rival].ring()
         if newcomers := self._ask_after[node]:
@@ -84,10 +82,10 @@ class Observers:
     async def _confirm_forever(self, node: str) -> None:
         """Asks its node while that claims to lead, and while nobody does (so that a stall is one in which every
         node was asked)."""
-        process = self._desk.newcomer()
+        process = self._operations.new_process()
         due = self._cluster.now()
         while not self._over:
-            if self._watch.claims_to_lead(node) or not self._watch.anyone_leads():
+            if self._view.claims_to_lead(node) or not self._view.anyone_leads():
                 process = await self._confirm(process, node)
             due = next_due(due, self._confirm_ns, self._cluster.now())
             await self._confirmers[node].wait_until(due)
@@ -96,7 +94,7 @@ class Observers:
         self._recorder.invoke(process, "confirm", node)
         reply = await self._cluster.confirm(node, self._timeout_ns)
         if not isinstance(reply, Ok):
-            return self._desk.answered(process, "confirm", node, reply)
+            return self._operations.complete(process, "confirm", node, reply)
         self._recorder.ok(process, "confirm", node, reply.value)
         return process
 

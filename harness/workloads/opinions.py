@@ -17,9 +17,9 @@ PERIOD_NS: Final = 100 * MS
 class OpinionPollers:
     """The clients; none waits for another."""
 
-    def __init__(self, cluster: Cluster, desk: OperationRecorder, workload: Workload) -> None:
+    def __init__(self, cluster: Cluster, operations: OperationRecorder, workload: Workload) -> None:
         self._cluster = cluster
-        self._desk = desk
+        self._operations = operations
         self._timeout_ns = workload.probe_timeout_ms * MS
         self._paces: dict[str, Alarm] = {server: cluster.alarm() for server in cluster.servers}
         self._over = False
@@ -33,11 +33,11 @@ class OpinionPollers:
             pace.ring()
 
     async def _poll_forever(self, server: str) -> None:
-        process = self._desk.newcomer()
+        process = self._operations.new_process()
         due = self._cluster.now()
         while not self._over:
-            self._desk.asked(process, "opinion", server)
+            self._operations.invoke(process, "opinion", server)
             reply = await self._cluster.ask(Opinion(server), self._timeout_ns)
-            process = self._desk.answered(process, "opinion", server, reply)
+            process = self._operations.complete(process, "opinion", server, reply)
             due = next_due(due, PERIOD_NS, self._cluster.now())
             await self._paces[server].wait_until(due)

@@ -99,19 +99,19 @@ class LedgerService(Protocol):
 class Way:
     """What lies between a resource and its clients; how long it takes is drawn anew each time."""
 
-    def __init__(self, dice: Random) -> None:
-        self._dice = dice
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
 
     async def go(self, sleep: Sleep) -> None:
-        await sleep(self._dice.randint(*WAY_NS))
+        await sleep(self._rng.randint(*WAY_NS))
 
 
 class RemoteLedger:
     """A ledger some way off. It always answers, for nothing in a run hurts it."""
 
-    def __init__(self, ledger: Ledger, dice: Random) -> None:
+    def __init__(self, ledger: Ledger, rng: Random) -> None:
         self._ledger = ledger
-        self._way = Way(dice)
+        self._way = Way(rng)
 
     async def append(self, token: int | None, holder: str, entry: str, sleep: Sleep) -> Reply:
         await self._way.go(sleep)
@@ -130,9 +130,9 @@ class RemoteLedger:
 class RemoteSet:
     """A shared set some way off."""
 
-    def __init__(self, shared: SharedSet, dice: Random) -> None:
+    def __init__(self, shared: SharedSet, rng: Random) -> None:
         self._shared = shared
-        self._way = Way(dice)
+        self._way = Way(rng)
 
     async def read(self, sleep: Sleep) -> frozenset[str]:
         await self._way.go(sleep)

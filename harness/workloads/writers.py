@@ -14,14 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
-from splitbrain.core.experiment import Experiment
-from splitbrain.core.leader_view import LeaderView
 from splitbrain.nodes.clients.base import Ok
 from splitbrain.runtimes.base import Alarm, Cluster, Job
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
 from splitbrain.workloads.adders import Adders
-from splitbrain.workloads.clients import ClientGroup, OperationRecorder, next_due
+from splitbrain.workloads.clients import ClientGroup, LeaderView, OperationRecorder, next_due
 from splitbrain.workloads.locks import Contenders, LeadershipLock
 from splitbrain.workloads.resources import (
     FencedLedger,
@@ -47,22 +45,21 @@ def term(answer: Mapping[str, Any]) -> int | None:
 
 
 def writers(
-    cluster: Cluster, desk: OperationRecorder, watch: LeaderView, experiment: Experiment
+    cluster: Cluster, operations: OperationRecorder, view: LeaderView, workload: Workload, seed: int
 ) -> Sequence[ClientGroup]:
     """The clients that write, as the workload has them."""
-    workload, seed = experiment.workload, experiment.seed
     match workload.kind:
         case "election":
             return []
         case "ledger":
-            return [Writers(cluster, desk, watch, workload, seed, ledger(FencedLedger(), seed))]
+            return [Writers(cluster, operations, view, workload, seed, ledger(FencedLedger(), seed))]
         case "ledger-unfenced":
-            return [Writers(cluster, desk, watch, workload, seed, ledger(Ledger(), seed))]
+            return [Writers(cluster, operations, view, workload, seed, ledger(Ledger(), seed))]
         case "lock":
             shared = RemoteSet(SharedSet(), Random(f"{seed}/set"))
-            return [Contenders(cluster, desk, workload, LeadershipLock(cluster), shared)]
+            return [Contenders(cluster, operations, workload, LeadershipLock(cluster), shared)]
         case "writes":
-            return [Adders(cluster, desk, watch, workload)]
+            return [Adders(cluster, operations, view, workload)]
 
 
 def ledger(kept: Ledger, seed: int) -> LedgerService:
@@ -76,21 +73,21 @@ class Writers:
     def __init__(
         self,
         cluster: Cluster,
-        desk: OperationRecorder,
-        watch: LeaderView,
+        operations: OperationRecorder,
+        view: LeaderView,
         workload: Workload,
         seed: int,
         service: LedgerService,
         token_of: TokenOf = term,
     ) -> None:
         self._cluster = cluster
-        self._desk = desk
-        self._watch = watch
+        self._operations = operations
+        self._view = view
         self._period_ns = workload.write_period_ms * MS
         self._timeout_ns = workload.probe_timeout_ms * MS
         self._service = service
         self._token_of = token_of
-        self._dice = {node: Random(f"{seed}/writer/{node}") for node in cluster.nodes}
+        self._rngs = {node: Random(f"{seed}/writer/{node}") for node in cluster.nodes}
         self._paces: dict[str, Alarm] = {node: cluster.alarm() for node in cluster.nodes}
         self._written = dict.fromkeys(cluster.nodes, 0)
         self._at_work = set(cluster.nodes)
@@ -105,32 +102,32 @@ class Writers:
             pace.ring()
 
     async def _write_forever(self, node: str) -> None:
-        process = self._desk.newcomer()
+        process = self._operations.new_process()
         sleep = sleeper(self._cluster)
         due = self._cluster.now()
         while not self._over:
-            if self._watch.claims_to_lead(node):
+            if self._view.claims_to_lead(node):
                 process = await self._write(process, node, sleep)
             due = next_due(due, self._period_ns, self._cluster.now())
             await self._paces[node].wait_until(due)
         self._at_work.remove(node)
         if not self._at_work:
-            self._desk.asked(process, "read-ledger", None)
+            self._operations.invoke(process, "read-ledger", None)
             reply = await self._service.read(sleep)
             entries = reply.value["entries"] if isinstance(reply, Ok) else None
-            self._desk.answered(process, "read-ledger", None, reply, entries)
+            self._operations.complete(process, "read-ledger", None, reply, entries)
 
     async def _write(self, process: int, node: str, sleep: Sleep) -> int:
         """Ask, and if the node leads write with its token; the id under which the client goes on."""
-        self._desk.asked(process, "observe", node)
+        self._operations.invoke(process, "observe", node)
         reply = await self._cluster.observe(node, self._timeout_ns)
-        process = self._desk.answered(process, "observe", node, reply)
+        process = self._operations.complete(process, "observe", node, reply)
         if not isinstance(reply, Ok) or not reply.value["leading"]:
             return process
-        await sleep(self._dice[node].randint(*WORK_NS))
+        await sleep(self._rngs[node].randint(*WORK_NS))
         token = self._token_of(reply.value)
         self._written[node] += 1
         entry = f"{node}-{self._written[node]}"
-        self._desk.asked(process, "append", node, {"token": token, "entry": entry})
+        self._operations.invoke(process, "append", node, {"token": token, "entry": entry})
         answer = await self._service.append(token, node, entry, sleep)
-        return self._desk.answered(process, "append", node, answer)
+        return self._operations.complete(process, "append", node, answer)

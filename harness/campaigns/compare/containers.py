@@ -20,15 +20,16 @@ import pandas as pd
 
 from splitbrain.campaigns.compare.measure import ACKNOWLEDGING, FORMULAS, RECIPES
 from splitbrain.campaigns.compare.message_counts import HEARTBEATS
-from splitbrain.core.experiment import Experiment, asked_for
+from splitbrain.core.experiment import Experiment, asked_for, cluster_of
 from splitbrain.errors import EnvironmentFailure
 from splitbrain.nemesis.faults import Kill
 from splitbrain.nemesis.plans import Plan, plan
 from splitbrain.nemesis.targets import View
 from splitbrain.nodes.clients.base import Ok
 from splitbrain.runtimes.docker.cluster import DockerCluster
-from splitbrain.runtimes.docker.runtime import attend
+from splitbrain.runtimes.docker.runtime import run
 from splitbrain.units import MS
+from splitbrain.user_systems.lookup import find_system
 
 SIZES: Final = (3, 5, 7, 9)
 ASK_NS: Final = 500 * MS
@@ -50,7 +51,7 @@ def counted_on_containers(say: Callable[[str], None], sizes: Sequence[int] = SIZ
 def _counted(say: Callable[[str], None], sizes: Sequence[int]) -> Iterator[dict[str, object]]:
     for system in FORMULAS:
         for nodes in sizes:
-            sent = count(asked_for(system, ("none",), "docker", nodes, 1.0, 1), say)
+            sent = count(asked_for(find_system(system), ("none",), "docker", nodes, 1.0, 1), say)
             acks = sum(sent[kind] for kind in ACKNOWLEDGING)
             yield {
                 "system": system,
@@ -70,7 +71,7 @@ def recipes_on_containers(say: Callable[[str], None], sizes: Sequence[int] = SIZ
 def _changes(say: Callable[[str], None], sizes: Sequence[int]) -> Iterator[dict[str, object]]:
     for system in RECIPES:
         for nodes in sizes:
-            counted = count(asked_for(system, ("none",), "docker", nodes, 1.0, 1), say, _sent_and_received)
+            counted = count(asked_for(find_system(system), ("none",), "docker", nodes, 1.0, 1), say, _sent_and_received)
             yield {
                 "system": system,
                 "nodes": nodes,
@@ -109,9 +110,9 @@ def count(experiment: Experiment, say: Callable[[str], None], read: Read = _sent
         await _agreed(cluster, survivors)
         found.append(await read(cluster, survivors) - before)
 
-    say(f"{experiment.system}, {experiment.nodes} nodes: an election on containers")
+    say(f"{experiment.system.name}, {experiment.nodes} nodes: an election on containers")
     with tempfile.TemporaryDirectory(prefix="splitbrain-count-") as logs:
-        problems = attend(experiment, measure, Path(logs), say).problems
+        problems = run(cluster_of(experiment), measure, Path(logs), say).problems
     if problems:
         raise EnvironmentFailure("\n".join(problems))
     return Counter({kind: number for kind, number in found[0].items() if kind not in APART})

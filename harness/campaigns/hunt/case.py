@@ -6,20 +6,19 @@ process, on any machine, and so does the run that ``splitbrain replay`` makes of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from splitbrain.campaigns.hunt.trace import Trace
 from splitbrain.checkers.history import History
-from splitbrain.checkers.judge import PROPERTIES, Judgement, judge
-from splitbrain.core.experiment import Experiment, system_named
-from splitbrain.core.lifecycle import RunPhases
-from splitbrain.core.promises import held_to
-from splitbrain.core.recorder import Recorder
+from splitbrain.checkers.judge import PROPERTIES, Judgement
+from splitbrain.core.experiment import Experiment, probe_timeout_ms
+from splitbrain.core.judging import judge_run
+from splitbrain.core.simulate import ColumnsRecorder, simulate
 from splitbrain.invariants.elections import INVARIANTS, Notary, Violation, violations
 from splitbrain.nemesis.schedules import Schedule
-from splitbrain.runtimes.base import Cluster
-from splitbrain.runtimes.sim.runtime import ColumnsRecorder, Silence, drive, simulate
+from splitbrain.runtimes.sim.hosts import Instruments
+from splitbrain.user_systems.lookup import find_system
 from splitbrain.workloads import Workload
 
 NEMESIS = "hunt"
@@ -40,9 +39,9 @@ class Case:
 
     @property
     def experiment(self) -> Experiment:
-        timeout_ms = min(500, system_named(self.system).stall_bound_ms // 4 - 1)
+        system = find_system(self.system)
         return Experiment(
-            system=self.system,
+            system=system,
             nemesis=(NEMESIS,),
             runtime="sim",
             nodes=self.nodes,
@@ -51,7 +50,7 @@ class Case:
             workload=Workload(
                 observe_period_ms=OBSERVE_MS,
                 confirm_period_ms=CONFIRM_MS,
-                probe_timeout_ms=timeout_ms,
+                probe_timeout_ms=probe_timeout_ms(system),
                 canary_period_ms=None,
             ),
         )
@@ -74,18 +73,19 @@ class FailureSignature:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class CaseRun:
     """A case that was run: what observers recorded, what the judge made of it, what really happened."""
 
     case: Case
     history: History
     judgement: Judgement
     trace: Trace
+    simulated_ns: int
     violations: tuple[Violation, ...]
 
     @property
     def simulated_s(self) -> float:
-        return self.trace.ended / 1e9
+        return self.simulated_ns / 1e9
 
     def signatures(self, wanted: str | None = None) -> tuple[FailureSignature, ...]:
         """Every broken promise, in a fixed order; with ``wanted`` only those of the properties that it means."""
@@ -120,34 +120,23 @@ def signatures_of(judgement: Judgement) -> Iterator[FailureSignature]:
                 yield FailureSignature(judged.name, finding.guarantee, judged.found.kind or "")
 
 
-def look(case: Case, *, white_box: bool = False, wanted: str | None = None) -> Seen:
-    """Run a case in memory and judge it; ``white_box`` takes a look into the nodes too. Of what is judged from
-    outside only the properties that ``wanted`` means are. Raises UsageError for a system that there is not."""
-    experiment = case.experiment
-    recorders: list[ColumnsRecorder] = []
+def run_case(case: Case, *, white_box: bool = False, wanted: str | None = None) -> CaseRun:
+    """Run a case in memory and judge it; with ``white_box``, check the invariants that need a look into the nodes too.
 
-    def open_recorder(cluster: Cluster) -> Recorder:
-        recorders.append(ColumnsRecorder(cluster.now))
-        return recorders[0]
-
-    notary = Notary() if white_box else None
-    trace = Trace(notary)
-    simulation = simulate(experiment, trace)
-    drive(RunPhases(experiment, case.schedule, Silence(), open_recorder), simulation)
-    trace.ended = simulation.now
-    history = recorders[0].history()
-    return Seen(
+    Of the properties that observers can judge, only those that ``wanted`` means are judged. Raises UsageError for an
+    unknown system.
+    """
+    experiment, recorder, trace, notary = case.experiment, ColumnsRecorder(), Trace(), Notary()
+    simulation = simulate(experiment, case.schedule, recorder, Instruments(notary, trace) if white_box else trace)
+    history = recorder.history()
+    return CaseRun(
         case=case,
         history=history,
-        judgement=judged(history, experiment, None if wanted is None else meant(wanted)),
+        judgement=judge_run(history, experiment, only=None if wanted is None else meant(wanted)).judgement,
         trace=trace,
-        violations=() if notary is None else violations(notary.trace(case.nodes)),
+        simulated_ns=simulation.now,
+        violations=violations(notary.trace(case.nodes)) if white_box else (),
     )
-
-
-def judged(history: History, experiment: Experiment, only: Collection[str] | None = None) -> Judgement:
-    """The history held to what its system promises under the faults that are in it; ``only`` in these properties."""
-    return judge(history, held_to(experiment.under_test, history.faults), experiment.bounds, only=only)
 
 
 def broken_promises(system: str, schedule: Schedule, *, nodes: int, seed: int) -> frozenset[str]:
@@ -156,6 +145,6 @@ def broken_promises(system: str, schedule: Schedule, *, nodes: int, seed: int) -
 
     It is what a test asks that was made of a hunt's find.
     """
-    seen = look(Case(system=system, nodes=nodes, seed=seed, schedule=schedule), white_box=True)
+    seen = run_case(Case(system=system, nodes=nodes, seed=seed, schedule=schedule), white_box=True)
     judged_ = {signature.property for signature in signatures_of(seen.judgement)}
     return frozenset(judged_ | {violation.fact for violation in seen.violations})

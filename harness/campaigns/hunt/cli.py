@@ -70,7 +70,7 @@ def hunt(
             cores=cores or os.cpu_count() or 1,
             told=lambda so_far: status.update(f"hunting: {_amount(so_far)}"),
         )
-        told = _shrink_and_tell(haul, store, status.update)
+        told = _shrink_and_save(haul, store, status.update)
     folder = store / quarry.name if told is None else _folder(told)
     write_coverage(haul.coverage, folder)
     confirmed = _confirm(told, confirm_times, store, console) if told is not None and confirm_times else None
@@ -84,10 +84,10 @@ def _quarry(system: str, nodes: int, property_: str | None, seconds: float, core
     """What is hunted; raises UsageError for what cannot be."""
     from splitbrain.campaigns.hunt.search import HuntTarget
     from splitbrain.checkers.judge import PROPERTIES
-    from splitbrain.core.experiment import system_named
     from splitbrain.invariants.elections import INVARIANTS
+    from splitbrain.user_systems.lookup import find_system
 
-    under_test = system_named(system)
+    under_test = find_system(system)
     if not under_test.min_nodes <= nodes <= under_test.max_nodes:
         raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
     known = [tested.name for tested in PROPERTIES if tested.letters and not tested.needs] + ["votes", *INVARIANTS]
@@ -100,8 +100,8 @@ def _quarry(system: str, nodes: int, property_: str | None, seconds: float, core
     return HuntTarget(system=system, nodes=nodes, wanted=property_)
 
 
-def _shrink_and_tell(haul: SearchResult, store: Path, say: Callable[[str], None]) -> SavedFinding | None:
-    from splitbrain.campaigns.hunt.save import tell
+def _shrink_and_save(haul: SearchResult, store: Path, say: Callable[[str], None]) -> SavedFinding | None:
+    from splitbrain.campaigns.hunt.save import save
     from splitbrain.campaigns.hunt.shrink import shrink
 
     if haul.hit is None:
@@ -110,12 +110,11 @@ def _shrink_and_tell(haul: SearchResult, store: Path, say: Callable[[str], None]
     say(f"found {haul.hit.signature} with {faults} faults; shrinking")
     small = shrink(haul.hit.case, haul.hit.signature)
     say(f"shrunk to {len(small.case.schedule.steps)} faults; storing the run")
-    return tell(small.case, haul.hit.signature, store)
+    return save(small.case, haul.hit.signature, store)
 
 
 def _folder(told: SavedFinding) -> Path:
-    assert told.judged.run is not None
-    return told.judged.run.path
+    return told.stored.directory.path
 
 
 def _print(told: SavedFinding | None, haul: SearchResult, confirmed: dict[str, Any] | None, as_json: bool) -> None:
@@ -133,7 +132,7 @@ def _print(told: SavedFinding | None, haul: SearchResult, confirmed: dict[str, A
 def _as_json(told: SavedFinding | None, haul: SearchResult, confirmed: dict[str, Any] | None) -> dict[str, Any]:
     """The object that ``--json`` prints: that of ``test``, and ``hunt`` beside it. What only a look into the
     nodes shows makes the whole invalid, though every property that is judged may hold."""
-    verdict = {"verdict": "valid", "run": None, "properties": {}} if told is None else told.judged.as_json()
+    verdict = {"verdict": "valid", "run": None, "properties": {}} if told is None else told.stored.as_json()
     return {
         **verdict,
         "verdict": "valid" if told is None else "invalid",
@@ -179,11 +178,11 @@ def _print_coverage(coverage: Coverage, console: Console) -> None:
 
 def _confirm(told: SavedFinding, times: int, store: Path, console: Console) -> dict[str, Any]:
     from splitbrain.campaigns.hunt.confirm import confirm
-    from splitbrain.campaigns.hunt.save import tell_confirmed
+    from splitbrain.campaigns.hunt.save import save_confirmed
 
     def say(words: str) -> None:
         console.print(words, markup=False, highlight=False, soft_wrap=True)
 
     found = confirm(told.case, told.signature, times, store, say)
-    tell_confirmed(told, found, store)
+    save_confirmed(told, found, store)
     return found.as_json()

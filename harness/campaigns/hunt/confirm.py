@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-from splitbrain.campaigns.hunt.case import WHITE_BOX, Case, FailureSignature, look, signatures_of
+from splitbrain.campaigns.hunt.case import WHITE_BOX, Case, FailureSignature, run_case, signatures_of
 from splitbrain.campaigns.hunt.shrink import still
 from splitbrain.core.experiment import Experiment
 from splitbrain.core.run import perform
@@ -26,7 +26,6 @@ from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.targets import Role
 from splitbrain.nemesis.triggers import OBSERVED
 from splitbrain.runtimes.base import CAPABILITIES, Capabilities, Say, unsupported
-from splitbrain.runtimes.sim.runtime import Silence
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
 
@@ -69,10 +68,10 @@ def confirm(case: Case, signature: FailureSignature, times: int, store: Path, sa
     shown = 0
     for at in range(times):
         try:
-            judged = perform(experiment, able.schedule, store, Silence(), say, strict=False)
+            stored = perform(experiment, able.schedule, store, say=say)
         except EnvironmentFailure as failure:
             raise EnvironmentFailure(f"{failure}\nconfirmed so far: {shown} of {at}") from failure
-        shown += signature in set(signatures_of(judged.judgement))
+        shown += signature in set(signatures_of(stored.judged.judgement))
         say(f"on containers: {shown} of {at + 1}")
     words = f"on containers: shown in {shown} of {times} runs{instead}"
     return Confirmed(shown=shown, of=times, words=words, case=able)
@@ -111,7 +110,7 @@ def nearest(case: Case, signature: FailureSignature, powers: Capabilities, secon
 
 def _within(case: Case, powers: Capabilities) -> Iterator[tuple[Step, ...]]:
     """The steps with each that is beyond these powers put in other ways, in every combination."""
-    history = look(case).history
+    history = run_case(case).history
     struck = [(str(fault.asked.get("event")), fault.begin // MS) for fault in history.faults]
     return product(*([*_ways(step, powers, struck)] for step in case.schedule.steps))
 

@@ -1,7 +1,6 @@
-"""What a hunt leaves behind: a run's directory like any other, with the story, and the coverage of the campaign.
+"""Save the finding of a hunt: a run's folder like any other, with its story, and the coverage of the hunt.
 
-The run is made once more, through the same door as every run, so the files are those of a run and ``splitbrain
-replay`` on the directory makes it again.
+The case is run once more as every run is, so the files are those of a run and ``splitbrain replay`` repeats it.
 """
 
 from __future__ import annotations
@@ -10,24 +9,18 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from splitbrain.campaigns.hunt.case import WHITE_BOX, Case, FailureSignature, look
+from splitbrain.campaigns.hunt.case import WHITE_BOX, Case, FailureSignature, run_case
 from splitbrain.campaigns.hunt.confirm import Confirmed
 from splitbrain.campaigns.hunt.coverage import PHASES, Coverage, FaultHit
 from splitbrain.campaigns.hunt.snippet import snippet
 from splitbrain.campaigns.hunt.story import story
 from splitbrain.core import store as stores
-from splitbrain.core.lifecycle import RunPhases
-from splitbrain.core.recorder import HistoryFile, Recorder
-from splitbrain.core.run import Judged, draw, judge_run, own_versions
+from splitbrain.core.run import StoredRun, draw, perform
 from splitbrain.core.store import RunDirectory
 from splitbrain.nemesis import schedules
-from splitbrain.runtimes.base import Cluster
-from splitbrain.runtimes.sim.runtime import Silence
-from splitbrain.runtimes.sim.runtime import run as simulate
 
 COVERAGE_CSV = "coverage.csv"
 COVERAGE_JSON = "coverage.json"
@@ -37,10 +30,10 @@ ON_CONTAINERS = "schedule-on-containers.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SavedFinding:
-    """A find, as it is shown: the run that was stored, and what there is to say of it."""
+    """A finding as it is shown: the stored run, and the texts that go with it."""
 
     case: Case
-    judged: Judged
+    stored: StoredRun
     signature: FailureSignature
     story: str
     replay: str
@@ -56,41 +49,24 @@ class SavedFinding:
         }
 
 
-def tell(case: Case, signature: FailureSignature, store: Path) -> SavedFinding:
+def save(case: Case, signature: FailureSignature, store: Path) -> SavedFinding:
     """Store the run of a case that broke a promise, with its report and its story."""
-    experiment = case.experiment
-    run = stores.new_run(store, experiment.name, case.seed)
-    line = story(look(case, white_box=signature.guarantee == WHITE_BOX), signature)
-    replay = f"splitbrain replay {run.path}"
-    record: dict[str, Any] = {
-        **experiment.to_json(),
-        "command": replay,
-        "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": own_versions(),
-        "notes": [line],
-    }
-    schedule = schedules.to_json(case.schedule)
-    run.write_json(stores.EXPERIMENT, record)
-    run.write_json(stores.SCHEDULE, schedule)
-    _record(case, run)
-    judged = judge_run(run, record, strict=False)
-    told = SavedFinding(
-        case=case, judged=judged, signature=signature, story=line, replay=replay, test=snippet(case, signature)
+    line = story(run_case(case, white_box=signature.guarantee == WHITE_BOX), signature)
+    stored = perform(case.experiment, case.schedule, store, notes=(line,))
+    replay = f"splitbrain replay {stored.directory.path}"
+    finding = SavedFinding(
+        case=case, stored=stored, signature=signature, story=line, replay=replay, test=snippet(case, signature)
     )
-    run.write_json(FOUND, told.as_json())
-    draw(judged, record, schedule, store)
-    run.write_json(stores.EXPERIMENT, record)
-    stores.link_latest(store, run)
-    return told
+    stored.directory.write_json(FOUND, finding.as_json())
+    return finding
 
 
-def tell_confirmed(told: SavedFinding, confirmed: Confirmed, store: Path) -> None:
-    """Add to a find's run how often containers showed it, and what they were given instead of its own schedule."""
-    run = told.judged.run
-    assert run is not None
+def save_confirmed(finding: SavedFinding, confirmed: Confirmed, store: Path) -> None:
+    """Add to a finding's run how often containers showed it, and the schedule that they ran instead of its own."""
+    run = finding.stored.directory
     record = run.read_json(stores.EXPERIMENT)
     notes = [confirmed.words]
-    if confirmed.case is not None and confirmed.case != told.case:
+    if confirmed.case is not None and confirmed.case != finding.case:
         case = confirmed.case
         run.write_json(ON_CONTAINERS, schedules.to_json(case.schedule))
         notes.append(
@@ -99,16 +75,9 @@ def tell_confirmed(told: SavedFinding, confirmed: Confirmed, store: Path) -> Non
         )
     record["notes"] = [*record.get("notes", []), *notes]
     run.write_json(stores.EXPERIMENT, record)
-    run.write_json(FOUND, {**told.as_json(), "confirmed": confirmed.as_json()})
-    draw(told.judged, record, schedules.to_json(told.case.schedule), store)
+    run.write_json(FOUND, {**finding.as_json(), "confirmed": confirmed.as_json()})
+    draw(finding.stored, record, schedules.to_json(finding.case.schedule))
     stores.link_latest(store, run)
-
-
-def _record(case: Case, run: RunDirectory) -> None:
-    def open_recorder(cluster: Cluster) -> Recorder:
-        return Recorder(HistoryFile(run.history), cluster.now)
-
-    simulate(RunPhases(case.experiment, case.schedule, Silence(), open_recorder), run.logs, lambda words: None)
 
 
 def write_coverage(coverage: Coverage, folder: Path) -> None:

@@ -27,14 +27,14 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 from hypothesis.internal.conjecture.providers import HypothesisProvider
 
-from splitbrain.campaigns.hunt.case import Case, FailureSignature, Seen, look, needs_white_box
+from splitbrain.campaigns.hunt.case import Case, CaseRun, FailureSignature, needs_white_box, run_case
 from splitbrain.campaigns.hunt.coverage import Coverage
-from splitbrain.core.experiment import system_named
 from splitbrain.nemesis.faults import Kill, Pause
 from splitbrain.nemesis.nemeses import NEMESES, Card, build
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.strategies import schedules
 from splitbrain.nemesis.triggers import EVENTS, Event, Trigger
+from splitbrain.user_systems.lookup import find_system
 
 BATCH: Final = 40
 LENGTHS_MS: Final = (3_000, 6_000, 12_000)
@@ -131,7 +131,7 @@ def batch(quarry: HuntTarget, seed: int, k: int, until: float = float("inf")) ->
             return case == haul.hit.case
         if time.time() >= until:
             return False
-        seen = look(case, white_box=white_box, wanted=quarry.wanted)
+        seen = run_case(case, white_box=white_box, wanted=quarry.wanted)
         _count(haul, seen)
         signatures = seen.signatures(quarry.wanted)
         if signatures:
@@ -144,7 +144,7 @@ def batch(quarry: HuntTarget, seed: int, k: int, until: float = float("inf")) ->
     return haul
 
 
-def _count(haul: SearchResult, seen: Seen) -> None:
+def _count(haul: SearchResult, seen: CaseRun) -> None:
     haul.cases += 1
     haul.simulated_s += seen.simulated_s
     haul.coverage.take(seen.history.faults, seen.trace)
@@ -231,7 +231,7 @@ def cases(draw: st.DrawFn, quarry: HuntTarget) -> Case:
 def sizes(quarry: HuntTarget) -> list[int]:
     """The clusters to hunt in: the smallest that the system allows, since that is cheapest, the next one, since one of
     the two is even and halves may be mistaken for majorities there, and the one asked for."""
-    least = min(system_named(quarry.system).min_nodes, quarry.nodes)
+    least = min(find_system(quarry.system).min_nodes, quarry.nodes)
     return sorted({least, min(least + 1, quarry.nodes), quarry.nodes})
 
 

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from splitbrain.campaigns.hunt.case import WHITE_BOX, Case, FailureSignature, look
-from splitbrain.core.experiment import system_named
+from splitbrain.campaigns.hunt.case import WHITE_BOX, Case, FailureSignature, run_case
 from splitbrain.errors import UsageError
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.faults import ScheduleError
 from splitbrain.nemesis.partitions import ImpossibleShape
 from splitbrain.nemesis.schedules import Schedule
+from splitbrain.user_systems.lookup import find_system
 
 SECONDS: Final = 25.0
 SEEDS: Final = 300
@@ -82,7 +82,7 @@ class _Tests:
 def still(case: Case, signature: FailureSignature) -> bool:
     """Whether the case breaks that promise, with that kind of evidence."""
     try:
-        return signature in look(
+        return signature in run_case(
             case, white_box=signature.guarantee == WHITE_BOX, wanted=signature.property
         ).signatures(signature.property)
     except (ImpossibleShape, UsageError):  # a fault that needs more nodes
@@ -120,7 +120,7 @@ def _fewer_steps(case: Case, test: Test) -> Iterator[Case]:
 
 
 def _fewer_nodes(case: Case, test: Test) -> Iterator[Case]:
-    least = max(1, system_named(case.system).min_nodes)
+    least = max(1, find_system(case.system).min_nodes)
     for nodes in range(least, case.nodes):
         for seed in (case.seed, *range(FEW_SEEDS)):
             fewer = replace(case, nodes=nodes, seed=seed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import combinations
 
-from splitbrain.campaigns.hunt.case import WHITE_BOX, FailureSignature, Seen
+from splitbrain.campaigns.hunt.case import WHITE_BOX, CaseRun, FailureSignature
 from splitbrain.campaigns.hunt.coverage import windows
 from splitbrain.campaigns.hunt.trace import Booted, Died, TraceEvent, Voted, Won, Yielded
 from splitbrain.checkers.fault import Fault
@@ -20,7 +20,7 @@ from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
 FAULTS_TOLD = 3
 
 
-def story(seen: Seen, signature: FailureSignature) -> str:
+def story(seen: CaseRun, signature: FailureSignature) -> str:
     """One line about the first violation of ``signature`` in a run. Raises ValueError if there is none."""
     if signature.guarantee == WHITE_BOX:
         return _breach(seen, signature)
@@ -43,7 +43,7 @@ def story(seen: Seen, signature: FailureSignature) -> str:
             return finding.words
 
 
-def _finding(seen: Seen, signature: FailureSignature) -> Finding:
+def _finding(seen: CaseRun, signature: FailureSignature) -> Finding:
     of_it = [
         finding
         for judged in seen.judgement.properties
@@ -59,7 +59,7 @@ def _finding(seen: Seen, signature: FailureSignature) -> Finding:
 # Votes and terms
 
 
-def _breach(seen: Seen, signature: FailureSignature) -> str:
+def _breach(seen: CaseRun, signature: FailureSignature) -> str:
     """A fact that did not hold, as it was found; of two votes in one term, how that came to be."""
     violation: Violation | None = next((each for each in seen.violations if each.fact == signature.property), None)
     if violation is None:
@@ -90,7 +90,7 @@ def _why_twice(first: Voted, second: Voted, facts: Sequence[TraceEvent]) -> str:
     return f": it forgot its vote when restarted at {_s(boots[-1])}" if boots else ""
 
 
-def _term(seen: Seen, finding: Finding) -> str:
+def _term(seen: CaseRun, finding: Finding) -> str:
     """Two leaders in one term, and how they came to be elected; else what was found, as it was found."""
     facts = seen.trace.facts
     wins = [fact for fact in facts if isinstance(fact, Won)]
@@ -103,7 +103,7 @@ def _term(seen: Seen, finding: Finding) -> str:
     return f"{finding.words}{_meanwhile(seen, finding)}"
 
 
-def _restarted(seen: Seen, finding: Finding) -> str:
+def _restarted(seen: CaseRun, finding: Finding) -> str:
     """That the node began anew during what was found, if it did."""
     since, until = finding.start + START_WITHIN_NS, finding.end + START_WITHIN_NS
     boots = [
@@ -119,7 +119,7 @@ def _whom(vote: Voted) -> str:
 # Leaderships
 
 
-def _overlap(seen: Seen, finding: Finding) -> str:
+def _overlap(seen: CaseRun, finding: Finding) -> str:
     """Who went on leading when somebody else already did."""
     start = finding.start + START_WITHIN_NS
     wins = [w for n in finding.nodes if (w := _last_win(seen.trace.facts, n, finding.end + START_WITHIN_NS))]
@@ -132,7 +132,7 @@ def _overlap(seen: Seen, finding: Finding) -> str:
     )
 
 
-def _stalled(seen: Seen, finding: Finding) -> str:
+def _stalled(seen: CaseRun, finding: Finding) -> str:
     since, until = finding.start + START_WITHIN_NS, finding.end + START_WITHIN_NS
     facts = [fact for fact in seen.trace.facts if since <= fact.at <= until]
     stood = sum(1 for fact in facts if isinstance(fact, Voted) and fact.candidate == fact.node)
@@ -142,7 +142,7 @@ def _stalled(seen: Seen, finding: Finding) -> str:
     return f"no leader worked from {_h(finding.start)} to {_h(finding.end)}: {tries}"
 
 
-def _deposed(seen: Seen, finding: Finding) -> str:
+def _deposed(seen: CaseRun, finding: Finding) -> str:
     """A leader that lost its leadership, and to whom."""
     if not finding.nodes:
         return finding.words
@@ -169,7 +169,7 @@ def _last_win(facts: Iterable[TraceEvent], node: str, until: int) -> Won | None:
 # Faults
 
 
-def _meanwhile(seen: Seen, finding: Finding) -> str:
+def _meanwhile(seen: CaseRun, finding: Finding) -> str:
     """The faults in force during what was found, or else the last one before it; in words."""
     struck = [each for each in windows(seen.history.faults, finding.end + 1) if each.began <= finding.end]
     during = list(dict.fromkeys(_words(each.fault) for each in struck if each.ended > finding.start))

@@ -90,27 +90,21 @@ class Sample(NamedTuple):
 
 
 class Trace(Instrument):
-    """The facts and samples of one run. ``ended`` is set by whoever ran it; ``beside`` sees all that it sees."""
+    """The events and samples of one run."""
 
-    def __init__(self, beside: Instrument | None = None) -> None:
-        self._beside = beside
+    def __init__(self) -> None:
         self.facts: list[TraceEvent] = []
         self.samples: list[Sample] = []
-        self.ended = 0
         self._hosts: dict[str, Host] = {}
         self._voted: dict[str, int] = {}  # the latest term in which a node is known to have voted
 
     def after(self, host: Host, event: Event) -> None:
-        if self._beside is not None:
-            self._beside.after(host, event)
         if type(event) is Started:
             self._hosts[host.name] = host
             self.facts.append(Booted(host.true_now, host.name, host.boots))
             self._sample(host.true_now)
 
     def effect(self, host: Host, effect: Effect) -> None:
-        if self._beside is not None:
-            self._beside.effect(host, effect)
         kind = type(effect)
         if kind is Send:
             name = effect[1]  # type: ignore[index]
@@ -118,10 +112,6 @@ class Trace(Instrument):
                 self._sent(host, effect)  # type: ignore[arg-type]
         elif kind is Led or kind is Followed:
             self._changed(host, effect)
-
-    def raised(self, host: Host, failure: Exception) -> None:
-        if self._beside is not None:
-            self._beside.raised(host, failure)
 
     def down(self, host: Host) -> None:
         self.facts.append(Died(host.true_now, host.name))

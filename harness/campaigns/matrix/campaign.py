@@ -14,17 +14,17 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from splitbrain.campaigns.hunt.case import judged
 from splitbrain.campaigns.matrix.entries import Entry, schedule_named
 from splitbrain.campaigns.matrix.results import Result, Status, letters_seen, status_of, worst_of
 from splitbrain.core.experiment import Experiment, asked_for
-from splitbrain.core.promises import held_to, promises_to_writers
+from splitbrain.core.judging import judge_run
 from splitbrain.core.run import perform
+from splitbrain.core.simulate import history_of
 from splitbrain.errors import SplitbrainError, UsageError
 from splitbrain.nemesis.nemeses import NemesisError
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes.base import CAPABILITIES, unsupported
-from splitbrain.runtimes.sim.runtime import Silence, run_in_memory
+from splitbrain.user_systems.lookup import find_system
 
 OVERHEAD_S = 20.0  # of a run on containers: set-up, recovery, tear-down, judging, drawing
 SEEDS = 5  # tried of each entry in simulation
@@ -64,8 +64,8 @@ def simulate(entry: Entry, seed: int, store: Path) -> Result:
             schedule = schedule_of(entry, experiment)
             if missing := unsupported(schedule, CAPABILITIES["sim"]):
                 return Result(entry=entry, status="cannot", words=f"the simulation lacks {', '.join(missing)}", runs=0)
-            history = run_in_memory(experiment, schedule).history
-            tried[each] = letters_seen(judged(history, experiment).as_json())
+            judged = judge_run(history_of(experiment, schedule), experiment)
+            tried[each] = letters_seen(judged.judgement.as_json())
         most = max(seeds, key=lambda each: sum(mark == "broken" for mark in tried[each].values()))
         stored = _stored(entry, experiment_of(entry, most), store)
     except (SplitbrainError, NemesisError) as failure:
@@ -93,7 +93,14 @@ def contain(entry: Entry, seed: int, store: Path) -> Result:
 def experiment_of(entry: Entry, seed: int) -> Experiment:
     """The experiment of an entry; raises UsageError for one that cannot be."""
     return asked_for(
-        entry.system, entry.nemesis, entry.runtime, entry.nodes, entry.time_limit_s, seed, OBSERVE_MS, entry.workload
+        find_system(entry.system),
+        entry.nemesis,
+        entry.runtime,
+        entry.nodes,
+        entry.time_limit_s,
+        seed,
+        OBSERVE_MS,
+        entry.workload,
     )
 
 
@@ -103,13 +110,11 @@ def schedule_of(entry: Entry, experiment: Experiment) -> Schedule:
 
 
 def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:
-    done = perform(experiment, schedule_of(entry, experiment), store, Silence(), _say_nothing, strict=False)
-    assert done.run is not None
-    verdicts = done.as_json()
-    promised = promises_to_writers(held_to(experiment.under_test, done.history.faults), entry.workload)
-    seen = letters_seen(verdicts)
+    stored = perform(experiment, schedule_of(entry, experiment), store)
+    promised = stored.judged.contract.promises
+    seen = letters_seen(stored.as_json())
     status, words = status_of(promised, seen)
-    run = done.run.path.relative_to(store).as_posix()
+    run = stored.directory.path.relative_to(store).as_posix()
     return Result(
         entry=entry,
         status=status,
@@ -117,7 +122,7 @@ def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:
         promised=promised,
         seen=seen,
         run=run,
-        command=f"splitbrain replay {done.run.path}",
+        command=f"splitbrain replay {stored.directory.path}",
     )
 
 
@@ -125,6 +130,3 @@ def _failed(entry: Entry, failure: Exception, began: float) -> Result:
     status: Status = "cannot" if isinstance(failure, UsageError | NemesisError) else "failed"
     seconds = round(time.monotonic() - began, 1)
     return Result(entry=entry, status=status, words=str(failure).splitlines()[0], seconds=seconds, runs=0)
-
-
-def _say_nothing(words: str) -> None: ...

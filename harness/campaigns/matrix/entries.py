@@ -13,12 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from splitbrain.core.experiment import REPLAY, pace_of, read_schedule, system_named
+from splitbrain.core.experiment import REPLAY, pace_of, read_schedule
 from splitbrain.errors import UsageError
 from splitbrain.nemesis.nemeses import NEMESES, ONE_ROUND_MS
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import CELLS, GUARANTEES, System
+from splitbrain.user_systems.lookup import find_system
 from splitbrain.workloads import Kind
 
 SCHEDULES: Final = Path(__file__).parent / "schedules"
@@ -207,7 +208,7 @@ def entries(systems: Iterable[str], runtimes: Iterable[str], cells: Collection[s
     """
     if unknown := set(cells) - set(EVERY):
         raise UsageError(f"--cell: expected one of {', '.join(EVERY)}, got {', '.join(sorted(unknown))}")
-    chosen = [system_named(name) for name in systems] or list(SYSTEMS.values())
+    chosen = [find_system(name) for name in systems] or list(SYSTEMS.values())
     lanes = [
         list(_of(system, runtime, cells or EVERY))
         for runtime in runtimes

@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 
 import docker
 
-from splitbrain.core.experiment import Experiment
 from splitbrain.errors import EnvironmentFailure
 from splitbrain.nemesis.plans import Plan
 from splitbrain.nemesis.triggers import Trigger
@@ -26,7 +25,7 @@ from splitbrain.nodes.clients import Endpoint, SystemClient, client_of
 from splitbrain.nodes.clients.base import Ok, Question, Reply
 from splitbrain.nodes.clients.http import HttpClient
 from splitbrain.nodes.systems.base import Machine, Software
-from splitbrain.runtimes.base import Effect, Job
+from splitbrain.runtimes.base import ClusterSpec, Effect, Job
 from splitbrain.runtimes.docker import hosts as machines
 from splitbrain.runtimes.docker import loop_devices as loops
 from splitbrain.runtimes.docker.agents import AgentPool
@@ -73,11 +72,11 @@ class DockerCluster:
     ``set_up`` before use, ``tear_down`` in any case.
     """
 
-    def __init__(self, experiment: Experiment, run: str, say: Callable[[str], None], disks: DiskKind = "plain") -> None:
+    def __init__(self, spec: ClusterSpec, run: str, say: Callable[[str], None], disks: DiskKind = "plain") -> None:
         self._disks = disks
-        self._experiment = experiment
-        self.nodes: Sequence[str] = experiment.node_names
-        self.servers: Sequence[str] = experiment.server_names
+        self._spec = spec
+        self.nodes: Sequence[str] = spec.nodes
+        self.servers: Sequence[str] = spec.servers
         self._run = run
         self._say = say
         self._backing = ""
@@ -87,10 +86,10 @@ class DockerCluster:
         self._hosts: dict[str, Host] = {}
         self._agents: dict[str, AgentChannel] = {}
         self._addresses: dict[str, str] = {}
-        self._data = {name: self._software(name).data for name in experiment.machines}
+        self._data = {name: self._software(name).data for name in spec.machines}
         self._containers = Containers(self._hosts, self._blocking, self._silence)
         self._hurt = Hurt(
-            AgentPool(experiment.machines, self._addresses, self._agents, self._data), self._containers, self._shows
+            AgentPool(spec.machines, self._addresses, self._agents, self._data), self._containers, self._shows
         )
         self._system_client: SystemClient | None = None
         self.facts: dict[str, Any] = {}
@@ -171,10 +170,10 @@ class DockerCluster:
         """Images, network, hosts and what runs on them; returns when all answer. Raises EnvironmentFailure."""
         client = self._client = await self._blocking(connect)
         self.facts |= await self._blocking(versions, client)
-        folders = list(dict.fromkeys(self._software(machine).image for machine in self._experiment.machines))
+        folders = list(dict.fromkeys(self._software(machine).image for machine in self._spec.machines))
         images = await self._blocking(ImageBuilder(client, self._say, self._stop).ensure, folders)
         self.facts["images"] = {"host": images.host, **{str(image): tag for image, tag in images.of.items()}}
-        machines_of = self._experiment.machines
+        machines_of = self._spec.machines
         self._say(f"starting {len(machines_of)} hosts and what runs on them")
         network, prefix = await self._blocking(machines.create_network, client, self._run)
         self._addresses.update(machines.addresses(prefix, machines_of))
@@ -182,7 +181,7 @@ class DockerCluster:
             await self._open_keeper(client, images.host)
         await asyncio.gather(*(self._set_up_host(client, images, network, name) for name in machines_of))
         endpoints = {name: Endpoint(host.address, host.ports) for name, host in self._hosts.items()}
-        self._system_client = client_of(self._experiment.under_test, endpoints)
+        self._system_client = client_of(self._spec.system, endpoints)
         await asyncio.gather(*(self._until_answers(name) for name in machines_of))
         effect = await self.heal()
         if not effect.verified:
@@ -195,7 +194,7 @@ class DockerCluster:
             )
 
     def _software(self, machine: str) -> Software:
-        system = self._experiment.under_test
+        system = self._spec.system
         if machine in self.nodes or system.servers is None:
             return system.software
         return system.servers.software
@@ -243,8 +242,8 @@ class DockerCluster:
     def _machine(self, name: str) -> Machine:
         return Machine(
             name=name,
-            system=self._experiment.system,
-            seed=Random(f"{self._experiment.seed}/node/{name}").getrandbits(32),
+            system=self._spec.system.name,
+            seed=Random(f"{self._spec.seed}/node/{name}").getrandbits(32),
             nodes={node: self._addresses[node] for node in self.nodes},
             servers={server: self._addresses[server] for server in self.servers},
         )

@@ -1,4 +1,4 @@
-"""The docker runtime: runs a driver's coroutine on asyncio against a cluster of containers.
+"""The docker runtime: runs a coroutine on asyncio against a cluster of containers.
 
 Whatever ends the run, its end, an error, ctrl-C or ``kill -TERM``, the cluster is torn down before this returns.
 """
@@ -9,15 +9,13 @@ import asyncio
 import contextlib
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
-from splitbrain.core.experiment import Experiment
-from splitbrain.core.lifecycle import RunPhases
 from splitbrain.errors import EnvironmentFailure, Interrupted
-from splitbrain.nemesis.faults import required
-from splitbrain.nemesis.schedules import Schedule
-from splitbrain.runtimes.base import Facts, Say
+from splitbrain.nemesis.faults import Capability
+from splitbrain.runtimes.base import ClusterSpec, Facts, Say
 from splitbrain.runtimes.docker.cluster import DockerCluster
 from splitbrain.runtimes.docker.hosts import DiskKind
 from splitbrain.runtimes.docker.images import BuildInterrupted
@@ -25,49 +23,27 @@ from splitbrain.runtimes.docker.images import BuildInterrupted
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(driver: RunPhases, logs: Path, say: Say) -> Facts:
-    """One whole run on containers.
+Work = Callable[[DockerCluster], Coroutine[Any, Any, None]]
 
-    Raises EnvironmentFailure when the engine, an image or a host fails, and Interrupted on SIGINT or SIGTERM;
-    the history is stored in either case, as far as it came. A tear-down that fails loses no run: it is a problem
-    among the facts.
+
+def run(spec: ClusterSpec, work: Work, logs: Path, say: Say, phase: Callable[[str], None] = lambda name: None) -> Facts:
+    """One run on containers, as ``runtimes.base.Runtime`` describes.
+
+    Raises EnvironmentFailure when the engine, an image or a host fails, and Interrupted on SIGINT or SIGTERM. A
+    tear-down that fails loses no run: it is a problem among the facts.
     """
-
-    async def work(cluster: DockerCluster) -> None:
-        await driver.drive(cluster)
-
-    return attend(driver.experiment, work, logs, say, driver.progress.phase, disks_for(driver.schedule))
+    return asyncio.run(_run(spec, work, logs, say, phase))
 
 
-def disks_for(schedule: Schedule) -> DiskKind:
-    """The disks that the nodes need for it to be carried out."""
-    asked = {ability for step in schedule.steps for ability in required(step.fault)}
-    if "kill with state torn" in asked:
+def disks_for(needs: Collection[Capability]) -> DiskKind:
+    """The kind of disk that faults with these capabilities need."""
+    if "kill with state torn" in needs:
         return "loop"
-    return "bounded" if "full disk" in asked else "plain"
+    return "bounded" if "full disk" in needs else "plain"
 
 
-def attend(
-    experiment: Experiment,
-    work: Callable[[DockerCluster], Awaitable[None]],
-    logs: Path,
-    say: Say,
-    phase: Callable[[str], None] = lambda name: None,
-    disks: DiskKind = "plain",
-) -> Facts:
-    """Set up a cluster, do ``work`` with it, and tear it down whatever ends that; for the rest see ``run``."""
-    return asyncio.run(_attend(experiment, work, logs, say, phase, disks))
-
-
-async def _attend(
-    experiment: Experiment,
-    work: Callable[[DockerCluster], Awaitable[None]],
-    logs: Path,
-    say: Say,
-    phase: Callable[[str], None],
-    disks: DiskKind,
-) -> Facts:
-    cluster = DockerCluster(experiment, secrets.token_hex(4), say, disks)
+async def _run(spec: ClusterSpec, work: Work, logs: Path, say: Say, phase: Callable[[str], None]) -> Facts:
+    cluster = DockerCluster(spec, secrets.token_hex(4), say, disks_for(spec.needs))
 
     async def set_up_and_work() -> None:
         phase("set-up")

@@ -24,7 +24,7 @@ from splitbrain.nodes.driver import STATE_FILE
 from splitbrain.runtimes.base import Effect, Job
 from splitbrain.runtimes.sim.clock import MILLION
 from splitbrain.runtimes.sim.event_wait import Sentry
-from splitbrain.runtimes.sim.hosts import Call, Host, Witnesses
+from splitbrain.runtimes.sim.hosts import Call, Host, Instruments
 from splitbrain.runtimes.sim.kernel import Act, Alarm
 from splitbrain.runtimes.sim.network import Conditions, Constant, Later, Link, Uniform, sampler
 from splitbrain.runtimes.sim.simulation import Simulation
@@ -108,7 +108,7 @@ class SimCluster:
         for node, host in self._hosts.items():
             usual = self._witnesses[node]
             watching = [*self._sentries] if usual is None else [usual, *self._sentries]
-            host.instrument = Witnesses(*watching) if self._sentries else usual
+            host.instrument = Instruments(*watching) if self._sentries else usual
 
     async def keep_disks(self) -> None:
         for host in self._hosts.values():

@@ -123,7 +123,7 @@ class Instrument:
         """The node raised when it was started or took an event, and is about to die of it."""
 
 
-class Witnesses(Instrument):
+class Instruments(Instrument):
     """Several who watch the same hosts, told in the order given."""
 
     def __init__(self, *each: Instrument) -> None:
