@@ -117,7 +117,7 @@ class History:
         """The reigns that the observations show, as the nodes' own keys tell them apart."""
         return leaderships(self.observations)
 
-    def frame(self) -> pd.DataFrame:
+    def to_dataframe(self) -> pd.DataFrame:
         """The observations as a table for reports: names in place of codes, missing values where null."""
         import pandas as pd  # half a second to import, and only reports need it
 

@@ -13,28 +13,24 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from splitbrain import errors
 from splitbrain.campaigns.compare.cli import compare
 from splitbrain.campaigns.hunt.cli import hunt
 from splitbrain.campaigns.matrix.cli import matrix
-from splitbrain.campaigns.soak import soak
-from splitbrain.core.experiment import REPLAY, Experiment, asked_for, read_json, read_schedule
-from splitbrain.core.store import EXPERIMENT, SCHEDULE, VERDICTS, RunDirectory, existing_run
+from splitbrain.campaigns.soak.cli import soak
 from splitbrain.errors import Interrupted, SplitbrainError, UsageError
-from splitbrain.nemesis.nemeses import NEMESES, Nemesis, NemesisError, needs
-from splitbrain.nemesis.schedules import Schedule
-from splitbrain.nodes.systems import SYSTEMS
-from splitbrain.nodes.systems.base import System
-from splitbrain.runtimes.base import ALLOW_PRIVILEGED, CAPABILITIES
-from splitbrain.user_systems.lookup import find_system
-from splitbrain.workloads import KINDS
+from splitbrain.names import ALLOW_PRIVILEGED
 
+# Everything else is imported by the command that needs it, so that ``--help`` answers at once.
 if TYPE_CHECKING:
     from splitbrain.checkers.judge import Judgement
+    from splitbrain.core.experiment import Experiment
     from splitbrain.core.run import StoredRun
+    from splitbrain.core.store import RunDirectory
+    from splitbrain.nemesis.nemeses import Nemesis
+    from splitbrain.nemesis.schedules import Schedule
+    from splitbrain.nodes.systems.base import System
 
 EVERY_SHAPE = 5  # nodes, of which every shape can be made
 STATUS = {"valid": errors.EXIT_VALID, "unknown": errors.EXIT_UNKNOWN, "invalid": errors.EXIT_INVALID}
@@ -89,6 +85,9 @@ def test(
     SYSTEM-NEMESIS in one word does too: `splitbrain test raft-basic-isolated-leader`. A node class of your own is
     named as package.module:Name and needs --runtime sim.
     """
+    from splitbrain.core.experiment import asked_for
+    from splitbrain.user_systems.lookup import find_system
+
     if not 1 <= time_limit <= 86_400:
         raise UsageError(f"--time-limit: expected 1 to 86400 seconds, got {time_limit:g}")
     system, names = _system_and_nemeses(system, nemeses)
@@ -120,6 +119,10 @@ def replay(
     strict: bool,
 ) -> None:
     """Run again the schedule of a run's directory, or of a SCHEDULE.json."""
+    from splitbrain.core.experiment import REPLAY, Experiment, asked_for, read_json, read_schedule
+    from splitbrain.core.store import EXPERIMENT, SCHEDULE
+    from splitbrain.user_systems.lookup import find_system
+
     if path.is_dir():
         source = path / EXPERIMENT
         past = Experiment.from_json(read_json(source), str(source), find_system)
@@ -149,6 +152,8 @@ def replay(
 def check(path: Path, system: str | None, as_json: bool, strict: bool) -> None:
     """Judge a run's directory, or a bare HISTORY.jsonl, again."""
     from splitbrain.core.judging import judge_stored, read_history
+    from splitbrain.core.store import existing_run
+    from splitbrain.user_systems.lookup import find_system
 
     asked = None if system is None else find_system(system)
     if not path.is_dir():
@@ -163,6 +168,7 @@ def check(path: Path, system: str | None, as_json: bool, strict: bool) -> None:
 def report(path: Path) -> None:
     """Judge a run's directory and draw its report again."""
     from splitbrain.core.run import draw
+    from splitbrain.core.store import SCHEDULE, existing_run
 
     run = existing_run(path)
     stored, record = _judge_again(run, None, strict=False)
@@ -174,6 +180,8 @@ def _judge_again(run: RunDirectory, asked: System | None, strict: bool) -> tuple
     """Judge a stored run by ``asked``, else by the system in its record; the record with its contract."""
     from splitbrain.core.judging import judge_stored, read_history
     from splitbrain.core.run import StoredRun
+    from splitbrain.core.store import EXPERIMENT, VERDICTS
+    from splitbrain.user_systems.lookup import find_system
 
     record = run.read_json(EXPERIMENT)
     name = record.get("system")
@@ -187,12 +195,16 @@ def _judge_again(run: RunDirectory, asked: System | None, strict: bool) -> tuple
 @cli.command()
 def systems() -> None:
     """List the systems that can be tested."""
+    from splitbrain.nodes.systems import SYSTEMS
+
     _table("system", ((system.name, system.help) for system in SYSTEMS.values()))
 
 
 @cli.command()
 def nemeses() -> None:
     """List what may go wrong."""
+    from splitbrain.nemesis.nemeses import NEMESES
+
     rows = ((nemesis.name, nemesis.help, _where(nemesis)) for nemesis in NEMESES.values())
     _table("nemesis", rows, "where")
 
@@ -200,6 +212,8 @@ def nemeses() -> None:
 @cli.command()
 def workloads() -> None:
     """List what clients may do."""
+    from splitbrain.workloads import KINDS
+
     _table("workload", KINDS.items())
 
 
@@ -252,6 +266,8 @@ def _seed(given: int | None) -> int:
 
 def _system_and_nemeses(system: str, nemeses: str | None) -> tuple[str, tuple[str, ...]]:
     """The names, from SYSTEM and --nemesis or from SYSTEM-NEMESIS in one word."""
+    from splitbrain.nodes.systems import SYSTEMS
+
     if nemeses is None and system not in SYSTEMS:
         for known in sorted(SYSTEMS, key=len, reverse=True):
             if system.startswith(f"{known}-"):
@@ -260,6 +276,8 @@ def _system_and_nemeses(system: str, nemeses: str | None) -> tuple[str, tuple[st
 
 
 def _schedule(experiment: Experiment) -> Schedule:
+    from splitbrain.nemesis.nemeses import NemesisError
+
     try:
         return experiment.planned()
     except NemesisError as wrong:
@@ -269,6 +287,8 @@ def _schedule(experiment: Experiment) -> Schedule:
 def _perform(
     experiment: Experiment, schedule: Schedule, store: Path, as_json: bool, strict: bool, privileged: bool
 ) -> None:
+    from rich.console import Console
+
     from splitbrain.core.run import perform
     from splitbrain.progress import shown
 
@@ -295,6 +315,9 @@ def _conclude(judgement: Judgement, run: RunDirectory | None, as_json: bool) -> 
 
 def _where(nemesis: Nemesis) -> str:
     """The runtimes that can do all its faults, and wait for all its events."""
+    from splitbrain.nemesis.nemeses import needs
+    from splitbrain.runtimes.base import CAPABILITIES
+
     cards, needed = nemesis.deck(EVERY_SHAPE), needs(nemesis, EVERY_SHAPE)
     events = {card.when.event for card in cards if card.when is not None}
     able = {name: powers for name, powers in CAPABILITIES.items() if events <= powers.triggers}
@@ -306,6 +329,9 @@ def _where(nemesis: Nemesis) -> str:
 
 
 def _table(title: str, rows: Any, *more: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(title, "what it is", *more, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)

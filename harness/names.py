@@ -113,3 +113,7 @@ OLD_FAULT_CLASSES: Final[Mapping[str, FaultClass]] = MappingProxyType(
 def of_servers(fault_class: FaultClass) -> FaultClass:
     """The same class of fault among the servers."""
     return f"{SERVER}{fault_class.removeprefix(SERVER)}"  # type: ignore[return-value]
+
+
+ALLOW_PRIVILEGED: Final = "--allow-privileged"
+"""The option that allows faults which need more of the machine than others do."""

@@ -206,7 +206,7 @@ def test_a_history_cut_at_any_byte_still_reads() -> None:
 def test_an_empty_history_is_a_history() -> None:
     history = History.from_lines([])
     assert (history.lines, history.end, history.nodes, len(history.observations)) == (0, 0, (), 0)
-    assert len(history.frame()) == 0
+    assert len(history.to_dataframe()) == 0
 
 
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_deeply_nested_line_is_named() -> None:
 
 def test_the_frame_holds_names_and_missing_values() -> None:
     story = Story().led("n1", 1, 2, term=3, reign="b").saw("n2", 3, 4).asked("observe", "n1", 5, None, "ok")
-    frame = story.history().frame()
+    frame = story.history().to_dataframe()
     assert frame["node"].tolist() == ["n1", "n2", "n1"]
     assert frame["leader"].isna().tolist() == [False, True, True]
     assert frame["term"].isna().tolist() == [False, True, True]
@@ -290,6 +290,6 @@ def test_columns_filled_as_things_happen_hold_what_the_same_lines_do() -> None:
     packed = History.from_columns(columns, "memory")
     read = History.from_entries([Entry(at, *line) for at, line in enumerate(lines)], "memory")
     assert (packed.lines, packed.end, packed.nodes, packed.faults) == (read.lines, read.end, read.nodes, read.faults)
-    assert packed.frame().equals(read.frame())
+    assert packed.to_dataframe().equals(read.to_dataframe())
     for f in ("confirm", "append"):
         assert repr(packed.operations(f)) == repr(read.operations(f))

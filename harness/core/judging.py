@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.history import History, HistoryError
@@ -14,6 +14,9 @@ from splitbrain.core.experiment import Experiment
 from splitbrain.core.promises import bounds_json, bounds_of, cells_of, exercised, promises_of, promises_to_writers
 from splitbrain.errors import UsageError
 from splitbrain.nodes.systems.base import System
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +42,27 @@ class Judged:
     history: History
     contract: Contract
     judgement: Judgement
+
+    @property
+    def verdict(self) -> str:
+        """``valid``, ``unknown`` or ``invalid``: the worst outcome of all properties."""
+        return self.judgement.outcome.word
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row a property, with columns property, verdict, class (or None), words and evidence (line indexes)."""
+        import pandas as pd
+
+        rows = [
+            {
+                "property": each.name,
+                "verdict": each.outcome.word,
+                "class": each.found.kind,
+                "words": each.words,
+                "evidence": list(each.found.evidence),
+            }
+            for each in self.judgement.properties
+        ]
+        return pd.DataFrame(rows, columns=["property", "verdict", "class", "words", "evidence"])
 
 
 def contract_of(

@@ -25,10 +25,11 @@ from splitbrain.core.lifecycle import NO_PROGRESS, Progress, carry_out
 from splitbrain.core.recorder import HistoryFile, Recorder
 from splitbrain.core.store import RunDirectory
 from splitbrain.errors import EnvironmentFailure, Interrupted, SplitbrainError
+from splitbrain.names import ALLOW_PRIVILEGED
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.nemeses import NemesisError
 from splitbrain.nemesis.schedules import Schedule
-from splitbrain.runtimes.base import ALLOW_PRIVILEGED, CAPABILITIES, Say, refuse_unsupported, unsupported
+from splitbrain.runtimes.base import CAPABILITIES, Say, refuse_unsupported, unsupported
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

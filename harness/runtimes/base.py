@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from splitbrain.errors import UsageError
+from splitbrain.names import ALLOW_PRIVILEGED
 from splitbrain.nemesis.faults import CAPABILITY_NAMES, Capability, required
 from splitbrain.nemesis.plans import Plan
 from splitbrain.nemesis.schedules import Schedule
@@ -24,9 +25,6 @@ from splitbrain.nodes.systems.base import System
 
 Job = Coroutine[Any, Any, None]
 Say = Callable[[str], None]
-
-ALLOW_PRIVILEGED = "--allow-privileged"
-"""The option by which a user allows what ``Capabilities.privileged`` holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,7 +35,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"core"}),
     frozenset({"user_systems", "invariants", "progress"}),
     frozenset({"campaigns"}),
-    frozenset({"bench", "doctor", "serve"}),
+    frozenset({"api", "bench", "doctor", "serve"}),
     frozenset({"cli"}),
 )
 STANDARD_LIBRARY_ONLY = ("nodes", "nemesis")

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from splitbrain.campaigns.soak import GROWN, everything, grown, runs
+from splitbrain.campaigns.soak.runs import GROWN, everything, grown, runs
 from splitbrain.cli import cli
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.reports.soak import write

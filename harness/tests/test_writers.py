@@ -24,7 +24,7 @@ from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.runtimes.base import Cluster
 from splitbrain.units import MS
 from splitbrain.user_systems import sim_run as trial
-from splitbrain.user_systems.sim_run import Trial
+from splitbrain.user_systems.sim_run import SimRun
 from splitbrain.workloads import Workload
 from splitbrain.workloads.clients import ClientGroup, OperationRecorder
 from splitbrain.workloads.resources import FencedLedger, Ledger, LedgerService, RemoteLedger, Sleep, Way
@@ -56,7 +56,7 @@ def test_a_ledger_without_a_fence_accepts_what_a_fence_refuses() -> None:
     assert FencedLedger().append(None, "n1", "").refusal == "there is no token"
 
 
-def isolated(workload: Any, *, seed: int = 3, strict: bool = True, system: str = "raft-basic") -> Trial:
+def isolated(workload: Any, *, seed: int = 3, strict: bool = True, system: str = "raft-basic") -> SimRun:
     return trial.run(system, nemesis="isolated-leader", seconds=10, seed=seed, workload=workload, strict=strict)
 
 

@@ -22,7 +22,7 @@ import pytest
 
 if TYPE_CHECKING:
     from splitbrain.nemesis.schedules import Schedule
-    from splitbrain.user_systems.sim_run import Trial
+    from splitbrain.user_systems.sim_run import SimRun
 
 PLUGIN = "splitbrain-runs"
 RUNNING = "PYTEST_CURRENT_TEST"  # the running test and its phase, as pytest documents it
@@ -105,7 +105,7 @@ class Splitbrain:
         seed: int = 0,
         observe_period_ms: int = 100,
         strict: bool = False,
-    ) -> Trial:
+    ) -> SimRun:
         """Run ``system`` (a class, a function, a ``System`` or a name) under faults, and judge it.
 
         What goes wrong is a ``nemesis`` ("partition"; several with commas) for so many ``seconds`` (20), or a
@@ -144,7 +144,7 @@ class Runs:
 
     def __init__(self, store: Path | None) -> None:
         self._store = store
-        self.latest: Trial | None = None
+        self.latest: SimRun | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
@@ -160,14 +160,14 @@ class Runs:
             report.sections.append(("splitbrain", self._afterword(trial)))
         return report
 
-    def _afterword(self, trial: Trial) -> str:
+    def _afterword(self, trial: SimRun) -> str:
         repeat = trial.repeat()
         if self._store is None:
             return f"{repeat.words}; --splitbrain-store DIR keeps it with a report"
         return f"{repeat.words}\nkept: {trial.keep(self._store, repeat) / 'report.html'}"
 
 
-def _trial_of(call: pytest.CallInfo[None]) -> Trial | None:
+def _trial_of(call: pytest.CallInfo[None]) -> SimRun | None:
     """The run whose promise was broken: a test may have made others after it."""
     error = None if call.excinfo is None else call.excinfo.value
     return getattr(error, "trial", None)

@@ -46,13 +46,13 @@ MOST_FAULTS = 8
 class BrokenPromise(AssertionError):
     """A property did not hold, or could not be told to hold, in ``trial``; the message is for a reader."""
 
-    def __init__(self, words: str, trial: Trial) -> None:
+    def __init__(self, words: str, trial: SimRun) -> None:
         super().__init__(words)
         self.trial = trial
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trial:
+class SimRun:
     """A run and what was found in it. ``again`` are the commands that make it again, as far as they are known."""
 
     experiment: Experiment
@@ -150,7 +150,7 @@ def run(
     workload: Kind = "election",
     strict: bool = False,
     again: Sequence[str] = (),
-) -> Trial:
+) -> SimRun:
     """Run ``system`` on that many nodes for so many seconds of faults (20), and judge it.
 
     What goes wrong is a ``nemesis`` ("partition"; or several, with commas or as a sequence), or a ``schedule``, which
@@ -161,7 +161,7 @@ def run(
     __tracebackhide__ = True
     experiment, planned = _plan(system, nodes, nemesis, schedule, seconds, seed, observe_period_ms, workload)
     entries, history = _record(experiment, planned)
-    return Trial(
+    return SimRun(
         experiment=experiment,
         schedule=planned,
         history=history,
@@ -308,7 +308,7 @@ def _act(fault: Fault) -> str:
 # Keeping it
 
 
-def _keep(trial: Trial, repeat: Repeat, store: Path) -> Path:
+def _keep(trial: SimRun, repeat: Repeat, store: Path) -> Path:
     """Write the same files as a run of the command line has; drawing takes a second or two."""
     from splitbrain.core.recorder import HistoryFile
     from splitbrain.core.run import RunWriter

@@ -4,10 +4,12 @@ failed."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @click.command()
@@ -20,6 +22,8 @@ def compare(containers: bool, quick: bool, store: Path) -> None:
     Writes compare/index.html, its plots and its tables (CSV) into the store, and the runs that show who keeps one
     leader.
     """
+    from rich.console import Console
+
     from splitbrain.campaigns.compare.measure import FORMULAS, RECIPES, SIZES, costs, split_votes
     from splitbrain.campaigns.compare.promises import two_leaders, two_leaders_on_containers
     from splitbrain.campaigns.compare.table import recipe_rows, rows

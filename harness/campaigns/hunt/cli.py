@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from splitbrain import errors
 from splitbrain.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from splitbrain.campaigns.hunt.coverage import Coverage
     from splitbrain.campaigns.hunt.save import SavedFinding
     from splitbrain.campaigns.hunt.search import HuntTarget, SearchResult
@@ -54,6 +54,8 @@ def hunt(
     Everything happens in simulation. What is found is stored as a run, told in one line, and given as a command and
     as a test that show it again.
     """
+    from rich.console import Console
+
     from splitbrain.campaigns.hunt.save import write_coverage
     from splitbrain.campaigns.hunt.search import hunt as search
 
@@ -161,6 +163,8 @@ def _bound(haul: SearchResult) -> str:
 
 
 def _print_coverage(coverage: Coverage, console: Console) -> None:
+    from rich.table import Table
+
     from splitbrain.campaigns.hunt.save import coverage_rows
 
     heading, *rows = coverage_rows(coverage)

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from splitbrain import errors
 from splitbrain.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from splitbrain.campaigns.matrix.results import Result
 
 SHORT_S = 20 * 60.0
@@ -47,6 +48,9 @@ def matrix(
 
     Writes matrix.html, matrix.csv, matrix.md and matrix.xml (JUnit) into the store, and every run beside them.
     """
+    from rich.console import Console
+
+    from splitbrain import reports
     from splitbrain.campaigns.matrix.campaign import campaign
     from splitbrain.campaigns.matrix.entries import entries
     from splitbrain.runtimes.base import known_runtime
@@ -70,8 +74,6 @@ def matrix(
         for result in campaign(planned, seed, store, budget_s, lambda done: _tell(done, console)):
             results.append(result)
     finally:
-        from splitbrain import reports
-
         record = {"command": again, "seed": seed, "results": [result.as_json() for result in results]}
         reports.matrix(record, store)
     counts = Counter(result.status for result in results)

@@ -1,6 +1,6 @@
-"""``splitbrain soak``: run after run of mixed faults on containers, and what the harness leaves behind meanwhile.
+"""Run after run of mixed faults on containers, and a count of all that the harness leaves behind meanwhile.
 
-The promise: the machine after the last run is the machine before the first. After each run it is counted what is still
+The machine after the last run must be the machine before the first. After each run it is counted what is still
 there (this process's containers, networks, volumes, open files, threads and memory, and the machine's firewall rules
 and processes), written down, and drawn; a run that failed, a fault that was not verified, or a count that has grown is
 a finding. Whoever else starts containers meanwhile is seen in the firewall's rules.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,13 +19,11 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-import click
 from rich.console import Console
 
-from splitbrain import errors
 from splitbrain.core.experiment import asked_for
+from splitbrain.core.run import perform
 from splitbrain.errors import SplitbrainError
-from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
 from splitbrain.progress import PlainProgress
 from splitbrain.user_systems.lookup import find_system
@@ -56,7 +53,7 @@ class Left:
     memory_mb: float
 
 
-def look(began: float) -> Left:
+def count_left(began: float) -> Left:
     """Count what there is now. Raises EnvironmentFailure when the engine does not answer."""
     from splitbrain.runtimes.docker.engine import CONTROLLER_LABEL, connect, controller_mark
 
@@ -119,8 +116,6 @@ def runs(
     systems: Sequence[str], minutes: float, seed: int, store: Path, console: Console, run_s: float = RUN_S
 ) -> Iterator[dict[str, Any]]:
     """A row a run, systems by turns, until the time is over: what it was, what came of it and what is left after it."""
-    from splitbrain.core.run import perform
-
     began, dice = time.monotonic(), Random(f"{seed}/soak")
     while time.monotonic() - began < minutes * 60:
         for system in systems:
@@ -137,38 +132,4 @@ def runs(
                 row |= {"faults": len(tried), "unverified": sum(fault.verified is False for fault in tried)}
             except SplitbrainError as failure:
                 console.print(str(failure), markup=False)
-            yield row | asdict(look(began))
-
-
-@click.command()
-@click.argument("systems", nargs=-1)
-@click.option("--minutes", default=30.0, show_default=True, help="How long; the last round is finished.")
-@click.option("--seed", default=1, show_default=True, help="Fixes the schedules.")
-@click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Where runs are kept.")
-def soak(systems: tuple[str, ...], minutes: float, seed: int, store: Path) -> None:
-    """Run SYSTEMS (all, if none are named) on containers under everything that can go wrong, and see what is left.
-
-    Writes soak.csv and soak.png into the store. Exit status: 1 a promise was broken, 3 a run failed or something grew.
-    """
-    import pandas as pd
-
-    from splitbrain.reports.soak import write
-
-    console = Console(stderr=True)
-    rows: list[dict[str, Any]] = []
-    try:
-        for row in runs(systems or tuple(SYSTEMS), minutes, seed, store, console):
-            rows.append(row)
-    finally:
-        frame = pd.DataFrame(rows)
-        if rows:
-            write(frame, store)
-    found = grown(frame)
-    failed, unverified = int((frame["verdict"] == "failed").sum()), int(frame["unverified"].sum())
-    click.echo(
-        f"{len(frame)} runs, {int(frame['faults'].sum())} faults and their undoing, {unverified} not verified; "
-        f"{failed} runs failed; {'; '.join(found) or 'nothing grew'}  {store / 'soak.png'}"
-    )
-    if found or failed:
-        sys.exit(errors.EXIT_FAILED)
-    sys.exit(errors.EXIT_INVALID if (frame["verdict"] == "invalid").any() else errors.EXIT_VALID)
+            yield row | asdict(count_left(began))

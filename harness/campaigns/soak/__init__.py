@@ -1,0 +1,1 @@
+"""``splitbrain soak``: run after run of mixed faults on containers, and what is left behind."""

@@ -1,0 +1,48 @@
+"""The command ``splitbrain soak``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from splitbrain import errors
+
+
+@click.command()
+@click.argument("systems", nargs=-1)
+@click.option("--minutes", default=30.0, show_default=True, help="How long; the last round is finished.")
+@click.option("--seed", default=1, show_default=True, help="Fixes the schedules.")
+@click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Where runs are kept.")
+def soak(systems: tuple[str, ...], minutes: float, seed: int, store: Path) -> None:
+    """Run SYSTEMS (all, if none are named) on containers under everything that can go wrong, and see what is left.
+
+    Writes soak.csv and soak.png into the store. Exit status: 1 a promise was broken, 3 a run failed or something grew.
+    """
+    import pandas as pd
+    from rich.console import Console
+
+    from splitbrain.campaigns.soak.runs import grown, runs
+    from splitbrain.nodes.systems import SYSTEMS
+    from splitbrain.reports.soak import write
+
+    console = Console(stderr=True)
+    rows: list[dict[str, Any]] = []
+    try:
+        for row in runs(systems or tuple(SYSTEMS), minutes, seed, store, console):
+            rows.append(row)
+    finally:
+        frame = pd.DataFrame(rows)
+        if rows:
+            write(frame, store)
+    found = grown(frame)
+    failed, unverified = int((frame["verdict"] == "failed").sum()), int(frame["unverified"].sum())
+    click.echo(
+        f"{len(frame)} runs, {int(frame['faults'].sum())} faults and their undoing, {unverified} not verified; "
+        f"{failed} runs failed; {'; '.join(found) or 'nothing grew'}  {store / 'soak.png'}"
+    )
+    if found or failed:
+        sys.exit(errors.EXIT_FAILED)
+    sys.exit(errors.EXIT_INVALID if (frame["verdict"] == "invalid").any() else errors.EXIT_VALID)

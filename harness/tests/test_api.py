@@ -1,0 +1,77 @@
+"""The public interface, as a user of ``import splitbrain`` meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import splitbrain
+from splitbrain.errors import UsageError
+
+READ_OF_OLD_VALUE = [
+    {"process": 0, "type": "invoke", "f": "write", "value": 1},
+    {"process": 0, "type": "ok", "f": "write", "value": 1},
+    {"process": 1, "type": "invoke", "f": "write", "value": 2},
+    {"process": 1, "type": "ok", "f": "write", "value": 2},
+    {"process": 2, "type": "invoke", "f": "read", "value": None},
+    {"process": 2, "type": "ok", "f": "read", "value": 1},
+]
+
+
+def lines(entries: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The entries as whole history lines, one a millisecond."""
+    return [{"index": at, "time": at * 1_000_000, "node": None, **entry} for at, entry in enumerate(entries)]
+
+
+def test_importing_splitbrain_imports_neither_numpy_nor_pandas() -> None:
+    code = "import sys, splitbrain; print(sorted({'numpy', 'pandas', 'docker'}.intersection(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]"]
+
+
+def test_help_imports_neither_numpy_nor_pandas_nor_rich() -> None:
+    code = (
+        "import sys\nfrom splitbrain.cli import cli\ncli(['--help'], standalone_mode=False)\n"
+        "print(sorted({'numpy', 'pandas', 'docker', 'rich', 'hypothesis'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Commands:" in done.stdout and done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_run_of_a_system_can_be_judged_as_a_table() -> None:
+    run = splitbrain.run("raft", nodes=3, nemesis="halves", seconds=4, seed=1)
+    assert run.verdict == "valid"
+    table = splitbrain.judge(run.history, system="raft").to_dataframe()
+    assert set(table["verdict"]) == {"valid"} and "term-safety" in set(table["property"])
+
+
+def test_without_a_system_everything_is_promised() -> None:
+    run = splitbrain.run("raft-basic", nodes=3, nemesis="isolated-leader", seconds=8, seed=1)
+    assert run.verdict == splitbrain.judge(run.history, system="raft-basic").verdict == "valid"
+    assert splitbrain.judge(run.history).verdict == "invalid"
+
+
+def test_a_stored_history_is_read_from_its_file_or_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines(READ_OF_OLD_VALUE)))
+    assert splitbrain.read_history(path).lines == splitbrain.read_history(tmp_path).lines == 6
+    path.write_text("nonsense\n")
+    with pytest.raises(UsageError, match="line 1"):
+        splitbrain.read_history(path)
+
+
+def test_a_read_of_an_old_value_is_not_linearizable() -> None:
+    assert splitbrain.linearizable(lines(READ_OF_OLD_VALUE)).outcome.word == "invalid"
+    assert splitbrain.linearizable(lines(READ_OF_OLD_VALUE[:4])).outcome.word == "valid"
+    with pytest.raises(UsageError):
+        splitbrain.linearizable([{"process": 0}])
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    assert splitbrain.__version__.count(".") == 2
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        splitbrain.nothing  # noqa: B018
