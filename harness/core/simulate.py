@@ -12,7 +12,7 @@ from splitbrain.core.recorder import Process, Recorder
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes.base import Cluster
 from splitbrain.runtimes.sim import runtime as sim
-from splitbrain.runtimes.sim.hosts import Instrument
+from splitbrain.runtimes.sim.instruments import Instrument
 from splitbrain.runtimes.sim.simulation import Simulation
 
 

@@ -21,7 +21,8 @@ from typing import Final
 
 from splitbrain.nodes.highest import rank
 from splitbrain.nodes.protocol import Effect, Event, Followed, Json, Led, Persist, Received, Send, Started
-from splitbrain.runtimes.sim.hosts import Host, Instrument, what_was_raised
+from splitbrain.runtimes.sim.hosts import Host
+from splitbrain.runtimes.sim.instruments import Instrument, describe
 
 PRE_VOTE, PRE_VOTE_REPLY, VOTE, VOTE_REPLY = "pre_vote", "pre_vote_reply", "vote", "vote_reply"
 ELECTING: Final = frozenset({PRE_VOTE, PRE_VOTE_REPLY, VOTE, VOTE_REPLY})
@@ -133,7 +134,7 @@ class Notary(Instrument):
                 self._because[host.name] = message
                 self._noted.append(Took(host.true_now, host.name, message))
         elif type(event) is Started:
-            self._noted.append(Booted(host.true_now, host.name, host.durable))
+            self._noted.append(Booted(host.true_now, host.name, host.disk.content))
             self._terms.pop(host.name, None)
 
     def effect(self, host: Host, effect: Effect) -> None:
@@ -149,7 +150,7 @@ class Notary(Instrument):
         self._noted.append(Did(host.true_now, host.name, effect, because))  # type: ignore[arg-type]
 
     def raised(self, host: Host, failure: Exception) -> None:
-        self._noted.append(Raised(host.true_now, host.name, what_was_raised(failure)))
+        self._noted.append(Raised(host.true_now, host.name, describe(failure)))
 
     def _look(self, host: Host, message: Json) -> None:
         status = host.status()

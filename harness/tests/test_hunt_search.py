@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from random import Random
 
 import pytest
@@ -17,7 +15,6 @@ from splitbrain.campaigns.hunt.search import (
     batch,
     crowded,
     dealt,
-    drawn,
     hunt,
     sizes,
 )
@@ -29,7 +26,7 @@ DEAF = HuntTarget(system="broken/never-checks-quorum", nodes=3)
 FEW_S = 60.0
 
 
-@pytest.mark.parametrize("draw", [dealt, crowded, drawn])
+@pytest.mark.parametrize("draw", [dealt, crowded])
 def test_a_batch_is_the_same_cases_each_time_and_another_seed_gives_others(draw: Draw) -> None:
     def cases(seed: int) -> list[Case]:
         found: list[Case] = []
@@ -93,7 +90,7 @@ def test_what_is_told_while_hunting_only_grows() -> None:
     def note(haul: SearchResult) -> None:
         told.append((haul.cases, haul.simulated_s))
 
-    haul = hunt(DEAF, seed=1, seconds=FEW_S, cores=1, told=note)
+    haul = hunt(DEAF, seed=1, seconds=FEW_S, cores=1, so_far=note)
     assert told == sorted(told)
     assert told[-1] == (haul.cases, haul.simulated_s)
 
@@ -106,22 +103,3 @@ def test_the_sizes_are_the_smallest_possible_an_even_one_and_the_one_asked_for()
 def test_an_unknown_system_is_refused_in_words() -> None:
     with pytest.raises(UsageError, match="unknown system"):
         broken_promises("no-such-system", CALM, nodes=3, seed=0)
-
-
-def test_what_else_a_process_has_imported_changes_no_case() -> None:
-    """Hypothesis looks for interesting numbers in whatever is imported, and would draw some of those."""
-    script = """
-from random import Random
-from splitbrain.campaigns.hunt.search import HuntTarget, drawn
-found = []
-drawn(HuntTarget(system="broken/never-checks-quorum", nodes=3), Random("2/3"), lambda case: bool(found.append(case)))
-print(found)
-"""
-    modules = ("checkers.linearizability", "campaigns.mutants", "runtimes.docker.cluster", "reports.compare")
-    more = f"import {', '.join(f'splitbrain.{module}' for module in modules)}\n"
-    few, many = (
-        subprocess.run([sys.executable, "-c", start + script], capture_output=True, text=True, check=True).stdout
-        for start in ("", more)
-    )
-    assert few == many
-    assert few.count("Case(") == BATCH

@@ -17,7 +17,8 @@ from splitbrain.nodes.protocol import Persist, Send
 from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 from splitbrain.runtimes.base import Cluster, Effect
 from splitbrain.runtimes.sim.cluster import SimCluster
-from splitbrain.runtimes.sim.hosts import Host, Instrument
+from splitbrain.runtimes.sim.hosts import Host
+from splitbrain.runtimes.sim.instruments import Instrument
 from splitbrain.runtimes.sim.network import CALM, Later
 from splitbrain.runtimes.sim.simulation import Simulation
 from splitbrain.units import MS
@@ -100,20 +101,20 @@ def test_votes_take_as_long_as_the_disk_does(ms: int, elected: bool) -> None:
     simulation.run_until(simulation.now + 1_000 * MS)
     assert bool(leaders(simulation)) == elected
     assert tell(simulation, cluster.heal()).verified
-    assert all(host.flush_ns == 0 for host in simulation.hosts.values())
+    assert all(host.disk.extra_ns == 0 for host in simulation.hosts.values())
 
 
 def test_a_node_dies_of_a_flush_that_fails_with_the_vote_that_it_had_and_is_back_when_healed() -> None:
     simulation, cluster, hurt = struck(FailingFsync(target="follower"))
     (node,) = planned(FailingFsync(target="follower")).nodes
     host = simulation.hosts[node]
-    durable = host.durable
+    durable = host.disk.content
     assert hurt.verified and host.up
     tell(simulation, cluster.inflict(planned(Kill(target="subject"), *leaders(simulation))))
     simulation.run_until(simulation.now + 3_000 * MS)
-    assert not host.up and host.durable == durable
+    assert not host.up and host.disk.content == durable
     assert tell(simulation, cluster.heal()).verified
-    assert host.up and not host.flushes_fail
+    assert host.up and not host.disk.fails
 
 
 def test_a_node_that_is_started_while_it_should_be_paused_is_paused() -> None:
@@ -134,7 +135,7 @@ def test_a_node_that_is_started_while_it_should_be_paused_is_paused() -> None:
         (Slow(target="leader", ms=1), lambda host: setattr(host, "slow_down", lambda work: None), "n1 should be slow"),
         (
             SlowFsync(target="leader", ms=1),
-            lambda host: setattr(host, "set_flushes", lambda ns, fail: None),
+            lambda host: setattr(host.disk, "set_flushes", lambda extra_ns, fails: None),
             "the disk of n1 should flush badly and does not",
         ),
         (
@@ -204,13 +205,13 @@ def killed_at_a_vote(after_effects: int) -> tuple[list[type], bytes | None, byte
     async def story(cluster: Cluster) -> None:
         node = await cluster.happens(Trigger(event="vote-granted"), cluster.now() + 2_000 * MS)
         assert node is not None
-        kill.append((node, simulation.hosts[node].durable))
+        kill.append((node, simulation.hosts[node].disk.content))
         effect = await cluster.inflict(planned(Kill(target="subject", state="torn", after_effects=after_effects), node))
         assert effect.verified
 
     tell(simulation, story(cluster))
     ((node, before),) = kill
-    return [type(effect) for effect in batches.did[node]][:after_effects], before, simulation.hosts[node].durable
+    return [type(effect) for effect in batches.did[node]][:after_effects], before, simulation.hosts[node].disk.content
 
 
 def test_a_voter_killed_before_its_first_effect_has_neither_kept_nor_sent_its_vote() -> None:

@@ -22,7 +22,9 @@ from splitbrain.nodes.protocol import (
     TimerFired,
 )
 from splitbrain.runtimes.sim.cluster import SimCluster
-from splitbrain.runtimes.sim.hosts import WAITING_MAX, Durable, Host, Instrument, Instruments, what_was_raised
+from splitbrain.runtimes.sim.disk import Durable
+from splitbrain.runtimes.sim.hosts import WAITING_MAX, Host
+from splitbrain.runtimes.sim.instruments import Instrument, Instruments, describe
 from splitbrain.runtimes.sim.network import Constant
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS, Simulation
 from splitbrain.tests.sim_nodes import PROMPT, Recorded, node, observe, simulation
@@ -152,8 +154,8 @@ def test_a_disk_that_is_rolled_back_holds_what_it_did_when_it_was_copied() -> No
     for _ in range(3):
         send(sim, "count")
         pass_time(sim, 10 * MS)
-        if sim.hosts["n2"].copy is None:
-            sim.hosts["n2"].keep_disk()
+        if sim.hosts["n2"].disk.copy is None:
+            sim.hosts["n2"].disk.keep_copy()
     sim.hosts["n2"].kill("old")
     sim.hosts["n2"].start()
     assert node(sim, "n2").state == {"kept": 1}
@@ -171,9 +173,9 @@ def test_the_end_of_a_write_that_a_crash_cut_short_is_not_the_end_of_the_next_bo
     sim.hosts["n2"].start()
     node(sim, "n2").script["go"] = batch
     pass_time(sim, DISK_NS - LINK_NS // 2)  # the first write would end here
-    assert sim.hosts["n2"].durable is None
+    assert sim.hosts["n2"].disk.content is None
     pass_time(sim, LINK_NS)
-    assert sim.hosts["n2"].durable is not None
+    assert sim.hosts["n2"].disk.content is not None
     assert node(sim, "n1").messages() == []
 
 
@@ -203,7 +205,7 @@ def test_a_wiped_disk_is_found_empty_by_the_next_boot_only() -> None:
     sim = simulation()
     send(sim, "count")
     pass_time(sim, 10 * MS)
-    sim.hosts["n2"].wipe()
+    sim.hosts["n2"].disk.wipe()
     assert node(sim, "n2").kept == 1
     sim.hosts["n2"].kill()
     sim.hosts["n2"].start()
@@ -302,7 +304,7 @@ def test_a_pause_in_the_middle_of_a_write_holds_back_what_relies_on_it() -> None
     sim.hosts["n2"].pause()
     pass_time(sim, 100 * MS)
     assert node(sim, "n1").messages() == []
-    assert sim.hosts["n2"].durable is not None, "the disk is not paused"
+    assert sim.hosts["n2"].disk.content is not None, "the disk is not paused"
     sim.hosts["n2"].resume()
     pass_time(sim, LINK_NS)
     assert node(sim, "n1").messages() == ["voted"]
@@ -432,7 +434,7 @@ class Coroner(Instrument):
         self.noted: list[tuple[str, str]] = []
 
     def raised(self, host: Host, failure: Exception) -> None:
-        self.noted.append((host.name, what_was_raised(failure)))
+        self.noted.append((host.name, describe(failure)))
 
     def down(self, host: Host) -> None:
         self.noted.append((host.name, "down"))
@@ -467,10 +469,10 @@ def test_a_node_that_raises_as_it_is_made_is_down() -> None:
     sim = fragile(instrument)
     host = sim.hosts["n2"]
     host.kill()
-    host.durable = b'{"kept": 2}'
+    host.disk.content = b'{"kept": 2}'
     host.start()
     assert not host.up and [name for name, _ in instrument.noted] == ["n2", "n2"]
-    host.wipe()
+    host.disk.wipe()
     host.start()
     assert host.up
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from splitbrain.nodes.protocol import Effect, Event, Json, Led, Node, Send, Started
 from splitbrain.nodes.raft import Raft
 from splitbrain.nodes.systems import SYSTEMS
-from splitbrain.runtimes.sim.hosts import Host, Instrument
+from splitbrain.runtimes.sim.hosts import Host
+from splitbrain.runtimes.sim.instruments import Instrument
 from splitbrain.runtimes.sim.network import Conditions, Constant, Uniform
 from splitbrain.runtimes.sim.simulation import Simulation
 from splitbrain.units import MS

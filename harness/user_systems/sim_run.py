@@ -30,7 +30,7 @@ from splitbrain.nemesis.nemeses import NemesisError
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
-from splitbrain.runtimes.sim.hosts import Instrument
+from splitbrain.runtimes.sim.instruments import Instrument
 from splitbrain.runtimes.sim.runtime import Log
 from splitbrain.user_systems.lookup import find_system
 from splitbrain.user_systems.node_class import NodeFailure, name_of, system_of

@@ -19,7 +19,8 @@ from typing import Final
 
 from splitbrain.nodes.protocol import Effect, Send
 from splitbrain.nodes.systems.base import System
-from splitbrain.runtimes.sim.hosts import Host, Instrument, MakeNode
+from splitbrain.runtimes.sim.hosts import Host, MakeNode
+from splitbrain.runtimes.sim.instruments import Instrument
 from splitbrain.runtimes.sim.network import Conditions, Constant
 from splitbrain.runtimes.sim.simulation import Simulation
 from splitbrain.units import MS

@@ -17,7 +17,7 @@ from splitbrain.core.judging import judge_run
 from splitbrain.core.simulate import ColumnsRecorder, simulate
 from splitbrain.invariants.elections import INVARIANTS, Notary, Violation, violations
 from splitbrain.nemesis.schedules import Schedule
-from splitbrain.runtimes.sim.hosts import Instruments
+from splitbrain.runtimes.sim.instruments import Instruments
 from splitbrain.user_systems.lookup import find_system
 from splitbrain.workloads import Workload
 

@@ -1,4 +1,4 @@
-"""``splitbrain hunt``: search, shrink, tell. Exit status: 1 a promise was broken, 0 none within the time, 3 the
+"""``splitbrain hunt``: search, shrink, save. Exit status: 1 a promise was broken, 0 none within the time, 3 the
 harness or its environment failed, 64 wrong usage."""
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def hunt(
 ) -> None:
     """Search for a schedule of faults under which SYSTEM breaks a promise, and make it small.
 
-    Everything happens in simulation. What is found is stored as a run, told in one line, and given as a command and
+    Everything happens in simulation. What is found is stored as a run, finding in one line, and given as a command and
     as a test that show it again.
     """
     from rich.console import Console
@@ -59,31 +59,31 @@ def hunt(
     from splitbrain.campaigns.hunt.save import write_coverage
     from splitbrain.campaigns.hunt.search import hunt as search
 
-    quarry = _quarry(system, nodes, property_, seconds, cores)
+    target = _target(system, nodes, property_, seconds, cores)
     seed = secrets.randbelow(2**31) if seed is None else seed
     console = Console(stderr=True)
     again = f"splitbrain hunt {system} --seed {seed}" + (f" --property {property_}" if property_ else "")
     console.print(f"seed {seed}: {again}", markup=False, highlight=False, soft_wrap=True)
     with console.status("hunting") as status:
-        haul = search(
-            quarry,
+        result = search(
+            target,
             seed=seed,
             seconds=seconds,
             cores=cores or os.cpu_count() or 1,
-            told=lambda so_far: status.update(f"hunting: {_amount(so_far)}"),
+            so_far=lambda result: status.update(f"hunting: {_amount(result)}"),
         )
-        told = _shrink_and_save(haul, store, status.update)
-    folder = store / quarry.name if told is None else _folder(told)
-    write_coverage(haul.coverage, folder)
-    confirmed = _confirm(told, confirm_times, store, console) if told is not None and confirm_times else None
-    _print(told, haul, confirmed, as_json)
+        finding = _shrink_and_save(result, store, status.update)
+    folder = store / target.name if finding is None else _folder(finding)
+    write_coverage(result.coverage, folder)
+    confirmed = _confirm(finding, confirm_times, store, console) if finding is not None and confirm_times else None
+    _print(finding, result, confirmed, as_json)
     if show_coverage:
-        _print_coverage(haul.coverage, Console(stderr=as_json))
-    sys.exit(errors.EXIT_VALID if told is None else errors.EXIT_INVALID)
+        _print_coverage(result.coverage, Console(stderr=as_json))
+    sys.exit(errors.EXIT_VALID if finding is None else errors.EXIT_INVALID)
 
 
-def _quarry(system: str, nodes: int, property_: str | None, seconds: float, cores: int | None) -> HuntTarget:
-    """What is hunted; raises UsageError for what cannot be."""
+def _target(system: str, nodes: int, property_: str | None, seconds: float, cores: int | None) -> HuntTarget:
+    """The target of the hunt. Raises UsageError for an impossible one."""
     from splitbrain.campaigns.hunt.search import HuntTarget
     from splitbrain.checkers.judge import PROPERTIES
     from splitbrain.invariants.elections import INVARIANTS
@@ -102,63 +102,63 @@ def _quarry(system: str, nodes: int, property_: str | None, seconds: float, core
     return HuntTarget(system=system, nodes=nodes, wanted=property_)
 
 
-def _shrink_and_save(haul: SearchResult, store: Path, say: Callable[[str], None]) -> SavedFinding | None:
+def _shrink_and_save(result: SearchResult, store: Path, say: Callable[[str], None]) -> SavedFinding | None:
     from splitbrain.campaigns.hunt.save import save
     from splitbrain.campaigns.hunt.shrink import shrink
 
-    if haul.hit is None:
+    if result.hit is None:
         return None
-    faults = len(haul.hit.case.schedule.steps)
-    say(f"found {haul.hit.signature} with {faults} faults; shrinking")
-    small = shrink(haul.hit.case, haul.hit.signature)
+    faults = len(result.hit.case.schedule.steps)
+    say(f"found {result.hit.signature} with {faults} faults; shrinking")
+    small = shrink(result.hit.case, result.hit.signature)
     say(f"shrunk to {len(small.case.schedule.steps)} faults; storing the run")
-    return save(small.case, haul.hit.signature, store)
+    return save(small.case, result.hit.signature, store)
 
 
-def _folder(told: SavedFinding) -> Path:
-    return told.stored.directory.path
+def _folder(finding: SavedFinding) -> Path:
+    return finding.stored.directory.path
 
 
-def _print(told: SavedFinding | None, haul: SearchResult, confirmed: dict[str, Any] | None, as_json: bool) -> None:
+def _print(finding: SavedFinding | None, result: SearchResult, confirmed: dict[str, Any] | None, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_as_json(told, haul, confirmed)))
-    elif told is None:
-        click.echo(f"NOTHING FOUND in {_amount(haul)}{_bound(haul)}")
+        click.echo(json.dumps(_as_json(finding, result, confirmed)))
+    elif finding is None:
+        click.echo(f"NOTHING FOUND in {_amount(result)}{_bound(result)}")
     else:
-        click.echo(f"{told.story}\n\nagain: {told.replay}\n\n{told.test}")
+        click.echo(f"{finding.story}\n\nagain: {finding.replay}\n\n{finding.test}")
         if confirmed is not None:
             click.echo(confirmed["words"])
-        click.echo(f"BROKEN {told.signature} after {_amount(haul)}  {_folder(told) / 'report.html'}")
+        click.echo(f"BROKEN {finding.signature} after {_amount(result)}  {_folder(finding) / 'report.html'}")
 
 
-def _as_json(told: SavedFinding | None, haul: SearchResult, confirmed: dict[str, Any] | None) -> dict[str, Any]:
+def _as_json(finding: SavedFinding | None, result: SearchResult, confirmed: dict[str, Any] | None) -> dict[str, Any]:
     """The object that ``--json`` prints: that of ``test``, and ``hunt`` beside it. What only a look into the
     nodes shows makes the whole invalid, though every property that is judged may hold."""
-    verdict = {"verdict": "valid", "run": None, "properties": {}} if told is None else told.stored.as_json()
+    verdict = {"verdict": "valid", "run": None, "properties": {}} if finding is None else finding.stored.as_json()
     return {
         **verdict,
-        "verdict": "valid" if told is None else "invalid",
+        "verdict": "valid" if finding is None else "invalid",
         "hunt": {
-            "schedules": haul.cases,
-            "simulated_s": round(haul.simulated_s, 1),
-            "cpu_s": round(haul.cpu_s, 1),
-            "states": len(haul.coverage.states),
-            "found": None if told is None else told.as_json(),
+            "schedules": result.cases,
+            "simulated_s": round(result.simulated_s, 1),
+            "cpu_s": round(result.cpu_s, 1),
+            "states": len(result.coverage.states),
+            "found": None if finding is None else finding.as_json(),
             **({} if confirmed is None else {"confirmed": confirmed}),
         },
     }
 
 
-def _amount(haul: SearchResult) -> str:
-    hours = haul.simulated_s / 3600
-    return f"{haul.cases} schedules, {hours:.2f} simulated hours, {len(haul.coverage.states)} election states"
+def _amount(result: SearchResult) -> str:
+    hours = result.simulated_s / 3600
+    return f"{result.cases} schedules, {hours:.2f} simulated hours, {len(result.coverage.states)} election states"
 
 
-def _bound(haul: SearchResult) -> str:
+def _bound(result: SearchResult) -> str:
     """The rule of three: what N cases without a hit say about such cases."""
-    if haul.cases <= NINETY_FIVE_PERCENT:
+    if result.cases <= NINETY_FIVE_PERCENT:
         return ""
-    share = NINETY_FIVE_PERCENT / haul.cases
+    share = NINETY_FIVE_PERCENT / result.cases
     return f": fewer than {share:.2%} of such schedules break a promise, at 95 % confidence"
 
 
@@ -180,13 +180,13 @@ def _print_coverage(coverage: Coverage, console: Console) -> None:
     )
 
 
-def _confirm(told: SavedFinding, times: int, store: Path, console: Console) -> dict[str, Any]:
+def _confirm(finding: SavedFinding, times: int, store: Path, console: Console) -> dict[str, Any]:
     from splitbrain.campaigns.hunt.confirm import confirm
     from splitbrain.campaigns.hunt.save import save_confirmed
 
     def say(words: str) -> None:
         console.print(words, markup=False, highlight=False, soft_wrap=True)
 
-    found = confirm(told.case, told.signature, times, store, say)
-    save_confirmed(told, found, store)
+    found = confirm(finding.case, finding.signature, times, store, say)
+    save_confirmed(finding, found, store)
     return found.as_json()

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from splitbrain.invariants.elections import VOTE, VOTE_REPLY
 from splitbrain.nodes.protocol import Effect, Event, Followed, Led, Send, Started
-from splitbrain.runtimes.sim.hosts import Host, Instrument
+from splitbrain.runtimes.sim.hosts import Host
+from splitbrain.runtimes.sim.instruments import Instrument
 
 DOWN = "down"
 PAUSED = "paused"

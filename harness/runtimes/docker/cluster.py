@@ -35,7 +35,7 @@ from splitbrain.runtimes.docker.containers import Containers
 from splitbrain.runtimes.docker.engine import connect, remove_runs, translated, versions
 from splitbrain.runtimes.docker.fault_controller import Hurt
 from splitbrain.runtimes.docker.hosts import Disk, DiskKind, Host
-from splitbrain.runtimes.docker.images import ImageBuilder, Images
+from splitbrain.runtimes.docker.images import ImageBuilder, Images, short_name
 from splitbrain.runtimes.docker.loop_devices import KEEPER
 from splitbrain.runtimes.docker.probes import reply_to
 from splitbrain.units import MS
@@ -172,7 +172,10 @@ class DockerCluster:
         self.facts |= await self._blocking(versions, client)
         folders = list(dict.fromkeys(self._software(machine).image for machine in self._spec.machines))
         images = await self._blocking(ImageBuilder(client, self._say, self._stop).ensure, folders)
-        self.facts["images"] = {"host": images.host, **{str(image): tag for image, tag in images.of.items()}}
+        self.facts["images"] = {
+            "host": images.host,
+            **{short_name(str(image)): tag for image, tag in images.of.items()},
+        }
         machines_of = self._spec.machines
         self._say(f"starting {len(machines_of)} hosts and what runs on them")
         network, prefix = await self._blocking(machines.create_network, client, self._run)

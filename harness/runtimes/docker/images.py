@@ -93,9 +93,9 @@ class ImageBuilder:
         if "COPY splitbrain " in (folder / "Dockerfile").read_text():
             files |= _package_files(package, "splitbrain/nodes")
         if "wheels.txt" not in files:
-            return self._built(_short(name), folder, files, base)
+            return self._built(short_name(name), folder, files, base)
         with tempfile.TemporaryDirectory(prefix="splitbrain-wheels-") as scratch:
-            return self._built(_short(name), folder, files, base, wheels=Path(scratch))
+            return self._built(short_name(name), folder, files, base, wheels=Path(scratch))
 
     def _base(self) -> str:
         if self._exists(DEBIAN):
@@ -211,7 +211,7 @@ class ImageBuilder:
             raise EnvironmentFailure(f"image {tag} did not build: {failure.explanation}") from failure
 
 
-def _short(folder: str) -> str:
+def short_name(folder: str) -> str:
     """``systems/etcd/image`` as an image is named: ``etcd``; ``systems/zookeeper/contender_image``:
     ``zookeeper-contender``."""
     parts = (part.removesuffix("image").strip("_") for part in folder.split("/") if part not in ("systems", "images"))

@@ -22,9 +22,11 @@ from splitbrain.nemesis.triggers import Trigger
 from splitbrain.nodes.clients.base import Fail, Question, Reply
 from splitbrain.nodes.driver import STATE_FILE
 from splitbrain.runtimes.base import Effect, Job
+from splitbrain.runtimes.sim.calls import Call
 from splitbrain.runtimes.sim.clock import MILLION
 from splitbrain.runtimes.sim.event_wait import Sentry
-from splitbrain.runtimes.sim.hosts import Call, Host, Instruments
+from splitbrain.runtimes.sim.hosts import Host
+from splitbrain.runtimes.sim.instruments import Instruments
 from splitbrain.runtimes.sim.kernel import Act, Alarm
 from splitbrain.runtimes.sim.network import Conditions, Constant, Later, Link, Uniform, sampler
 from splitbrain.runtimes.sim.simulation import Simulation
@@ -112,7 +114,7 @@ class SimCluster:
 
     async def keep_disks(self) -> None:
         for host in self._hosts.values():
-            host.keep_disk()
+            host.disk.keep_copy()
 
     async def inflict(self, plan: Plan) -> Effect:
         self._in_force.append(_InForce(plan, self._packets(plan)))
@@ -185,9 +187,9 @@ class SimCluster:
         work = Constant(work_ns) if (work_ns := self._work_ns(node)) else None
         if host.work != work:
             host.slow_down(work)
-        if host.flushes_fail and node not in state.unflushed and not host.up:
+        if host.disk.fails and node not in state.unflushed and not host.up:
             self._felled.add(node)  # as it may have died of that, and is started again
-        host.set_flushes(*self._flushing(node))
+        host.disk.set_flushes(*self._flushing(node))
         if node in self._felled and node not in state.down:
             self._felled.remove(node)
             host.call_off()
@@ -288,7 +290,7 @@ class SimCluster:
             yield from self._wrong_clocks(node)
             if (host.work is not None) != (self._work_ns(node) > 0):
                 yield f"{node} should be {'as fast as ever' if host.work else 'slow'} and is not"
-            if (host.flush_ns, host.flushes_fail) != self._flushing(node):
+            if (host.disk.extra_ns, host.disk.fails) != self._flushing(node):
                 yield f"the disk of {node} should flush {'as ever' if self._calm(node) else 'badly'} and does not"
             if plan is not None and isinstance(plan.harm, Killed) and not _is_reached(plan.harm.files):
                 yield f"{node}: no file of its has a path like {plan.harm.files}"

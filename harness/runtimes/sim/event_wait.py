@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.nodes.protocol import Effect, Send
-from splitbrain.runtimes.sim.hosts import Host, Instrument
+from splitbrain.runtimes.sim.hosts import Host
+from splitbrain.runtimes.sim.instruments import Instrument
 from splitbrain.runtimes.sim.kernel import Kernel, suspend
 
 CAMPAIGNS: Final = frozenset({"vote", "election"})

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from splitbrain.nodes.protocol import Event
-from splitbrain.runtimes.sim.hosts import Host, Instrument
+from splitbrain.runtimes.sim.hosts import Host
+from splitbrain.runtimes.sim.instruments import Instrument
 
 
 @dataclass(frozen=True, slots=True)

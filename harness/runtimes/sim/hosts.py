@@ -1,32 +1,28 @@
-"""A machine of the simulation, its clock and disk, and the node that runs on it.
+"""A host of the simulation: its clocks and disk, and the node that runs on it.
 
-This is the driver of ``nodes.driver`` again, in virtual time, with the same rules: effects are carried out in
-their order; a ``Persist`` is durable before the next of them; while the disk works the node takes nothing in; a
-timer's time is counted from the event that set it; a question is answered at one instant. What a real driver cannot
-do is here, too: stop after k effects, stop for a while, forget, and have wrong clocks.
+A host drives its node by the rules of ``nodes.driver``, in virtual time: effects are carried out in order; a
+``Persist`` is durable before the effect after it; while the disk works the node takes no event; the time of a timer
+counts from the event that set it; a question is answered at one instant. A simulated host can also stop after k
+effects, stop for a while, lose its state, and have wrong clocks.
 
-Three ways to be unable to act, and what becomes of what comes in meanwhile: *down* (lost, questions are refused),
-*paused* (kept, and let in at once at the end of the pause, timers and messages in an order that is drawn), *busy*
-with the disk or with work (kept in order).
+A node that cannot act is *down* (messages are lost, questions refused), *paused* (events are kept, and let in at once
+at the end of the pause, in an order that is drawn), or *busy* with the disk or with work (events are kept in order).
 
-A node that raises dies there and then with its disk as it is, as it does under the real driver, and stays down until
-it is started again. A ``UsageError`` is no death but an answer to whoever handed the node in, and ends the simulation.
+A node that raises dies with its disk as it is, as under the real driver, and stays down until it is started again. A
+``UsageError`` is a mistake in a user's node class: it ends the simulation.
 """
 
 from __future__ import annotations
 
-import json
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from heapq import heappush
-from pathlib import Path
 from random import Random
-from typing import Any, Final, Literal, ParamSpec, TypeVar
+from typing import Any, Final, Literal
 
 from splitbrain.errors import UsageError
-from splitbrain.nodes.clients.base import Fail, Ok, Reply, Unknown
+from splitbrain.nodes.clients.base import Fail, Ok
 from splitbrain.nodes.protocol import (
     Answer,
     CancelTimer,
@@ -43,115 +39,21 @@ from splitbrain.nodes.protocol import (
     Status,
     TimerFired,
 )
+from splitbrain.runtimes.sim.calls import BROKEN, REFUSED, Call
 from splitbrain.runtimes.sim.clock import Clock
-from splitbrain.runtimes.sim.kernel import Act, Kernel, Task
+from splitbrain.runtimes.sim.disk import Disk, Durable
+from splitbrain.runtimes.sim.instruments import Instrument, overridden
+from splitbrain.runtimes.sim.kernel import Act, Kernel
 from splitbrain.runtimes.sim.network import Delay, Link, Uniform, sampler
 
 MakeNode = Callable[[str, Sequence[str], Random, str, "Mapping[str, Json] | None"], Node]
-Durable = Literal["kept", "torn", "old", "lost"]
-P = ParamSpec("P")
-R = TypeVar("R")
 
 SSD: Final = Uniform(100_000, 500_000)
-# Datagrams that wait for a node which cannot take them; a socket's buffer holds about as many small ones.
+# Datagrams that wait for a node which cannot take them: about as many small ones as a socket buffer holds.
 WAITING_MAX: Final = 256
 
 # Received(...) goes through a function written in Python, and is by far the most frequent event.
 make_tuple: Final = tuple.__new__
-
-REFUSED: Final = Fail("connection refused")
-BROKEN: Final = Unknown("the connection broke")
-NO_ANSWER: Final = Unknown("no answer in time")
-
-
-class Call:
-    """A question from outside, and the task that waits for its answer: given once, or at ``deadline`` none."""
-
-    __slots__ = ("deadline", "kernel", "open", "task", "way_back")
-
-    def __init__(self, kernel: Kernel, deadline: int, way_back: Callable[[], int]) -> None:
-        self.kernel = kernel
-        self.task: Task = kernel.current
-        self.deadline = deadline
-        self.way_back = way_back
-        self.open = True
-
-    def answer(self, reply: Reply) -> None:
-        """Send the answer on its way back; the first one counts."""
-        if self.open:
-            self.open = False
-            kernel = self.kernel
-            at = kernel.now + self.way_back()
-            if at > self.deadline:
-                at, reply = max(kernel.now, self.deadline), NO_ANSWER
-            heappush(kernel.queue, (at, kernel.ticket(), self.task.wake, reply, None))
-
-    def expires(self) -> None:
-        """It will not be answered at once, so see to it that it is given up in time."""
-        if self.open:
-            self.kernel.at(max(self.kernel.now, self.deadline), self._expire)
-
-    def _expire(self, _: Any, __: Any) -> None:
-        if self.open:
-            self.open = False
-            self.task.wake(NO_ANSWER, None)
-
-
-class Instrument:
-    """Somebody who sees what no observer of a cluster can. Each method may be left as it is.
-
-    It may hurt the cluster while it watches: a node that is killed then does nothing more.
-    """
-
-    def before(self, host: Host) -> None:
-        """The node of ``host`` is about to take an event, to die, or to have its clock moved."""
-
-    def after(self, host: Host, event: Event) -> None:
-        """The node has taken ``event``; none of its effects has been carried out."""
-
-    def intends(self, host: Host, effects: Sequence[Effect]) -> bool:
-        """The node will carry out these effects. True holds it up until all else of this instant has happened."""
-        return False
-
-    def effect(self, host: Host, effect: Effect) -> None:
-        """This effect is about to be carried out."""
-
-    def down(self, host: Host) -> None:
-        """The node has died."""
-
-    def raised(self, host: Host, failure: Exception) -> None:
-        """The node raised when it was started or took an event, and is about to die of it."""
-
-
-class Instruments(Instrument):
-    """Several who watch the same hosts, told in the order given."""
-
-    def __init__(self, *each: Instrument) -> None:
-        self._each = each
-
-    def before(self, host: Host) -> None:
-        for instrument in self._each:
-            instrument.before(host)
-
-    def after(self, host: Host, event: Event) -> None:
-        for instrument in self._each:
-            instrument.after(host, event)
-
-    def intends(self, host: Host, effects: Sequence[Effect]) -> bool:
-        held = [instrument.intends(host, effects) for instrument in self._each]
-        return any(held)
-
-    def effect(self, host: Host, effect: Effect) -> None:
-        for instrument in self._each:
-            instrument.effect(host, effect)
-
-    def down(self, host: Host) -> None:
-        for instrument in self._each:
-            instrument.down(host)
-
-    def raised(self, host: Host, failure: Exception) -> None:
-        for instrument in self._each:
-            instrument.raised(host, failure)
 
 
 class Host:
@@ -169,38 +71,32 @@ class Host:
         lying_disk: bool = False,
         instrument: Instrument | None = None,
     ) -> None:
-        """With ``lying_disk`` a write is said to be durable at once and is so only when the disk has done it."""
+        """``disk`` is the distribution of write times; ``lying_disk`` is described by ``Disk``."""
         self.name = name
         self.peers = tuple(peers)
         self.links: Mapping[str, Link] = {}
         self.boots = 0
         self.node: Node | None = None
-        self.durable: bytes | None = None
-        self.copy: bytes | None = None  # of what was durable once
         self._kernel = kernel
         self._seed = seed
         self._make_node = make_node
-        self._dice = Random(f"{seed}/host/{name}")
-        self._disk = sampler(disk, self._dice)
-        self._lying_disk = lying_disk
-        self.flush_ns = 0  # how much longer the disk takes
-        self.flushes_fail = False
-        self.work: Delay | None = None  # how long the node takes over an event
+        self._rng = Random(f"{seed}/host/{name}")
+        self.disk = Disk(sampler(disk, self._rng), lying=lying_disk)
+        self.work: Delay | None = None  # the time that the node takes over an event
         self._work: Callable[[], int] | None = None
         # Every host has been up for another while, so that an instant of one means nothing on another.
-        self.monotonic = Clock(shown=self._dice.randrange(10**9, 10**12))
-        self.epoch = 1_700_000_000 * 10**9  # what a right wall clock shows at true time 0
+        self.monotonic = Clock(shown=self._rng.randrange(10**9, 10**12))
+        self.epoch = 1_700_000_000 * 10**9  # the time that a correct wall clock shows at true time 0
         self.wall = Clock(shown=self.epoch)
-        self._shift: int | None = self.monotonic.shown  # of a clock that runs true: what it shows less true time
+        self._shift: int | None = self.monotonic.shown  # of a clock that runs at the true rate: its time less true time
         self._ready = False  # up, not paused, not busy
         self._paused = False
         self._busy = False
         self._waiting: deque[tuple[Act, Any, Any]] = deque()
         self._timers: dict[str, int] = {}  # name -> when it is due, on the monotonic clock
-        self._writing: bytes | None = None  # said to be, or about to be, durable, and not yet so
-        self._rest: tuple[Iterator[Effect], int] | None = None  # what is left to do once no longer busy
+        self._rest: tuple[Iterator[Effect], int] | None = None  # the effects left once no longer busy
         self._calls: dict[int, Call] = {}
-        self._fuse: int | None = None  # how many effects are left until the node is killed
+        self._fuse: int | None = None  # the number of effects until the node is killed
         self._fuse_durable: Durable = "torn"
         self._take: Callable[[Event], Sequence[Effect]]  # the node's handle
         self.instrument = instrument
@@ -217,44 +113,44 @@ class Host:
 
     @property
     def instrument(self) -> Instrument | None:
-        """Who sees all that the node does; may be changed at any time."""
-        return self._witness
+        """The instrument that watches the node; may be changed at any time."""
+        return self._instrument
 
     @instrument.setter
     def instrument(self, instrument: Instrument | None) -> None:
-        self._witness = instrument
-        # Most witnesses look at few of these, and a node takes events by the hundred thousand.
-        self._before = None if instrument is None else _overridden(instrument, instrument.before)
-        self._after = None if instrument is None else _overridden(instrument, instrument.after)
-        self._intends = None if instrument is None else _overridden(instrument, instrument.intends)
+        self._instrument = instrument
+        # Most instruments use few of these, and a node takes events by the hundred thousand.
+        self._before = None if instrument is None else overridden(instrument, instrument.before)
+        self._after = None if instrument is None else overridden(instrument, instrument.after)
+        self._intends = None if instrument is None else overridden(instrument, instrument.intends)
         self._look_plain()
 
     def now(self) -> int:
-        """This instant on its monotonic clock, by which its node lives."""
+        """The time on the monotonic clock, which the node goes by, ns."""
         shift = self._shift
         return self._kernel.now + shift if shift is not None else self.monotonic.read(self._kernel.now)
 
     @property
     def true_now(self) -> int:
-        """This instant in true time."""
+        """True time, ns."""
         return self._kernel.now
 
     def status(self) -> Status | None:
-        """What the node would say of itself now, None when it is down. Changes nothing."""
+        """The status that the node would answer now, None when it is down. Changes nothing."""
         return self.status_at(self._kernel.now)
 
     def status_at(self, instant: int) -> Status | None:
-        """The same at another true instant, provided that nothing happens to the node until then."""
+        """The status at another true instant, provided that nothing happens to the node until then."""
         return None if self.node is None else self.node.status(self.monotonic.read(instant))
 
     def start(self) -> None:
-        """Start the node's process, with what the disk holds, under a new boot id. Nothing if it is up."""
+        """Start the node from the state on its disk, under a new boot id. Does nothing if it is up."""
         if self.node is not None:
             return
         self.boots += 1
         key = f"{self._seed}/node/{self.name}/{self.boots}"
         boot = sha256(key.encode()).hexdigest()[:8]
-        state = None if self.durable is None else json.loads(self.durable)
+        state = self.disk.state()
         try:
             self.node = self._make_node(self.name, self.peers, Random(key), boot, state)
         except Exception as failure:
@@ -266,28 +162,13 @@ class Host:
         self._handle(Started(self.now()))
 
     def kill(self, durable: Durable = "kept") -> None:
-        """End the process at once: all that it knew is gone, its links and clocks stay as they are.
+        """End the process at once: its memory is lost, its links and clocks stay as they are.
 
-        ``kept``: what it was writing had just reached the disk. ``torn``: it had not. ``lost``: nor is there
-        anything else on the disk any more. ``old``: the disk is as it was when it was last copied.
+        ``durable`` decides the content of its disk.
         """
         if self.node is not None:
             self._end()
-        if durable == "lost":
-            self.durable = None
-        elif durable == "old":
-            self.durable = self.copy
-        elif durable == "kept" and self._writing is not None:
-            self.durable = self._writing
-        self._writing = None
-
-    def keep_disk(self) -> None:
-        """Copy what is durable now; a write that is under way is not."""
-        self.copy = self.durable
-
-    def wipe(self) -> None:
-        """Empty the disk; the node goes on with what it knows until it is killed."""
-        self.durable = self._writing = None
+        self.disk.end(durable)
 
     def crash_after(self, effects: int, durable: Durable = "torn") -> None:
         """Kill the node as soon as it has carried out that many effects, in the middle of a batch perhaps; those of
@@ -297,37 +178,32 @@ class Host:
         self._look_plain()
 
     def call_off(self) -> None:
-        """Let the node live, if ``crash_after`` has not killed it yet."""
+        """Cancel ``crash_after``, if it has not killed the node yet."""
         self._fuse = None
         self._look_plain()
 
     def pause(self) -> None:
-        """Stop the process where it stands. Nothing if it is down or paused."""
+        """Stop the process. Does nothing if it is down or paused."""
         if self.node is not None:
             self._paused = True
             self._ready = False
 
     def resume(self) -> None:
-        """Let it go on: it finds all that has come meanwhile, at once."""
+        """Continue the process: it takes all that has come meanwhile, at once."""
         if not self._paused:
             return
         self._paused = False
-        self._waiting = _raced(self._waiting, self._dice)
+        self._waiting = _raced(self._waiting, self._rng)
         if self._rest is not None and not self._busy:
             self._go_on()
         else:
             self._catch_up()
 
     def slow_down(self, work: Delay | None) -> None:
-        """From now on have the node take that long over each event (None: no time at all)."""
+        """Make the node take that long over each event from now on (None: no time)."""
         self.work = work
-        self._work = None if work is None else sampler(work, self._dice)
+        self._work = None if work is None else sampler(work, self._rng)
         self._look_plain()
-
-    def set_flushes(self, ns: int, fail: bool) -> None:
-        """From now on have the disk take so much longer over each write, or refuse it; of that the node dies."""
-        self.flush_ns = ns
-        self.flushes_fail = fail
 
     def set_clock(self, which: Literal["wall", "monotonic"], *, jump: int = 0, ppm: int | None = None) -> None:
         """Move a clock by ``jump`` ns and let it gain ``ppm`` millionths from now on, as it did before if None.
@@ -337,8 +213,8 @@ class Host:
         if which == "wall":
             self.wall = self.wall.changed(self._kernel.now, jump=jump, ppm=ppm)
             return
-        if self._witness is not None:
-            self._witness.before(self)
+        if self._instrument is not None:
+            self._instrument.before(self)
         self.monotonic = clock = self.monotonic.changed(self._kernel.now, jump=jump, ppm=ppm)
         self._shift = clock.shown - clock.since if clock.ppm == 0 else None
         for timer, due in self._timers.items():
@@ -358,7 +234,7 @@ class Host:
             self._waiting.append((self._receive, link.sender, message))
 
     def observe(self, call: Call, _: Any = None) -> None:
-        """Somebody asks what the node claims."""
+        """A client asks for the node's claim."""
         node = self.node
         if self._ready and node is not None:
             status = node.status(self.now())
@@ -375,7 +251,7 @@ class Host:
             self._keep_waiting(self.observe, call)
 
     def confirm(self, call: Call, _: Any = None) -> None:
-        """Somebody asks the node to prove that it leads."""
+        """A client asks the node to prove that it leads."""
         if self._ready:
             request = self._kernel.ticket()
             self._calls[request] = call
@@ -395,7 +271,7 @@ class Host:
         self._handle(Received(self.now(), sender, message))
 
     def _fire(self, timer: str, due: int) -> None:
-        """A timer that was set for ``due`` has, perhaps, run out: it may have been set again, or the clock."""
+        """A timer that was set for ``due`` has run out, unless it, or the clock, has been set anew."""
         if self._timers.get(timer) != due or self.now() < due:
             return
         if self._ready:
@@ -419,7 +295,7 @@ class Host:
             self._handle_watched(event)
 
     def _look_plain(self) -> None:
-        self._plain = self._witness is None and self._work is None and self._fuse is None
+        self._plain = self._instrument is None and self._work is None and self._fuse is None
 
     def _handle_watched(self, event: Event) -> None:
         node = self.node
@@ -443,8 +319,8 @@ class Host:
     def _die_of(self, failure: Exception) -> None:
         if isinstance(failure, UsageError):
             raise failure
-        if self._witness is not None:
-            self._witness.raised(self, failure)
+        if self._instrument is not None:
+            self._instrument.raised(self, failure)
         self.kill("kept")
 
     def _carry_out(self, effects: Iterator[Effect], at: int) -> None:
@@ -468,13 +344,13 @@ class Host:
                     case Answer(request, term, reign, error):
                         if (call := self._calls.pop(request, None)) is not None:
                             call.answer(Ok({"term": term, "reign": reign}) if error is None else Fail(error))
-                    case _:  # Led, Followed: of interest to a instrument only
+                    case _:  # Led, Followed: of interest to an instrument only
                         pass
 
     def _watched(self, effects: Sequence[Effect]) -> Iterator[Effect]:
         boots = self.boots
         for effect in effects:
-            if (instrument := self._witness) is not None:
+            if (instrument := self._instrument) is not None:
                 instrument.effect(self, effect)
             if self.node is None or self.boots != boots:
                 return
@@ -494,21 +370,22 @@ class Host:
         heappush(kernel.queue, (at if at > now else now, kernel.ticket(), self._fire, timer, due))
 
     def _persist(self, state: Mapping[str, Json], effects: Iterator[Effect], at: int) -> None:
-        if self.flushes_fail:
+        disk = self.disk
+        if disk.fails:
             self.kill("torn")
             return
-        self._writing = written = json.dumps(dict(state)).encode()
-        if self._lying_disk:
-            self._kernel.at(self._kernel.now + self._disk() + self.flush_ns, self._written, self.boots, written)
+        written = disk.begin(state)
+        if disk.lying:
+            self._kernel.at(self._kernel.now + disk.duration(), self._written, self.boots, written)
         else:
-            self._block(self._disk() + self.flush_ns, effects, at)
+            self._block(disk.duration(), effects, at)
 
     def _written(self, boots: int, written: bytes) -> None:
-        if self.boots == boots and self._writing is written:
-            self.durable, self._writing = written, None
+        if self.boots == boots and self.disk.writing is written:
+            self.disk.finish()
 
     def _block(self, ns: int, effects: Iterator[Effect], at: int) -> None:
-        """Take nothing in for so long, then carry out ``effects``."""
+        """Take no event for that long, then carry out ``effects``."""
         self._busy = True
         self._ready = False
         self._rest = (effects, at)
@@ -517,8 +394,8 @@ class Host:
     def _unblock(self, boots: int, _: Any) -> None:
         if self.boots != boots or self.node is None:
             return
-        if self._writing is not None and not self._lying_disk:
-            self.durable, self._writing = self._writing, None
+        if not self.disk.lying:
+            self.disk.finish()
         self._busy = False
         if not self._paused:
             self._go_on()
@@ -530,15 +407,15 @@ class Host:
         self._catch_up()
 
     def _catch_up(self) -> None:
-        """Take in what has been waiting, for as long as the node can."""
+        """Take the events that have been waiting, for as long as the node can."""
         self._ready = self.node is not None and not self._paused and not self._busy
         while self._waiting and self._ready:
             act, a, b = self._waiting.popleft()
             act(a, b)
 
     def _end(self) -> None:
-        if self._witness is not None:
-            self._witness.before(self)
+        if self._instrument is not None:
+            self._instrument.before(self)
         self.node = None
         self._ready = self._paused = self._busy = False
         self._rest = None
@@ -547,33 +424,23 @@ class Host:
         calls, self._calls = self._calls, {}
         for call in (*calls.values(), *(a for _, a, _ in waiting if isinstance(a, Call))):
             call.answer(BROKEN)
-        if self._witness is not None:
-            self._witness.down(self)
+        if self._instrument is not None:
+            self._instrument.down(self)
 
 
-def what_was_raised(failure: Exception) -> str:
-    """The exception and where it was raised, in a line that is the same on any machine."""
-    words = traceback.format_exception_only(failure)[-1].strip()
-    frame = traceback.extract_tb(failure.__traceback__)[-1]
-    return f"{words} ({Path(frame.filename).name}, line {frame.lineno}, in {frame.name})"
+def _raced(waiting: Sequence[tuple[Act, Any, Any]], rng: Random) -> deque[tuple[Act, Any, Any]]:
+    """The waiting events in the order in which a process may find them.
 
-
-def _overridden(instrument: Instrument, method: Callable[P, R]) -> Callable[P, R] | None:
-    """The method, if it does anything."""
-    name = method.__name__
-    return None if getattr(type(instrument), name) is getattr(Instrument, name) else method
-
-
-def _raced(waiting: Sequence[tuple[Act, Any, Any]], dice: Random) -> deque[tuple[Act, Any, Any]]:
-    """What has piled up, as a process may find it: messages among themselves in order, as timers and as questions
-    are, but each time any of the three may be next, however many of it there are: they have a thread each."""
+    Messages stay in order among themselves, and so do timers and questions; each of the three has a thread, so any
+    of them may be next.
+    """
     lines: dict[Act, deque[tuple[Act, Any, Any]]] = {}
     for item in waiting:
         lines.setdefault(item[0], deque()).append(item)
     left = list(lines.values())
     raced: deque[tuple[Act, Any, Any]] = deque()
     while left:
-        line = dice.choice(left)
+        line = rng.choice(left)
         raced.append(line.popleft())
         if not line:
             left.remove(line)

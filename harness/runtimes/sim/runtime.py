@@ -12,7 +12,8 @@ from splitbrain.nodes.protocol import Effect, Followed, Json, Led, Node
 from splitbrain.nodes.wall import OnWallClock
 from splitbrain.runtimes.base import ClusterSpec, Facts, Say, Work
 from splitbrain.runtimes.sim.cluster import SimCluster
-from splitbrain.runtimes.sim.hosts import Host, Instrument, what_was_raised
+from splitbrain.runtimes.sim.hosts import Host
+from splitbrain.runtimes.sim.instruments import Instrument, describe
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS, Simulation
 
 
@@ -74,7 +75,7 @@ class Log(Instrument):
                 pass
 
     def raised(self, host: Host, failure: Exception) -> None:
-        self._note(host, {"event": "raised", "error": what_was_raised(failure)})
+        self._note(host, {"event": "raised", "error": describe(failure)})
 
     def write(self, folder: Path) -> None:
         """Write one file for each node that logged anything."""

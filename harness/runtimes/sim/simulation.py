@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from types import MappingProxyType
 
-from splitbrain.runtimes.sim.hosts import SSD, Host, Instrument, MakeNode
+from splitbrain.runtimes.sim.hosts import SSD, Host, MakeNode
+from splitbrain.runtimes.sim.instruments import Instrument
 from splitbrain.runtimes.sim.kernel import Kernel
 from splitbrain.runtimes.sim.network import CALM, Conditions, ConditionsOf, Delay, Network
 from splitbrain.units import MS
