@@ -53,7 +53,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("system")
-@click.option("--nemesis", "nemeses", default=None, help="What may go wrong: a name, or several with commas.")
+@click.option("--nemesis", "nemeses", default=None, help="Faults to inject: a nemesis, or several with commas.")
 @click.option("--runtime", default="docker", show_default=True, help="Where the cluster runs.")
 @click.option("--nodes", type=int, default=None, help="How many nodes; as many as is usual for SYSTEM, mostly 5.")
 @click.option("--time-limit", default=60.0, show_default=True, help="Seconds of faults.")
@@ -61,7 +61,7 @@ def cli() -> None:
 @click.option(
     "--observe-period", type=int, default=None, help="Ms between two observations of a node; 20, in simulation 100."
 )
-@click.option("--workload", "kind", default="election", show_default=True, help="What is done with leadership.")
+@click.option("--workload", "kind", default="election", show_default=True, help="See `splitbrain workloads`.")
 @privileged_option
 @store_option
 @json_option
@@ -80,10 +80,10 @@ def test(
     as_json: bool,
     strict: bool,
 ) -> None:
-    """Run SYSTEM under faults, and judge what it did.
+    """Run SYSTEM under faults, and judge the run.
 
-    SYSTEM-NEMESIS in one word does too: `splitbrain test raft-basic-isolated-leader`. A node class of your own is
-    named as package.module:Name and needs --runtime sim.
+    SYSTEM-NEMESIS in one word works too: `splitbrain test raft-basic-isolated-leader`. A node class of yours is named
+    as package.module:Name and needs --runtime sim.
     """
     from splitbrain.core.experiment import asked_for
     from splitbrain.user_systems.lookup import find_system
@@ -118,7 +118,7 @@ def replay(
     as_json: bool,
     strict: bool,
 ) -> None:
-    """Run again the schedule of a run's directory, or of a SCHEDULE.json."""
+    """Repeat the schedule of a run's directory, or of a SCHEDULE.json."""
     from splitbrain.core.experiment import REPLAY, Experiment, asked_for, read_json, read_schedule
     from splitbrain.core.store import EXPERIMENT, SCHEDULE
     from splitbrain.user_systems.lookup import find_system
@@ -146,7 +146,7 @@ def replay(
 
 @cli.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--system", default=None, help="Whose promises the history is held against.")
+@click.option("--system", default=None, help="The system whose promises the history is held to.")
 @json_option
 @strict_option
 def check(path: Path, system: str | None, as_json: bool, strict: bool) -> None:
@@ -194,7 +194,7 @@ def _judge_again(run: RunDirectory, asked: System | None, strict: bool) -> tuple
 
 @cli.command()
 def systems() -> None:
-    """List the systems that can be tested."""
+    """List the systems under test."""
     from splitbrain.nodes.systems import SYSTEMS
 
     _table("system", ((system.name, system.help) for system in SYSTEMS.values()))
@@ -202,7 +202,7 @@ def systems() -> None:
 
 @cli.command()
 def nemeses() -> None:
-    """List what may go wrong."""
+    """List the nemeses: named schedules of faults."""
     from splitbrain.nemesis.nemeses import NEMESES
 
     rows = ((nemesis.name, nemesis.help, _where(nemesis)) for nemesis in NEMESES.values())
@@ -211,7 +211,7 @@ def nemeses() -> None:
 
 @cli.command()
 def workloads() -> None:
-    """List what clients may do."""
+    """List the workloads of clients."""
     from splitbrain.workloads import KINDS
 
     _table("workload", KINDS.items())
@@ -219,13 +219,13 @@ def workloads() -> None:
 
 @cli.command()
 def doctor() -> None:
-    """Say what this machine has, lacks, and what to do about it."""
+    """Check this machine for all that runs on containers need."""
     from splitbrain.doctor import examine
 
     healthy = True
     for finding in examine():
         healthy = healthy and finding.fine
-        click.echo(f"{'ok     ' if finding.fine else 'MISSING'} {finding.what}: {finding.words}")
+        click.echo(f"{'ok     ' if finding.fine else 'MISSING'} {finding.subject}: {finding.words}")
     sys.exit(errors.EXIT_VALID if healthy else errors.EXIT_FAILED)
 
 
@@ -332,7 +332,7 @@ def _table(title: str, rows: Any, *more: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title, "what it is", *more, box=None, pad_edge=False)
+    table = Table(title, "description", *more, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
     Console().print(table)
@@ -343,7 +343,7 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point: no traceback for anything but a bug of our own."""
+    """Run the command line; only a bug of splitbrain shows a traceback."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:

@@ -1,4 +1,4 @@
-"""What this machine has and lacks for runs on containers, and what to do about it."""
+"""Checks of this machine: does it have all that runs on containers need, and how to get it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LOOP_CONTROL = Path("/dev/loop-control")
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """One thing looked at: whether it is fine, and what was seen or is to be done."""
+    """One check: its subject, its result, and the observation or the remedy in words."""
 
-    what: str
+    subject: str
     fine: bool
     words: str
 
@@ -28,7 +28,7 @@ def examine() -> Iterator[Examined]:
     """Everything a run relies on, cheapest first."""
     yield Examined("python", sys.version_info >= (3, 11), platform.python_version())
     cores = os.cpu_count() or 1
-    yield Examined("cores", cores >= 2, f"{cores}; the canary tells when a run had too little of them")
+    yield Examined("cores", cores >= 2, f"{cores}; the canary shows when a run had too few of them")
     there = LOOP_CONTROL.exists()
     yield Examined("loop devices", True, f"{'there' if there else 'none here'}; only power cuts (torn) need them")
     yield from _engine()

@@ -1,12 +1,12 @@
-"""Errors sorted by whose fault they are; each kind has its exit status.
+"""Errors, sorted by cause; each kind has its exit status.
 
     SplitbrainError
-    ├── UsageError          the user's mistake: what was expected, what came, where       (64)
-    └── EnvironmentFailure  the machine's or the engine's failure: what to do about it     (3)
-    Interrupted             somebody ended the run: ctrl-C or kill -TERM                   (3)
+    ├── UsageError          a mistake in the input: place, expected, found         (64)
+    └── EnvironmentFailure  the machine or the engine fails: cause and remedy       (3)
+    Interrupted             a signal ended the run: ctrl-C or kill -TERM            (3)
 
-What a node answers, or fails to answer, is data in the history and never an exception. A bug of our own is an
-assertion or any other exception, and shows its traceback.
+Answers of nodes, and missing ones, are data in the history and never exceptions. A bug of splitbrain is an assertion or
+any other exception, and shows its traceback.
 """
 
 from __future__ import annotations
@@ -19,23 +19,26 @@ EXIT_USAGE = 64
 
 
 class SplitbrainError(Exception):
-    """Something that is not our own bug; ``exit_status`` is what the command line ends with."""
+    """An error that is no bug of splitbrain; the command line ends with ``exit_status``."""
 
     exit_status: int = EXIT_FAILED
 
 
 class UsageError(SplitbrainError):
-    """The caller asked for something that cannot be."""
+    """The caller asked for something impossible."""
 
     exit_status = EXIT_USAGE
 
 
 class EnvironmentFailure(SplitbrainError):
-    """The world around the run failed: no engine, a full disk, an image that does not build."""
+    """The environment of a run failed: no engine, a full disk, an image that does not build."""
 
 
 class Interrupted(BaseException):
-    """The run was told to end by a signal. Like KeyboardInterrupt it is no Exception: code that goes on after any
-    failure, as judging does after a checker's, must not go on after this."""
+    """A signal asked the run to end.
+
+    Like KeyboardInterrupt it is no Exception: code that continues after any failure, as judging does after a checker's,
+    must not continue after this.
+    """
 
     exit_status = EXIT_FAILED

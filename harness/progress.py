@@ -1,8 +1,7 @@
-"""What the terminal shows while a run goes on: phase, time left, the fault in force, who leads at each node.
+"""The progress of a run in the terminal: phase, time left, faults in force, and the claim of each node.
 
-With a terminal this is one block that is drawn anew a few times a second; without one, a plain line for each
-change of phase or fault. It writes to standard error only: standard
-output belongs to the verdict.
+In a terminal this is one block that is redrawn a few times a second; elsewhere, a plain line for each change of phase
+or fault. It writes to standard error only: standard output belongs to the verdict.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ LIVE_PER_SECOND = 4
 
 
 class State:
-    """What is known of the run now; written by the run, read by whoever draws it."""
+    """The state of the run as shown; written by the run, read by the display."""
 
     def __init__(self) -> None:
         self.phase_name = ""
@@ -39,7 +38,7 @@ class State:
         return f"{max(0.0, self.phase_seconds - spent):.0f} s left"
 
     def nodes(self) -> Iterator[tuple[str, str]]:
-        """Each node with what it last claimed, in words."""
+        """Each node with its latest claim in words."""
         if self.watch is None:
             return
         for node in self.watch.nodes:
@@ -48,7 +47,7 @@ class State:
                 yield node, "not heard yet"
             else:
                 term = "" if claim.term is None else f" in term {claim.term}"
-                yield node, "LEADS" + term if claim.leading else f"follows {claim.leader or 'nobody'}{term}"
+                yield node, "LEADS" + term if claim.leading else f"follows {claim.leader or 'no leader'}{term}"
 
 
 class PlainProgress:
@@ -84,7 +83,7 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """A block that is drawn anew by a thread of its own, so that drawing delays nobody."""
+    """A block that a separate thread redraws, so that drawing delays no client."""
 
     def __init__(self, console: Console, live: Live, state: State) -> None:
         self._console = console
@@ -109,7 +108,7 @@ def _block(state: State) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_row(f"[bold]{state.phase_name}[/]", state.time_left())
     if state.phase_name in ("faults", "recovery"):
-        table.add_row("fault", state.fault_words or "none: all links are whole")
+        table.add_row("fault", state.fault_words or "none")
         for node, words in state.nodes():
             table.add_row(node, f"[bold]{words}[/]" if words.startswith("LEADS") else words)
     return table

@@ -23,7 +23,7 @@ from splitbrain.workloads import KINDS, USUAL, Kind, Workload, workload_from_jso
 
 FORMAT = 1
 UNHURRIED_MS = 4_000  # the longest stall bound for which the usual windows, of five seconds and more, are long enough
-REPLAY = ("replay",)  # what stands for its nemeses where a schedule comes from elsewhere
+REPLAY = ("replay",)  # stands for the nemeses of a run whose schedule was given
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,7 +204,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_schedule(path: Path) -> Schedule:
-    """The schedule in the file; raises UsageError saying what was expected, what came, and where."""
+    """The schedule in a file. Raises UsageError with the place, the value expected and the value found."""
     try:
         return schedules.from_json(read_json(path))
     except ScheduleError as wrong:

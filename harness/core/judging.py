@@ -73,7 +73,7 @@ def contract_of(
     servers: Iterable[str] = (),
     workload: str = "election",
 ) -> Contract:
-    """The promises of ``system`` under the faults in a history, with what its workload's resource makes of them.
+    """The promises of ``system`` under the faults in a history, adapted to the resource of its workload.
 
     ``nodes`` and ``servers`` name the cluster's machines, where they are known beyond what the history names.
     """

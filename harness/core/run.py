@@ -44,7 +44,7 @@ class StoredRun:
 
 
 class RunWriter:
-    """Writes the folder of one run: its record and schedule at once, then what comes of it, step by step."""
+    """Writes the folder of one run: its record and schedule at once, then each result as it comes."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""Where runs are kept: ``store/<system>-<nemesis>/<UTC time>-<seed>/``, and links to the newest.
+"""The store of runs: ``store/<system>-<nemesis>/<UTC time>-<seed>/``, and links to the newest.
 
-A file that others read is written beside its place and then renamed into it, so a reader never sees half of one.
+A file is written beside its place and then renamed into it, so a reader never sees half of one.
 """
 
 from __future__ import annotations
@@ -54,8 +54,10 @@ class RunDirectory:
             raise EnvironmentFailure(_words(target, failure)) from failure
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """The file's object, or an empty one when there is no such file or it is not readable as one: what a
-        run stored about itself helps to show it, and its lack does not hinder judging."""
+        """The object in a file; an empty one if there is no such file or it holds no object.
+
+        The records of a run help to show it, and an incomplete run can still be judged.
+        """
         try:
             value = json.loads((self.path / name).read_bytes())
         except (OSError, ValueError):
@@ -106,5 +108,5 @@ def existing_run(path: Path) -> RunDirectory:
 
 
 def _words(path: Path, failure: OSError) -> str:
-    what = "the disk is full" if failure.errno == errno.ENOSPC else failure.strerror
-    return f"{path}: cannot be written: {what}"
+    reason = "the disk is full" if failure.errno == errno.ENOSPC else failure.strerror
+    return f"{path}: cannot be written: {reason}"

@@ -27,7 +27,7 @@ from splitbrain.user_systems import sim_run as trial
 from splitbrain.user_systems.sim_run import SimRun
 from splitbrain.workloads import Workload
 from splitbrain.workloads.clients import ClientGroup, OperationRecorder
-from splitbrain.workloads.resources import FencedLedger, Ledger, LedgerService, RemoteLedger, Sleep, Way
+from splitbrain.workloads.resources import FencedLedger, Latency, Ledger, LedgerService, RemoteLedger, Sleep
 from splitbrain.workloads.writers import TokenOf, Writers, term
 
 WRITES = st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["n1", "n2"])), max_size=12)
@@ -129,17 +129,17 @@ class TwoSteps:
     def __init__(self, rng: Random) -> None:
         self._fence, self._kept = FencedLedger(), Ledger()
         self._rngs = rng
-        self._way = Way(rng)
+        self._latency = Latency(rng)
 
     async def append(self, token: int | None, holder: str, entry: str, sleep: Sleep) -> Reply:
-        await self._way.go(sleep)
+        await self._latency.wait(sleep)
         refusal = self._fence.append(token, holder, entry).refusal
         if refusal is not None:
             return Fail(refusal)
         await sleep(self._rngs.randint(1 * MS, 40 * MS))
         self._kept.append(token, holder, entry)
         position = len(self._kept.accepted) - 1
-        await self._way.go(sleep)
+        await self._latency.wait(sleep)
         return Ok({"position": position})
 
     async def read(self, sleep: Sleep) -> Reply:

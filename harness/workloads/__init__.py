@@ -1,4 +1,4 @@
-"""Workloads: what clients do with an election besides being there, by name; a module for each kind of client."""
+"""Workloads: the operations of clients during a run, by name; one module for each kind of client."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 Kind = Literal["election", "ledger", "ledger-unfenced", "lock", "writes"]
 KINDS: Mapping[str, str] = {
-    "election": "who leads is observed, and leaders are asked to confirm that they do",
-    "ledger": "besides, who leads writes to a shared ledger that checks tokens",
-    "ledger-unfenced": "the same with a ledger that accepts every write",
-    "lock": "besides, who holds the lock (leadership, unless the system is a lock) adds to a shared set",
-    "writes": "besides, clients add to a set that the system itself keeps, through its leader",
+    "election": "observe every node, and ask leaders to confirm that they lead",
+    "ledger": "as election; leaders also write to a shared ledger that checks tokens",
+    "ledger-unfenced": "as ledger, with a ledger that accepts every write",
+    "lock": "as election; holders of the lock (or of leadership) also add to a shared set",
+    "writes": "as election; clients also add to a set that the system itself keeps, through its leader",
 }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workload:
-    """What the clients do, one of ``KINDS``, and how often, in ms.
+    """The kind of a workload, one of ``KINDS``, and the periods of its clients, in ms.
 
     ``probe_timeout_ms`` stays below a quarter of the stall bound. ``canary_period_ms`` is None where the controller
     cannot be late: in simulation. ``write_period_ms`` is the time between two writes, or two tries to get a lock, of
@@ -34,11 +34,11 @@ class Workload:
 
     @property
     def option(self) -> str:
-        """What a command line says of it, but for the usual one."""
+        """The option by which a command line asks for it; empty for the usual one."""
         return "" if self.kind == "election" else f" --workload {self.kind}"
 
 
-# What differs from the usual workload. A simulated controller is never late and needs no canary to show it.
+# Workloads that differ from the default. A simulated controller is never late and needs no canary.
 USUAL = {"sim": Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)}
 
 

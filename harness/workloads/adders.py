@@ -1,8 +1,8 @@
 """Clients of a system that keeps data itself: they add to a set through its leader, and in the end it is read.
 
-There are two kinds. One client a node writes to its node for as long as that says that it leads, as a client does that
-found its leader once and keeps the connection. One client a server asks that server who leads before every write, as
-a client does that is told to. What either was told is done and is not there in the end was acknowledged and lost.
+There are two kinds. One client for each node writes to its node as long as that claims to lead, like an application
+that found its leader once and keeps the connection. One client for each server asks that server for the leader before
+every write. An element that was acknowledged and is not in the set in the end was lost.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BETWEEN_READINGS_NS: Final = 200 * MS
 
 
 class Adders:
-    """The clients, one a node and one a server. The last that stops reads the whole set."""
+    """One client for each node and each server. The last that stops reads the set."""
 
     def __init__(self, cluster: Cluster, operations: OperationRecorder, view: LeaderView, workload: Workload) -> None:
         self._cluster = cluster

@@ -1,11 +1,11 @@
 """Locks as a workload: contenders that acquire, change something shared while they hold, and release.
 
-What is changed is a set that is read and written whole and knows no tokens, so a second holder shows as lost updates
-(the "locking set" that Jepsen's etcd tests use). A system says how its lock is acquired and released (``Lock``); any
-election is one too, its leadership being what is held (``LeadershipLock``).
+The clients change a set that is read and written in one piece and knows no tokens, so a second holder shows as lost
+updates (the "locking set" of Jepsen's etcd tests). ``Lock`` is the interface of a lock; the leadership of any election
+is one (``LeadershipLock``).
 
 A ``release`` that is ok says in ``held`` whether the lock was held until then. Where it was lost before, nothing is
-claimed for the time since it was acquired: such a holder may have written when it no longer held.
+claimed for the time since it was acquired: the holder may have written after that.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class Lock(Protocol):
     """How a contender gets a lock and gives it back; one lock for all of them."""
 
     async def acquire(self, node: str, timeout_ns: int) -> Reply:
-        """Ok: ``node`` holds it; the value is what ``release`` needs to know. Fail: somebody else may; try later."""
+        """Ok: ``node`` holds it, and the value is the argument of ``release``. Fail: it may be held; try later."""
         ...
 
     async def release(self, node: str, held: Mapping[str, Any], timeout_ns: int) -> Reply:
-        """Give back what ``acquire`` answered with ``held``. Ok: it is given back; its value's ``held`` says whether
-        it had been held all the while."""
+        """Release the lock of that answer of ``acquire``. Ok: released; ``held`` in its value is True if it was held
+        all the time."""
         ...
 
 
 class LeadershipLock:
-    """The leadership of an election as a lock: held by whoever says that it leads, for as long as that reign lasts.
+    """The leadership of an election as a lock, held by a node that claims to lead until its reign ends.
 
     Nothing is given back, for the node goes on leading. That it still leads, in the same reign, proves that it did so
     all the while, a reign being contiguous.
@@ -63,7 +63,7 @@ class LeadershipLock:
 
 
 class Contenders:
-    """The clients of a lock, one a node. The last that stops reads the whole set."""
+    """The clients of a lock, one for each node. The last that stops reads the set."""
 
     def __init__(
         self, cluster: Cluster, operations: OperationRecorder, workload: Workload, lock: Lock, shared: RemoteSet
@@ -114,7 +114,7 @@ class Contenders:
         return self._operations.complete(process, "release", node, given_back)
 
     async def _add(self, process: int, node: str, sleep: Sleep) -> None:
-        """Read, think, write: what a lock is there to keep in one piece."""
+        """Read, wait and write: the critical section that the lock protects."""
         self._added[node] += 1
         element = f"{node}-{self._added[node]}"
         self._operations.invoke(process, "add", node, element)

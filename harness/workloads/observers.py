@@ -1,6 +1,6 @@
-"""The clients: one observer and one confirming client a node, all concurrent, and the canary.
+"""The clients of every workload: for each node an observer and a confirming client, all concurrent, and the canary.
 
-No client waits for another, so a dead or paused node delays nobody.
+No client waits for another, so a dead or paused node delays no other.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class Observers:
                     self._observers[newcomer].ring()
 
     async def _confirm_forever(self, node: str) -> None:
-        """Asks its node while that claims to lead, and while nobody does (so that a stall is one in which every
-        node was asked)."""
+        """Ask a node to confirm while it claims to lead, and while no node does, so that in a stall every node is
+        asked."""
         process = self._operations.new_process()
         due = self._cluster.now()
         while not self._over:
@@ -99,7 +99,7 @@ class Observers:
         return process
 
     async def _run_canary(self, period: int) -> None:
-        """The canary: sleeps and records how late it woke, so that a starved controller is seen for what it is."""
+        """The canary: sleep, and record how late it woke, so that a starved controller is noticed."""
         due = self._cluster.now() + period
         while not self._over:
             await self._canary.wait_until(due)

@@ -1,4 +1,4 @@
-"""Clients that ask servers whom they hold for the leader: one a server, where servers have an opinion."""
+"""Clients that ask each server which node it takes for the leader, where servers have such an opinion."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PERIOD_NS: Final = 100 * MS
 
 
 class OpinionPollers:
-    """The clients; none waits for another."""
+    """One client for each server; none waits for another."""
 
     def __init__(self, cluster: Cluster, operations: OperationRecorder, workload: Workload) -> None:
         self._cluster = cluster

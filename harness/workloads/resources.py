@@ -1,8 +1,8 @@
 """Shared resources that applications write to while they believe that their node leads, or that they hold a lock.
 
-The promise: each is one object that does one thing at a time, a state machine without a clock; it lives with the
-controller, in both runtimes, and no fault of the nemesis reaches it. What lies between it and its clients is a way of
-some milliseconds, drawn from the run's seed (``Remote``), so that what is on its way may be overtaken.
+Each is a state machine without a clock that takes one request at a time. It lives with the controller, in both
+runtimes, and no fault of the nemesis reaches it. Requests and replies take some milliseconds each (``Latency``), drawn
+from the seed of the run, so that one may overtake another.
 
 A fence (Kleppmann, "How to do distributed locking", 2016; Burrows, "The Chubby lock service", OSDI 2006, section 2.4)
 accepts a write iff its token is at least the greatest that it accepted so far and, if equal, of the same holder.
@@ -19,15 +19,15 @@ from splitbrain.nodes.clients.base import Fail, Ok, Reply
 from splitbrain.runtimes.base import Alarm, Cluster
 from splitbrain.units import MS
 
-WAY_NS: Final = (MS // 2, 3 * MS)  # to the resource, and back: shortest and longest
+LATENCY_NS: Final = (MS // 2, 3 * MS)  # of a request, and of a reply: shortest and longest
 
 Sleep = Callable[[int], Awaitable[None]]
-"""Lets so many ns pass."""
+"""Waits for that many ns."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Write:
-    """One line of a ledger's log: write number ``seq`` of all that came; ``refusal`` is why it was refused, if so."""
+    """A write in a ledger's log: its number ``seq`` among all writes, and the reason if it was refused."""
 
     seq: int
     token: int | None
@@ -41,14 +41,14 @@ class Write:
 
 
 class Ledger:
-    """Accepts every write: a resource that does not know what a token is for."""
+    """A ledger that accepts every write: it does not check tokens."""
 
     def __init__(self) -> None:
         self.log: list[Write] = []
         self.accepted: list[Write] = []
 
     def append(self, token: int | None, holder: str, entry: str) -> Write:
-        """The write as it stands in the log; one that was accepted has its place in ``accepted`` from now on."""
+        """Log a write, and accept it unless it is refused."""
         write = Write(seq=len(self.log), token=token, holder=holder, entry=entry, refusal=self.refusal(token, holder))
         self.log.append(write)
         if write.accepted:
@@ -56,7 +56,7 @@ class Ledger:
         return write
 
     def refusal(self, token: int | None, holder: str) -> str | None:
-        """Why a write would be refused now, None if it would not."""
+        """The reason to refuse a write now, or None."""
         return None
 
     def read(self) -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ class Ledger:
 
 
 class FencedLedger(Ledger):
-    """Checks the token of every write, in one step with the write."""
+    """A ledger that checks the token of every write, in one step with the write."""
 
     def refusal(self, token: int | None, holder: str) -> str | None:
         if token is None:
@@ -82,72 +82,72 @@ class FencedLedger(Ledger):
 
 
 class SharedSet:
-    """A set that is read and written whole: whoever writes what it read before somebody else wrote undoes that."""
+    """A set that is read and written in one piece: a write undoes all others since its read."""
 
     def __init__(self) -> None:
         self.members: frozenset[str] = frozenset()
 
 
 class LedgerService(Protocol):
-    """A ledger as its clients reach it. ``sleep`` is the caller's own, so that no caller delays another."""
+    """A ledger as its clients reach it. Each caller passes its ``sleep``, so that no caller delays another."""
 
     async def append(self, token: int | None, holder: str, entry: str, sleep: Sleep) -> Reply: ...
 
     async def read(self, sleep: Sleep) -> Reply: ...
 
 
-class Way:
-    """What lies between a resource and its clients; how long it takes is drawn anew each time."""
+class Latency:
+    """The latency between a resource and its clients, drawn anew for each request and reply."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
 
-    async def go(self, sleep: Sleep) -> None:
-        await sleep(self._rng.randint(*WAY_NS))
+    async def wait(self, sleep: Sleep) -> None:
+        await sleep(self._rng.randint(*LATENCY_NS))
 
 
 class RemoteLedger:
-    """A ledger some way off. It always answers, for nothing in a run hurts it."""
+    """A ledger behind a latency. It always answers."""
 
     def __init__(self, ledger: Ledger, rng: Random) -> None:
         self._ledger = ledger
-        self._way = Way(rng)
+        self._latency = Latency(rng)
 
     async def append(self, token: int | None, holder: str, entry: str, sleep: Sleep) -> Reply:
-        await self._way.go(sleep)
+        await self._latency.wait(sleep)
         write = self._ledger.append(token, holder, entry)
         position = len(self._ledger.accepted) - 1
-        await self._way.go(sleep)
+        await self._latency.wait(sleep)
         return Ok({"position": position}) if write.refusal is None else Fail(write.refusal)
 
     async def read(self, sleep: Sleep) -> Reply:
-        await self._way.go(sleep)
+        await self._latency.wait(sleep)
         entries = self._ledger.read()
-        await self._way.go(sleep)
+        await self._latency.wait(sleep)
         return Ok({"entries": entries})
 
 
 class RemoteSet:
-    """A shared set some way off."""
+    """A shared set behind a latency."""
 
     def __init__(self, shared: SharedSet, rng: Random) -> None:
         self._shared = shared
-        self._way = Way(rng)
+        self._latency = Latency(rng)
 
     async def read(self, sleep: Sleep) -> frozenset[str]:
-        await self._way.go(sleep)
+        await self._latency.wait(sleep)
         members = self._shared.members
-        await self._way.go(sleep)
+        await self._latency.wait(sleep)
         return members
 
     async def write(self, members: Collection[str], sleep: Sleep) -> None:
-        await self._way.go(sleep)
+        await self._latency.wait(sleep)
         self._shared.members = frozenset(members)
-        await self._way.go(sleep)
+        await self._latency.wait(sleep)
 
 
 def sleeper(cluster: Cluster) -> Sleep:
-    """A way for one client to let time pass; one at a time."""
+    """A function by which one client waits, once at a time."""
     alarm: Alarm = cluster.alarm()
 
     async def sleep(ns: int) -> None:

@@ -1,11 +1,11 @@
-"""Clients that do something with leadership: one a node, writing to a shared resource while its node says it leads.
+"""Clients that use leadership: one for each node writes to a shared resource while its node claims to lead.
 
-This is where a leader that has been replaced does harm. Each client does what an application beside its node would do:
-it asks the node whether it leads, and under which token, and then writes. Between the answer and the write's arrival
-lie the client's own work (1 to 5 ms) and the way to the resource (0.5 to 3 ms), both drawn from the run's seed; so
-what was true when the node answered need not be when the write arrives, as in any application that checks and then
-acts. A client is not paused, killed or cut off with its node: it lives with the controller, as the resource does. It
-asks only while its node's last answer to its observer said that it leads, so followers are not asked twice.
+This is where a leader that has been replaced does harm. Each client acts like an application beside its node: it asks
+the node for its claim and its token, and then writes. Between the answer and the arrival of the write lie the work of
+the client (1 to 5 ms) and the latency of the resource (0.5 to 3 ms), both drawn from the seed of the run; so the claim
+may no longer hold when the write arrives, as in any application that checks and then acts. A client is not paused,
+killed or cut off with its node: it lives with the controller, as the resource does. It asks only while its node's last
+answer to its observer said that it leads, so followers are not asked twice.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from splitbrain.workloads.resources import (
 WORK_NS: Final = (1 * MS, 5 * MS)  # of a client, between its node's answer and the sending of the write
 
 TokenOf = Callable[[Mapping[str, Any]], int | None]
-"""The token of a leadership, from the node's own answer."""
+"""Gives the token of a leadership, from the answer of its node."""
 
 
 def term(answer: Mapping[str, Any]) -> int | None:
     """The token of every system here: the term of the leadership."""
-    told = answer["term"]
-    return None if told is None else int(told)
+    value = answer["term"]
+    return None if value is None else int(value)
 
 
 def writers(
     cluster: Cluster, operations: OperationRecorder, view: LeaderView, workload: Workload, seed: int
 ) -> Sequence[ClientGroup]:
-    """The clients that write, as the workload has them."""
+    """The clients of that workload beside the observers."""
     match workload.kind:
         case "election":
             return []
@@ -63,12 +63,12 @@ def writers(
 
 
 def ledger(kept: Ledger, seed: int) -> LedgerService:
-    """A ledger at the end of a way that the seed decides."""
+    """A ledger at a latency that the seed decides."""
     return RemoteLedger(kept, Random(f"{seed}/ledger"))
 
 
 class Writers:
-    """The clients of a ledger, one a node. The last that stops reads the whole ledger."""
+    """The clients of a ledger, one for each node. The last that stops reads the ledger."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Writers:
             self._operations.complete(process, "read-ledger", None, reply, entries)
 
     async def _write(self, process: int, node: str, sleep: Sleep) -> int:
-        """Ask, and if the node leads write with its token; the id under which the client goes on."""
+        """Ask, and if the node leads, write with its token; the id under which the client continues."""
         self._operations.invoke(process, "observe", node)
         reply = await self._cluster.observe(node, self._timeout_ns)
         process = self._operations.complete(process, "observe", node, reply)
