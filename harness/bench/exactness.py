@@ -23,7 +23,7 @@ from splitbrain.core.simulate import ColumnsRecorder, simulate
 from splitbrain.nemesis.nemeses import build
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems import SYSTEMS
-from splitbrain.runtimes.sim.ground_truth import GroundTruth, Overlap, Reign, overlaps
+from splitbrain.runtimes.sim.ground_truth import GroundTruth, Overlap, TrueReign, overlaps
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
@@ -48,7 +48,7 @@ class Outcome:
     """
 
     history: History
-    reigns: tuple[Reign, ...]
+    reigns: tuple[TrueReign, ...]
     zero_ns: int
 
 

@@ -75,7 +75,7 @@ def test_a_broken_election_fails_with_evidence_seed_and_how_to_replay(project: p
             "*BrokenPromise: bold:Bold: 1 promise that did not hold, of a run with seed 7",
             "*INVALID  exclusivity: two leaders at once: n1 *and n2 *",
             '*line *  observe n1  ok  {"leading":true,*',
-            "*what was done to 5 nodes:",
+            "*faults injected into 5 nodes:",
             "*the leader n1 is alone: n1 | n2 n3 n4 n5, in effect after * ms",
             "*again: pytest test_it.py::test_a_lonely_leader",
             "*again: splitbrain test bold:Bold --nemesis isolated-leader --runtime sim --nodes 5 *--seed 7*",

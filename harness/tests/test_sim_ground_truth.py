@@ -11,7 +11,7 @@ from splitbrain.bench import exactness
 from splitbrain.bench.exactness import Outcome, compare, experiment, measure, observed, total
 from splitbrain.nemesis.nemeses import build
 from splitbrain.nodes.systems import SYSTEMS
-from splitbrain.runtimes.sim.ground_truth import GroundTruth, Overlap, Reign, overlaps
+from splitbrain.runtimes.sim.ground_truth import GroundTruth, Overlap, TrueReign, overlaps
 from splitbrain.runtimes.sim.simulation import Simulation
 from splitbrain.units import MS
 
@@ -28,8 +28,8 @@ def led(system: str, seed: int = 1) -> tuple[Simulation, GroundTruth, str]:
     return sim, truth, leader
 
 
-def reign(node: str, began: int, ended: int) -> Reign:
-    return Reign(node, f"{node}-1", None, began, ended)
+def reign(node: str, began: int, ended: int) -> TrueReign:
+    return TrueReign(node, f"{node}-1", None, began, ended)
 
 
 def test_a_reign_begins_with_the_win_and_goes_on_until_now() -> None:

@@ -26,4 +26,4 @@ def find_system(name: str) -> System:
     if ":" in name:
         return system_at(name)
     known = ", ".join(SYSTEMS)
-    raise UsageError(f"unknown system {name!r}: expected one of {known}, package.module:Name or FILE.toml of your own")
+    raise UsageError(f"unknown system {name!r}: expected one of {known}, package.module:Name or FILE.toml")

@@ -1,12 +1,11 @@
-"""A system of somebody else's: a class, a function or a ``System`` from outside this project, ready to be tested.
+"""Systems given as Python: a class, a function or a ``System`` of a user.
 
-The promise: what does not speak the node protocol is refused before anything runs, and what breaks it during a run
-is named: which node, when, on which event, in which line of whose file. A node of one's own that raises is neither
-a finding about its election nor a failure of the harness but a mistake in what was handed in, so all of this is
-``UsageError``. (A process that dies on sockets is just a node that is down; here the reason can be told.)
+A class that does not implement the node protocol is refused before anything runs. A node that breaks the protocol
+during a run is named with the time, the event, and the file and line. A node that raises is neither a finding about its
+election nor a failure of the harness but a mistake in the code that was given, so all of this is ``UsageError``.
 
-What is tested is called as ``target(id, peers, rng, boot, state)`` and gives a ``nodes.protocol.Node``. Unless it
-says otherwise, by attributes whose names begin with ``splitbrain_`` or by being a ``System``, it promises everything.
+The class or function is called as ``target(id, peers, rng, boot, state)`` and returns a ``nodes.protocol.Node``. It
+promises everything, unless its attributes ``splitbrain_...`` say otherwise or it is a ``System``.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ MakeNode = Callable[[str, Sequence[str], Random, str, Mapping[str, Json] | None]
 
 
 class NodeFailure(UsageError):
-    """A node of one's own raised, or gave what no node may give. The run stops there."""
+    """A user's node raised, or returned a value that no node may return. The run ends."""
 
 
 @functools.cache
@@ -51,7 +50,7 @@ def system_at(spec: str) -> System:
 
 
 def system_of(target: object, name: str) -> System:
-    """The system that ``target`` is or makes nodes of; ``name`` is what runs are filed under. Raises UsageError."""
+    """The system that ``target`` is, or makes nodes of; runs are stored under ``name``. Raises UsageError."""
     if isinstance(target, System):
         make: MakeNode = target.make_node
         return dataclasses.replace(target, name=name, options=NoOptions(), factory=_Guarding(name, make, None))
@@ -63,14 +62,14 @@ def system_of(target: object, name: str) -> System:
 
 
 def name_of(target: object) -> str:
-    """What a system that is at hand is called: ``module:Name``, or a System's own name."""
+    """The name of a system given as an object: ``module:Name``, or the name of a System."""
     if isinstance(target, System):
         return target.name
     name = getattr(target, "__qualname__", type(target).__qualname__)
     return f"{getattr(target, '__module__', '?')}:{name}"
 
 
-# Finding it
+# Finding the system
 
 
 def _load(spec: str) -> object:
@@ -87,7 +86,7 @@ def _load(spec: str) -> object:
 
 
 def _import(name: str) -> object:
-    # As for "python -m": what lies in the current directory can be named. A console script has only its own there.
+    # As with "python -m", modules in the current directory can be named; a console script has its own directory there.
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -106,7 +105,7 @@ def _lacks(owner: object, name: str) -> str:
     return f"there is no {name!r} in {where}" + (f"; perhaps {' or '.join(near)}?" if near else "")
 
 
-# What it promises
+# Its promises
 
 
 def _system(target: Callable[..., object], name: str, *, has_terms: bool) -> System:
@@ -166,7 +165,7 @@ def _eligibility(target: object, name: str) -> Eligibility:
 
 
 def _first_line(target: object) -> str:
-    return (inspect.getdoc(target) or "a system of your own").splitlines()[0]
+    return (inspect.getdoc(target) or "a node class").splitlines()[0]
 
 
 # A trial before anything runs
@@ -175,7 +174,7 @@ def _first_line(target: object) -> str:
 def _check_call(target: Callable[..., object], name: str) -> None:
     try:
         signature = inspect.signature(target)
-    except (TypeError, ValueError):  # written in C: only calling it can tell
+    except (TypeError, ValueError):  # written in C: only a call shows its signature
         return
     try:
         signature.bind(*CALLED_AS)
@@ -184,7 +183,7 @@ def _check_call(target: Callable[..., object], name: str) -> None:
 
 
 def _has_terms(target: Callable[..., Any], name: str) -> bool:
-    """Whether the node of a trial start says that it is in some term; ``splitbrain_terms`` says it for all."""
+    """True if a node that is started for a trial has a term; ``splitbrain_terms`` overrides it."""
     node = _Guarding(name, target, None)("n1", ("n2", "n3"), None, Random(0), "trial")
     node.handle(Started(0))
     term = node.status(0).term
@@ -194,7 +193,7 @@ def _has_terms(target: Callable[..., Any], name: str) -> bool:
     return declared
 
 
-# Watching it
+# Checking its nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +226,7 @@ class _Guarding:
 
 
 class _Guarded:
-    """A node and a watch over what it gives back."""
+    """Checks all that a node returns."""
 
     __slots__ = ("_has_terms", "_id", "_name", "_node", "_peers", "_started")
 
@@ -280,7 +279,7 @@ class _Guarded:
 
 
 def _wrong_status(said: object, has_terms: bool | None) -> str | None:
-    """What was expected instead, None when it is right."""
+    """The value that was expected instead; None if the status is correct."""
     match said:
         case Status(
             leading=bool(), leader=str() | None, term=int() | None as term, reign=str() | None, vote=str() | None
@@ -311,7 +310,7 @@ def _shown(event: Event) -> str:
 
 
 def _raised(what: str, error: Exception) -> str:
-    """What happened, and the last frames of the traceback, all of them of the code that was handed in."""
+    """The failure in words, and the last frames of the traceback, all of them in the user's code."""
     frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
     lines = "".join(traceback.format_list(frames[-MOST_FRAMES:])).rstrip()
     return f"{what}\n{lines}\n{_last_line(error)}"

@@ -87,7 +87,7 @@ def splitbrain(pytestconfig: pytest.Config, _splitbrain_turn: int) -> Splitbrain
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Splitbrain:
-    """What the fixture gives. ``seed`` and ``seeds`` are the options, ``turn`` counts repetitions."""
+    """The value of the fixture. ``seed`` and ``seeds`` are the options, ``turn`` counts repetitions."""
 
     runs: Runs = field(repr=False)
     turn: int
@@ -108,8 +108,8 @@ class Splitbrain:
     ) -> SimRun:
         """Run ``system`` (a class, a function, a ``System`` or a name) under faults, and judge it.
 
-        What goes wrong is a ``nemesis`` ("partition"; several with commas) for so many ``seconds`` (20), or a
-        ``schedule``. Equal arguments give equal runs. See ``user_systems.sim_run.run``.
+        The faults are those of a ``nemesis`` ("partition"; several with commas) for ``seconds`` (20 if not given), or
+        of a ``schedule``. Equal arguments give equal runs. See ``user_systems.sim_run.run``.
         """
         __tracebackhide__ = True
         from splitbrain.user_systems import sim_run as trial
@@ -129,7 +129,7 @@ class Splitbrain:
         return made
 
     def _command(self) -> str:
-        """What runs the present test again, with the same seeds."""
+        """The command that repeats this test with the same seeds."""
         test = os.environ.get(RUNNING, "").rpartition(" ")[0]
         seed = [] if self.seed is None else ["--splitbrain-seed", str(self.seed)]
         seeds = [] if self.seeds == 1 else ["--splitbrain-seeds", str(self.seeds)]
@@ -168,7 +168,7 @@ class Runs:
 
 
 def _trial_of(call: pytest.CallInfo[None]) -> SimRun | None:
-    """The run whose promise was broken: a test may have made others after it."""
+    """The run whose promise was broken; a test may have made others after it."""
     error = None if call.excinfo is None else call.excinfo.value
     return getattr(error, "trial", None)
 

@@ -1,10 +1,9 @@
-"""One run in simulation, in memory, judged: what a test of an election holds in its hand.
+"""One run in simulation and in memory, judged: the value that a test of an election works with.
 
-The promise: a trial is the run that ``splitbrain test SYSTEM --runtime sim`` makes of the same seed, so what a test
-has found can be looked at there, and the other way round; and a failure's message alone is enough to see what
-happened and to make it happen again.
+A run equals the one that ``splitbrain test SYSTEM --runtime sim`` makes of the same seed, so a finding of a test can be
+examined with the command line, and the other way round. The message of a failure is enough to understand and repeat it.
 
-The system may be a name, ``package.module:Name``, a ``System``, or a class or function that is at hand.
+A system may be given as a name, ``package.module:Name``, a ``System``, or a class or function.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ from splitbrain.workloads import KINDS, Kind, Workload
 
 SECONDS = 20.0
 PERIOD_MS = 100  # between two observations of a node, and between two confirmations asked of it
-GIVEN = ("schedule",)  # what stands for a nemesis where the schedule was given
+GIVEN = ("schedule",)  # stands for the nemesis of a run whose schedule was given
 MOST_EVIDENCE = 4
 MOST_FAULTS = 8
 
 
 class BrokenPromise(AssertionError):
-    """A property did not hold, or could not be told to hold, in ``trial``; the message is for a reader."""
+    """A property did not hold, or was not known to hold, in the run ``trial``; the message explains it."""
 
     def __init__(self, words: str, trial: SimRun) -> None:
         super().__init__(words)
@@ -53,7 +52,7 @@ class BrokenPromise(AssertionError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SimRun:
-    """A run and what was found in it. ``again`` are the commands that make it again, as far as they are known."""
+    """A run and its judgement. ``again`` are the commands that repeat it, as far as they are known."""
 
     experiment: Experiment
     schedule: Schedule
@@ -68,11 +67,11 @@ class SimRun:
 
     @property
     def verdict(self) -> str:
-        """valid, unknown or invalid: the worst over all properties, each held to what the system promises."""
+        """``valid``, ``unknown`` or ``invalid``: the worst outcome over all properties."""
         return self.judgement.outcome.word
 
     def found(self, name: str) -> JudgedProperty:
-        """One property's verdict as if it were promised, whatever the system says of it. Raises UsageError."""
+        """The verdict of one property, judged as if the system promised it. Raises UsageError."""
         known = {judged.name: judged for judged in self.judgement.properties}
         if name not in known:
             raise UsageError(f"there is no property {name!r}: expected one of {', '.join(known)}")
@@ -80,10 +79,10 @@ class SimRun:
         return hold(judged.found, {letter: ALL_PROMISED[letter] for letter in judged.promises})
 
     def must_hold(self, *names: str) -> None:
-        """Raise ``BrokenPromise`` unless each property named is valid; what could not be told is no pass.
+        """Raise ``BrokenPromise`` unless each property named is valid; unknown is no pass.
 
         A property named is held as if promised, since the test asks for it. With none named, every property is
-        held to the system's own promises, ``coverage`` (that a leader was hurt at all) included.
+        held to the promises of the system, ``coverage`` (a leader was exposed to a fault) included.
         """
         __tracebackhide__ = True
         judged = [self.found(name) for name in names] if names else list(self.judgement.properties)
@@ -92,17 +91,17 @@ class SimRun:
             raise BrokenPromise(self._story(broken), self)
 
     def repeat(self) -> Repeat:
-        """The same run once more, with the nodes' logs; a node that lets other things decide than its seed is seen."""
+        """Run the same again, with logs of the nodes; this exposes a node that depends on more than its seed."""
         log = Log()
         try:
             entries, _ = _record(self.experiment, self.schedule, log)
         except NodeFailure as failure:
-            return Repeat(log=log, differs_at=0, words=f"it fails when run again: {failure}")
+            return Repeat(log=log, differs_at=0, words=f"a second run fails: {failure}")
         differs_at = _differs_at(self.entries, entries)
         if differs_at is None:
-            return Repeat(log=log, differs_at=None, words="run again it is the same, line by line")
+            return Repeat(log=log, differs_at=None, words="a second run is the same, line by line")
         words = (
-            f"run again it differs from line {differs_at} on: something else than the seed decides (time, random, id)"
+            f"a second run differs from line {differs_at} on: the node depends on more than its seed (time, random, id)"
         )
         return Repeat(log=log, differs_at=differs_at, words=words)
 
@@ -121,8 +120,8 @@ class SimRun:
         for judged in broken:
             lines.append(f"{judged.outcome.word.upper():>9}  {judged.name}: {judged.words}")
             lines += [f"           {_line(self.entries[at])}" for at in judged.found.evidence[:MOST_EVIDENCE]]
-        lines.append(f"what was done to {counted(self.experiment.nodes, 'node')}:")
-        lines += [f"           {_act(fault)}" for fault in _hurting(self.history)] or ["           nothing"]
+        lines.append(f"faults injected into {counted(self.experiment.nodes, 'node')}:")
+        lines += [f"           {_act(fault)}" for fault in _hurting(self.history)] or ["           none"]
         if self.experiment.nemesis == GIVEN:
             lines.append(f"schedule.json: {json.dumps(schedules.to_json(self.schedule))}")
         lines += [f"again: {command}" for command in self.again]
@@ -151,12 +150,12 @@ def run(
     strict: bool = False,
     again: Sequence[str] = (),
 ) -> SimRun:
-    """Run ``system`` on that many nodes for so many seconds of faults (20), and judge it.
+    """Run ``system`` on that many nodes, with that many seconds of faults (20 if not given), and judge it.
 
-    What goes wrong is a ``nemesis`` ("partition"; or several, with commas or as a sequence), or a ``schedule``, which
-    has its own length. ``workload`` is one of ``workloads.KINDS``. ``strict``: a known weakness that was
-    not shown is invalid. ``again`` are commands that a failure's message shows. Raises UsageError for what cannot
-    be, and NodeFailure where a node of one's own breaks.
+    The faults are those of a ``nemesis`` ("partition"; or several, with commas or as a sequence), or of a ``schedule``,
+    which has a length. ``workload`` is one of ``workloads.KINDS``. ``strict``: a known weakness that was
+    not shown is invalid. ``again`` are commands that a failure's message shows. Raises UsageError for impossible
+    arguments, and NodeFailure where a node of a user's class breaks.
     """
     __tracebackhide__ = True
     experiment, planned = _plan(system, nodes, nemesis, schedule, seconds, seed, observe_period_ms, workload)
@@ -187,7 +186,7 @@ def _plan(
     if kind not in KINDS:
         raise UsageError(f"workload: expected one of {', '.join(KINDS)}, got {kind!r}")
     if schedule is not None and (nemesis is not None or seconds is not None):
-        raise UsageError("a schedule says what goes wrong and for how long: give no nemesis and no seconds beside it")
+        raise UsageError("a schedule has faults and a length: give no nemesis and no seconds beside it")
     system = _system(target)
     if not system.min_nodes <= nodes <= system.max_nodes:
         raise UsageError(f"nodes: {system.name} runs on {system.min_nodes} to {system.max_nodes}, got {nodes}")
@@ -248,7 +247,7 @@ def _command(experiment: Experiment, target: object, schedule: Schedule | None, 
 
 
 def _can_be_named(name: str, target: object) -> bool:
-    """Whether the command line would find it under that name from the current directory."""
+    """True if the command line finds the system under that name from the current directory."""
     if isinstance(target, str) or name in SYSTEMS:
         return True
     module, _, attribute = name.partition(":")
@@ -271,7 +270,7 @@ def _record(
         when = f"{recorder.now() / 1e9:.3f} s from the beginning of the run"
         if not recorder.started:
             when = "before the run began"
-        # Its message holds the traceback, as far as that is the node's own; pytest would print all of ours too.
+        # The message holds the node's part of the traceback; pytest would print all of ours too.
         raise NodeFailure(f"{failure}\nThat was {when}, with seed {experiment.seed}.") from None
     return recorder.entries, History.from_entries(recorder.entries, "memory")
 

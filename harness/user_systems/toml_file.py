@@ -1,7 +1,7 @@
-"""A system of somebody else's, described in one TOML file: any image, how it is started and how it is asked.
+"""A system described by a TOML file: an image, the command that starts it, and the requests that observe it.
 
-The promise: what the file cannot mean is refused before anything runs, by key, with what was expected and what came.
-What each key means is in docs/your-own-image.md.
+An invalid file is refused before anything runs; the message names the key, the value expected and the value found.
+docs/your-own-image.md describes each key.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _System:
         nodes = self._number("nodes", 3)
         return System(
             name=str(path),
-            help=self._text("help", "a system of your own"),
+            help=self._text("help", "a system described by a TOML file"),
             promises=self._promises(),
             stall_bound_ms=self._number("stall_bound_ms", 5_000, least=20),
             suspicion_ms=self._number("suspicion_ms", 1_000),

@@ -1,4 +1,4 @@
-"""The clocks of a host: two of them, that of elapsed time and that of the day, each with its own faults.
+"""The two clocks of a host, monotonic and wall, each with its errors.
 
 A clock is a straight line over true time: at true instant ``since`` it showed ``shown``, and it gains ``ppm``
 millionths. A fault begins a new line. All integers, so that reading forth and back never disagrees.
@@ -25,7 +25,7 @@ class Clock:
             raise ValueError(f"expected a clock that runs forward, ppm above {-MILLION}, got {self.ppm}")
 
     def read(self, now: int) -> int:
-        """What it shows at a true instant."""
+        """The time that it shows at a true instant."""
         return self.shown + (now - self.since) * (MILLION + self.ppm) // MILLION
 
     def when(self, shows: int) -> int:

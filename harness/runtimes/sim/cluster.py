@@ -24,7 +24,7 @@ from splitbrain.nodes.driver import STATE_FILE
 from splitbrain.runtimes.base import Effect, Job
 from splitbrain.runtimes.sim.calls import Call
 from splitbrain.runtimes.sim.clock import MILLION
-from splitbrain.runtimes.sim.event_wait import Sentry
+from splitbrain.runtimes.sim.event_wait import EventWait
 from splitbrain.runtimes.sim.hosts import Host
 from splitbrain.runtimes.sim.instruments import Instruments
 from splitbrain.runtimes.sim.kernel import Act, Alarm
@@ -64,7 +64,7 @@ class SimCluster:
         self._felled: set[str] = set()  # whom a plan has killed, or told to die
         self._wall_errors = dict.fromkeys(self._machines, RIGHT)
         self._witnesses = {node: host.instrument for node, host in self._hosts.items()}
-        self._sentries: list[Sentry] = []
+        self._sentries: list[EventWait] = []
 
     def now(self) -> int:
         return self._kernel.now
@@ -97,7 +97,7 @@ class SimCluster:
         return self.servers[0] if len(self.servers) == 1 else None
 
     async def happens(self, trigger: Trigger, give_up: int) -> str | None:
-        sentry = Sentry(self._kernel, trigger)
+        sentry = EventWait(self._kernel, trigger)
         self._sentries.append(sentry)
         self._post_sentries()
         try:

@@ -1,7 +1,7 @@
-"""Waits for the moments of an election that happen inside a node, and stops time for whoever waits for them.
+"""Lets a fault wait for an event inside a node (such as a vote being granted) and holds the node at that instant.
 
-Messages are known by their ``kind`` on the wire: a ``vote_reply`` that grants is a vote given, a ``vote`` or an
-``election`` the beginning of a campaign. A system that sends neither is never caught in the act.
+Events are recognised by the ``kind`` of a message: a ``vote_reply`` that grants is a vote, a ``vote`` or an
+``election`` begins a campaign. In a system that sends neither, these events never happen.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from splitbrain.runtimes.sim.kernel import Kernel, suspend
 CAMPAIGNS: Final = frozenset({"vote", "election"})
 
 
-class Sentry(Instrument):
-    """One wait of the task that makes it. The node is held up, so that the task acts before anything leaves it."""
+class EventWait(Instrument):
+    """One wait, by the task that makes it. The node is held, so that the task acts before the node does."""
 
     def __init__(self, kernel: Kernel, trigger: Trigger) -> None:
         self._kernel = kernel

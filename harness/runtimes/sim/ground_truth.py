@@ -1,7 +1,7 @@
-"""Who really led, and when: what no observer can know and every verdict about leadership is an estimate of.
+"""The true reigns of a simulated run, which every verdict about leadership estimates.
 
-A node leads at an instant if its ``status`` at that instant says so. Between two events that holds until it stops
-holding (a lease runs out), so the end is found by halving, to the nanosecond.
+A node leads at an instant if its ``status`` at that instant says so. Between two events a reign can only end (a lease
+runs out), so its end is found by bisection, to the nanosecond.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from splitbrain.runtimes.sim.instruments import Instrument
 
 
 @dataclass(frozen=True, slots=True)
-class Reign:
+class TrueReign:
     """``node`` led in [began, ended) of true time."""
 
     node: str
@@ -30,8 +30,8 @@ class Reign:
 class Overlap:
     """Two nodes led at once, in [began, ended)."""
 
-    first: Reign
-    second: Reign
+    first: TrueReign
+    second: TrueReign
     began: int
     ended: int
 
@@ -45,15 +45,15 @@ class _Open:
 
 
 class GroundTruth(Instrument):
-    """Notes every reign of a simulation that it is the instrument of."""
+    """Records every reign of the simulation that it watches."""
 
     def __init__(self) -> None:
         self._open: dict[str, _Open] = {}
-        self._closed: list[Reign] = []
+        self._closed: list[TrueReign] = []
 
-    def reigns(self, now: int) -> tuple[Reign, ...]:
-        """All of them in the order of their beginning; those that go on end ``now``, for this purpose."""
-        going_on = [Reign(node, o.reign, o.term, o.began, now) for node, o in self._open.items()]
+    def reigns(self, now: int) -> tuple[TrueReign, ...]:
+        """All reigns in the order of their beginning; those under way end ``now``."""
+        going_on = [TrueReign(node, o.reign, o.term, o.began, now) for node, o in self._open.items()]
         return tuple(sorted((*self._closed, *going_on), key=lambda reign: (reign.began, reign.node)))
 
     def before(self, host: Host) -> None:
@@ -95,10 +95,10 @@ class GroundTruth(Instrument):
 
     def _close(self, node: str, ended: int) -> None:
         going_on = self._open.pop(node)
-        self._closed.append(Reign(node, going_on.reign, going_on.term, going_on.began, ended))
+        self._closed.append(TrueReign(node, going_on.reign, going_on.term, going_on.began, ended))
 
 
-def overlaps(reigns: Sequence[Reign]) -> tuple[Overlap, ...]:
+def overlaps(reigns: Sequence[TrueReign]) -> tuple[Overlap, ...]:
     """Every pair of reigns of different nodes that share an instant."""
     found = []
     for first, second in combinations(reigns, 2):

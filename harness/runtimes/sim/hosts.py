@@ -189,7 +189,7 @@ class Host:
             self._ready = False
 
     def resume(self) -> None:
-        """Continue the process: it takes all that has come meanwhile, at once."""
+        """Continue the process: it takes all that came during the pause, at once."""
         if not self._paused:
             return
         self._paused = False
@@ -220,7 +220,7 @@ class Host:
         for timer, due in self._timers.items():
             self._arm(timer, due)
 
-    # What comes in
+    # Input
 
     def arrive(self, link: Link, message: Json) -> None:
         """A packet has come over ``link``."""
@@ -280,7 +280,7 @@ class Host:
         else:
             self._waiting.append((self._fire, timer, due))
 
-    # What goes out
+    # Output
 
     def _handle(self, event: Event) -> None:
         if self._plain:
@@ -324,7 +324,7 @@ class Host:
         self.kill("kept")
 
     def _carry_out(self, effects: Iterator[Effect], at: int) -> None:
-        """Carry out what is left of a batch. By type, not by ``match``: most are messages, by the million."""
+        """Carry out the rest of a batch. By type, not by ``match``: most effects are messages, by the million."""
         links = self.links
         for effect in effects:
             kind = type(effect)

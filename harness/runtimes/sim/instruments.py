@@ -1,4 +1,4 @@
-"""Instruments: objects that see what no observer of a cluster can, from inside a simulation."""
+"""Instruments: objects that watch nodes from inside a simulation, beyond the reach of any observer."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """Virtual time: one queue of events, one clock, and coroutines that sleep on it.
 
-The promise: what happens is a function of what was put in. Events happen in the order of their instants, those of
-one instant in the order in which they were asked for, and nothing else decides (no clock, no thread, no hash).
+A run is a function of its input: events happen in the order of their instants, and those of one instant in the order in
+which they were scheduled. Nothing else decides (no clock, no thread, no hash).
 
-An event is a plain tuple ``(at, ticket, act, a, b)`` and happens as ``act(a, b)``. Who makes events by the hundred
-thousand (links, hosts) pushes them onto ``queue`` itself with a number from ``ticket``; a call for each would cost
-as much again. All times are integer nanoseconds from 0.
+An event is a plain tuple ``(at, ticket, act, a, b)`` and happens as ``act(a, b)``. Links and hosts, which make events
+by the hundred thousand, push them onto ``queue`` with a number from ``ticket``; a call for each would double the cost.
+All times are integer nanoseconds from 0.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ FOREVER: Final = 2**63
 
 
 class Stuck(AssertionError):
-    """Somebody waits and nothing is left that could happen: a bug of the simulation, not of what runs in it."""
+    """A task waits and no event is left: a bug of the simulation, not of the nodes in it."""
 
 
 @coroutine
 def suspend() -> Generator[None, Any, Any]:
-    """Stop the task that awaits this until somebody wakes it; the value that it is woken with is returned."""
+    """Stop the awaiting task until it is woken; returns the value that it is woken with."""
     return (yield)
 
 
 class Task:
-    """A coroutine at work. ``wake`` goes on with it until it suspends again; ``ended`` is told its end, once."""
+    """A running coroutine. ``wake`` continues it until it suspends again; ``ended`` is called at its end, once."""
 
     __slots__ = ("_coroutine", "_ended", "_kernel", "_over", "_send")
 
@@ -49,7 +49,7 @@ class Task:
         self._over = False
 
     def wake(self, value: Any, _: Any) -> None:
-        """To be called by the kernel only, as an event: no task may run inside another one's step."""
+        """Continue; called by the kernel only, as an event: no task may run inside another's step."""
         if self._over:
             return
         self._kernel.current = self
@@ -63,7 +63,7 @@ class Task:
             self._ended(None, error)
 
     def close(self) -> None:
-        """End it where it stands; its ``finally`` clauses run, and no wake reaches it any more."""
+        """End the task; its ``finally`` clauses run, and later wakes do nothing."""
         self._over = True
         self._coroutine.close()
 
@@ -76,24 +76,24 @@ class Kernel:
     def __init__(self) -> None:
         self.now = 0
         self.ticket = itertools.count().__next__
-        # The queue is never empty, so nobody has to ask: at its end stands an event that says so.
+        # A last event that raises saves a check for an empty queue.
         self.queue: list[Event] = [(FOREVER, self.ticket(), self._stuck, None, None)]
         self.current: Task
 
     def at(self, instant: int, act: Act, a: Any = None, b: Any = None) -> None:
-        """Have ``act(a, b)`` happen then, after all that was asked for that instant before."""
+        """Schedule ``act(a, b)`` for an instant, after all that is already scheduled for it."""
         heappush(self.queue, (instant, self.ticket(), act, a, b))
 
     def spawn(self, work: Coroutine[Any, Any, Any], ended: Callable[[Any, Exception | None], None]) -> Task:
-        """Begin a task at this instant, after what is already to happen at it."""
+        """Begin a task at this instant, after all that is already scheduled for it."""
         task = Task(self, work, ended)
         self.at(self.now, task.wake)
         return task
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Let time pass until ``main`` has ended; its value is returned, its error raised.
+        """Run until ``main`` has ended; returns its value, or raises its error.
 
-        What interrupts the thread (ctrl-C) closes ``main``, so its ``finally`` clauses run, and is raised too.
+        An interruption of the thread (ctrl-C) closes ``main``, so its ``finally`` clauses run, and is raised too.
         """
         ends: list[tuple[T, Exception | None]] = []
         task = self.spawn(main, lambda value, error: ends.append((value, error)))
@@ -110,7 +110,7 @@ class Kernel:
         return value
 
     def run_until(self, instant: int) -> None:
-        """Let everything happen that is due up to ``instant``, itself included, and stand there."""
+        """Run all events up to and including ``instant``, and stop there."""
         queue, pop = self.queue, heappop
         while queue[0][0] <= instant:
             self.now, _, act, a, b = pop(queue)
@@ -118,7 +118,7 @@ class Kernel:
         self.now = max(self.now, instant)
 
     def _stuck(self, _: Any, __: Any) -> None:
-        raise Stuck("somebody waits, and nothing is left to happen")
+        raise Stuck("a task waits, and no event is left")
 
     async def together(self, jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
         """Run the jobs until all have ended; an error in one ends them all, and is raised."""
@@ -155,7 +155,7 @@ class Alarm:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._rung = False
-        self._sleep = NOT_ASLEEP  # names the present sleep, so that the end of an earlier one wakes nobody
+        self._sleep = NOT_ASLEEP  # numbers the present sleep, so that the end of an earlier one wakes no task
         self._sleeper: Task
 
     @coroutine

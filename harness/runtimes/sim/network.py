@@ -1,12 +1,12 @@
-"""The network between the hosts: every directed link with its own delays, losses, doubles and cuts.
+"""The network between the hosts: directed links with delays, losses, duplicates and cuts.
 
-A packet is decided about twice. When it is sent, its link draws whether it is lost or doubled and how long each
-copy takes; when it arrives, it is dropped if the link is cut at that instant. So a cut kills what is on its way,
-and a packet that was sent into a cut may arrive after its end: that is what a rule at the receiver's door does, and
-containers are cut by just such rules. Packets overtake each other whenever a later one draws a shorter delay.
+The fate of a packet is drawn twice. When it is sent, its link draws its loss, its duplication and the delay of each
+copy; when it arrives, it is dropped if the link is cut at that instant. So a cut drops packets under way, and a packet
+that was sent into a cut may arrive after its end, as with a rule at the receiver, by which containers are cut. Packets
+overtake each other whenever a later one draws a shorter delay.
 
-Each link draws from dice of its own, keyed by seed and link, and those for delays are other than those for losses:
-the k-th packet of a link takes as long whatever happens elsewhere, so a change of a schedule stays local.
+Each link has random generators of its own, keyed by seed and link, one for delays and one for losses: the k-th packet
+of a link takes the same time whatever happens elsewhere, so a change of a schedule stays local.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HEADER_BYTES: Final = 28  # of IP and UDP, as on a real link
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """Always so many ns."""
+    """Always the same ns."""
 
     ns: int
 
@@ -63,7 +63,7 @@ class HeavyTail:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """As long as ``usual`` says and, on top, what ``by`` says."""
+    """The sum of two delays."""
 
     usual: Delay
     by: Delay
@@ -115,7 +115,7 @@ def _exponential(random: Callable[[], float]) -> float:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditions:
-    """What a link is like. ``loss``, ``duplication`` and ``hold`` are chances for each packet, from 0 to 1.
+    """The conditions of a link. ``loss``, ``duplication`` and ``hold`` are chances for each packet, from 0 to 1.
 
     Each pair of ``bursts`` holds the chances that a good link turns bad with a packet, and a bad one good; a bad one
     loses all. A packet that is held back takes ``hold_ns`` longer. With ``ns_per_byte`` packets queue, one that would
@@ -133,7 +133,7 @@ class Conditions:
 
     @property
     def flawed(self) -> bool:
-        """Whether more is to be drawn for a packet than how long it takes."""
+        """True if more than its delay must be drawn for a packet."""
         chances = self.loss > 0.0 or self.duplication > 0.0 or self.hold > 0.0
         return chances or bool(self.bursts) or self.ns_per_byte > 0
 
@@ -148,7 +148,7 @@ ConditionsOf = Callable[[str, str], Conditions]
 
 
 class Link:
-    """One direction between two hosts. ``cut`` may be set at any time; ``dropped`` counts what it has killed.
+    """One direction between two hosts. ``cut`` may be set at any time; ``dropped`` counts the packets lost to it.
 
     ``sent``, ``lost`` (with those that found no room in the queue), ``doubled`` and ``held`` count packets for as long
     as the link is flawed in such a way.
@@ -160,12 +160,12 @@ class Link:
         "_conditions",
         "_delay",
         "_delays",
-        "_dice",
         "_flaws",
         "_free_at",
         "_kernel",
         "_key",
         "_queue",
+        "_rng",
         "_ticket",
         "cut",
         "doubled",
@@ -191,7 +191,7 @@ class Link:
         self._key = f"{seed}/link/{sender}/{to}"
         self._flaws: tuple[Callable[[], float], Callable[[], int]] | None
         self._delays: Random | None = None  # made when first needed: in a short run most links carry nothing
-        self._dice: Random | None = None  # the same, for losses and doubles
+        self._rng: Random | None = None  # the same, for losses and doubles
         self.conditions = conditions
 
     @property
@@ -205,9 +205,9 @@ class Link:
         self._flaws = None
         self._bad = []
         if conditions.flawed:
-            if self._dice is None:
-                self._dice = Random(f"{self._key}/flaws")
-            self._flaws = (self._dice.random, sampler(conditions.delay, self._dice))
+            if self._rng is None:
+                self._rng = Random(f"{self._key}/flaws")
+            self._flaws = (self._rng.random, sampler(conditions.delay, self._rng))
 
     def send(self, message: Any) -> None:
         """Put a packet on its way; it reaches ``arrive(link, message)``, once, twice or never."""
@@ -218,7 +218,7 @@ class Link:
             self._send_flawed(at, message, *self._flaws)
 
     def _send_flawed(self, at: int, message: Any, chance: Callable[[], float], echo: Callable[[], int]) -> None:
-        """Draws as often whatever comes of it, so that the packets that follow draw what they would have."""
+        """Draws the same number of times for any result, so that later packets draw the same numbers."""
         conditions = self._conditions
         lost, doubled, echo_at = (
             chance() < conditions.loss,
@@ -238,7 +238,7 @@ class Link:
                 self._kernel.at(echo_at + queued, self._arrive, self, message)
 
     def _in_a_run(self, chance: Callable[[], float]) -> bool:
-        """Whether the link is bad for this packet, as any of its bursts has it; each goes on with every packet."""
+        """True if any burst makes the link bad for this packet; every packet advances each burst."""
         bursts = self._conditions.bursts
         if not self._bad:
             self._bad = [chance() < worsens / (worsens + mends) for worsens, mends in bursts]
@@ -290,13 +290,13 @@ class Network:
         return (link for row in self.links.values() for link in row.values())
 
     def cut_into(self, receiver: str, senders: Container[str]) -> None:
-        """From this instant drop what reaches ``receiver`` from ``senders``, and from nobody else."""
+        """From now on drop packets that reach ``receiver`` from ``senders``, and only those."""
         for sender in self.nodes:
             if sender != receiver:
                 self.links[sender][receiver].cut = sender in senders
 
     def set_conditions(self, conditions: Conditions, links: Iterable[tuple[str, str]] | None = None) -> None:
-        """From this instant, for what is sent over the links (all, if none are named)."""
+        """Set the conditions for packets sent from now on over the links (all, if none are named)."""
         chosen = self if links is None else (self.links[sender][to] for sender, to in links)
         for link in chosen:
             link.conditions = conditions

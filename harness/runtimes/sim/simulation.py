@@ -1,6 +1,6 @@
-"""A cluster in virtual time: so many hosts, each with a node or a server, and the network between them, from one seed.
+"""A cluster in virtual time: hosts, each with a node or a server, and the network between them, from one seed.
 
-This is what a test of an algorithm uses directly::
+Tests of algorithms use it directly::
 
     simulation = Simulation(7, ["n1", "n2", "n3"], RAFT_SYSTEM.make_node)
     simulation.start()
@@ -66,16 +66,16 @@ class Simulation:
         return self.kernel.now
 
     def start(self) -> None:
-        """Start every node within the next ``START_WITHIN_NS``, each at an instant of its own."""
-        dice = Random(f"{self.seed}/start")
+        """Start every node within the next ``START_WITHIN_NS``, each at a different instant."""
+        rng = Random(f"{self.seed}/start")
         for host in self.hosts.values():
-            self.kernel.at(self.kernel.now + dice.randrange(START_WITHIN_NS), lambda host, _: host.start(), host)
+            self.kernel.at(self.kernel.now + rng.randrange(START_WITHIN_NS), lambda host, _: host.start(), host)
 
     def run_until(self, instant: int) -> None:
         self.kernel.run_until(instant)
 
     def leaders(self) -> tuple[str, ...]:
-        """Every node that says at this instant that it leads."""
+        """The nodes that claim to lead at this instant."""
         return tuple(
             name for name in self.nodes if (status := self.hosts[name].status()) is not None and status.leading
         )
