@@ -79,7 +79,7 @@ def test_a_broken_election_fails_with_evidence_seed_and_how_to_replay(project: p
             "*the leader n1 is alone: n1 | n2 n3 n4 n5, in effect after * ms",
             "*again: pytest test_it.py::test_a_lonely_leader",
             "*again: splitbrain test bold:Bold --nemesis isolated-leader --runtime sim --nodes 5 *--seed 7*",
-            "*run again it is the same, line by line*",
+            "*a second run is the same, line by line*",
         ]
     )
     assert "harness/trial.py" not in result.stdout.str(), "a reader is shown the test, not the harness"
@@ -174,7 +174,7 @@ def test_moody(splitbrain):
 """
     result = outcome_of(project, body)
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["run again it differs from line * on: something else than the seed decides*"])
+    result.stdout.fnmatch_lines(["a second run differs from line * on: the node depends on more than its seed*"])
 
 
 def test_a_node_that_raises_fails_the_test_with_its_own_lines_only(project: pytest.Pytester) -> None:
@@ -270,7 +270,7 @@ def test_what_could_not_be_told_is_no_pass() -> None:
     made = trial.run(RAFT_SYSTEM, nemesis="none", nodes=3, seconds=2)
     made.must_hold("exclusivity")
     assert made.verdict == "unknown"
-    with pytest.raises(trial.BrokenPromise, match=r"UNKNOWN  coverage: no fault was inflicted(.|\n)*nothing"):
+    with pytest.raises(trial.BrokenPromise, match=r"UNKNOWN  coverage: no fault was inflicted(.|\n)*none"):
         made.must_hold()
 
 
