@@ -40,7 +40,8 @@ from splitbrain.checkers.history import History
 from splitbrain.core.experiment import Experiment
 from splitbrain.core.judging import contract_of, judge_by
 from splitbrain.core.simulate import ColumnsRecorder, simulate
-from splitbrain.invariants.elections import Notary, violations
+from splitbrain.invariants.events import ElectionRecorder
+from splitbrain.invariants.registry import violations
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.faults import Delay, Duplicate, Fault, Kill, Partition, Pause, Skew
 from splitbrain.nemesis.nemeses import NEMESES, build
@@ -140,17 +141,17 @@ def look(bug: Broken, seed: int, schedule: Schedule) -> Fired:
         seed=seed,
         workload=WORKLOAD,
     )
-    recorder, notary = ColumnsRecorder(), Notary()
-    simulation = simulate(experiment, schedule, recorder, notary)
+    recorder, recorded = ColumnsRecorder(), ElectionRecorder()
+    simulation = simulate(experiment, schedule, recorder, recorded)
     at: dict[str, int] = {}
-    broken = (*_broken_facts(notary, bug.nodes), *_broken_promises(recorder.history(), bug.of, experiment))
+    broken = (*_broken_facts(recorded, bug.nodes), *_broken_promises(recorder.history(), bug.of, experiment))
     for name, when in broken:
         at[name] = min(when, at.get(name, when))
     return Fired(at=at, length_ns=simulation.now)
 
 
-def _broken_facts(notary: Notary, nodes: int) -> Iterator[tuple[str, int]]:
-    return ((violation.fact, violation.at) for violation in violations(notary.trace(nodes)))
+def _broken_facts(recorded: ElectionRecorder, nodes: int) -> Iterator[tuple[str, int]]:
+    return ((violation.invariant, violation.at) for violation in violations(recorded.trace(nodes)))
 
 
 def _broken_promises(history: History, system: System, experiment: Experiment) -> Iterator[tuple[str, int]]:

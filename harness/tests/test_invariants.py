@@ -9,19 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitbrain.invariants.elections import (
-    INVARIANTS,
-    Booted,
-    Did,
-    Lagged,
-    Notary,
-    Noted,
-    Raised,
-    Took,
-    Trace,
-    calm_election_cost,
-    violations,
-)
+from splitbrain.invariants.costs import calm_election_cost
+from splitbrain.invariants.events import Booted, Did, ElectionRecorder, ElectionTrace, Lagged, Raised, Recorded, Took
+from splitbrain.invariants.registry import INVARIANTS, violations
 from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.protocol import Effect, Followed, Json, Led, Persist, Send
 from splitbrain.nodes.systems import SYSTEMS
@@ -34,25 +24,25 @@ from splitbrain.units import MS
 THREE = 3
 
 
-def asks(node: str, term: int, *others: str) -> list[Noted]:
+def asks(node: str, term: int, *others: str) -> list[Recorded]:
     return [did(node, Send(to, "vote", {"kind": "vote", "term": term})) for to in others]
 
 
-def votes(node: str, term: int, candidate: str, granted: bool = True) -> Noted:
+def votes(node: str, term: int, candidate: str, granted: bool = True) -> Recorded:
     return did(node, Send(candidate, "vote_reply", {"kind": "vote_reply", "term": term, "granted": granted}))
 
 
-def writes(node: str, term: int, voted_for: str | None) -> Noted:
+def writes(node: str, term: int, voted_for: str | None) -> Recorded:
     return did(node, Persist({"term": term, "voted_for": voted_for}))
 
 
-def did(node: str, effect: Persist | Send | Led | Followed) -> Noted:
+def did(node: str, effect: Persist | Send | Led | Followed) -> Recorded:
     return Did(0, node, effect)
 
 
-def broken(noted: Sequence[Noted], nodes: int = THREE) -> list[str]:
+def broken(noted: Sequence[Recorded], nodes: int = THREE) -> list[str]:
     """The names of the facts that such a trace breaks."""
-    return [violation.fact for violation in violations(Trace(nodes=nodes, noted=tuple(noted)))]
+    return [violation.invariant for violation in violations(ElectionTrace(nodes=nodes, events=tuple(noted)))]
 
 
 ELECTION = [
@@ -122,7 +112,7 @@ def test_a_term_that_goes_back_is_found_and_one_that_nobody_heard_of_is_not() ->
 
 
 @pytest.mark.parametrize("end", [did("n1", Followed(1, None)), Booted(0, "n1", b"{}")])
-def test_a_term_is_led_once(end: Noted) -> None:
+def test_a_term_is_led_once(end: Recorded) -> None:
     assert broken([*ELECTION, end, did("n1", Led(1, "a-2"))]) == ["one-reign-a-term"]
 
 
@@ -141,22 +131,24 @@ def test_a_request_for_votes_too_many_is_found_once() -> None:
 def test_a_node_that_raises_is_found_and_one_that_is_only_killed_is_not() -> None:
     assert broken([*ELECTION, Booted(0, "n1", None)]) == []
     (violation,) = violations(
-        Trace(nodes=THREE, noted=(*ELECTION, Raised(7, "n1", "KeyError: 3 (raft.py, line 1, in f)")))
+        ElectionTrace(nodes=THREE, events=(*ELECTION, Raised(7, "n1", "KeyError: 3 (raft.py, line 1, in f)")))
     )
-    assert (violation.fact, violation.at, violation.node) == ("no-node-raises", 7, "n1")
+    assert (violation.invariant, violation.at, violation.node) == ("no-node-raises", 7, "n1")
     assert violation.words == "n1 raised KeyError: 3 (raft.py, line 1, in f)"
 
 
 def test_breaches_come_in_order_of_time() -> None:
-    found = violations(Trace(nodes=3, noted=(Lagged(9, "n1", "heartbeat", 3, 2), Lagged(4, "n2", "heartbeat", 3, 2))))
+    found = violations(
+        ElectionTrace(nodes=3, events=(Lagged(9, "n1", "heartbeat", 3, 2), Lagged(4, "n2", "heartbeat", 3, 2)))
+    )
     assert [violation.at for violation in found] == [4, 9]
-    assert found[0].words == "n2 took in a heartbeat of term 3 and stayed in term 2"
+    assert found[0].words == "n2 received a heartbeat of term 3 and stayed in term 2"
 
 
 # Elections of the highest name
 
 
-def sends(node: str, to: str, because: Json = None, **message: Json) -> Noted:
+def sends(node: str, to: str, because: Json = None, **message: Json) -> Recorded:
     return Did(0, node, Send(to, message["kind"], message), because)
 
 
@@ -234,7 +226,7 @@ def test_two_results_of_one_election_are_found() -> None:
 
 
 def test_an_older_result_that_is_followed_is_found() -> None:
-    def follows(leader: str, number: int, origin: str) -> Noted:
+    def follows(leader: str, number: int, origin: str) -> Recorded:
         return Did(0, "n1", Followed(None, leader), parcel("coordinator", origin, THREE, leader=leader, result=number))
 
     assert broken([follows("n2", 1, "n3"), follows("n3", 2, "n2")]) == []
@@ -246,10 +238,10 @@ def test_an_older_result_that_is_followed_is_found() -> None:
 # Whole runs
 
 
-def hurt_at_random(system: System, seed: int, nodes: int = 5) -> Trace:
+def hurt_at_random(system: System, seed: int, nodes: int = 5) -> ElectionTrace:
     """Some eight seconds of crashes, torn writes, pauses, loss, doubles and cuts."""
-    notary = Notary()
-    sim = Simulation(seed, names(nodes), system.make_node, instrument=notary)
+    recorded = ElectionRecorder()
+    sim = Simulation(seed, names(nodes), system.make_node, instrument=recorded)
     sim.start()
     dice = Random(f"{seed}/hurt")
     for _ in range(50):
@@ -270,7 +262,7 @@ def hurt_at_random(system: System, seed: int, nodes: int = 5) -> Trace:
                 for each in sim.hosts.values():
                     each.resume()
                     each.start()
-    return notary.trace(nodes)
+    return recorded.trace(nodes)
 
 
 @pytest.mark.parametrize("name", [name for name, system in SYSTEMS.items() if system.simulated])
@@ -305,7 +297,8 @@ SHOWN = {
 def test_each_fact_fails_of_a_node_that_breaks_it(name: str) -> None:
     system = BROKEN[f"broken/{name}"].system
     assert any(
-        SHOWN[name] in {violation.fact for violation in violations(hurt_at_random(system, seed))} for seed in range(15)
+        SHOWN[name] in {violation.invariant for violation in violations(hurt_at_random(system, seed))}
+        for seed in range(15)
     )
 
 
@@ -316,14 +309,14 @@ def test_every_fact_is_seen_to_fail_of_some_node() -> None:
 # The price of an election
 
 
-def calm(system: System, nodes: int) -> Trace:
+def calm(system: System, nodes: int) -> ElectionTrace:
     """Two seconds without faults, on links that take no time to speak of."""
-    notary = Notary()
+    recorded = ElectionRecorder()
     conditions = Conditions(delay=Constant(1))
-    sim = Simulation(1, names(nodes), system.make_node, conditions=conditions, disk=Constant(1), instrument=notary)
+    sim = Simulation(1, names(nodes), system.make_node, conditions=conditions, disk=Constant(1), instrument=recorded)
     sim.start()
     sim.run_until(2_000 * MS)
-    return notary.trace(nodes)
+    return recorded.trace(nodes)
 
 
 @pytest.mark.parametrize("nodes", range(3, 10))
@@ -346,8 +339,8 @@ def test_an_election_with_pre_votes_is_too_dear_for_one_without() -> None:
 
 
 def test_a_witness_that_notes_everything_changes_nothing() -> None:
-    def leaders(notary: Notary | None) -> list[tuple[str, ...]]:
-        sim = Simulation(5, names(3), SYSTEMS["raft"].make_node, instrument=notary)
+    def leaders(recorded: ElectionRecorder | None) -> list[tuple[str, ...]]:
+        sim = Simulation(5, names(3), SYSTEMS["raft"].make_node, instrument=recorded)
         sim.start()
         found = []
         for at in range(1, 10):
@@ -355,11 +348,11 @@ def test_a_witness_that_notes_everything_changes_nothing() -> None:
             found.append(sim.leaders())
         return found
 
-    assert leaders(None) == leaders(Notary())
+    assert leaders(None) == leaders(ElectionRecorder())
 
 
 def test_effects_of_no_election_are_counted_and_not_kept() -> None:
     trace = calm(SYSTEMS["raft"], 3)
-    kept: set[type[Effect]] = {type(noted.effect) for noted in trace.noted if isinstance(noted, Did)}
+    kept: set[type[Effect]] = {type(noted.effect) for noted in trace.events if isinstance(noted, Did)}
     assert kept == {Persist, Send, Led, Followed}
-    assert trace.sent["heartbeat"] > 60 and len(trace.noted) < 40
+    assert trace.sent["heartbeat"] > 60 and len(trace.events) < 40

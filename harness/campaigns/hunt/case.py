@@ -15,7 +15,8 @@ from splitbrain.checkers.judge import PROPERTIES, Judgement
 from splitbrain.core.experiment import Experiment, probe_timeout_ms
 from splitbrain.core.judging import judge_run
 from splitbrain.core.simulate import ColumnsRecorder, simulate
-from splitbrain.invariants.elections import INVARIANTS, Notary, Violation, violations
+from splitbrain.invariants.events import ElectionRecorder, Violation
+from splitbrain.invariants.registry import INVARIANTS, violations
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes.sim.instruments import Instruments
 from splitbrain.user_systems.lookup import find_system
@@ -91,7 +92,7 @@ class CaseRun:
         """Every broken promise, in a fixed order; with ``wanted`` only those of the properties that it means."""
         found = {
             *signatures_of(self.judgement),
-            *(FailureSignature(violation.fact, WHITE_BOX) for violation in self.violations),
+            *(FailureSignature(violation.invariant, WHITE_BOX) for violation in self.violations),
         }
         return tuple(sorted(signature for signature in found if signature.property in meant(wanted)))
 
@@ -126,8 +127,8 @@ def run_case(case: Case, *, white_box: bool = False, wanted: str | None = None) 
     Of the properties that observers can judge, only those that ``wanted`` means are judged. Raises UsageError for an
     unknown system.
     """
-    experiment, recorder, trace, notary = case.experiment, ColumnsRecorder(), Trace(), Notary()
-    simulation = simulate(experiment, case.schedule, recorder, Instruments(notary, trace) if white_box else trace)
+    experiment, recorder, trace, recorded = case.experiment, ColumnsRecorder(), Trace(), ElectionRecorder()
+    simulation = simulate(experiment, case.schedule, recorder, Instruments(recorded, trace) if white_box else trace)
     history = recorder.history()
     return CaseRun(
         case=case,
@@ -135,16 +136,16 @@ def run_case(case: Case, *, white_box: bool = False, wanted: str | None = None) 
         judgement=judge_run(history, experiment, only=None if wanted is None else meant(wanted)).judgement,
         trace=trace,
         simulated_ns=simulation.now,
-        violations=violations(notary.trace(case.nodes)) if white_box else (),
+        violations=violations(recorded.trace(case.nodes)) if white_box else (),
     )
 
 
 def broken_promises(system: str, schedule: Schedule, *, nodes: int, seed: int) -> frozenset[str]:
     """The names of the properties that this run breaks though the system promises them, and of the facts about
-    elections that did not hold in it (those of ``invariants.elections``).
+    elections that did not hold in it (those of ``invariants``).
 
     It is what a test asks that was made of a hunt's find.
     """
     seen = run_case(Case(system=system, nodes=nodes, seed=seed, schedule=schedule), white_box=True)
     judged_ = {signature.property for signature in signatures_of(seen.judgement)}
-    return frozenset(judged_ | {violation.fact for violation in seen.violations})
+    return frozenset(judged_ | {violation.invariant for violation in seen.violations})

@@ -86,7 +86,7 @@ def _target(system: str, nodes: int, property_: str | None, seconds: float, core
     """The target of the hunt. Raises UsageError for an impossible one."""
     from splitbrain.campaigns.hunt.search import HuntTarget
     from splitbrain.checkers.judge import PROPERTIES
-    from splitbrain.invariants.elections import INVARIANTS
+    from splitbrain.invariants.registry import INVARIANTS
     from splitbrain.user_systems.lookup import find_system
 
     under_test = find_system(system)

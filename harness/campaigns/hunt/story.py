@@ -14,7 +14,7 @@ from splitbrain.campaigns.hunt.coverage import windows
 from splitbrain.campaigns.hunt.trace import Booted, Died, TraceEvent, Voted, Won, Yielded
 from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.verdict import Finding
-from splitbrain.invariants.elections import Violation
+from splitbrain.invariants.events import Violation
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
 
 FAULTS_TOLD = 3
@@ -61,7 +61,7 @@ def _finding(seen: CaseRun, signature: FailureSignature) -> Finding:
 
 def _breach(seen: CaseRun, signature: FailureSignature) -> str:
     """A fact that did not hold, as it was found; of two votes in one term, how that came to be."""
-    violation: Violation | None = next((each for each in seen.violations if each.fact == signature.property), None)
+    violation: Violation | None = next((each for each in seen.violations if each.invariant == signature.property), None)
     if violation is None:
         raise ValueError(f"{signature} was not broken in this run")
     if signature.property == "one-vote-a-term" and (told := voted_twice(seen.trace.facts, violation.node)) is not None:

@@ -1,6 +1,6 @@
 """What a simulation saw of an election and no observer could: votes, wins, deaths, and the state of every node.
 
-It is what stories and coverage are made of; the facts that a run is judged by are those of ``invariants.elections``.
+It is what stories and coverage are made of; the facts that a run is judged by are those of ``invariants``.
 
 A trace is an instrument of the run. It notes a fact when it becomes one (a vote when it leaves the voter, a win when
 the node is told to lead), and takes a sample of all nodes whenever somebody's part in the election has changed.
@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from splitbrain.invariants.elections import VOTE, VOTE_REPLY
+from splitbrain.invariants.events import VOTE, VOTE_REPLY
 from splitbrain.nodes.protocol import Effect, Event, Followed, Led, Send, Started
 from splitbrain.runtimes.sim.hosts import Host
 from splitbrain.runtimes.sim.instruments import Instrument
