@@ -67,7 +67,7 @@ class Page:
 
 def environment() -> Environment:
     """The templates of this package, with everything escaped unless it says otherwise."""
-    loader = PackageLoader("reports", "templates")
+    loader = PackageLoader("splitbrain.reports", "templates")
     made = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     made.globals["symbols"] = words.SYMBOLS
     return made
