@@ -13,9 +13,10 @@ from splitbrain.checkers.operations import NONE, Codes, Ints
 from splitbrain.checkers.terms import ByTerm
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, cut_short
+from splitbrain.names import Guarantee
 
 PROPERTY = "agreement"
-GUARANTEE = "T"
+GUARANTEE: Guarantee = "term-safety"
 MOST_FINDINGS = 200
 
 

@@ -7,11 +7,8 @@ in an asynchronous system), so each bound is a choice of the tester, stated here
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-MS = 1_000_000
-
-Eligibility = Literal["isolated", "clique", "hub"]
+from splitbrain.names import MS, Eligibility
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,8 +17,8 @@ class Bounds:
 
     ``stall_ns`` is within what time an eligible majority has a working leader; a stall must exceed twice that
     plus ``slack_ns`` plus what the canary measured. ``suspicion_ns`` is the longest time for which an earlier
-    disturbance may still move the leadership. ``eligibility`` says which majorities the system serves: an
-    ``isolated`` clique that no outsider can reach, any ``clique``, or one ``hub`` that reaches a majority.
+    disturbance may still move the leadership. ``eligibility`` names the majorities that the system serves
+    (``splitbrain.names.ELIGIBILITIES``).
     A canary sample later than ``canary_late_ns`` shows a starved machine. ``members`` are the nodes whose
     majority counts; none given means every node that the history names.
 

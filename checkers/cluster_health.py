@@ -19,10 +19,11 @@ from itertools import combinations
 
 import numpy as np
 
-from splitbrain.checkers.bounds import Bounds, Eligibility
+from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.fault import Fault, Link
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import Ints, Mask
+from splitbrain.names import Eligibility
 
 CUTS = frozenset({"partition"})
 ON_LINKS = CUTS | {"loss", "delay", "latency", "duplicate", "reorder", "corrupt", "bandwidth", "rate"}

@@ -21,8 +21,9 @@ from splitbrain.checkers.operations import NONE, Ints
 from splitbrain.checkers.starvation import Starvation
 from splitbrain.checkers.verdict import Finding
 from splitbrain.checkers.words import duration, instant
+from splitbrain.names import Guarantee
 
-CONVERGENCE = "L"
+CONVERGENCE: Guarantee = "convergence"
 
 _View = tuple[int, int]  # a leader, by its code, and a term, NONE for an answer that has none
 

@@ -104,7 +104,9 @@ def _faults(history: History, hurting: list[Fault], touching: list[Fault]) -> di
         "faults_by_shape": dict(
             Counter(fault.shape for fault in hurting if fault.in_effect and fault.shape is not None)
         ),
-        "faults_by_cell": dict(Counter(fault.cell for fault in hurting if fault.in_effect and fault.cell is not None)),
+        "faults_by_class": dict(
+            Counter(fault.fault_class for fault in hurting if fault.in_effect and fault.fault_class)
+        ),
         "faults_on_a_leader": len(touching),
         "repairs": len(history.faults) - len(hurting),
     }

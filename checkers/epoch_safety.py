@@ -16,9 +16,10 @@ from splitbrain.checkers.fault import Malformed
 from splitbrain.checkers.history import History
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, instant
+from splitbrain.names import Guarantee
 
 PROPERTY = "epoch-safety"
-GUARANTEE = "T"
+GUARANTEE: Guarantee = "term-safety"
 NEEDS = ("opinion",)
 MOST_FINDINGS = 200
 

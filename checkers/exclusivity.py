@@ -24,9 +24,10 @@ from splitbrain.checkers.operations import Codes, Ints, Mask
 from splitbrain.checkers.running_max import NOBODY, Rivals
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, duration, instant, listed
+from splitbrain.names import Guarantee
 
 PROPERTY = "exclusivity"
-GUARANTEE = "X"
+GUARANTEE: Guarantee = "exclusivity"
 MOST_FINDINGS = 200
 MOST_REPORTED = 20
 MOST_COMPARED = 1500  # up to so many conflicting reigns, every pair of them is looked at

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from splitbrain.names import fault_class_of
+
 Link = tuple[str, str]
 
 
@@ -38,7 +40,7 @@ class Fault:
     ``begin`` and ``done`` are ns, ``done`` None if the history ends before it. ``links`` are directed: from, to.
     ``asked`` and ``effect`` are the values of the two lines. ``verified`` is None where the history does not say
     whether the fault took effect, which is taken as "it did". ``skipped`` is the reason why it was never tried.
-    ``cell`` is the nemesis' own class of the fault, such as "C4".
+    ``fault_class`` is the class that the nemesis gives it, by its name even where an old history has its code.
     """
 
     id: int | str
@@ -53,7 +55,7 @@ class Fault:
     effect: Mapping[str, Any] = field(default_factory=dict)
     verified: bool | None = None
     skipped: str | None = None
-    cell: str | None = None
+    fault_class: str | None = None
 
     @property
     def in_effect(self) -> bool:
@@ -61,10 +63,9 @@ class Fault:
         return self.done is not None and self.skipped is None and self.verified is not False
 
     @property
-    def together(self) -> str | None:
-        """The nemesis' class of all cuts in force as one, where that is another than each has alone."""
-        together = self.asked.get("together")
-        return None if together is None else str(together)
+    def combined_class(self) -> str | None:
+        """The class of all cuts in force taken as one, where that is another than each has alone."""
+        return _class(self.asked, "combined_class", "together")
 
     @property
     def shape(self) -> str | None:
@@ -126,7 +127,6 @@ def _fault(begun: _Half, done: _Half | None) -> Fault:
     effect = done.value if done is not None else {}
     named = (line.node,) if line.node is not None else ()
     verified, skipped = effect.get("verified"), effect.get("skipped", asked.get("skipped"))
-    cell = asked.get("cell", effect.get("cell"))
     return Fault(
         id=begun.id if begun.id is not None else f"line {line.index}",
         f=line.f,
@@ -140,8 +140,14 @@ def _fault(begun: _Half, done: _Half | None) -> Fault:
         effect=effect,
         verified=None if verified is None else bool(verified),
         skipped=None if skipped in (None, False) else str(skipped),
-        cell=None if cell is None else str(cell),
+        fault_class=_class(asked, "class", "cell") or _class(effect, "class", "cell"),
     )
+
+
+def _class(value: Mapping[str, Any], key: str, old_key: str) -> str | None:
+    """The name of a fault class; histories of format 1 have codes, under other keys."""
+    stored = value.get(key, value.get(old_key))
+    return None if stored is None else fault_class_of(str(stored))
 
 
 def _nodes(value: Mapping[str, Any]) -> tuple[str, ...]:

@@ -31,9 +31,10 @@ from splitbrain.checkers.ledger import Append, Reading, appends, readings
 from splitbrain.checkers.starvation import Starvation
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, cut_short, duration, instant, listed
+from splitbrain.names import Guarantee
 
 PROPERTY = "fencing"
-GUARANTEE = "F"
+GUARANTEE: Guarantee = "fencing"
 NEEDS = ("append", "read-ledger")
 MOST_FINDINGS = 200
 

@@ -1,10 +1,10 @@
 """The judge: holds what the checkers found against what the system promises.
 
-A checker finds violations as if everything were promised. Each finding names the guarantee that it breaks by a letter,
-and the promise for that letter decides: ``+`` promised, so a finding makes the run invalid; ``!`` a known weakness,
-which is reported as shown or not shown; ``?`` permitted, so only reported; ``-`` undefined, so not judged. What
-could not be told stays unknown, and a checker that fails is unknown too: neither is ever a pass, and neither keeps
-the others from being heard.
+A checker finds violations as if everything were guaranteed. Each finding names the guarantee that it breaks, and the
+promise for that guarantee decides (``splitbrain.names.PROMISES``): a violation of a guaranteed one makes the run
+invalid, a known weakness is reported as shown or not shown, one that is not promised is only reported, and an undefined
+one is not judged. An undecided property stays unknown, and so does one whose checker fails: neither is ever a pass, and
+neither suppresses the others.
 """
 
 from __future__ import annotations
@@ -32,16 +32,14 @@ from splitbrain.checkers import (
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.history import History
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict, worst
+from splitbrain.names import GUARANTEES, Guarantee, Promise, Promises
 
-Promise = Literal["+", "!", "?", "-"]
-Promises = Mapping[str, Promise]
-
-ALL_PROMISED: Promises = MappingProxyType({"T": "+", "X": "+", "F": "+", "A": "+", "L": "+", "S": "+"})
+ALL_PROMISED: Promises = MappingProxyType(dict.fromkeys(GUARANTEES, "guaranteed"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Property:
-    """A property's name, the letters of the guarantees it tests, and its checker.
+    """A property's name, its description for reports, the guarantees that it tests, and its checker.
 
     ``needs`` names operations of a workload of its own: a history that holds none of them is not judged by it.
     ``gives_way_to`` names operations by which another property answers the same question better. ``told`` says whether
@@ -49,7 +47,8 @@ class Property:
     """
 
     name: str
-    letters: tuple[str, ...]
+    help: str
+    guarantees: tuple[Guarantee, ...]
     check: Callable[[History, Bounds], Verdict]
     needs: tuple[str, ...] = ()
     gives_way_to: tuple[str, ...] = ()
@@ -62,55 +61,103 @@ class Property:
 
 
 PROPERTIES: tuple[Property, ...] = (
-    *(
-        Property(name=name, letters=("T",), check=check, gives_way_to=epoch_safety.NEEDS)
-        for name, check in (
-            ("term-safety", lambda history, _: term_safety.check(history)),
-            ("agreement", lambda history, _: agreement.check(history)),
-            ("term-monotonicity", lambda history, _: term_monotonicity.check(history)),
-        )
+    Property(
+        name="term-safety",
+        help="No two nodes ever claim to lead in the same term; no clock is needed to tell.",
+        guarantees=("term-safety",),
+        check=lambda history, _: term_safety.check(history),
+        gives_way_to=epoch_safety.NEEDS,
+    ),
+    Property(
+        name="agreement",
+        help="No two nodes ever name different leaders for the same term.",
+        guarantees=("term-safety",),
+        check=lambda history, _: agreement.check(history),
+        gives_way_to=epoch_safety.NEEDS,
+    ),
+    Property(
+        name="term-monotonicity",
+        help="The term that a node reports never goes back, unless its disk was wiped.",
+        guarantees=("term-safety",),
+        check=lambda history, _: term_monotonicity.check(history),
+        gives_way_to=epoch_safety.NEEDS,
     ),
     Property(
         name="vote-safety",
-        letters=("T",),
+        help="No node ever votes for two candidates in one term, by the votes that nodes show.",
+        guarantees=("term-safety",),
         check=lambda history, bounds: vote_safety.check(history, bounds.votes_kept),
         told=vote_safety.shown,
     ),
     Property(
         name="epoch-safety",
-        letters=("T",),
+        help="No two servers ever name different leaders for the same epoch.",
+        guarantees=("term-safety",),
         check=lambda history, _: epoch_safety.check(history),
         needs=epoch_safety.NEEDS,
     ),
-    Property(name="exclusivity", letters=("X",), check=lambda history, _: exclusivity.check(history)),
-    Property(name="stall", letters=("A", "L"), check=stall.check),
-    Property(name="stability", letters=("S",), check=stability.check),
-    Property(name="fencing", letters=("F",), check=fencing.check, needs=fencing.NEEDS),
+    Property(
+        name="exclusivity",
+        help="No two nodes lead at the same instant, whatever their terms; only an overlap that every execution "
+        "fitting the observations must contain counts as proven.",
+        guarantees=("exclusivity",),
+        check=lambda history, _: exclusivity.check(history),
+    ),
+    Property(
+        name="stall",
+        help="While a healthy, connected majority exists, leadership is confirmed again within the bound.",
+        guarantees=("availability", "convergence"),
+        check=stall.check,
+    ),
+    Property(
+        name="stability",
+        help="A leader that is up, on time and connected to a healthy majority keeps its leadership.",
+        guarantees=("stability",),
+        check=stability.check,
+    ),
+    Property(
+        name="fencing",
+        help="A shared resource never accepts a write of a stale leader after one with a newer token, and keeps "
+        "every acknowledged write.",
+        guarantees=("fencing",),
+        check=fencing.check,
+        needs=fencing.NEEDS,
+    ),
     Property(
         name="mutual-exclusion",
-        letters=("X",),
+        help="No two clients ever hold one lock at the same instant; a hold counts from the acknowledged acquisition "
+        "to the release, if it was held until then.",
+        guarantees=("exclusivity",),
         check=lambda history, _: mutual_exclusion.check(history),
         needs=mutual_exclusion.NEEDS,
     ),
     Property(
         name="lost-updates",
-        letters=("F",),
+        help="An element that was added to a shared set under the lock, and acknowledged, is still there at the end.",
+        guarantees=("fencing",),
         check=lambda history, _: lost_updates.check(history),
         needs=lost_updates.NEEDS,
     ),
     Property(
         name="linearizability",
-        letters=("F",),
+        help="Every operation on a register seems to happen at one instant between its invocation and its answer.",
+        guarantees=("fencing",),
         check=lambda history, _: linearizability.check(history),
         needs=linearizability.NEEDS,
     ),
-    Property(name="coverage", letters=(), check=coverage.check),
+    Property(
+        name="coverage",
+        help="The run exercised something: faults took effect and were verified, a leader was affected, and the "
+        "machine kept time. Without that no run passes.",
+        guarantees=(),
+        check=coverage.check,
+    ),
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgedProperty:
-    """A property's verdict, and its outcome once it is held to the promises for its letters.
+    """A property's verdict, and its outcome once it is held to the promises for its guarantees.
 
     ``weakness`` is "shown" or "not shown" where a weakness is known, else None.
     """
@@ -125,8 +172,8 @@ class JudgedProperty:
     def name(self) -> str:
         return self.found.property
 
-    def _promise(self) -> str | dict[str, str] | None:
-        """The mark of the one letter, or each letter's where there are several; None where there is none."""
+    def _promise(self) -> Promise | dict[Guarantee, Promise] | None:
+        """The promise for the one guarantee, or for each where there are several; None where there is none."""
         match len(self.promises):
             case 0:
                 return None
@@ -175,14 +222,15 @@ def judge(
     strict: bool = False,
     only: Collection[str] | None = None,
 ) -> Judgement:
-    """Every property that concerns the history, held to the promises; a letter without a promise counts as ``+``.
+    """Every property that concerns the history, held to the promises; without a promise a guarantee counts as
+    guaranteed.
 
     With ``strict`` a known weakness that was not shown makes the run invalid. ``only`` names the properties that are
     asked for, None all of them.
     """
     bounds = bounds or Bounds()
     judged = tuple(
-        hold(found, {letter: promises.get(letter, "+") for letter in tested.letters}, strict)
+        hold(found, {guarantee: promises.get(guarantee, "guaranteed") for guarantee in tested.guarantees}, strict)
         for tested in PROPERTIES
         if (only is None or tested.name in only) and tested.concerns(history)
         for found in [_checked(tested, history, bounds)]
@@ -199,11 +247,11 @@ def _checked(tested: Property, history: History, bounds: Bounds) -> Verdict:
 
 
 def hold(found: Verdict, promises: Promises, strict: bool = False) -> JudgedProperty:
-    """One verdict held to the promises for its letters; with no letters it stands as it is."""
+    """One verdict held to the promises for its guarantees; with none it stands as it is."""
     if not promises:
         return JudgedProperty(found=found, outcome=found.outcome, words=found.words)
-    held = {letter: _held(found, letter, mark, strict) for letter, mark in promises.items()}
-    weak = [letter for letter, mark in promises.items() if mark == "!"]
+    held = {guarantee: _held(found, guarantee, promise, strict) for guarantee, promise in promises.items()}
+    weak = [guarantee for guarantee, promise in promises.items() if promise == "known-weakness"]
     shown = any(finding.guarantee in weak for finding in found.findings)
     return JudgedProperty(
         found=found,
@@ -214,36 +262,36 @@ def hold(found: Verdict, promises: Promises, strict: bool = False) -> JudgedProp
     )
 
 
-def _held(found: Verdict, letter: str, mark: Promise, strict: bool) -> Outcome:
-    """The outcome for one letter."""
-    broken = any(finding.guarantee == letter for finding in found.findings)
-    match mark:
-        case "-" | "?":
+def _held(found: Verdict, guarantee: Guarantee, promise: Promise, strict: bool) -> Outcome:
+    """The outcome for one guarantee."""
+    broken = any(finding.guarantee == guarantee for finding in found.findings)
+    match promise:
+        case "undefined" | "not-promised":
             return Outcome.VALID
-        case "+" if broken:
+        case "guaranteed" if broken:
             return Outcome.INVALID
-        case "!" if broken:
+        case "known-weakness" if broken:
             return Outcome.VALID
-    if found.outcome is Outcome.UNKNOWN or found.facts.get("undecided", {}).get(letter):
+    if found.outcome is Outcome.UNKNOWN or found.facts.get("undecided", {}).get(guarantee):
         return Outcome.UNKNOWN
-    return Outcome.INVALID if mark == "!" and strict else Outcome.VALID
+    return Outcome.INVALID if promise == "known-weakness" and strict else Outcome.VALID
 
 
-def _aside(found: Verdict, promises: Promises, held: Mapping[str, Outcome]) -> str:
-    """What the promises make of it, where that is not plain from the outcome."""
+def _aside(found: Verdict, promises: Promises, held: Mapping[Guarantee, Outcome]) -> str:
+    """The part of the promises in the outcome, where that is not plain."""
     broken = {finding.guarantee for finding in found.findings}
     notes = []
-    for letter, mark in promises.items():
-        match mark:
-            case "-":
-                notes.append(f"{letter} is undefined for this system and not judged")
-            case "?" if letter in broken:
-                notes.append(f"{letter} is permitted to fail")
-            case "!" if letter in broken:
-                notes.append(f"{letter} is known to be weak, and that was shown")
-            case "!":
-                strictly = ", as was asked for" if held[letter] is Outcome.INVALID else ""
-                notes.append(f"{letter} is known to be weak, but that was not shown{strictly}")
+    for guarantee, promise in promises.items():
+        match promise:
+            case "undefined":
+                notes.append(f"{guarantee} is undefined for this system and not judged")
+            case "not-promised" if guarantee in broken:
+                notes.append(f"{guarantee} is not promised under these faults")
+            case "known-weakness" if guarantee in broken:
+                notes.append(f"{guarantee}: known weakness, reproduced")
+            case "known-weakness":
+                strictly = ", and --strict requires it" if held[guarantee] is Outcome.INVALID else ""
+                notes.append(f"{guarantee}: known weakness, not reproduced{strictly}")
     return f" ({'; '.join(notes)})" if notes else ""
 
 

@@ -33,9 +33,10 @@ from splitbrain.checkers.operations import FAIL, NONE, OK, Operations
 from splitbrain.checkers.values import mapping
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, instant, listed
+from splitbrain.names import Guarantee
 
 PROPERTY = "linearizability"
-GUARANTEE = "F"
+GUARANTEE: Guarantee = "fencing"
 NEEDS = ("read", "write", "cas")
 BUDGET = 500_000
 MOST_RECENT = 3  # answers before the one that fits nowhere, shown with it

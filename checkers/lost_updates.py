@@ -16,9 +16,10 @@ from splitbrain.checkers.operations import FAIL, NONE, Operations
 from splitbrain.checkers.values import sequence
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, instant
+from splitbrain.names import Guarantee
 
 PROPERTY = "lost-updates"
-GUARANTEE = "F"
+GUARANTEE: Guarantee = "fencing"
 NEEDS = ("add", "read-set")
 MOST_FINDINGS = 200
 

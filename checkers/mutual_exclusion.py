@@ -11,9 +11,10 @@ from splitbrain.checkers.history import History
 from splitbrain.checkers.lock_holds import Hold, holds, refused
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, duration, instant
+from splitbrain.names import Guarantee
 
 PROPERTY = "mutual-exclusion"
-GUARANTEE = "X"
+GUARANTEE: Guarantee = "exclusivity"
 NEEDS = ("acquire",)
 MOST_FINDINGS = 200
 

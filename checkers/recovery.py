@@ -100,7 +100,7 @@ def _recovery(history: History, confirms: Confirms, fault: Fault, until: int, le
         "id": fault.id,
         "f": fault.f,
         "shape": fault.shape,
-        "cell": fault.cell,
+        "class": fault.fault_class,
         "verified": fault.verified,
         "begin": fault.begin,
         "done": fault.done,

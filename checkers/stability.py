@@ -24,9 +24,10 @@ from splitbrain.checkers.operations import NONE, Codes, Ints, Mask, Observations
 from splitbrain.checkers.starvation import Starvation
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, cut_short, instant
+from splitbrain.names import Guarantee
 
 PROPERTY = "stability"
-GUARANTEE = "S"
+GUARANTEE: Guarantee = "stability"
 MOST_FINDINGS = 200
 NS_A_MINUTE = 60_000_000_000
 

@@ -28,9 +28,11 @@ from splitbrain.checkers.recovery import Confirms, agreements, recoveries, unava
 from splitbrain.checkers.starvation import Starvation
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, duration, instant, listed
+from splitbrain.names import Guarantee
 
 PROPERTY = "stall"
-DURING_FAULTS, AFTER_HEALING = "A", "L"
+DURING_FAULTS: Guarantee = "availability"
+AFTER_HEALING: Guarantee = "convergence"
 
 STARVED = "the machine itself was starved"
 NOT_ASKED = "too few nodes were asked"
@@ -52,7 +54,7 @@ class _Case:
     """A part of a gap in which the witness was eligible for longer than the bound; ``doubt`` says why it is not
     proven to be a stall, None if it is."""
 
-    letter: str
+    guarantee: Guarantee
     start: int
     end: int
     witness: tuple[str, ...]
@@ -76,8 +78,10 @@ class _Trial:
 
 
 def check(history: History, bounds: Bounds | None = None) -> Verdict:
-    """Whether an eligible majority had no working leader for longer than it may. Letter L if no fault was active
-    meanwhile, else A."""
+    """Stalls: an eligible majority without a working leader for longer than the bound.
+
+    They break convergence if no fault was active meanwhile, else availability.
+    """
     bounds = bounds or Bounds()
     exposed = exposure(history, bounds)
     eligible = eligible_stretches(exposed, bounds.eligibility)
@@ -97,7 +101,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         "bound_ns": trial.bound,
         "eligible_ns": covered(eligible),
         "eligible_stretches_beyond_bound": sum(s.end - s.start > trial.bound for s in eligible),
-        "undecided": dict(Counter(case.letter for case in cases if case.doubt is not None)),
+        "undecided": dict(Counter(case.guarantee for case in cases if case.doubt is not None)),
         **unavailability(history, confirms),
         "faults": recoveries(history, confirms),
         "heals": agreements(history, exposed),
@@ -133,15 +137,15 @@ def _cases(trial: _Trial, gap: _Gap, stretch: Stretch) -> Iterator[_Case]:
         return
     free = [(u, v) for u, v in trial.starved.free(start, end) if v - u > trial.bound]
     for u, v in free or [(start, end)]:
-        for letter, first, last in _letters(trial, u, v):
+        for guarantee, first, last in _guarantees(trial, u, v):
             doubt = _doubt(trial, first, last, stretch.witness) if free else STARVED
-            yield _Case(letter=letter, start=first, end=last, witness=stretch.witness, gap=gap, doubt=doubt)
+            yield _Case(guarantee=guarantee, start=first, end=last, witness=stretch.witness, gap=gap, doubt=doubt)
 
 
-def _letters(trial: _Trial, start: int, end: int) -> list[tuple[str, int, int]]:
+def _guarantees(trial: _Trial, start: int, end: int) -> list[tuple[Guarantee, int, int]]:
     """Convergence is at stake where no fault was active for longer than the bound, and availability where one was,
     or where neither time alone is long enough."""
-    calm: list[tuple[str, int, int]] = []
+    calm: list[tuple[Guarantee, int, int]] = []
     hurt, reached = 0, start
     for stretch in trial.quiet:
         u, v = max(start, stretch.start), min(end, stretch.end)
@@ -189,17 +193,17 @@ def _near(claims: Ints, confirms: Ints, end: int, window: int) -> bool:
 
 
 def _worst_of_each_gap(cases: Iterator[_Case]) -> list[_Case]:
-    """For each gap and letter the longest proven stall, else the longest doubt; by their starts.
+    """For each gap and guarantee the longest proven stall, else the longest doubt; by their starts.
 
     Majorities overlap, so one stall shows under many of them; calm parts of one gap are stalls of their own.
     """
-    worst: dict[tuple[int, str, int], _Case] = {}
+    worst: dict[tuple[int, Guarantee, int], _Case] = {}
     for case in cases:
-        key = (case.gap.start, case.letter, case.start if case.letter == AFTER_HEALING else 0)
+        key = (case.gap.start, case.guarantee, case.start if case.guarantee == AFTER_HEALING else 0)
         known = worst.get(key)
         if known is None or _weight(case) > _weight(known):
             worst[key] = case
-    return sorted(worst.values(), key=lambda case: (case.start, case.letter))
+    return sorted(worst.values(), key=lambda case: (case.start, case.guarantee))
 
 
 def _weight(case: _Case) -> tuple[bool, int]:
@@ -238,11 +242,11 @@ def _verdict(trial: _Trial, cases: list[_Case], disagreements: list[Finding], fa
 def _finding(trial: _Trial, case: _Case) -> Finding:
     sign = "was confirmed" if len(trial.asked_to_confirm) else "claimed to lead"
     who = f"{listed(case.witness)} {'were' if len(case.witness) > 1 else 'was'} up and connected"
-    state = "while no fault was active" if case.letter == AFTER_HEALING else "during faults"
+    state = "while no fault was active" if case.guarantee == AFTER_HEALING else "during faults"
     lines = {case.gap.line_before, case.gap.line_after, *_attempts(trial, case)} - {NONE}
     subject = "nothing" if len(trial.asked_to_confirm) else "nobody"
     return Finding(
-        guarantee=case.letter,
+        guarantee=case.guarantee,
         words=f"{subject} {sign} for {duration(case.end - case.start)} {state}, from {instant(case.start)} to "
         f"{instant(case.end)}, though {who}",
         evidence=tuple(sorted(lines)),

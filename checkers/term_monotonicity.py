@@ -17,9 +17,10 @@ from splitbrain.checkers.operations import NONE, Ints
 from splitbrain.checkers.running_max import running_argmax
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, cut_short
+from splitbrain.names import Guarantee
 
 PROPERTY = "term-monotonicity"
-GUARANTEE = "T"
+GUARANTEE: Guarantee = "term-safety"
 MOST_FINDINGS = 200
 WIPES = frozenset({"wipe", "amnesia"})
 RESTARTS = frozenset({"restart", "start"})

@@ -12,9 +12,10 @@ from splitbrain.checkers.operations import NONE
 from splitbrain.checkers.terms import ByTerm
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, cut_short, listed
+from splitbrain.names import Guarantee
 
 PROPERTY = "term-safety"
-GUARANTEE = "T"
+GUARANTEE: Guarantee = "term-safety"
 MOST_FINDINGS = 200
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from splitbrain.names import Guarantee
+
 
 class Outcome(IntEnum):
     """Ordered so that the worst of several is their ``max``."""
@@ -33,12 +35,11 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
 class Finding:
     """One violation, as the history proves it.
 
-    ``guarantee`` is the letter of the guarantee that it breaks: T term safety, X exclusivity, F fenced
-    exclusivity, A availability during faults, L convergence after healing, S stability. ``evidence`` are indexes
-    of history lines; ``start`` and ``end`` (ns, closed) bound the stretch it speaks of.
+    ``guarantee`` is the one that it breaks. ``evidence`` are indexes of history lines; ``start`` and ``end`` (ns,
+    closed) bound the time that it is about.
     """
 
-    guarantee: str
+    guarantee: Guarantee
     words: str
     evidence: tuple[int, ...]
     start: int

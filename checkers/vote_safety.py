@@ -18,9 +18,10 @@ from splitbrain.checkers.operations import NONE, Ints
 from splitbrain.checkers.term_monotonicity import losses
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, cut_short
+from splitbrain.names import Guarantee
 
 PROPERTY = "vote-safety"
-GUARANTEE = "T"
+GUARANTEE: Guarantee = "term-safety"
 MOST_FINDINGS = 200
 
 

@@ -184,6 +184,7 @@ def _judge_again(run: RunDirectory, asked: System | None, strict: bool) -> tuple
     from splitbrain.user_systems.lookup import find_system
 
     record = run.read_json(EXPERIMENT)
+    record.pop("cells", None)  # codes of the fault classes, in runs of format 1; the contract has their names
     name = record.get("system")
     system = asked or (find_system(str(name)) if name else None)
     judged = judge_stored(read_history(run.history), system, record, strict=strict)

@@ -1,7 +1,8 @@
-"""Names that every package shares: guarantees, fault classes, and the marks of a table of promises.
+"""Names that every package shares: guarantees, fault classes, promises, and which majorities can have a leader.
 
-A leaf without imports of this project. Each name stands here once, with its one-line description, in the order in
-which tables and reports show them. The codes of format 1 (``T``, ``C4``) are read from stored runs and never written.
+A leaf without imports of this project, which goes into the image of our nodes too. Each name stands here once, with
+its one-line description, in the order in which tables and reports show them. The codes of format 1 (``T``, ``C4``)
+are read from old runs and old files, and never written.
 """
 
 from __future__ import annotations
@@ -85,17 +86,40 @@ FAULT_CLASSES: Final[Mapping[FaultClass, str]] = MappingProxyType(
 )
 
 Promise = Literal["guaranteed", "known-weakness", "not-promised", "undefined"]
+PROMISES: Final[Mapping[Promise, str]] = MappingProxyType(
+    {
+        "guaranteed": "a violation fails the run",
+        "known-weakness": "known to break: reported as reproduced or not, and no failure either way",
+        "not-promised": "may break: only reported",
+        "undefined": "has no meaning for the system, and is not judged",
+    }
+)
 MARKS: Final[Mapping[str, Promise]] = MappingProxyType(
     {"+": "guaranteed", "!": "known-weakness", "?": "not-promised", "-": "undefined"}
 )
-"""How a table of promises writes each promise."""
+"""How tables write each promise."""
+MARK_OF: Final[Mapping[Promise, str]] = MappingProxyType({promise: mark for mark, promise in MARKS.items()})
+
+Promises = Mapping[Guarantee, Promise]
+"""Promises under some faults."""
+PromiseTable = Mapping[FaultClass, Promises]
+"""All promises of a system: one row a fault class, one column a guarantee."""
 
 Eligibility = Literal["isolated", "clique", "hub"]
-"""Which majorities can have a working leader.
+ELIGIBILITIES: Final[Mapping[Eligibility, str]] = MappingProxyType(
+    {
+        "isolated": "a majority that is fully connected and receives nothing from outside",
+        "clique": "a majority that is fully connected",
+        "hub": "a majority around one node that is connected both ways to each of the others",
+    }
+)
+"""Which majorities a system promises a working leader; each kind includes those before it."""
 
-``isolated``: fully connected, and no message comes in from outside. ``clique``: fully connected. ``hub``: one node is
-connected both ways to a majority.
-"""
+MS: Final = 1_000_000
+"""Nanoseconds in a millisecond: times are integer nanoseconds."""
+
+ALLOW_PRIVILEGED: Final = "--allow-privileged"
+"""The option that allows faults which need more of the machine than others do."""
 
 OLD_GUARANTEES: Final[Mapping[str, Guarantee]] = MappingProxyType(dict(zip("TXFALS", GUARANTEES, strict=True)))
 _OLD_NODE_CLASSES: Final = ("C1", "C2", "C3", "C4", "C5a", "C5b", "C5c", "C6", "C7", "C8", "C9", "C10", "C11", "C12")
@@ -115,5 +139,16 @@ def of_servers(fault_class: FaultClass) -> FaultClass:
     return f"{SERVER}{fault_class.removeprefix(SERVER)}"  # type: ignore[return-value]
 
 
-ALLOW_PRIVILEGED: Final = "--allow-privileged"
-"""The option that allows faults which need more of the machine than others do."""
+def guarantee_of(stored: str) -> str:
+    """The name of a guarantee that a stored run or an old file gives by name or by code."""
+    return OLD_GUARANTEES.get(stored, stored)
+
+
+def fault_class_of(stored: str) -> str:
+    """The name of a fault class that a stored run or an old file gives by name or by code."""
+    return OLD_FAULT_CLASSES.get(stored, stored)
+
+
+def promise_of(stored: str) -> str:
+    """The word for a promise that a stored run gives by word or by mark."""
+    return MARKS.get(stored, stored)

@@ -238,7 +238,7 @@ def _card(shape: Shape) -> Card:
             return Partition(shape=shape.name)
         return Partition(shape=shape.name, flap_ms=min(rng.choice(FLAPS_MS), max(1, for_ms // 4)))
 
-    return Card(strikes_leader=shape.cell in ("C4", "C5a", "C5b"), fault=fault)
+    return Card(strikes_leader=shape.fault_class in ("leader-isolated", "leader-deaf", "leader-mute"), fault=fault)
 
 
 def _possible(nodes: int) -> tuple[Card, ...]:

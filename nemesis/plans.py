@@ -4,22 +4,9 @@
 that out, verifies it and undoes it. It draws only from the dice it is given, so the same view and dice give the same
 plan.
 
-``cell`` names the class of fault under which a system's promises are written down. Those of cuts are in
-``nemesis.shapes``; of the rest:
-
-==== ====================================================================================================
-C1   a crash, all that was flushed to disk kept (so a torn disk too: what was not flushed was never durable), and a full
-     disk or one that does not flush, at which most software ends
-C2   a process paused, or slow for want of a processor or by its disk
-C7   packets lost, late, doubled, out of order, spoilt or queueing
-C8   a wall clock off
-C9   a clock at another rate, or a monotonic one that jumps: timers run out too early or too late
-C10  a wall clock that strobes
-C11  a crash, state lost that was durable: all, some, or what is newer than an old copy
-C12  a storm of restarts
-==== ====================================================================================================
-
-Of a fault among the servers of a system it is the same with an ``s`` before it.
+A plan states its fault class (``splitbrain.names``). ``nemesis.shapes`` classifies cuts. A torn disk counts as
+``crash``, since unflushed writes were never durable, and so do a full disk and one that fails to flush, at which most
+software exits. A monotonic clock that jumps counts as ``clock-rate``: timers expire too early or too late.
 """
 
 from __future__ import annotations
@@ -29,6 +16,7 @@ from dataclasses import dataclass, fields, replace
 from random import Random
 from typing import Any, Literal, assert_never
 
+from splitbrain.names import SERVER, FaultClass, of_servers
 from splitbrain.nemesis.faults import (
     Bandwidth,
     ClockName,
@@ -59,7 +47,7 @@ from splitbrain.nemesis.faults import (
     kind,
 )
 from splitbrain.nemesis.partitions import Cut, Link, all_links
-from splitbrain.nemesis.shapes import SHAPES, Cell, cell_of
+from splitbrain.nemesis.shapes import SHAPES, class_of
 from splitbrain.nemesis.targets import Group, NoTarget, Role, View, resolve
 
 DEFAULT_FLAP_MS = 300
@@ -237,13 +225,13 @@ class Plan:
 
     ``f`` is the name of the operation in a history; ``shape`` that of faults that are alike; ``nodes`` are those that
     it is about (a hub among them may have all its links); ``harm`` what is true of the cluster while it is in force;
-    ``cell`` the class of fault that this is; ``flap_ms`` the length of each turn of a fault that comes and goes, None
+    ``fault_class`` its fault class; ``flap_ms`` the length of each turn of a fault that comes and goes, None
     for one that stays; ``words`` one line for a reader.
     """
 
     f: str
     shape: str
-    cell: str
+    fault_class: FaultClass
     nodes: tuple[str, ...]
     harm: Harm
     flap_ms: int | None = None
@@ -285,12 +273,7 @@ def plan(fault: Fault, view: View, rng: Random) -> Plan | NoTarget:
     if isinstance(planned, NoTarget) or view.group == "nodes":
         return planned
     words = f"of the servers, {planned.words}"
-    return replace(planned, shape=f"server-{planned.shape}", cell=_of_servers(planned.cell), words=words)
-
-
-def _of_servers(cell: str) -> str:
-    """A system promises one thing when its nodes are hurt and another when its servers are."""
-    return f"s{cell}"
+    return replace(planned, shape=f"server-{planned.shape}", fault_class=of_servers(planned.fault_class), words=words)
 
 
 def _harming(
@@ -301,12 +284,12 @@ def _harming(
     nodes = resolve(fault.target, view, rng)
     if isinstance(nodes, NoTarget):
         return nodes
-    cell, harm, done = _aimed(fault, nodes, view)
+    fault_class, harm, done = _aimed(fault, nodes, view)
     flap_ms = fault.flap_ms if isinstance(fault, Kill | Pause | Freeze | Skew) else None
     return Plan(
         f=fault.f,
         shape=kind(fault),
-        cell=cell,
+        fault_class=fault_class,
         nodes=nodes,
         harm=harm,
         flap_ms=flap_ms,
@@ -318,12 +301,12 @@ def classed(plan: Plan, view: View) -> Plan:
     """The plan with the class that it has for the cluster as it is seen now: whose links a cut takes decides it."""
     if isinstance(plan.harm, Severed):
         among = frozenset(link for link in plan.harm.links if not set(link).intersection(view.others))
-        cell = cell_of(view.nodes, among, view.leader)
-        return replace(plan, cell=cell if view.group == "nodes" else _of_servers(cell))
+        fault_class = class_of(view.nodes, among, view.leader)
+        return replace(plan, fault_class=fault_class if view.group == "nodes" else of_servers(fault_class))
     return plan
 
 
-def together(plans: Iterable[Plan], view: View) -> str | None:
+def together(plans: Iterable[Plan], view: View) -> FaultClass | None:
     """The class of all cuts of the view's group as one cut; None if there are not at least two.
 
     Two cuts can make another class than either: each deafens one node, both together a majority.
@@ -332,7 +315,7 @@ def together(plans: Iterable[Plan], view: View) -> str | None:
     if len(cuts) < 2:
         return None
     links = frozenset(link for plan in cuts for link in _severed(plan))
-    return classed(replace(cuts[0], harm=Severed(links=links)), view).cell
+    return classed(replace(cuts[0], harm=Severed(links=links)), view).fault_class
 
 
 def _severed(plan: Plan) -> Cut:
@@ -340,7 +323,7 @@ def _severed(plan: Plan) -> Cut:
 
 
 def _group(plan: Plan) -> Group:
-    return "servers" if plan.cell.startswith(_of_servers("")) else "nodes"
+    return "servers" if plan.fault_class.startswith(SERVER) else "nodes"
 
 
 def with_servers(cut: Cut, about: Collection[str], view: View, rng: Random) -> Cut:
@@ -389,7 +372,7 @@ def _partition(fault: Partition, view: View, rng: Random) -> Plan | NoTarget:
     return Plan(
         f=fault.f,
         shape=fault.shape,
-        cell=cell_of(view.nodes, drawn.cut, view.leader),
+        fault_class=class_of(view.nodes, drawn.cut, view.leader),
         nodes=drawn.nodes,
         harm=Severed(links=cut, how=fault.how),
         flap_ms=flap_ms,
@@ -401,48 +384,54 @@ def _aimed(
     fault: Kill | Crash | Stop | Oom | OfDisks | Pause | Freeze | OfLinks | Skew | Slow | Throttle,
     nodes: tuple[str, ...],
     view: View,
-) -> tuple[Cell, Harm, str]:
-    """Its cell, what it does, and that in words."""
+) -> tuple[FaultClass, Harm, str]:
+    """Its fault class, what it does, and that in words."""
     match fault:
         case Loss() | Delay() | Reorder() | Duplicate() | Corrupt() | Bandwidth():
             harm, done = _on_links(fault, _links_of(nodes, view.machines, fault.way))
-            return "C7", harm, f"{done}{WORDS_OF_WAY[fault.way]}"
+            return "loss", harm, f"{done}{WORDS_OF_WAY[fault.way]}"
         case Kill(process=str(process)):
             killed = Killed(nodes=nodes, state="kept", after_effects=None, process=process)
-            return "C12" if fault.flap_ms is not None else "C1", killed, f"processes like {process} killed"
+            return "restart-storm" if fault.flap_ms is not None else "crash", killed, f"processes like {process} killed"
         case Kill(state=state, after_effects=after_effects, files=files):
-            crash: Cell = "C11" if state in FORGETTING else "C12" if fault.flap_ms is not None else "C1"
+            crash: FaultClass = (
+                "state-loss" if state in FORGETTING else "restart-storm" if fault.flap_ms is not None else "crash"
+            )
             late = "" if after_effects is None else f" {after_effects} effects on"
             killed = Killed(nodes=nodes, state=state, after_effects=after_effects, files=files)
             gone_too = WORDS_OF_STATE[state] if files is None else f", files like {files} lost"
             return crash, killed, f"killed{late}{gone_too}"
         case Crash(state=state):
             gone = Crashed(nodes=nodes, links=_links_of(nodes, view.machines), state=state)
-            return "C11" if state in FORGETTING else "C1", gone, f"the whole machine crashed{WORDS_OF_STATE[state]}"
+            return (
+                "state-loss" if state in FORGETTING else "crash",
+                gone,
+                f"the whole machine crashed{WORDS_OF_STATE[state]}",
+            )
         case Stop():
-            return "C1", Stopped(nodes=nodes), "asked to end"
+            return "crash", Stopped(nodes=nodes), "asked to end"
         case Oom():
-            return "C1", Starved(nodes=nodes), "out of memory"
+            return "crash", Starved(nodes=nodes), "out of memory"
         case Fill():
-            return "C1", Filled(nodes=nodes), "the disk is full"
+            return "crash", Filled(nodes=nodes), "the disk is full"
         case SlowFsync(ms=ms):
-            return "C2", SlowToFlush(nodes=nodes, ms=ms), f"{ms} ms over each flush to the disk"
+            return "pause", SlowToFlush(nodes=nodes, ms=ms), f"{ms} ms over each flush to the disk"
         case FailingFsync():
-            return "C1", Unflushed(nodes=nodes), "flushes to the disk fail"
+            return "crash", Unflushed(nodes=nodes), "flushes to the disk fail"
         case Pause(process=None):
-            return "C2", Paused(nodes=nodes), "paused"
+            return "pause", Paused(nodes=nodes), "paused"
         case Pause(process=process):
-            return "C2", Paused(nodes=nodes, process=process), f"processes like {process} paused"
+            return "pause", Paused(nodes=nodes, process=process), f"processes like {process} paused"
         case Freeze():
-            return "C2", Frozen(nodes=nodes), "frozen"
+            return "pause", Frozen(nodes=nodes), "frozen"
         case Skew(clock=clock, offset_ms=offset_ms, rate_ppm=rate_ppm):
             skewed = Skewed(nodes=nodes, clock=clock, offset_ms=offset_ms, rate_ppm=rate_ppm)
-            return _cell_of_skew(fault), skewed, _words_of_skew(fault)
+            return _class_of_skew(fault), skewed, _words_of_skew(fault)
         case Slow(ms=ms):
-            return "C2", Slowed(nodes=nodes, ms=ms), f"{ms} ms over everything"
+            return "pause", Slowed(nodes=nodes, ms=ms), f"{ms} ms over everything"
         case Throttle(per_mille=per_mille):
             left = f"{1_000 - per_mille} ms of processor a second"
-            return "C2", Throttled(nodes=nodes, per_mille=per_mille), left
+            return "pause", Throttled(nodes=nodes, per_mille=per_mille), left
         case _:
             assert_never(fault)
 
@@ -479,10 +468,10 @@ FORGETTING: tuple[Durable, ...] = ("lost", "old")
 WORDS_OF_WAY: Mapping[Way, str] = {"both": "", "in": ", on their way to it", "out": ", on their way from it"}
 
 
-def _cell_of_skew(skew: Skew) -> Cell:
+def _class_of_skew(skew: Skew) -> FaultClass:
     if skew.clock == "monotonic" or skew.rate_ppm:
-        return "C9"
-    return "C8" if skew.flap_ms is None else "C10"
+        return "clock-rate"
+    return "clock-jump" if skew.flap_ms is None else "clock-strobe"
 
 
 def _words_of_skew(skew: Skew) -> str:

@@ -1,20 +1,16 @@
 """The partitions that have a name, and how each is aimed at a cluster as it was observed.
 
 A shape is drawn from a ``View`` and dice, when it strikes and not before, since most are aimed at whoever
-leads. ``cell`` names the class of network fault under which a system's promises are written down:
+leads. A cut is of the first fault class (``splitbrain.names``) that fits:
 
-==== ==================================================================
-C3   a clean partition
-C4   the leader alone, everybody else together
-C5a  the leader deaf (it is heard and hears nobody)
-C5b  the leader mute (it hears and is heard by nobody)
-C5c  a follower deaf
-C6   a partial partition: some pair is cut though a third node sees both
-==== ==================================================================
+- ``leader-isolated``: the leader alone, all other nodes connected;
+- ``partition``: any other cut into groups;
+- ``leader-deaf``, ``leader-mute``, ``follower-deaf``: one node receives nothing, or nothing that it sends arrives;
+- ``partial-partition``: any other cut, in which some third node sees both ends of a cut link.
 
-A shape states the cell that it is meant for, which it fills on five nodes and more. On fewer, shapes
-coincide (the largest minority of three nodes with the leader in it is the leader alone), so ``cell_of``
-reads the cell off the cut itself: a verdict must be held against what was really done.
+A shape states the class that it is meant for, which it has on five nodes and more. On fewer, shapes
+coincide (the largest minority of three nodes with the leader in it is the leader alone), so ``class_of``
+derives the class from the cut itself: a verdict is held against the fault that was really injected.
 """
 
 from __future__ import annotations
@@ -23,13 +19,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from types import MappingProxyType
-from typing import Literal
 
+from splitbrain.names import FaultClass
 from splitbrain.nemesis import partitions
 from splitbrain.nemesis.partitions import Cut, ImpossibleShape
 from splitbrain.nemesis.targets import NoTarget, View, follower_or_any, leader_first, leader_or_any
-
-Cell = Literal["C1", "C2", "C3", "C4", "C5a", "C5b", "C5c", "C6", "C7", "C8", "C9", "C10", "C11", "C12"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +44,7 @@ class Shape:
 
     name: str
     help: str
-    cell: Cell
+    fault_class: FaultClass
     min_nodes: int
     needs_leader: bool
     aim: Callable[[View, Random], Drawn]
@@ -64,20 +58,20 @@ class Shape:
         return self.aim(view, rng)
 
 
-def cell_of(nodes: tuple[str, ...], cut: Cut, leader: str | None) -> Cell:
+def class_of(nodes: tuple[str, ...], cut: Cut, leader: str | None) -> FaultClass:
     """The class of fault that a cut is, given who led when it was made."""
     if partitions.is_split(nodes, cut):
         alone = leader is not None and partitions.sees(nodes, cut, leader) == {leader}
-        return "C4" if alone and len(partitions.components(nodes, cut)) == 2 else "C3"
+        return "leader-isolated" if alone and len(partitions.components(nodes, cut)) == 2 else "partition"
     if leader is None:
-        return "C6"
+        return "partial-partition"
     if cut == partitions.deaf(nodes, leader):
-        return "C5a"
+        return "leader-deaf"
     if cut == partitions.mute(nodes, leader):
-        return "C5b"
+        return "leader-mute"
     if any(cut == partitions.deaf(nodes, node) for node in partitions.others(nodes, leader)):
-        return "C5c"
-    return "C6"
+        return "follower-deaf"
+    return "partial-partition"
 
 
 def _sides(view: View, cut: Cut) -> Drawn:
@@ -189,40 +183,53 @@ def _one_way_link(view: View, rng: Random) -> Drawn:
 
 def _shape(
     name: str,
-    cell: Cell,
+    fault_class: FaultClass,
     min_nodes: int,
     aim: Callable[[View, Random], Drawn],
     help: str,
     needs_leader: bool = False,
 ) -> Shape:
-    return Shape(name=name, help=help, cell=cell, min_nodes=min_nodes, needs_leader=needs_leader, aim=aim)
+    return Shape(name=name, help=help, fault_class=fault_class, min_nodes=min_nodes, needs_leader=needs_leader, aim=aim)
 
 
 _ALL = (
-    _shape("isolated-node", "C3", 2, _isolated_node, "one follower, or whom the trigger names, sees nobody"),
-    _shape("halves", "C3", 2, _halves, "the first half of the nodes against the rest"),
-    _shape("random-halves", "C3", 2, _random_halves, "two halves drawn at random"),
-    _shape("isolated-leader", "C4", 2, _isolated_leader, "the leader sees nobody", True),
-    _shape("flapping", "C4", 2, _isolated_leader, "the leader sees nobody, on and off, many times", True),
-    _shape("minority-leader", "C3", 3, _minority_leader, "the leader in a minority, against a majority", True),
-    _shape("leader-deaf", "C5a", 2, _leader_deaf, "the leader is heard by all and hears nobody", True),
-    _shape("leader-mute", "C5b", 2, _leader_mute, "the leader hears all and is heard by nobody", True),
-    _shape("follower-deaf", "C5c", 2, _follower_deaf, "a follower is heard by all and hears nobody", True),
-    _shape("single-link", "C6", 3, _single_link, "the leader and one follower do not see each other"),
-    _shape("one-way-link", "C6", 3, _one_way_link, "one direction between the leader and one follower is lost"),
-    _shape("bridge", "C6", 3, _bridge, "two halves that meet only in one node"),
-    _shape("chained", "C6", 3, _chained, "the nodes in a line, the leader at one end"),
-    _shape("majorities-ring", "C6", 3, _majorities_ring, "every node sees a majority, no two the same"),
-    _shape("quorum-loss", "C6", 4, _quorum_loss, "all see only one node, which still hears the old leader", True),
+    _shape("isolated-node", "partition", 2, _isolated_node, "one follower, or whom the trigger names, sees nobody"),
+    _shape("halves", "partition", 2, _halves, "the first half of the nodes against the rest"),
+    _shape("random-halves", "partition", 2, _random_halves, "two halves drawn at random"),
+    _shape("isolated-leader", "leader-isolated", 2, _isolated_leader, "the leader sees nobody", True),
+    _shape("flapping", "leader-isolated", 2, _isolated_leader, "the leader sees nobody, on and off, many times", True),
+    _shape("minority-leader", "partition", 3, _minority_leader, "the leader in a minority, against a majority", True),
+    _shape("leader-deaf", "leader-deaf", 2, _leader_deaf, "the leader is heard by all and hears nobody", True),
+    _shape("leader-mute", "leader-mute", 2, _leader_mute, "the leader hears all and is heard by nobody", True),
+    _shape("follower-deaf", "follower-deaf", 2, _follower_deaf, "a follower is heard by all and hears nobody", True),
+    _shape("single-link", "partial-partition", 3, _single_link, "the leader and one follower do not see each other"),
+    _shape(
+        "one-way-link",
+        "partial-partition",
+        3,
+        _one_way_link,
+        "one direction between the leader and one follower is lost",
+    ),
+    _shape("bridge", "partial-partition", 3, _bridge, "two halves that meet only in one node"),
+    _shape("chained", "partial-partition", 3, _chained, "the nodes in a line, the leader at one end"),
+    _shape("majorities-ring", "partial-partition", 3, _majorities_ring, "every node sees a majority, no two the same"),
+    _shape(
+        "quorum-loss",
+        "partial-partition",
+        4,
+        _quorum_loss,
+        "all see only one node, which still hears the old leader",
+        True,
+    ),
     _shape(
         "constrained-election",
-        "C6",
+        "partial-partition",
         4,
         _constrained_election,
         "the leader sees nobody, and only one other node can win",
         True,
     ),
-    _shape("churn", "C6", 5, _churn, "whoever leads, some node outside the majority does not hear it"),
+    _shape("churn", "partial-partition", 5, _churn, "whoever leads, some node outside the majority does not hear it"),
 )
 
 SHAPES: Mapping[str, Shape] = MappingProxyType({shape.name: shape for shape in _ALL})

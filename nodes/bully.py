@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from splitbrain.nodes.highest import CANDIDATE, MS, HighestId, HighestOptions
+from splitbrain.names import MS
+from splitbrain.nodes.highest import CANDIDATE, HighestId, HighestOptions
 from splitbrain.nodes.protocol import CancelTimer, Json, SetTimer
 
 ELECTION: Final = "election"

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final, Generic, TypeGuard, TypeVar
 
+from splitbrain.names import MS
 from splitbrain.nodes.protocol import (
     Answer,
     CancelTimer,
@@ -44,8 +45,6 @@ from splitbrain.nodes.protocol import (
     Status,
     TimerFired,
 )
-
-MS: Final = 1_000_000
 
 HEARTBEAT: Final = "heartbeat"
 CONFIRM: Final = "confirm"

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from splitbrain.names import MS
 from splitbrain.nodes.protocol import (
     Answer,
     CancelTimer,
@@ -44,8 +45,6 @@ from splitbrain.nodes.protocol import (
     Status,
     TimerFired,
 )
-
-MS: Final = 1_000_000
 
 # What a contender sends, and what the store answers. All carry "kind" and "request", which the answer echoes.
 GET: Final = "get"

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, Literal
 
+from splitbrain.names import MS
 from splitbrain.nodes.protocol import (
     Answer,
     CancelTimer,
@@ -38,8 +39,6 @@ from splitbrain.nodes.protocol import (
     Status,
     TimerFired,
 )
-
-MS: Final = 1_000_000
 
 # Kinds of message. All carry "kind", "term" and "round"; the replies to votes carry "granted" as well.
 PRE_VOTE: Final = "pre_vote"

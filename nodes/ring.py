@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from splitbrain.nodes.highest import MS, HighestId, HighestOptions, rank
+from splitbrain.names import MS
+from splitbrain.nodes.highest import HighestId, HighestOptions, rank
 from splitbrain.nodes.protocol import CancelTimer, Json, SetTimer
 
 ELECTION: Final = "election"

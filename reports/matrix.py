@@ -1,7 +1,7 @@
-"""The matrix as a page, a table, a summary and a JUnit file: what each system promises beside what was seen.
+"""The matrix as a page, a table, a summary and a JUnit file: each system's promises beside the observations.
 
-A contradiction stands out and is never averaged away: a promise that was broken, and a known weakness that was not seen
-where it should have been. What was not run, could not be, or failed says so in its own place.
+A contradiction stands out and is never averaged away: a broken promise, and a known weakness that was not reproduced
+where it should have been. A run that was not made, could not be, or failed is listed as such.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+from splitbrain.names import FAULT_CLASSES, GUARANTEES, MARK_OF, MARKS
 from splitbrain.reports import atomic, page
 
 Json = Mapping[str, Any]
-LETTERS = "TXFALS"
-MARKS = {"broken": "x", "kept": "·", "untold": "u"}
+SEEN_MARKS = {"broken": "x", "kept": "·", "untold": "u"}
 STATUSES = ("broken promise", "failed", "not shown", "unknown", "as expected", "cannot", "not run")
 SYMBOLS = {
     "broken promise": "✗",
@@ -31,19 +31,21 @@ SYMBOLS = {
     "cannot": "–",
     "not run": " ",
 }
-CLASSES = {  # of a letter, by its mark of promise and what was seen
-    ("+", "broken"): "wrong",
-    ("+", "kept"): "good",
-    ("!", "broken"): "shown",
-    ("!", "kept"): "hidden",
-    ("!", "untold"): "hidden",
-    ("?", "broken"): "may",
+STYLES = {  # of a guarantee, by promise and observation
+    ("guaranteed", "broken"): "wrong",
+    ("guaranteed", "kept"): "good",
+    ("known-weakness", "broken"): "shown",
+    ("known-weakness", "kept"): "hidden",
+    ("known-weakness", "untold"): "hidden",
+    ("not-promised", "broken"): "may",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Letter:
-    letter: str
+class Shown:
+    """One guarantee in a place: the marks of promise and observation, and the style."""
+
+    guarantee: str
     promised: str
     seen: str
     kind: str
@@ -51,11 +53,11 @@ class Letter:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """One cell of the table: a system under a class of fault in a runtime."""
+    """One entry of the table: a system under a fault class in a runtime."""
 
     status: str
     symbol: str
-    letters: tuple[Letter, ...]
+    guarantees: tuple[Shown, ...]
     words: str
     link: str | None
     title: str
@@ -66,7 +68,7 @@ class Grid:
     """The table of one runtime: the columns' names, and of each system one place a column, None where there is none."""
 
     runtime: str
-    cells: tuple[str, ...]
+    fault_classes: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Place | None, ...]], ...]
 
 
@@ -79,6 +81,9 @@ def write(record: Json, store: Path) -> None:
         grids=[grid(results, runtime) for runtime in sorted({str(each["runtime"]) for each in results})],
         counts=_counts(results),
         symbols=SYMBOLS,
+        guarantees=GUARANTEES,
+        marks=MARKS,
+        fault_class_help=FAULT_CLASSES,
         command=record.get("command"),
         findings=[each for each in results if each["status"] in ("broken promise", "failed", "not shown")],
         page_css=page.asset(made, "page.css"),
@@ -92,41 +97,37 @@ def write(record: Json, store: Path) -> None:
 def grid(results: Sequence[Json], runtime: str) -> Grid:
     """The results of one runtime, systems by name of appearance and classes of fault in their usual order."""
     here = [each for each in results if each["runtime"] == runtime]
-    cells = tuple(sorted({str(each["cell"]) for each in here}, key=_order))
-    at = {(each["system"], each["cell"]): each for each in here}
+    there = {str(each["fault_class"]) for each in here}
+    classes = tuple(each for each in FAULT_CLASSES if each in there)
+    at = {(each["system"], each["fault_class"]): each for each in here}
     systems = sorted({str(each["system"]) for each in here})
     rows = tuple(
-        (system, tuple(_place(at[system, cell]) if (system, cell) in at else None for cell in cells))
+        (system, tuple(_place(at[system, each]) if (system, each) in at else None for each in classes))
         for system in systems
     )
-    return Grid(runtime=runtime, cells=cells, rows=rows)
-
-
-def _order(cell: str) -> tuple[bool, int, str]:
-    digits = "".join(character for character in cell if character.isdigit())
-    return cell.startswith("s"), int(digits or 0), cell
+    return Grid(runtime=runtime, fault_classes=classes, rows=rows)
 
 
 def _place(result: Json) -> Place:
     promised, seen = result["promised"], result["seen"]
-    letters = tuple(
-        Letter(
-            letter=letter,
-            promised=promised[letter],
-            seen=MARKS[seen[letter]] if letter in seen and promised[letter] != "-" else " ",
-            kind=CLASSES.get((promised[letter], seen.get(letter, "")), "calm"),
+    guarantees = tuple(
+        Shown(
+            guarantee=guarantee,
+            promised=MARK_OF[promised[guarantee]],
+            seen=SEEN_MARKS[seen[guarantee]] if guarantee in seen and promised[guarantee] != "undefined" else " ",
+            kind=STYLES.get((promised[guarantee], seen.get(guarantee, "")), "calm"),
         )
-        for letter in LETTERS
-        if letter in promised
+        for guarantee in GUARANTEES
+        if guarantee in promised
     )
     runs = f"{result['runs']} runs" if result["runs"] != 1 else "1 run"
     return Place(
         status=str(result["status"]),
         symbol=SYMBOLS[result["status"]],
-        letters=letters,
+        guarantees=guarantees,
         words=str(result["words"]),
         link=f"{quote(result['run'])}/report.html" if result["run"] else None,
-        title=f"{result['system']} {result['cell']}: {_done(result, ', ')}; {runs}; {result['status']}",
+        title=f"{result['system']} {result['fault_class']}: {_done(result, ', ')}; {runs}; {result['status']}",
     )
 
 
@@ -141,14 +142,14 @@ def _counts(results: Sequence[Json]) -> list[tuple[str, int]]:
 
 
 def table(results: Sequence[Json]) -> pd.DataFrame:
-    """One row a result: the six letters promised and seen as two words."""
+    """One row a result, with a column for the promise and one for the observation of each guarantee."""
     return pd.DataFrame(
         [
             {
-                **{key: each[key] for key in ("system", "cell", "runtime", "status")},
+                **{key: each[key] for key in ("system", "fault_class", "runtime", "status")},
                 "nemesis": _done(each, "+"),
-                "promised": "".join(each["promised"].get(letter, " ") for letter in LETTERS),
-                "seen": "".join(MARKS.get(each["seen"].get(letter, ""), " ") for letter in LETTERS),
+                **{f"{guarantee} promised": each["promised"].get(guarantee) for guarantee in GUARANTEES},
+                **{f"{guarantee} seen": each["seen"].get(guarantee) for guarantee in GUARANTEES},
                 **{key: each[key] for key in ("runs", "seconds", "words", "run", "command")},
             }
             for each in results
@@ -170,7 +171,7 @@ def summary(record: Json) -> str:
 
 def _line(result: Json) -> str:
     again = f": `{result['command']}`" if result["command"] else ""
-    return f"- {result['system']} {result['cell']} ({result['runtime']}): {result['words']}{again}"
+    return f"- {result['system']} {result['fault_class']} ({result['runtime']}): {result['words']}{again}"
 
 
 def junit(results: Sequence[Json]) -> bytes:
@@ -181,7 +182,7 @@ def junit(results: Sequence[Json]) -> bytes:
             suite,
             "testcase",
             classname=f"{each['runtime']}.{each['system']}",
-            name=str(each["cell"]),
+            name=str(each["fault_class"]),
             time=f"{each['seconds']:.1f}",
         )
         match each["status"]:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from splitbrain.checkers.history import History
 from splitbrain.checkers.words import counted
+from splitbrain.names import GUARANTEES
 from splitbrain.reports import words
 from splitbrain.reports.faults import Chart, FaultRow
 from splitbrain.reports.frames import Frames
@@ -66,7 +67,7 @@ class Page:
 
 def environment() -> Environment:
     """The templates of this package, with everything escaped unless it says otherwise."""
-    loader = PackageLoader("reports", "templates")
+    loader = PackageLoader("splitbrain.reports", "templates")
     made = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     made.globals["symbols"] = words.SYMBOLS
     return made
@@ -82,6 +83,7 @@ def html(page: Page) -> bytes:
     made = environment()
     text = made.get_template("report.html").render(
         page=page,
+        guarantees=GUARANTEES,
         page_css=asset(made, "page.css"),
         report_css=asset(made, "report.css"),
         report_js=asset(made, "report.js"),

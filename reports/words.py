@@ -1,4 +1,4 @@
-"""The words of a report: verdicts, promises and properties as sentences for a reader who knows none of ours.
+"""The words of a report: verdicts, promises and properties as sentences for a reader who does not know splitbrain.
 
 Everything here takes the plain JSON forms that a run stores and tolerates what is missing from them: a report of a
 damaged run is worth more than none.
@@ -9,45 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from splitbrain.checkers.judge import PROPERTIES
 from splitbrain.checkers.words import listed
+from splitbrain.names import guarantee_of, promise_of
 
 SYMBOLS = {"valid": "✓", "unknown": "?", "invalid": "✗", "unreadable": "–"}
 
-PROMISES = {
-    "+": "promised",
-    "!": "known weakness",
-    "?": "not promised, only reported",
-    "-": "not defined for this system",
-}
-
-GUARANTEES = {
-    "T": "term safety",
-    "X": "exclusivity",
-    "F": "fenced exclusivity",
-    "A": "during faults",
-    "L": "after healing",
-    "S": "stability",
-}
-
-MEANINGS = {
-    "term-safety": "No two nodes ever claim to lead in the same term; no clock is needed to tell.",
-    "agreement": "No two nodes ever name different leaders for the same term.",
-    "term-monotonicity": "The term that a node tells never goes back, unless its disk was wiped.",
-    "vote-safety": "No node ever votes for two candidates in one term, by the votes that nodes show.",
-    "exclusivity": "No two nodes lead at the same instant, whatever their terms; only an overlap that every "
-    "execution fitting the observations must contain counts as proven.",
-    "fencing": "A shared resource never accepts a write of a stale leader after one with a newer token, and keeps what "
-    "it acknowledged.",
-    "linearizability": "Every operation on a register seems to happen at one instant between its invocation and its "
-    "answer.",
-    "mutual-exclusion": "No two clients ever hold one lock at the same instant; a hold counts from getting the lock to "
-    "giving it back, if it was held until then.",
-    "lost-updates": "What was added to a shared set under the lock, and acknowledged, is still there at the end.",
-    "stall": "While a healthy, connected majority exists, leadership is confirmed again within the bound.",
-    "stability": "A leader that is up, on time and connected to a healthy majority keeps its leadership.",
-    "coverage": "The run exercised something: faults took effect and were verified, a leader was touched, and the "
-    "machine kept time. Without that no pass is given.",
-}
+MEANINGS = {tested.name: tested.help for tested in PROPERTIES}
 
 NO_MEANING = "No description is at hand for this property."
 
@@ -90,8 +58,8 @@ def headline(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> str:
             broken = _all(name for name, _ in deciding) or "a guarantee"
             return f"{system} broke a guarantee that it gives: {broken}.{_first_words(deciding)}"
         case "valid":
-            held = sum("+" in promised(mapping(row)).values() for row in properties.values())
-            counted = f" ({held} judged as promised)" if held else ""
+            held = sum("guaranteed" in promised(mapping(row)).values() for row in properties.values())
+            counted = f" ({held} judged as guaranteed)" if held else ""
             return f"Every guarantee that {system} gives under these faults held{counted}."
         case _:
             unsure = _all(name for name, _ in deciding)
@@ -123,20 +91,23 @@ def weaknesses(verdicts: Mapping[str, Any]) -> list[str]:
 
 
 def promise(row: Mapping[str, Any]) -> str:
-    """What was promised of a property, in words, by guarantee where it tests several that differ."""
-    marks = promised(row)
-    said = [PROMISES.get(mark, mark) for mark in marks.values()]
+    """The promise for a property, in words, by guarantee where it tests several that differ."""
+    promises = promised(row)
+    said = [each.replace("-", " ") for each in promises.values()]
     if len(set(said)) <= 1:
         return said[0] if said else "needed for a pass"
-    return "; ".join(f"{GUARANTEES.get(letter, letter)}: {PROMISES.get(mark, mark)}" for letter, mark in marks.items())
+    return "; ".join(f"{guarantee}: {each}" for guarantee, each in zip(promises, said, strict=True))
 
 
 def promised(row: Mapping[str, Any]) -> dict[str, str]:
-    """The mark of each guarantee that the property tests, by its letter; a bare mark has no letter."""
+    """The promise for each guarantee that the property tests, by its name; one that stands alone has none.
+
+    Verdicts of format 1 have codes and marks, which are read as the names that they stood for.
+    """
     given = row.get("promise")
     if isinstance(given, str):
-        return {"": given}
-    return {str(letter): str(mark) for letter, mark in mapping(given).items()}
+        return {"": promise_of(given)}
+    return {guarantee_of(str(each)): promise_of(str(promise)) for each, promise in mapping(given).items()}
 
 
 def seconds(value: object, digits: int = 2) -> str:

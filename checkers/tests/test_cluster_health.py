@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from splitbrain.checkers.bounds import Bounds, Eligibility
+from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.cluster_health import (
     Stretch,
     covered,
@@ -18,6 +18,7 @@ from splitbrain.checkers.cluster_health import (
 from splitbrain.checkers.history import History
 from splitbrain.checkers.tests import dumb
 from splitbrain.checkers.tests.histories import Story, both_ways
+from splitbrain.names import Eligibility
 
 BOUNDS = Bounds(members=dumb.NODES)
 

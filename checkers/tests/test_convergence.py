@@ -36,7 +36,7 @@ def test_two_leaders_that_rule_on_side_by_side_never_converge() -> None:
     verdict = judged(cluster(("n1", "n1", 1), ("n2", "n2", 2), ("n3", "n1", 1)))
     assert verdict.outcome is Outcome.INVALID
     (finding,) = verdict.findings
-    assert finding.guarantee == "L"
+    assert finding.guarantee == "convergence"
     assert "n2 named n2 in term 2" in finding.words
     assert len(finding.evidence) == 3
 
@@ -55,7 +55,7 @@ def test_followers_that_know_no_term_contradict_none(named: str, outcome: Outcom
 def test_one_that_follows_nobody_for_ever_has_not_converged_if_it_ever_named_somebody() -> None:
     story = cluster(("n1", "n1", 1), ("n2", "n1", 1))
     followed(story, "n3", "n2", 0, 20)
-    assert [f.guarantee for f in judged(followed(story, "n3", None, 20, END)).findings] == ["L"]
+    assert [f.guarantee for f in judged(followed(story, "n3", None, 20, END)).findings] == ["convergence"]
 
 
 def test_of_nodes_that_never_name_anybody_nothing_is_said() -> None:

@@ -18,23 +18,29 @@ def led() -> Story:
 
 
 def test_a_verified_fault_on_the_leader_is_coverage() -> None:
-    story = led().cut(10, 20, CUT, shape="isolated-leader", cell="C4", effect={"verified": True}).hurt("heal", 30, 40)
+    story = (
+        led()
+        .cut(10, 20, CUT, shape="isolated-leader", **{"class": "leader-isolated"}, effect={"verified": True})
+        .hurt("heal", 30, 40)
+    )
     verdict = check(story.confirmed("n2", 25, 26).saw("n2", 27, 28).asked("observe", "n3", 28, 29, "fail").history())
     assert verdict.outcome is Outcome.VALID
     assert verdict.words == "1 fault took effect, 1 of them on a leader"
     facts = verdict.facts
     assert facts["faults_by_name"] == {"partition": 1}
-    assert (facts["faults_by_shape"], facts["faults_by_cell"]) == ({"isolated-leader": 1}, {"C4": 1})
+    assert (facts["faults_by_shape"], facts["faults_by_class"]) == ({"isolated-leader": 1}, {"leader-isolated": 1})
     assert (facts["faults_verified"], facts["faults_in_effect"], facts["repairs"]) == (1, 1, 1)
     assert (facts["observations_during_faults"], facts["confirmations_during_faults"]) == (1, 1)
     assert (facts["observations_failed_share"], facts["observations_unknown_share"]) == (0.2, 0.0)
     assert (facts["observations_asked"], facts["observations_ok"]) == (5, 4)
 
 
-def test_only_faults_in_effect_are_counted_by_shape_and_cell() -> None:
-    story = led().cut(10, 20, CUT, shape="halves", cell="C3", effect={"verified": False}).cut(30, 40, CUT)
+def test_only_faults_in_effect_are_counted_by_shape_and_class() -> None:
+    story = (
+        led().cut(10, 20, CUT, shape="halves", **{"class": "partition"}, effect={"verified": False}).cut(30, 40, CUT)
+    )
     facts = check(story.history()).facts
-    assert (facts["faults_by_shape"], facts["faults_by_cell"], facts["faults_not_verified"]) == ({}, {}, 1)
+    assert (facts["faults_by_shape"], facts["faults_by_class"], facts["faults_not_verified"]) == ({}, {}, 1)
 
 
 def test_probes_during_faults_are_counted_once_however_many_faults_there_are() -> None:

@@ -26,7 +26,7 @@ def test_two_servers_that_name_two_leaders_in_one_epoch_break_it() -> None:
     verdict = check(story.history())
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 5))
     (finding,) = verdict.findings
-    assert (finding.guarantee, finding.nodes) == ("T", ("n1", "n2"))
+    assert (finding.guarantee, finding.nodes) == ("term-safety", ("n1", "n2"))
     assert "epoch 3 has 2 leaders: s1 named n1 at" in finding.words
 
 

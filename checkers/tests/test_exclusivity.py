@@ -171,7 +171,7 @@ def test_one_claim_between_two_of_another_node_is_proven_by_three_observations()
     verdict = check(from_text(FIVE_LINES))
     assert (verdict.outcome, verdict.kind, verdict.evidence) == (Outcome.INVALID, "proven", (1, 3, 5))
     (finding,) = verdict.findings
-    assert (finding.guarantee, finding.start, finding.end) == ("X", 30, 40)
+    assert (finding.guarantee, finding.start, finding.end) == ("exclusivity", 30, 40)
     assert finding.facts == {
         "reigns": ["term 1", "term 2"],
         "terms": [1, 2],

@@ -69,11 +69,12 @@ def test_names_of_mixed_form_sort_without_an_error() -> None:
 
 def test_a_fault_pairs_its_two_lines_by_id() -> None:
     story = Story()
-    story.cut(1, 5, [("n1", "n2")], id=7, shape="one-way", cell="C6", effect={"verified": True})
+    told = {"shape": "one-way", "class": "partial-partition", "effect": {"verified": True}}
+    story.cut(1, 5, [("n1", "n2")], id=7, **told)
     story.hurt("pause", 2, None, id=8, nodes=["n3"]).hurt("kill", 3, 4, id=9, effect={"skipped": "no leader"})
     cut, pause, kill = story.history().faults
     assert (cut.id, cut.begin, cut.done, cut.links, cut.verified) == (7, 1, 5, (("n1", "n2"),), True)
-    assert (cut.cell, cut.shape, cut.in_effect) == ("C6", "one-way", True)
+    assert (cut.fault_class, cut.shape, cut.in_effect) == ("partial-partition", "one-way", True)
     assert (pause.done, pause.in_effect, pause.nodes, pause.verified) == (None, False, ("n3",), None)
     assert (kill.skipped, kill.in_effect) == ("no leader", False)
 

@@ -10,9 +10,10 @@ import pytest
 from splitbrain.checkers import judge as judging
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.history import History
-from splitbrain.checkers.judge import ALL_PROMISED, Promises, Property, hold, judge
+from splitbrain.checkers.judge import ALL_PROMISED, Property, hold, judge
 from splitbrain.checkers.tests.histories import Story, both_ways
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.names import Promises
 
 BOUNDS = Bounds(stall_ns=40, slack_ns=10, suspicion_ns=20)
 NODES = ["n1", "n2", "n3"]
@@ -31,7 +32,7 @@ def run(dual: bool = False) -> History:
 
 
 def promised(**changed: Any) -> Promises:
-    return {**ALL_PROMISED, **changed}
+    return {guarantee: changed.get(guarantee, promise) for guarantee, promise in ALL_PROMISED.items()}
 
 
 def test_a_run_that_keeps_every_promise_is_valid() -> None:
@@ -56,71 +57,78 @@ def test_two_leaders_at_once_break_the_promise_that_there_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "dual", "strict", "outcome", "weakness"),
+    ("promise", "dual", "strict", "outcome", "weakness"),
     [
-        ("+", True, False, Outcome.INVALID, None),
-        ("+", False, True, Outcome.VALID, None),
-        ("!", True, False, Outcome.VALID, "shown"),
-        ("!", True, True, Outcome.VALID, "shown"),
-        ("!", False, False, Outcome.VALID, "not shown"),
-        ("!", False, True, Outcome.INVALID, "not shown"),
-        ("?", True, True, Outcome.VALID, None),
-        ("-", True, True, Outcome.VALID, None),
+        ("guaranteed", True, False, Outcome.INVALID, None),
+        ("guaranteed", False, True, Outcome.VALID, None),
+        ("known-weakness", True, False, Outcome.VALID, "shown"),
+        ("known-weakness", True, True, Outcome.VALID, "shown"),
+        ("known-weakness", False, False, Outcome.VALID, "not shown"),
+        ("known-weakness", False, True, Outcome.INVALID, "not shown"),
+        ("not-promised", True, True, Outcome.VALID, None),
+        ("undefined", True, True, Outcome.VALID, None),
     ],
 )
 def test_the_promise_decides_what_a_finding_means(
-    mark: str, dual: bool, strict: bool, outcome: Outcome, weakness: str | None
+    promise: str, dual: bool, strict: bool, outcome: Outcome, weakness: str | None
 ) -> None:
-    judged = judge(run(dual), promised(X=mark), BOUNDS, strict)["exclusivity"]
+    judged = judge(run(dual), promised(exclusivity=promise), BOUNDS, strict)["exclusivity"]
     assert (judged.outcome, judged.weakness) == (outcome, weakness)
     assert judged.as_json()["class"] == ("proven" if dual else "excluded")
 
 
-def raw(outcome: Outcome, *letters: str, **facts: Any) -> Verdict:
-    findings = tuple(Finding(guarantee=letter, words="", evidence=(), start=0, end=1) for letter in letters)
+def raw(outcome: Outcome, *guarantees: Any, **facts: Any) -> Verdict:
+    findings = tuple(Finding(guarantee=guarantee, words="", evidence=(), start=0, end=1) for guarantee in guarantees)
     return Verdict(property="stall", outcome=outcome, words="so it is", findings=findings, facts=facts)
 
 
 @pytest.mark.parametrize(
-    ("mark", "strict", "outcome"),
+    ("promise", "strict", "outcome"),
     [
-        ("+", False, Outcome.UNKNOWN),
-        ("!", True, Outcome.UNKNOWN),
-        ("?", False, Outcome.VALID),
-        ("-", False, Outcome.VALID),
+        ("guaranteed", False, Outcome.UNKNOWN),
+        ("known-weakness", True, Outcome.UNKNOWN),
+        ("not-promised", False, Outcome.VALID),
+        ("undefined", False, Outcome.VALID),
     ],
 )
 def test_what_could_not_be_told_is_no_pass_where_something_is_promised(
-    mark: Any, strict: bool, outcome: Outcome
+    promise: Any, strict: bool, outcome: Outcome
 ) -> None:
-    assert hold(raw(Outcome.UNKNOWN), {"A": mark}, strict).outcome is outcome
+    assert hold(raw(Outcome.UNKNOWN), {"availability": promise}, strict).outcome is outcome
 
 
-def test_a_property_of_two_letters_is_held_to_each() -> None:
-    found = raw(Outcome.INVALID, "A")
-    assert hold(found, {"A": "+", "L": "+"}).outcome is Outcome.INVALID
-    assert hold(found, {"A": "?", "L": "+"}).outcome is Outcome.VALID
-    assert hold(found, {"A": "!", "L": "+"}).weakness == "shown"
-    assert hold(found, {"A": "?", "L": "!"}).weakness == "not shown"
-    assert hold(found, {"A": "?", "L": "!"}, strict=True).outcome is Outcome.INVALID
+def test_a_property_of_two_guarantees_is_held_to_each() -> None:
+    found = raw(Outcome.INVALID, "availability")
+    assert hold(found, {"availability": "guaranteed", "convergence": "guaranteed"}).outcome is Outcome.INVALID
+    assert hold(found, {"availability": "not-promised", "convergence": "guaranteed"}).outcome is Outcome.VALID
+    assert hold(found, {"availability": "known-weakness", "convergence": "guaranteed"}).weakness == "shown"
+    assert hold(found, {"availability": "not-promised", "convergence": "known-weakness"}).weakness == "not shown"
+    assert (
+        hold(found, {"availability": "not-promised", "convergence": "known-weakness"}, strict=True).outcome
+        is Outcome.INVALID
+    )
 
 
-def test_a_doubt_about_one_letter_stays_beside_a_permitted_finding_of_the_other() -> None:
-    found = raw(Outcome.INVALID, "A", undecided={"L": 1})
-    assert hold(found, {"A": "?", "L": "+"}).outcome is Outcome.UNKNOWN
-    assert hold(found, {"A": "?", "L": "?"}).outcome is Outcome.VALID
-    assert hold(found, {"A": "+", "L": "+"}).outcome is Outcome.INVALID
+def test_a_doubt_about_one_guarantee_stays_beside_a_permitted_finding_of_the_other() -> None:
+    found = raw(Outcome.INVALID, "availability", undecided={"convergence": 1})
+    assert hold(found, {"availability": "not-promised", "convergence": "guaranteed"}).outcome is Outcome.UNKNOWN
+    assert hold(found, {"availability": "not-promised", "convergence": "not-promised"}).outcome is Outcome.VALID
+    assert hold(found, {"availability": "guaranteed", "convergence": "guaranteed"}).outcome is Outcome.INVALID
 
 
 def test_the_words_say_what_the_promise_made_of_it() -> None:
-    assert hold(raw(Outcome.INVALID, "A"), {"A": "+"}).words == "so it is"
-    assert "known to be weak, and that was shown" in hold(raw(Outcome.INVALID, "A"), {"A": "!"}).words
-    assert "but that was not shown, as was asked for" in hold(raw(Outcome.VALID), {"A": "!"}, True).words
-    assert "permitted to fail" in hold(raw(Outcome.INVALID, "A"), {"A": "?"}).words
-    assert "undefined" in hold(raw(Outcome.INVALID, "A"), {"A": "-"}).words
+    def words(promise: Any, *broken: str, strict: bool = False) -> str:
+        outcome = Outcome.INVALID if broken else Outcome.VALID
+        return hold(raw(outcome, *broken), {"availability": promise}, strict).words
+
+    assert words("guaranteed", "availability") == "so it is"
+    assert "availability: known weakness, reproduced" in words("known-weakness", "availability")
+    assert "known weakness, not reproduced, and --strict requires it" in words("known-weakness", strict=True)
+    assert "not promised under these faults" in words("not-promised", "availability")
+    assert "undefined" in words("undefined", "availability")
 
 
-def test_a_letter_without_a_promise_is_promised() -> None:
+def test_a_guarantee_without_a_promise_is_promised() -> None:
     assert judge(run(dual=True), {}, BOUNDS).outcome is Outcome.INVALID
 
 
@@ -128,7 +136,7 @@ def test_a_checker_that_fails_is_unknown_and_does_not_silence_the_others(monkeyp
     def fails(history: History, bounds: Bounds) -> Verdict:
         raise AssertionError("a bug of ours")
 
-    broken = Property(name="broken", letters=("T",), check=fails)
+    broken = Property(name="broken", help="", guarantees=("term-safety",), check=fails)
     monkeypatch.setattr(judging, "PROPERTIES", (broken, *judging.PROPERTIES))
     judgement = judge(run(dual=True), bounds=BOUNDS)
     assert judgement["broken"].outcome is Outcome.UNKNOWN
@@ -140,15 +148,21 @@ def test_a_checker_that_fails_is_unknown_and_does_not_silence_the_others(monkeyp
 
 
 def test_the_judgement_is_plain_json_of_the_documented_form() -> None:
-    told = judge(run(dual=True), promised(X="!", A="?"), BOUNDS).as_json("store/raft-partition/7")
+    told = judge(run(dual=True), promised(exclusivity="known-weakness", availability="not-promised"), BOUNDS).as_json(
+        "store/raft-partition/7"
+    )
     assert json.loads(json.dumps(told)) == told
     assert (told["verdict"], told["run"]) == ("valid", "store/raft-partition/7")
     exclusivity, stall = told["properties"]["exclusivity"], told["properties"]["stall"]
-    assert (exclusivity["verdict"], exclusivity["class"], exclusivity["promise"]) == ("valid", "proven", "!")
+    assert (exclusivity["verdict"], exclusivity["class"], exclusivity["promise"]) == (
+        "valid",
+        "proven",
+        "known-weakness",
+    )
     assert exclusivity["weakness"] == "shown"
     assert exclusivity["evidence"] == exclusivity["findings"][0]["evidence"]
     assert 2 <= len(exclusivity["evidence"]) <= 4
-    assert stall["promise"] == {"A": "?", "L": "+"}
+    assert stall["promise"] == {"availability": "not-promised", "convergence": "guaranteed"}
     assert "class" not in stall
     assert "weakness" not in stall
     assert told["properties"]["coverage"]["promise"] is None

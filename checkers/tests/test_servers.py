@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitbrain.checkers import coverage
-from splitbrain.checkers.bounds import Bounds, Eligibility
+from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.cluster_health import eligible_stretches, exposure
 from splitbrain.checkers.history import History
 from splitbrain.checkers.recovery import agreements
@@ -19,6 +19,7 @@ from splitbrain.checkers.stall import check as stall
 from splitbrain.checkers.tests import dumb
 from splitbrain.checkers.tests.histories import Story, both_ways
 from splitbrain.checkers.verdict import Outcome
+from splitbrain.names import Eligibility
 
 NODES, SERVERS = ("n1", "n2"), ("s1", "s2", "s3")
 BOUNDS = Bounds(stall_ns=20, slack_ns=5, suspicion_ns=5, members=NODES, servers=SERVERS)  # a stall takes more than 45

@@ -65,7 +65,7 @@ def test_a_change_in_a_calm_cluster_has_no_reason() -> None:
     verdict = check(from_text(FIVE_LINES), BOUNDS)
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 3))
     (finding,) = verdict.findings
-    assert (finding.guarantee, finding.nodes, finding.start, finding.end) == ("S", ("n1", "n2"), 5, 40)
+    assert (finding.guarantee, finding.nodes, finding.start, finding.end) == ("stability", ("n1", "n2"), 5, 40)
 
 
 def test_of_the_time_before_the_history_nothing_is_sure() -> None:

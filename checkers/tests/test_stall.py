@@ -34,7 +34,7 @@ def confirming(story: Story, node: str, start: int, end: int, every: int = 10) -
     return story
 
 
-def letters(verdict: Verdict) -> list[str]:
+def guarantees(verdict: Verdict) -> list[str]:
     return [finding.guarantee for finding in verdict.findings]
 
 
@@ -60,7 +60,7 @@ def test_a_stall_is_proven_iff_some_stretch_of_time_proves_it(story: Story, conf
     stalled = any(dumb.was_eligible(history, "clique", u, v) for u, v in silent)
     verdict = check(history, TINY)
     assert (verdict.outcome is Outcome.INVALID) == stalled
-    assert ("L" in letters(verdict)) == calm
+    assert ("convergence" in guarantees(verdict)) == calm
     for finding in verdict.findings:
         assert finding.end - finding.start > 5
         assert dumb.was_eligible(history, "clique", finding.start, finding.end)
@@ -91,7 +91,7 @@ def test_a_leader_that_claims_to_lead_but_confirms_nothing_stalls() -> None:
     for at in range(100, 200, 10):
         story.refused("n1", at, at + 1)
     verdict = check(story.history(), BOUNDS)
-    assert (verdict.outcome, letters(verdict)) == (Outcome.INVALID, ["L"])
+    assert (verdict.outcome, guarantees(verdict)) == (Outcome.INVALID, ["convergence"])
     (finding,) = verdict.findings
     assert (finding.start, finding.end) == (94, 200)
     last_confirmed = story.history().operations("confirm").complete_index.tolist()[9]
@@ -115,7 +115,7 @@ def test_no_fault_active_means_convergence_and_a_fault_means_availability() -> N
     story = confirming(watched(400), "n2", 0, 100).cut(100, 110, cut)
     story = confirming(story, "n2", 260, 300).hurt("heal", 200, 210).refused("n2", 150, 151)
     verdict = check(story.history(), BOUNDS)
-    assert letters(verdict) == ["A", "L", "L"]
+    assert guarantees(verdict) == ["availability", "convergence", "convergence"]
     during, after, last = verdict.findings
     assert (during.start, during.end) == (92, 260)
     assert (after.start, after.end) == (210, 260)
@@ -145,7 +145,7 @@ def test_nobody_asked_is_unknown() -> None:
     verdict = check(confirming(story, "n1", 0, 50).history(), BOUNDS)
     assert verdict.outcome is Outcome.UNKNOWN
     assert "asked" in verdict.words
-    assert verdict.facts["undecided"] == {"L": 1}
+    assert verdict.facts["undecided"] == {"convergence": 1}
 
 
 def test_a_claim_that_was_never_asked_to_confirm_is_unknown() -> None:
@@ -186,7 +186,7 @@ def test_without_confirmations_only_a_cluster_where_nobody_leads_stalls() -> Non
     assert led.outcome is Outcome.UNKNOWN
     assert led.words == "leadership was claimed but never confirmed: nobody asked it to"
     partly = check(watched(200, led=("n1", 0, 100)).history(), BOUNDS)
-    assert (partly.outcome, letters(partly)) == (Outcome.INVALID, ["L"])
+    assert (partly.outcome, guarantees(partly)) == (Outcome.INVALID, ["convergence"])
 
 
 def test_without_confirmations_every_node_of_the_majority_must_have_answered() -> None:
@@ -202,7 +202,7 @@ def test_without_confirmations_every_node_of_the_majority_must_have_answered() -
 def test_an_isolated_majority_is_all_that_some_systems_serve() -> None:
     noise = [(a, b) for a, b in both_ways(["n1"], NODES[1:]) if b == "n1"]  # n1 is deaf, and heard by all
     story = confirming(watched(300), "n2", 0, 60).cut(60, 65, noise)
-    assert letters(check(story.history(), BOUNDS)) == ["A"]
+    assert guarantees(check(story.history(), BOUNDS)) == ["availability"]
     isolated = Bounds(stall_ns=20, slack_ns=5, eligibility="isolated")
     assert check(story.history(), isolated).outcome is Outcome.VALID
 
@@ -233,7 +233,7 @@ def test_a_silence_as_long_as_the_bound_is_no_stall_and_a_longer_one_is() -> Non
 def test_a_stall_that_is_too_long_only_with_its_faulty_part_is_one_of_availability() -> None:
     story = silent(100).hurt("kill", 44, 45, nodes=["n3"]).saw("n2", 0, 1)
     verdict = check(story.history(), Bounds(stall_ns=20, slack_ns=5, members=("n1", "n2", "n3")))
-    assert [(f.guarantee, f.start, f.end) for f in verdict.findings] == [("A", 4, 100)]
+    assert [(f.guarantee, f.start, f.end) for f in verdict.findings] == [("availability", 4, 100)]
     assert verdict.words == (
         "nothing was confirmed for 96 ns during faults, from 0.000 s to 0.000 s, though n1 and n2 were up and connected"
     )
@@ -242,9 +242,9 @@ def test_a_stall_that_is_too_long_only_with_its_faulty_part_is_one_of_availabili
 def test_a_fault_active_for_as_long_as_the_bound_leaves_it_to_convergence() -> None:
     members = Bounds(stall_ns=20, slack_ns=5, members=("n1", "n2", "n3"))
     story = silent(200).saw("n2", 0, 1).cut(100, 101, [("n3", "n1")]).hurt("heal", 140, 145)
-    assert letters(check(story.history(), members)) == ["L", "L"]
+    assert guarantees(check(story.history(), members)) == ["convergence", "convergence"]
     longer = silent(200).saw("n2", 0, 1).cut(100, 101, [("n3", "n1")]).hurt("heal", 140, 146)
-    assert letters(check(longer.history(), members)) == ["A", "L", "L"]
+    assert guarantees(check(longer.history(), members)) == ["availability", "convergence", "convergence"]
 
 
 def test_asking_nodes_outside_the_majority_is_not_asking_it() -> None:
@@ -290,4 +290,4 @@ def test_one_stall_shows_once_however_many_majorities_it_had() -> None:
     story = confirming(watched(400), "n2", 0, 20)
     story.cut(50, 60, both_ways(["n1"], NODES[1:])).hurt("heal", 120, 130)
     story.cut(150, 160, both_ways(["n5"], NODES[:4]))
-    assert letters(check(story.history(), BOUNDS)) == ["A"]
+    assert guarantees(check(story.history(), BOUNDS)) == ["availability"]

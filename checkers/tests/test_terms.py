@@ -128,7 +128,7 @@ def test_two_leaders_of_one_term_break_it_however_far_apart() -> None:
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 3))
     assert verdict.words == "term 7 has 2 leaders: n1 and n2"
     assert (verdict.findings[0].start, verdict.findings[0].end) == (2, 92)
-    assert verdict.findings[0].guarantee == "T"
+    assert verdict.findings[0].guarantee == "term-safety"
 
 
 def test_a_claim_to_lead_names_oneself() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from splitbrain.nodes.protocol import (
     Answer,
@@ -32,7 +32,7 @@ BEAT, PATIENCE = 50 * MS, 200 * MS
 class Lowest:
     """The node with the lowest name leads, if a majority obeys it."""
 
-    splitbrain_promises = "+++++?"  # all but stability: a lower name that comes back takes over
+    splitbrain_promises: ClassVar = {"all": {"stability": "not-promised"}}  # a lower name that comes back takes over
     splitbrain_eligibility = "isolated"  # a lower name that a part of the majority hears can be in its way
 
     def __init__(self, id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Any] | None) -> None:

@@ -22,8 +22,8 @@ import msgspec
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.history import History
 from splitbrain.checkers.judge import PROPERTIES, judge
+from splitbrain.names import MS
 
-MS = 1_000_000
 PERIOD = 20 * MS
 REIGN = 10_000 * MS
 KINDS = ("plausible", "adversarial", "overlapping", "keyless")

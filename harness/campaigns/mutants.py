@@ -158,7 +158,7 @@ def _broken_promises(history: History, system: System, experiment: Experiment) -
     contract = contract_of(system, history, nodes=experiment.node_names, servers=experiment.server_names)
     for judged in judge_by(history, contract).judgement.properties:
         for finding in judged.found.findings:
-            if judged.promises.get(finding.guarantee) == "+":
+            if judged.promises.get(finding.guarantee) == "guaranteed":
                 yield judged.name, START_WITHIN_NS + finding.end
 
 

@@ -144,7 +144,7 @@ class Injector:
     async def _hurt_until(self, planned: Plan, among: Group, until: int, because: dict[str, Any], alarm: Alarm) -> None:
         fault = next(self._ids)
         value = {"id": fault, "nodes": list(planned.nodes), "links": planned.links()}
-        described = {"shape": planned.shape, "cell": planned.cell, "words": planned.words}
+        described = {"shape": planned.shape, "class": planned.fault_class, "words": planned.words}
         self._in_force[fault] = planned
         described |= await self._together([*self._in_force.values()], among)
         self._note(planned.f, "begin", {**value, **described, **planned.figures(), **because})
@@ -162,8 +162,10 @@ class Injector:
 
     async def _together(self, plans: Sequence[Plan], among: Group) -> dict[str, Any]:
         """The class of these plans' cuts as one, where several make another than each alone."""
-        cell = together(plans, await self._seen(among)) if len(plans) > 1 else None
-        return {} if cell is None or cell in {each.cell for each in plans} else {"together": cell}
+        combined = together(plans, await self._seen(among)) if len(plans) > 1 else None
+        return (
+            {} if combined is None or combined in {each.fault_class for each in plans} else {"combined_class": combined}
+        )
 
     async def _undo(self, f: str, value: dict[str, Any], undo: Callable[[], Any]) -> None:
         undone = {"id": next(self._ids), **value}

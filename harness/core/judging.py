@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.history import History, HistoryError
-from splitbrain.checkers.judge import ALL_PROMISED, Judgement, Promises, judge
+from splitbrain.checkers.judge import ALL_PROMISED, Judgement, judge
 from splitbrain.core.experiment import Experiment
-from splitbrain.core.promises import bounds_json, bounds_of, cells_of, exercised, promises_of, promises_to_writers
+from splitbrain.core.promises import (
+    bounds_json,
+    bounds_of,
+    exercised,
+    fault_classes_of,
+    promises_of,
+    promises_to_writers,
+)
 from splitbrain.errors import UsageError
+from splitbrain.names import FaultClass, Promises
 from splitbrain.nodes.systems.base import System
 
 if TYPE_CHECKING:
@@ -25,11 +33,15 @@ class Contract:
 
     promises: Promises
     bounds: Bounds
-    cells: tuple[str, ...] = ()
+    fault_classes: tuple[FaultClass, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The part of ``experiment.json`` by which reports explain verdicts."""
-        return {"promises": dict(self.promises), "cells": list(self.cells), "bounds": bounds_json(self.bounds)}
+        return {
+            "promises": dict(self.promises),
+            "fault_classes": list(self.fault_classes),
+            "bounds": bounds_json(self.bounds),
+        }
 
 
 EVERYTHING_PROMISED = Contract(promises=ALL_PROMISED, bounds=Bounds())
@@ -77,11 +89,11 @@ def contract_of(
 
     ``nodes`` and ``servers`` name the cluster's machines, where they are known beyond what the history names.
     """
-    cells = cells_of(exercised(history.faults), system)
+    fault_classes = fault_classes_of(exercised(history.faults), system)
     return Contract(
-        promises=promises_to_writers(promises_of(system, cells), workload),
+        promises=promises_to_writers(promises_of(system, fault_classes), workload),
         bounds=bounds_of(system, nodes, servers),
-        cells=cells,
+        fault_classes=fault_classes,
     )
 
 

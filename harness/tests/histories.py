@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-MS = 1_000_000
+from splitbrain.names import MS
+
 Line = dict[str, Any]
 
 

@@ -60,9 +60,9 @@ def test_without_chance_nobody_is_elected_and_a_wide_range_splits_few_votes() ->
 
 def test_bully_has_two_leaders_for_as_long_as_the_cut_lasts_and_raft_never_two_in_a_term(tmp_path: Path) -> None:
     cuts = two_leaders(("bully", "raft"), tmp_path)
-    assert cuts["bully"].result.seen["X"] == "broken"
+    assert cuts["bully"].result.seen["exclusivity"] == "broken"
     assert cuts["bully"].overlap_ms > 1_000
-    assert cuts["raft"].result.seen["T"] == "kept"
+    assert cuts["raft"].result.seen["term-safety"] == "kept"
     assert cuts["raft"].overlap_ms < 300  # no longer than it takes a leader to see that it has no majority
     assert (tmp_path / str(cuts["bully"].result.run) / "report.html").is_file()
 
@@ -70,8 +70,16 @@ def test_bully_has_two_leaders_for_as_long_as_the_cut_lasts_and_raft_never_two_i
 def test_the_page_shows_every_system_and_carries_its_plots(tmp_path: Path) -> None:
     counted = costs(sizes=(3, 5, 9, 15), seeds=2)
     votes = split_votes(spreads_ms=(0, 50), seeds=3)
-    entry = Entry(system="bully", cell="C3", runtime="sim", nemesis=("minority-leader",), time_limit_s=40.0)
-    shown = Result(entry=entry, status="as expected", promised={"T": "-", "X": "!"}, seen={"X": "broken"}, run="a/b")
+    entry = Entry(
+        system="bully", fault_class="partition", runtime="sim", nemesis=("minority-leader",), time_limit_s=40.0
+    )
+    shown = Result(
+        entry=entry,
+        status="as expected",
+        promised={"term-safety": "undefined", "exclusivity": "known-weakness"},
+        seen={"exclusivity": "broken"},
+        run="a/b",
+    )
     table = rows(counted, dict.fromkeys(FORMULAS, Cut(result=shown, overlap_ms=5432.1)))
     curves = {name: [[n, formula.of(n)] for n in (3, 15)] for name, formula in FORMULAS.items()}
     real = pd.DataFrame([{"system": "bully", "nodes": 3, "messages": 5, "acks": 0, "kinds": "ok 1"}])
@@ -93,7 +101,13 @@ def changes(**notifications: int) -> pd.DataFrame:
     told = [(system, nodes, each * (nodes - 1) or 1) for system, each in notifications.items() for nodes in (3, 9)]
     return pd.DataFrame(
         [
-            {"system": name.replace("_", "-"), "nodes": n, "requests": 2 * t, "notifications": t, "messages": 3 * t}
+            {
+                "system": name.replace("_", "-"),
+                "nodes": n,
+                "requests": 2 * t,
+                "notifications": t,
+                "messages": 3 * t,
+            }
             for name, n, t in told
         ]
     )
@@ -107,9 +121,20 @@ def test_one_is_told_by_the_recipe_and_all_are_in_a_herd(tmp_path: Path) -> None
     assert all(exact(counted[counted["system"] == name], formula) == 1.0 for name, formula in RECIPES.items())
     assert exact(counted[counted["system"] == "zookeeper-herd"], RECIPES["zookeeper"]) == 0.0
 
-    entry = Entry(system="zookeeper", cell="C4", runtime="docker", nemesis=("isolated-leader",), time_limit_s=25.0)
-    kept = Cut(result=Result(entry=entry, status="as expected", seen={"T": "kept", "X": "kept"}), overlap_ms=0.0)
-    broken = Cut(result=Result(entry=entry, status="as expected", seen={"X": "broken"}, run="a/b"), overlap_ms=432.1)
+    entry = Entry(
+        system="zookeeper",
+        fault_class="leader-isolated",
+        runtime="docker",
+        nemesis=("isolated-leader",),
+        time_limit_s=25.0,
+    )
+    kept = Cut(
+        result=Result(entry=entry, status="as expected", seen={"term-safety": "kept", "exclusivity": "kept"}),
+        overlap_ms=0.0,
+    )
+    broken = Cut(
+        result=Result(entry=entry, status="as expected", seen={"exclusivity": "broken"}, run="a/b"), overlap_ms=432.1
+    )
     table = recipe_rows(counted, {"zookeeper": kept, "zookeeper-herd": broken})
     few, votes = costs(sizes=(3, 5, 9, 15), seeds=1), split_votes(spreads_ms=(50,), seeds=1)
     curves = {name: [[n, formula.of(n)] for n in (3, 15)] for name, formula in FORMULAS.items()}

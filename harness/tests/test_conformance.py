@@ -469,6 +469,6 @@ def test_the_same_schedule_leaves_histories_that_are_judged_alike(world: World, 
     assert judged["fencing"].found.facts["stale_accepted"] > 20
     assert found["term-safety"] == found["agreement"] == found["term-monotonicity"] == ("valid", None)
     faults = [fault for fault in history.faults if fault.f == "partition"]
-    assert [(fault.cell, fault.verified) for fault in faults] == [("C4", True)]
+    assert [(fault.fault_class, fault.verified) for fault in faults] == [("leader-isolated", True)]
     assert len(history.observations) > 5 * 100
     assert history.operations("confirm").ok.sum() > 10

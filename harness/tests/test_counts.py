@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from splitbrain.campaigns.compare.message_counts import Cost, NoElection, election, failover
-from splitbrain.nodes.highest import MS
+from splitbrain.names import MS
 from splitbrain.nodes.protocol import Json, Node
 from splitbrain.nodes.ring import Ring
 from splitbrain.nodes.systems import SYSTEMS

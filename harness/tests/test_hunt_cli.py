@@ -23,7 +23,7 @@ from splitbrain.nemesis.schedules import Schedule, Step, loads
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.runtimes.base import CAPABILITIES, Capabilities, unsupported
 
-STALL = FailureSignature("stall", "A")
+STALL = FailureSignature("stall", "availability")
 
 
 def hunt(*arguments: object) -> Result:
@@ -148,7 +148,7 @@ def chained(**when: Any) -> Case:
     return Case(system="broken/keeps-claiming", nodes=3, seed=1, schedule=schedule)
 
 
-AGREES = FailureSignature("agreement", "T")
+AGREES = FailureSignature("agreement", "term-safety")
 NO_EYES = Capabilities(faults=CAPABILITIES["docker"].faults, triggers=frozenset())
 
 

@@ -94,16 +94,18 @@ def test_a_find_keeps_its_promise_and_its_kind_of_evidence() -> None:
     """A deaf leader that never checks its quorum stalls the cluster: one fault, three nodes."""
     steps = (*row("halves", "leader-mute"), Step(at_ms=6_000, for_ms=6_000, fault=DEAF))
     found = Case(system="broken/never-checks-quorum", nodes=5, seed=3, schedule=Schedule(steps=steps, length_ms=13_000))
-    signature = FailureSignature("stall", "A")
+    signature = FailureSignature("stall", "availability")
     assert signature in run_case(found).signatures()
     shrunk = shrink(found, signature, seconds=20.0)
     assert still(shrunk.case, signature)
     assert [step.fault for step in shrunk.case.schedule.steps] == [DEAF]
     assert (shrunk.case.nodes, shrunk.in_time) == (3, True)
-    assert not still(shrunk.case, FailureSignature("exclusivity", "X", "proven")), "another signature is another find"
+    assert not still(shrunk.case, FailureSignature("exclusivity", "exclusivity", "proven")), (
+        "another signature is another find"
+    )
 
 
 def test_when_time_is_over_the_case_stays_as_far_as_it_came() -> None:
     found = case(*row("leader-deaf"))
-    shrunk = shrink(found, FailureSignature("stall", "A"), seconds=0.0)
+    shrunk = shrink(found, FailureSignature("stall", "availability"), seconds=0.0)
     assert (shrunk.case, shrunk.tried, shrunk.in_time) == (found, 0, False)

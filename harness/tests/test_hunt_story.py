@@ -17,7 +17,7 @@ from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
 from splitbrain.units import MS
 
-STALLED = FailureSignature("stall", "A")
+STALLED = FailureSignature("stall", "availability")
 
 
 def at(ms: int) -> int:

@@ -76,7 +76,7 @@ def test_every_fault_is_two_lines_and_so_is_its_undoing(fault: Fault, undone_by:
 def test_what_is_to_be_hurt_is_described_before_it_is() -> None:
     hurt = histories(step(2_000, 500, Kill(target="leader", state="lost"))).faults[0]
     asked = hurt.asked
-    assert (asked["shape"], asked["cell"], asked["state"]) == ("kill-leader", "C11", "lost")
+    assert (asked["shape"], asked["class"], asked["state"]) == ("kill-leader", "state-loss", "lost")
     assert asked["words"] == f"the leader {hurt.nodes[0]}: killed, all state lost"
 
 
@@ -258,8 +258,12 @@ def test_cuts_in_force_together_are_classed_as_the_one_cut_that_they_are() -> No
     )
     deaf, mute, mute_ends, deaf_ends, _ = history.faults
     assert deaf.nodes == mute.nodes
-    assert [act.together for act in (deaf, mute, mute_ends, deaf_ends)] == [None, "C4", None, None]
-    assert set(exercised(history.faults)) >= {("partition", "C5a"), ("partition", "C5b"), ("partition", "C4")}
+    assert [act.combined_class for act in (deaf, mute, mute_ends, deaf_ends)] == [None, "leader-isolated", None, None]
+    assert set(exercised(history.faults)) >= {
+        ("partition", "leader-deaf"),
+        ("partition", "leader-mute"),
+        ("partition", "leader-isolated"),
+    }
 
 
 def test_cuts_that_are_left_when_another_ends_are_classed_anew() -> None:
@@ -270,9 +274,9 @@ def test_cuts_that_are_left_when_another_ends_are_classed_anew() -> None:
         step(1_520, 600, Partition(shape="leader-mute")),
     )
     first = next(act for act in history.faults if act.shape == "isolated-node")
-    assert undoing(history, first).together == "C4"
+    assert undoing(history, first).combined_class == "leader-isolated"
 
 
 def test_one_cut_twice_is_no_other_class() -> None:
     history = histories(*(step(1_500 + ms, 600, Partition(shape="isolated-leader")) for ms in (0, 20)))
-    assert [act.together for act in history.faults] == [None] * 5
+    assert [act.combined_class for act in history.faults] == [None] * 5

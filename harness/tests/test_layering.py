@@ -29,7 +29,8 @@ MAY_IMPORT = {
 }
 # Rooms of harness from the lowest floor up; a room imports its floor's own modules and lower floors only.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({LEAF, "errors", "units"}),
+    frozenset({LEAF}),
+    frozenset({"errors", "units"}),
     frozenset({"runtimes"}),
     frozenset({"workloads"}),
     frozenset({"core"}),

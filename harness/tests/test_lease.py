@@ -6,7 +6,7 @@ import pytest
 
 from splitbrain.checkers.judge import judge
 from splitbrain.core.experiment import Experiment
-from splitbrain.core.promises import cells_of, promises_of
+from splitbrain.core.promises import fault_classes_of, promises_of
 from splitbrain.core.simulate import history_of
 from splitbrain.nemesis.faults import Delay, Fault, Kill, Partition, Pause, Skew
 from splitbrain.nemesis.schedules import Schedule, Step
@@ -24,8 +24,8 @@ def found(system: str, *steps: Step, seed: int) -> dict[str, str]:
         system=SYSTEMS[system], nemesis=("x",), runtime="sim", nodes=5, time_limit_s=10, seed=seed, workload=workload
     )
     history = history_of(experiment, schedule)
-    faults = ((fault.f, fault.cell) for fault in history.faults if fault.skipped is None)
-    promises = promises_of(experiment.system, cells_of(faults, experiment.system))
+    faults = ((fault.f, fault.fault_class) for fault in history.faults if fault.skipped is None)
+    promises = promises_of(experiment.system, fault_classes_of(faults, experiment.system))
     return {
         each.name: str(each.promises.get(finding.guarantee))
         for each in judge(history, promises, experiment.bounds).properties
@@ -70,23 +70,23 @@ def test_leaders_cut_off_or_killed_and_a_store_stopped_or_killed_leave_every_pro
 
 
 def test_an_answer_that_is_late_and_then_a_cut_make_two_leaders_unless_the_lease_counts_from_the_question() -> None:
-    assert found("lease", *LATE, seed=1) == {"exclusivity": "?"}
+    assert found("lease", *LATE, seed=1) == {"exclusivity": "not-promised"}
     assert found("lease-strict", *LATE, seed=1) == {}
 
 
 def test_a_leader_that_was_stopped_leads_on_unless_it_looks_at_the_clock() -> None:
     stops = often(Pause(target="leader"), (1_500, 5_500), 1_500)
-    assert found("lease", *stops, seed=2) == {"exclusivity": "!"}
+    assert found("lease", *stops, seed=2) == {"exclusivity": "known-weakness"}
     assert found("lease-strict", *stops, seed=2) == {}
 
 
 @pytest.mark.parametrize("system", ["lease", "lease-strict"])
 def test_a_slow_clock_leads_for_too_long_and_a_store_that_forgets_gives_the_lease_away(system: str) -> None:
-    assert found(system, *SLOW, seed=3) == {"exclusivity": "!"}
+    assert found(system, *SLOW, seed=3) == {"exclusivity": "known-weakness"}
     forgotten = found(system, *FORGETFUL, seed=3)
-    assert forgotten["exclusivity"] == forgotten["term-safety"] == "!"
+    assert forgotten["exclusivity"] == forgotten["term-safety"] == "known-weakness"
 
 
 def test_only_a_lease_by_the_time_of_day_is_lost_to_a_clock_set_back() -> None:
-    assert found("lease-wall", *JUMP, seed=4)["exclusivity"] == "!"
+    assert found("lease-wall", *JUMP, seed=4)["exclusivity"] == "known-weakness"
     assert found("lease", *JUMP, seed=4) == {}

@@ -13,8 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from splitbrain import cli
+from splitbrain.checkers.judge import ALL_PROMISED
 from splitbrain.core.promises import promises_of
 from splitbrain.errors import UsageError
+from splitbrain.names import NODE_FAULT_CLASSES
 from splitbrain.nodes.protocol import (
     CancelTimer,
     Effect,
@@ -27,7 +29,6 @@ from splitbrain.nodes.protocol import (
     Status,
     TimerFired,
 )
-from splitbrain.nodes.systems.base import CELLS
 from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 from splitbrain.user_systems.lookup import find_system
 from splitbrain.user_systems.node_class import NodeFailure, name_of, system_of
@@ -201,24 +202,24 @@ def test_a_function_and_a_system_do_as_well_as_a_class() -> None:
 
 def test_everything_is_promised_unless_the_class_says_otherwise() -> None:
     system = system_of(Calm, "calm")
-    assert system.promises == dict.fromkeys(CELLS, "++++++")
+    assert system.promises == dict.fromkeys(NODE_FAULT_CLASSES, ALL_PROMISED)
     assert (system.stall_bound_ms, system.suspicion_ms, system.eligibility) == (2_100, 300, "clique")
 
 
 def test_without_terms_what_rests_on_terms_is_undefined() -> None:
-    assert promises_of(system_of(Termless, "it"), ["C4"]) == {
-        "T": "-",
-        "X": "+",
-        "F": "-",
-        "A": "+",
-        "L": "+",
-        "S": "+",
+    assert promises_of(system_of(Termless, "it"), ["leader-isolated"]) == {
+        "term-safety": "undefined",
+        "exclusivity": "guaranteed",
+        "fencing": "undefined",
+        "availability": "guaranteed",
+        "convergence": "guaranteed",
+        "stability": "guaranteed",
     }
 
 
 def test_a_class_declares_its_promises_and_bounds() -> None:
     class Weak(Calm):
-        splitbrain_promises: ClassVar = {"C4": "+!++++"}
+        splitbrain_promises: ClassVar = {"leader-isolated": {"exclusivity": "known-weakness"}}
         splitbrain_stall_bound_ms = 900
         splitbrain_suspicion_ms = 200
         splitbrain_eligibility = "hub"
@@ -226,7 +227,8 @@ def test_a_class_declares_its_promises_and_bounds() -> None:
         splitbrain_max_nodes = 7
 
     system = system_of(Weak, "weak")
-    assert (system.promises["C4"], system.promises["C3"]) == ("+!++++", "++++++")
+    assert system.promises["leader-isolated"] == {**ALL_PROMISED, "exclusivity": "known-weakness"}
+    assert system.promises["partition"] == ALL_PROMISED
     assert (system.stall_bound_ms, system.suspicion_ms, system.eligibility) == (900, 200, "hub")
     assert (system.min_nodes, system.max_nodes) == (3, 7)
 
@@ -234,10 +236,12 @@ def test_a_class_declares_its_promises_and_bounds() -> None:
 @pytest.mark.parametrize(
     ("attribute", "value", "says"),
     [
-        ("promises", "+++", "expected 6 of the marks + ! ? -, for TXFALS, got '+++'"),
-        ("promises", {"C4": "++++++", "C99": "++++++"}, "expected cells among C1,"),
-        ("promises", {"C4": "yes yes"}, "got 'yes yes'"),
-        ("promises", 7, "expected a row of 6 marks, or such rows by cell, got 7"),
+        ("promises", "+++", "expected 6 of the marks + ! ? -, or promises by guarantee, got '+++'"),
+        ("promises", {"leader-isolated": "++++++", "C99": "++++++"}, "expected fault classes, of all, crash,"),
+        ("promises", {"leader-isolated": "yes yes"}, "promises.leader-isolated: expected 6 of the marks"),
+        ("promises", {"leader-isolated": {"safety": "guaranteed"}}, "expected guarantees, of term-safety,"),
+        ("promises", {"leader-isolated": {"fencing": "yes"}}, "fencing: expected one of guaranteed,"),
+        ("promises", 7, "expected a table of promises, a row, or rows by fault class, got 7"),
         ("stall_bound_ms", 0.5, "expected a whole number from 1, got 0.5"),
         ("suspicion_ms", True, "expected a whole number from 1, got True"),
         ("eligibility", "any", "expected one of isolated, clique, hub, got 'any'"),
@@ -247,7 +251,7 @@ def test_a_class_declares_its_promises_and_bounds() -> None:
 def test_a_declaration_that_cannot_be_is_refused(attribute: str, value: object, says: str) -> None:
     with pytest.raises(UsageError) as refused:
         system_of(type("Odd", (Calm,), {f"splitbrain_{attribute}": value}), "odd")
-    assert f"odd.splitbrain_{attribute}: " in str(refused.value)
+    assert f"odd.splitbrain_{attribute}" in str(refused.value)
     assert says in str(refused.value)
 
 
@@ -351,7 +355,7 @@ def test_terms_that_turn_up_later_must_have_been_declared() -> None:
         started(Late).status(0)
     declared = type("Declared", (Late,), {"splitbrain_terms": True})
     assert started(declared).status(0).term == 1
-    assert system_of(declared, "it").promises["C4"] == "++++++"
+    assert system_of(declared, "it").promises["leader-isolated"] == ALL_PROMISED
 
 
 # At the command line

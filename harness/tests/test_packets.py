@@ -6,11 +6,11 @@ import struct
 from itertools import pairwise
 from random import Random
 
+from splitbrain.names import MS
 from splitbrain.runtimes.docker.agent import netlink
 from splitbrain.runtimes.docker.agent.netlink import Packet
 from splitbrain.runtimes.docker.agent.packets import Flaws, Releaser, Way, sender, spoil
 
-MS = 1_000_000
 N = 4_000
 
 

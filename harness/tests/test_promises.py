@@ -1,53 +1,85 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from splitbrain.checkers.tests.histories import Story
-from splitbrain.core.promises import NETWORK, bounds_of, cells_of, exercised, promises_of
+from splitbrain.core.promises import CUTS, bounds_of, exercised, fault_classes_of, promises_of
+from splitbrain.names import FAULT_CLASSES, GUARANTEES, MARK_OF, MARKS, NODE_FAULT_CLASSES, FaultClass, Promises
 from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.nodes.systems.base import System
 
 RAFT = SYSTEMS["raft"]
 
 
+def promised(**rows: str) -> System:
+    """Raft with one row a keyword, underscores for hyphens, each of six marks in the order of the guarantees."""
+    table: dict[FaultClass, Promises] = {
+        each: dict(zip(GUARANTEES, (MARKS[mark] for mark in rows[each.replace("-", "_")]), strict=True))
+        for each in FAULT_CLASSES
+        if each.replace("-", "_") in rows
+    }
+    return replace(RAFT, promises=table)
+
+
+def marks(promises: Promises) -> str:
+    return "".join(MARK_OF[promises[guarantee]] for guarantee in GUARANTEES)
+
+
 def test_a_guarantee_is_promised_only_if_it_is_under_every_fault_of_the_run() -> None:
-    system = replace(RAFT, promises={"C1": "++++++", "C4": "+!?+-+"})
-    assert "".join(promises_of(system, ["C1", "C4"]).values()) == "+!?+-+"
+    system = promised(crash="++++++", leader_isolated="+!?+-+")
+    assert marks(promises_of(system, ["crash", "leader-isolated"])) == "+!?+-+"
 
 
 def test_known_to_break_outweighs_may_happen() -> None:
-    system = replace(RAFT, promises={"C3": "+?++++", "C4": "+!++++"})
-    assert promises_of(system, ["C3", "C4"])["X"] == "!"
+    system = promised(partition="+?++++", leader_isolated="+!++++")
+    assert promises_of(system, ["partition", "leader-isolated"])["exclusivity"] == "known-weakness"
 
 
-def test_without_a_fault_the_best_of_the_row_is_promised() -> None:
-    system = replace(RAFT, promises={"C1": "-?-++!", "C4": "-+-+++"})
-    assert promises_of(system, [])["X"] == "+"
-    assert promises_of(system, [])["T"] == "-"
+def test_without_a_fault_the_best_of_the_table_is_promised() -> None:
+    system = promised(crash="-?-++!", leader_isolated="-+-+++")
+    assert marks(promises_of(system, [])) == "-+-+++"
 
 
-def test_a_fault_that_names_its_cell_is_taken_at_its_word() -> None:
-    assert cells_of([("partition", "C5a")], RAFT) == ("C5a",)
+def test_a_fault_that_states_its_class_is_of_that_class() -> None:
+    assert fault_classes_of([("partition", "leader-deaf")], RAFT) == ("leader-deaf",)
 
 
-def test_a_partition_without_a_cell_may_be_any_of_the_network() -> None:
-    assert set(cells_of([("partition", None)], RAFT)) == set(NETWORK)
+def test_a_partition_without_a_class_may_be_any_cut() -> None:
+    assert set(fault_classes_of([("partition", None)], RAFT)) == set(CUTS)
 
 
-def test_what_mends_exercises_nothing_where_faults_name_their_cells() -> None:
-    story = Story().hurt("kill", 10, 11, nodes=["s1"], cell="sC1").hurt("restart", 20, 21, nodes=["s1"])
-    assert list(exercised(story.history().faults)) == [("kill", "sC1")]
+@pytest.mark.parametrize("stated", [{"class": "server-crash"}, {"cell": "sC1"}])
+def test_repairs_exercise_nothing_where_faults_state_their_classes_by_name_or_by_code(stated: dict[str, Any]) -> None:
+    story = Story().hurt("kill", 10, 11, nodes=["s1"], **stated).hurt("restart", 20, 21, nodes=["s1"])
+    assert list(exercised(story.history().faults)) == [("kill", "server-crash")]
     bare = Story().hurt("kill", 10, 11, nodes=["n1"]).hurt("restart", 20, 21, nodes=["n1"])
     assert list(exercised(bare.history().faults)) == [("kill", None), ("restart", None)]
 
 
-def test_a_fault_nobody_knows_may_be_anything() -> None:
-    assert set(cells_of([("gremlins", None)], RAFT)) == set(RAFT.promises)
+@pytest.mark.parametrize(
+    ("one", "both"),
+    [
+        ({"class": "leader-deaf"}, {"combined_class": "leader-isolated"}),
+        ({"cell": "C5a"}, {"together": "C4"}),
+    ],
+)
+def test_cuts_exercise_their_combined_class_too_by_name_or_by_code(one: dict[str, Any], both: dict[str, Any]) -> None:
+    story = Story().cut(10, 11, [("n2", "n1")], **one, **both)
+    assert set(exercised(story.history().faults)) == {("partition", "leader-deaf"), ("partition", "leader-isolated")}
 
 
-def test_every_system_has_six_letters_in_every_cell() -> None:
+def test_an_unknown_fault_may_be_of_any_class() -> None:
+    assert set(fault_classes_of([("gremlins", None)], RAFT)) == set(RAFT.promises)
+
+
+def test_every_system_promises_something_about_every_guarantee_under_every_fault_class() -> None:
     for system in SYSTEMS.values():
-        for cell, row in system.promises.items():
-            assert len(row) == 6 and set(row) <= set("+!?-"), (system.name, cell, row)
+        assert NODE_FAULT_CLASSES.keys() <= system.promises.keys() <= FAULT_CLASSES.keys(), system.name
+        for row in system.promises.values():
+            assert list(row) == list(GUARANTEES) and set(row.values()) <= set(MARK_OF), system.name
 
 
 def test_the_bounds_are_those_that_the_system_states() -> None:

@@ -14,6 +14,7 @@ from splitbrain.errors import UsageError
 from splitbrain.nodes.clients.base import Unclear
 from splitbrain.nodes.clients.probe import at, claim, holds, named
 from splitbrain.nodes.systems.base import HttpProbe, Machine, OwnImage
+from splitbrain.user_systems.promises import usual_promises
 from splitbrain.user_systems.toml_file import described
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/naive.toml"
@@ -30,7 +31,7 @@ def test_the_least_that_a_file_may_say_is_an_image_and_how_it_is_asked(tmp_path:
     system = read(tmp_path, LEAST)
     assert system.software.image == OwnImage(tag="mine:1")
     assert system.probe == HttpProbe(path="/status", leading="leading")
-    assert system.promises["C1"] == "-+-+++" and not system.simulated
+    assert system.promises["crash"] == usual_promises(has_terms=False) and not system.simulated
 
 
 def test_a_command_is_filled_in_for_each_machine(tmp_path: Path) -> None:
@@ -53,8 +54,8 @@ def test_a_command_is_filled_in_for_each_machine(tmp_path: Path) -> None:
         ("eligibility = 'all'\n" + LEAST, "eligibility: expected one of"),
         (LEAST + "role = 'x'\n", "unknown key probe.role"),
         ('image = "x"\n[probe]\npath = "/"\n', "probe.leading is missing"),
-        (LEAST + "[promises]\nC1 = '++'\n", "promises.C1: expected 6"),
-        (LEAST + "[promises]\nC99 = '++++++'\n", "unknown key promises.C99"),
+        (LEAST + "[promises]\nC1 = '++'\n", "promises.C1: expected 6 of the marks"),
+        (LEAST + "[promises]\nC99 = '++++++'\n", "promises: expected fault classes, of all, crash"),
     ],
 )
 def test_what_a_file_cannot_mean_is_refused_by_key(tmp_path: Path, text: str, words: str) -> None:

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.checkers.judge import JudgedProperty, Promise
+from splitbrain.checkers.judge import JudgedProperty
 from splitbrain.core import lifecycle as drive
 from splitbrain.core.experiment import asked_for
 from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.promises import promises_to_writers
 from splitbrain.errors import UsageError
+from splitbrain.names import Promises
 from splitbrain.nemesis.faults import Kill
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nodes.clients.base import Fail, Ok, Reply
@@ -69,7 +70,7 @@ def test_the_same_dual_leadership_corrupts_an_unfenced_ledger_and_not_a_fenced_o
     assert corrupted.weakness == "shown"
     assert corrupted.found.facts["stale_accepted"] == corrupted.found.facts["stale_attempted"]
     assert corrupted.found.findings[0].facts["rules"] == ["F1", "F3"]
-    assert (kept.outcome.word, kept.promises, kept.found.findings) == ("valid", {"F": "+"}, ())
+    assert (kept.outcome.word, kept.promises, kept.found.findings) == ("valid", {"fencing": "guaranteed"}, ())
     assert kept.found.facts["stale_refused"] == kept.found.facts["stale_attempted"]
     # What differs is what the resource did: both were asked the same until the first stale write.
     assert [entry for entry in unfenced.entries[:200] if entry.f != "append"] == [
@@ -106,7 +107,7 @@ def test_leadership_without_a_lease_is_no_lock_and_what_is_lost_shows() -> None:
 def test_leadership_with_a_lease_is_a_lock(seed: int) -> None:
     run = trial.run("raft-lease", nemesis="partition,kill", seconds=15, seed=seed, workload="lock")
     found = run.judgement["mutual-exclusion"]
-    assert (found.outcome.word, found.promises["X"]) == ("valid", "+"), found.words
+    assert (found.outcome.word, found.promises["exclusivity"]) == ("valid", "guaranteed"), found.words
     assert found.found.facts["holds"] > 50
 
 
@@ -116,7 +117,7 @@ def test_a_cluster_that_forgot_every_term_is_shut_out_by_the_fence_for_ever() ->
     forgetting = Step(at_ms=10_000, for_ms=200, fault=Kill(target="all", state="lost"))
     schedule = Schedule(steps=(*deaths, forgetting), length_ms=20_000)
     found = trial.run("raft", schedule=schedule, seed=1, workload="ledger").judgement["fencing"]
-    assert (found.promises["F"], found.weakness) == ("!", "shown"), found.words
+    assert (found.promises["fencing"], found.weakness) == ("known-weakness", "shown"), found.words
     assert [finding.facts["rules"] for finding in found.found.findings] == [["F5"]]
 
 
@@ -197,12 +198,12 @@ def test_tokens_that_each_node_counts_for_itself_are_caught(monkeypatch: pytest.
 # What is promised
 
 
-def test_without_a_fence_f_is_no_better_than_x_and_never_promised() -> None:
-    promises: dict[str, Promise] = {"T": "+", "X": "+", "F": "+"}
-    weak: dict[str, Promise] = {**promises, "X": "!"}
+def test_without_a_fence_fencing_is_no_better_than_exclusivity_and_never_promised() -> None:
+    promises: Promises = {"term-safety": "guaranteed", "exclusivity": "guaranteed", "fencing": "guaranteed"}
+    weak: Promises = {**promises, "exclusivity": "known-weakness"}
     assert promises_to_writers(promises, "ledger") == promises
-    assert promises_to_writers(promises, "ledger-unfenced")["F"] == "?"
-    assert promises_to_writers(weak, "lock")["F"] == "!"
+    assert promises_to_writers(promises, "ledger-unfenced")["fencing"] == "not-promised"
+    assert promises_to_writers(weak, "lock")["fencing"] == "known-weakness"
 
 
 def test_a_workload_that_there_is_not_is_refused() -> None:

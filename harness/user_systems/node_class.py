@@ -22,16 +22,16 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from random import Random
-from typing import Any, Final, NoReturn, get_args
+from typing import Any, Final, get_args
 
 from splitbrain.errors import UsageError
+from splitbrain.names import Eligibility, Promises, PromiseTable
 from splitbrain.nodes.protocol import Effect, Event, Json, Node, Persist, Send, SetTimer, Started, Status
-from splitbrain.nodes.systems.base import CELLS, GUARANTEES, Eligibility, NoOptions, System
+from splitbrain.nodes.systems.base import NoOptions, System
+from splitbrain.user_systems.promises import WrongPromises, read_eligibility, read_promises, usual_promises
 
 CALLED_AS: Final = ("id", "peers", "rng", "boot", "state")
 EFFECTS: Final = frozenset(get_args(Effect))
-MARKS: Final = frozenset("+!?-")
-OF_TERMS: Final = "TF"  # the guarantees that mean nothing without terms
 LONGEST_EVENT: Final = 300  # characters of an event in a message
 MOST_FRAMES: Final = 8  # of a traceback in a message
 WHEN_STARTED: Final = "while it was being started"
@@ -130,38 +130,25 @@ def _system(target: Callable[..., object], name: str, *, has_terms: bool) -> Sys
     )
 
 
-def _promises(target: object, name: str, has_terms: bool) -> Mapping[str, str]:
-    given = getattr(target, "splitbrain_promises", {})
-    rows = dict.fromkeys(CELLS, given) if isinstance(given, str) else given
-    if not isinstance(rows, Mapping):
-        _refuse_promises(name, f"a row of {len(GUARANTEES)} marks, or such rows by cell", given)
-    if unknown := rows.keys() - CELLS.keys():
-        _refuse_promises(name, f"cells among {', '.join(CELLS)}", sorted(map(str, unknown)))
-    letters = "".join(GUARANTEES)
-    for row in rows.values():
-        if not isinstance(row, str) or len(row) != len(letters) or not set(row) <= MARKS:
-            _refuse_promises(name, f"{len(letters)} of the marks + ! ? -, for {letters}", row)
-    return {cell: _row(rows.get(cell, "+" * len(letters)), has_terms) for cell in CELLS}
+def _promises(target: object, name: str, has_terms: bool) -> PromiseTable:
+    """The promises that the class declares, but for guarantees about terms where it has none: these are undefined."""
+    usual = usual_promises(has_terms)
+    try:
+        table = read_promises(f"{name}.splitbrain_promises", getattr(target, "splitbrain_promises", {}), usual)
+    except WrongPromises as wrong:
+        raise UsageError(str(wrong)) from wrong
+    return {each: {**row, **_undefined(usual)} for each, row in table.items()}
 
 
-def _row(row: str, has_terms: bool) -> str:
-    return "".join(
-        "-" if letter in OF_TERMS and not has_terms else mark for letter, mark in zip(GUARANTEES, row, strict=True)
-    )
-
-
-def _refuse_promises(name: str, expected: str, got: object) -> NoReturn:
-    raise UsageError(f"{name}.splitbrain_promises: expected {expected}, got {got!r}")
+def _undefined(promises: Promises) -> Promises:
+    return {guarantee: promise for guarantee, promise in promises.items() if promise == "undefined"}
 
 
 def _eligibility(target: object, name: str) -> Eligibility:
-    value = getattr(target, "splitbrain_eligibility", "clique")
-    for known in get_args(Eligibility):
-        if value == known:
-            return known  # type: ignore[no-any-return]
-    raise UsageError(
-        f"{name}.splitbrain_eligibility: expected one of {', '.join(get_args(Eligibility))}, got {value!r}"
-    )
+    try:
+        return read_eligibility(f"{name}.splitbrain_eligibility", getattr(target, "splitbrain_eligibility", "clique"))
+    except WrongPromises as wrong:
+        raise UsageError(str(wrong)) from wrong
 
 
 def _first_line(target: object) -> str:

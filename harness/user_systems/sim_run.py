@@ -76,7 +76,7 @@ class SimRun:
         if name not in known:
             raise UsageError(f"there is no property {name!r}: expected one of {', '.join(known)}")
         judged = known[name]
-        return hold(judged.found, {letter: ALL_PROMISED[letter] for letter in judged.promises})
+        return hold(judged.found, {guarantee: ALL_PROMISED[guarantee] for guarantee in judged.promises})
 
     def must_hold(self, *names: str) -> None:
         """Raise ``BrokenPromise`` unless each property named is valid; unknown is no pass.

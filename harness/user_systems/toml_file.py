@@ -10,13 +10,11 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from splitbrain.errors import UsageError
+from splitbrain.names import Eligibility, PromiseTable
 from splitbrain.nodes.systems.base import (
-    CELLS,
-    GUARANTEES,
-    Eligibility,
     HttpProbe,
     Machine,
     NoOptions,
@@ -24,8 +22,8 @@ from splitbrain.nodes.systems.base import (
     Software,
     System,
 )
+from splitbrain.user_systems.promises import WrongPromises, read_eligibility, read_promises, usual_promises
 
-MARKS: Final = frozenset("+!?-")
 OF_SOFTWARE: Final = frozenset(("image", "folder", "command", "peer", "separator", "port", "data", "ready_s"))
 OF_BOUNDS: Final = frozenset(("nodes", "min_nodes", "max_nodes", "stall_bound_ms", "suspicion_ms", "eligibility"))
 KEYS: Final = frozenset(("help", "probe", "confirm", "promises")) | OF_SOFTWARE | OF_BOUNDS
@@ -164,23 +162,15 @@ class _System:
             **probe, confirm_path=confirm.get("path"), confirm_method=confirm.get("method", "POST").upper()
         )
 
-    def _promises(self) -> Mapping[str, str]:
-        told = self._told.get("promises", {})
-        rows = {"all": told} if isinstance(told, str) else told
-        if not isinstance(rows, Mapping):
-            raise self._refuse("promises", "a row of marks, or such rows by cell", told)
-        self._closed("promises.", rows, frozenset(("all", *CELLS)))
-        for cell, row in rows.items():
-            if not isinstance(row, str) or len(row) != len(GUARANTEES) or not set(row) <= MARKS:
-                letters = "".join(GUARANTEES)
-                raise self._refuse(f"promises.{cell}", f"{len(letters)} of the marks + ! ? -, for {letters}", row)
-        has_terms = "term" in self._table("probe", PROBE_KEYS)
-        usual = rows.get("all", "++++++" if has_terms else "-+-+++")
-        return {cell: rows.get(cell, usual) for cell in CELLS}
+    def _promises(self) -> PromiseTable:
+        usual = usual_promises("term" in self._table("probe", PROBE_KEYS))
+        try:
+            return read_promises("promises", self._told.get("promises", {}), usual)
+        except WrongPromises as wrong:
+            raise self._refuse(wrong.key, wrong.expected, wrong.got) from wrong
 
     def _eligibility(self) -> Eligibility:
-        value = self._told.get("eligibility", "clique")
-        for known in get_args(Eligibility):
-            if value == known:
-                return known  # type: ignore[no-any-return]
-        raise self._refuse("eligibility", f"one of {', '.join(get_args(Eligibility))}", value)
+        try:
+            return read_eligibility("eligibility", self._told.get("eligibility", "clique"))
+        except WrongPromises as wrong:
+            raise self._refuse(wrong.key, wrong.expected, wrong.got) from wrong

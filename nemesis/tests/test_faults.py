@@ -32,7 +32,7 @@ def test_a_plan_says_all_that_must_be_known_to_carry_it_out() -> None:
     assert planned(Partition(shape="isolated-leader")) == Plan(
         f="partition",
         shape="isolated-leader",
-        cell="C4",
+        fault_class="leader-isolated",
         nodes=("n2",),
         harm=Severed(links=isolate(LED.nodes, "n2")),
         flap_ms=None,

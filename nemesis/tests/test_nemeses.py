@@ -161,42 +161,42 @@ def faults_of(name: str, seeds: int = 6, can: frozenset[Capability] = frozenset(
 
 
 @pytest.mark.parametrize(
-    ("name", "kind_of", "cells"),
+    ("name", "kind_of", "classes"),
     [
-        ("kill", Kill, {"C1"}),
-        ("amnesia", Kill, {"C11"}),
-        ("torn", Kill, {"C1"}),
-        ("storm", Kill, {"C12"}),
-        ("pause", Pause, {"C2"}),
-        ("slow", Slow, {"C2"}),
-        ("loss", Loss, {"C7"}),
-        ("delay", Delay, {"C7"}),
-        ("duplicate", Duplicate, {"C7"}),
-        ("skew", Skew, {"C8"}),
-        ("strobe", Skew, {"C10"}),
-        ("rate", Skew, {"C9"}),
-        ("jitter", Delay, {"C7"}),
-        ("reorder", Reorder, {"C7"}),
-        ("corrupt", Corrupt, {"C7"}),
-        ("bandwidth", Bandwidth, {"C7"}),
-        ("loss-oneway", Loss, {"C7"}),
-        ("bursts", Loss, {"C7"}),
-        ("crash", Crash, {"C1"}),
-        ("stop", Stop, {"C1"}),
-        ("oom", Oom, {"C1"}),
-        ("disk-full", Fill, {"C1"}),
-        ("slow-fsync", SlowFsync, {"C2"}),
-        ("failing-fsync", FailingFsync, {"C1"}),
-        ("freeze", Freeze, {"C2"}),
-        ("throttle", Throttle, {"C2"}),
+        ("kill", Kill, {"crash"}),
+        ("amnesia", Kill, {"state-loss"}),
+        ("torn", Kill, {"crash"}),
+        ("storm", Kill, {"restart-storm"}),
+        ("pause", Pause, {"pause"}),
+        ("slow", Slow, {"pause"}),
+        ("loss", Loss, {"loss"}),
+        ("delay", Delay, {"loss"}),
+        ("duplicate", Duplicate, {"loss"}),
+        ("skew", Skew, {"clock-jump"}),
+        ("strobe", Skew, {"clock-strobe"}),
+        ("rate", Skew, {"clock-rate"}),
+        ("jitter", Delay, {"loss"}),
+        ("reorder", Reorder, {"loss"}),
+        ("corrupt", Corrupt, {"loss"}),
+        ("bandwidth", Bandwidth, {"loss"}),
+        ("loss-oneway", Loss, {"loss"}),
+        ("bursts", Loss, {"loss"}),
+        ("crash", Crash, {"crash"}),
+        ("stop", Stop, {"crash"}),
+        ("oom", Oom, {"crash"}),
+        ("disk-full", Fill, {"crash"}),
+        ("slow-fsync", SlowFsync, {"pause"}),
+        ("failing-fsync", FailingFsync, {"crash"}),
+        ("freeze", Freeze, {"pause"}),
+        ("throttle", Throttle, {"pause"}),
     ],
 )
-def test_a_nemesis_deals_faults_of_the_class_that_it_is_named_for(name: str, kind_of: type, cells: set[str]) -> None:
+def test_a_nemesis_deals_faults_of_the_class_that_it_is_named_for(name: str, kind_of: type, classes: set[str]) -> None:
     view = View(nodes=tuple(f"n{i}" for i in range(5)), leader="n1")
     dealt = faults_of(name)
     assert all(isinstance(fault, kind_of) for fault in dealt)
     planned = [plans.plan(fault, view, Random(1)) for fault in dealt]
-    assert {each.cell for each in planned if isinstance(each, Plan)} == cells
+    assert {each.fault_class for each in planned if isinstance(each, Plan)} == classes
     assert len({kind(fault) for fault in dealt}) == len(NEMESES[name].deck(5)) or name in ("pause", "freeze")
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from splitbrain.names import FaultClass
 from splitbrain.nemesis.faults import (
     CAPABILITY_NAMES,
     WAYS,
@@ -37,7 +38,6 @@ from splitbrain.nemesis.faults import (
 )
 from splitbrain.nemesis.partitions import all_links
 from splitbrain.nemesis.plans import Crashed, Killed, Late, OnLinks, Plan, Severed, classed, plan, with_servers
-from splitbrain.nemesis.shapes import Cell
 from splitbrain.nemesis.strategies import faults, kinds, node_names
 from splitbrain.nemesis.targets import NoTarget, View
 
@@ -51,75 +51,87 @@ def planned(fault: Fault, view: View = LED) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("fault", "cell", "undo", "words"),
+    ("fault", "fault_class", "undo", "words"),
     [
-        (Kill(target="leader"), "C1", "restart", "the leader n2: killed"),
-        (Kill(target="subject", state="old"), "C11", "restart", "n3: killed, the disk as it was in the beginning"),
-        (Kill(target="subject", state="lost", files="w*"), "C11", "restart", "n3: killed, files like w* lost"),
-        (Kill(target="subject", state="lost"), "C11", "restart", "n3: killed, all state lost"),
+        (Kill(target="leader"), "crash", "restart", "the leader n2: killed"),
+        (
+            Kill(target="subject", state="old"),
+            "state-loss",
+            "restart",
+            "n3: killed, the disk as it was in the beginning",
+        ),
+        (Kill(target="subject", state="lost", files="w*"), "state-loss", "restart", "n3: killed, files like w* lost"),
+        (Kill(target="subject", state="lost"), "state-loss", "restart", "n3: killed, all state lost"),
         (
             Kill(target="all", state="torn", after_effects=2),
-            "C1",
+            "crash",
             "restart",
             "all nodes: killed 2 effects on, what was not flushed lost",
         ),
-        (Kill(target="leader", flap_ms=50), "C12", "restart", "the leader n2: killed, on and off every 50 ms"),
-        (Pause(target="leader"), "C2", "resume", "the leader n2: paused"),
-        (Kill(target="leader", process="p*"), "C1", "restart", "the leader n2: processes like p* killed"),
-        (Pause(target="leader", process="p*"), "C2", "resume", "the leader n2: processes like p* paused"),
-        (Loss(percent=20), "C7", "heal", "all nodes: 20 % of packets lost"),
-        (Delay(ms=5, target="leader"), "C7", "heal", "the leader n2: packets 5 ms late"),
-        (Delay(ms=5, jitter_ms=10), "C7", "heal", "all nodes: packets 5 to 15 ms late"),
-        (Duplicate(percent=3), "C7", "heal", "all nodes: 3 % of packets doubled"),
-        (Skew(target="leader", offset_ms=-500), "C8", "heal", "the leader n2: wall clock -500 ms"),
-        (Skew(target="leader", rate_ppm=9), "C9", "heal", "the leader n2: wall clock +9 ppm"),
+        (
+            Kill(target="leader", flap_ms=50),
+            "restart-storm",
+            "restart",
+            "the leader n2: killed, on and off every 50 ms",
+        ),
+        (Pause(target="leader"), "pause", "resume", "the leader n2: paused"),
+        (Kill(target="leader", process="p*"), "crash", "restart", "the leader n2: processes like p* killed"),
+        (Pause(target="leader", process="p*"), "pause", "resume", "the leader n2: processes like p* paused"),
+        (Loss(percent=20), "loss", "heal", "all nodes: 20 % of packets lost"),
+        (Delay(ms=5, target="leader"), "loss", "heal", "the leader n2: packets 5 ms late"),
+        (Delay(ms=5, jitter_ms=10), "loss", "heal", "all nodes: packets 5 to 15 ms late"),
+        (Duplicate(percent=3), "loss", "heal", "all nodes: 3 % of packets doubled"),
+        (Skew(target="leader", offset_ms=-500), "clock-jump", "heal", "the leader n2: wall clock -500 ms"),
+        (Skew(target="leader", rate_ppm=9), "clock-rate", "heal", "the leader n2: wall clock +9 ppm"),
         (
             Skew(target="leader", clock="monotonic", offset_ms=7),
-            "C9",
+            "clock-rate",
             "heal",
             "the leader n2: monotonic clock +7 ms",
         ),
         (
             Skew(target="leader", offset_ms=9, flap_ms=80),
-            "C10",
+            "clock-strobe",
             "heal",
             "the leader n2: wall clock +9 ms, on and off every 80 ms",
         ),
-        (Slow(target="leader", ms=3), "C2", "heal", "the leader n2: 3 ms over everything"),
-        (SlowFsync(target="leader", ms=3), "C2", "heal", "the leader n2: 3 ms over each flush to the disk"),
-        (FailingFsync(target="leader"), "C1", "heal", "the leader n2: flushes to the disk fail"),
-        (Crash(target="leader"), "C1", "restart", "the leader n2: the whole machine crashed"),
+        (Slow(target="leader", ms=3), "pause", "heal", "the leader n2: 3 ms over everything"),
+        (SlowFsync(target="leader", ms=3), "pause", "heal", "the leader n2: 3 ms over each flush to the disk"),
+        (FailingFsync(target="leader"), "crash", "heal", "the leader n2: flushes to the disk fail"),
+        (Crash(target="leader"), "crash", "restart", "the leader n2: the whole machine crashed"),
         (
             Crash(target="leader", state="lost"),
-            "C11",
+            "state-loss",
             "restart",
             "the leader n2: the whole machine crashed, all state lost",
         ),
-        (Stop(target="leader"), "C1", "restart", "the leader n2: asked to end"),
-        (Oom(target="leader"), "C1", "restart", "the leader n2: out of memory"),
-        (Freeze(target="leader", flap_ms=9), "C2", "resume", "the leader n2: frozen, on and off every 9 ms"),
-        (Throttle(target="leader", per_mille=990), "C2", "heal", "the leader n2: 10 ms of processor a second"),
-        (Loss(percent=9, burst=5), "C7", "heal", "all nodes: 9 % of packets lost in runs of 5"),
+        (Stop(target="leader"), "crash", "restart", "the leader n2: asked to end"),
+        (Oom(target="leader"), "crash", "restart", "the leader n2: out of memory"),
+        (Freeze(target="leader", flap_ms=9), "pause", "resume", "the leader n2: frozen, on and off every 9 ms"),
+        (Throttle(target="leader", per_mille=990), "pause", "heal", "the leader n2: 10 ms of processor a second"),
+        (Loss(percent=9, burst=5), "loss", "heal", "all nodes: 9 % of packets lost in runs of 5"),
         (
             Loss(percent=9, target="leader", way="in"),
-            "C7",
+            "loss",
             "heal",
             "the leader n2: 9 % of packets lost, on their way to it",
         ),
         (
             Delay(ms=5, target="leader", way="out"),
-            "C7",
+            "loss",
             "heal",
             "the leader n2: packets 5 ms late, on their way from it",
         ),
-        (Reorder(percent=9, ms=5), "C7", "heal", "all nodes: 9 % of packets held back for 5 ms"),
-        (Corrupt(percent=9), "C7", "heal", "all nodes: 9 % of packets spoilt"),
-        (Bandwidth(ms_per_kb=50), "C7", "heal", "all nodes: 50 ms over 1,000 bytes"),
+        (Reorder(percent=9, ms=5), "loss", "heal", "all nodes: 9 % of packets held back for 5 ms"),
+        (Corrupt(percent=9), "loss", "heal", "all nodes: 9 % of packets spoilt"),
+        (Bandwidth(ms_per_kb=50), "loss", "heal", "all nodes: 50 ms over 1,000 bytes"),
     ],
 )
-def test_every_fault_has_a_class_an_undoing_and_words(fault: Fault, cell: Cell, undo: str, words: str) -> None:
+def test_every_fault_has_a_class_an_undoing_and_words(
+    fault: Fault, fault_class: FaultClass, undo: str, words: str
+) -> None:
     made = planned(fault)
-    assert (made.f, made.cell, made.undo_f, made.words) == (fault.f, cell, undo, words)
+    assert (made.f, made.fault_class, made.undo_f, made.words) == (fault.f, fault_class, undo, words)
     assert made.shape == kind(fault)
 
 
@@ -279,8 +291,11 @@ def test_the_servers_stand_with_the_majority(seed: int) -> None:
 
 
 def test_a_cut_is_of_the_class_that_it_is_among_the_nodes() -> None:
-    assert planned(Partition(shape="isolated-leader"), SERVED).cell == "C4"
-    assert classed(planned(Partition(shape="isolated-leader"), SERVED), replace(SERVED, leader="n1")).cell == "C3"
+    assert planned(Partition(shape="isolated-leader"), SERVED).fault_class == "leader-isolated"
+    assert (
+        classed(planned(Partition(shape="isolated-leader"), SERVED), replace(SERVED, leader="n1")).fault_class
+        == "partition"
+    )
 
 
 def test_without_servers_a_cut_is_what_it_was() -> None:
@@ -290,11 +305,15 @@ def test_without_servers_a_cut_is_what_it_was() -> None:
 
 def test_a_fault_among_the_servers_hurts_none_but_them_and_is_of_a_class_of_its_own() -> None:
     cut = planned(Partition(shape="isolated-leader"), OF_SERVERS)
-    assert (cut.cell, cut.shape, cut.nodes) == ("sC4", "server-isolated-leader", ("s3",))
+    assert (cut.fault_class, cut.shape, cut.nodes) == ("server-leader-isolated", "server-isolated-leader", ("s3",))
     assert cut_of("isolated-leader", OF_SERVERS) == {("s3", "s1"), ("s1", "s3"), ("s3", "s2"), ("s2", "s3")}
-    assert classed(cut, replace(OF_SERVERS, leader="s1")).cell == "sC3"
+    assert classed(cut, replace(OF_SERVERS, leader="s1")).fault_class == "server-partition"
     killed = planned(Kill(target="leader"), OF_SERVERS)
-    assert (killed.cell, killed.nodes, killed.words) == ("sC1", ("s3",), "of the servers, the leader s3: killed")
+    assert (killed.fault_class, killed.nodes, killed.words) == (
+        "server-crash",
+        ("s3",),
+        "of the servers, the leader s3: killed",
+    )
 
 
 def test_packets_of_a_node_are_lost_to_and_from_the_servers_too() -> None:

@@ -1,4 +1,4 @@
-"""Each named shape is aimed as its name says, and is called by the cell that it really fills."""
+"""Each named shape is aimed as its name says, and is called by the fault class that it really has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from splitbrain.nemesis import partitions
 from splitbrain.nemesis.partitions import ImpossibleShape
-from splitbrain.nemesis.shapes import SHAPES, Drawn, Shape, cell_of
+from splitbrain.nemesis.shapes import SHAPES, Drawn, Shape, class_of
 from splitbrain.nemesis.strategies import node_names
 from splitbrain.nemesis.targets import NoTarget, View
 from splitbrain.nemesis.tests.rngs import FirstChoice
@@ -109,7 +109,7 @@ def test_from_five_nodes_on_a_shape_fills_the_cell_that_it_is_meant_for(shape: S
     for n in range(5, 16):
         for seed in range(5):
             view = led(n, leader=f"n{1 + seed % n}")
-            assert cell_of(view.nodes, drawn(shape, view, seed).cut, view.leader) == shape.cell
+            assert class_of(view.nodes, drawn(shape, view, seed).cut, view.leader) == shape.fault_class
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])
@@ -120,36 +120,43 @@ def test_on_fewer_nodes_the_cell_is_read_off_the_cut(n: int) -> None:
         for seed in range(20):
             view = led(n)
             if shape.min_nodes <= n:
-                cell = cell_of(view.nodes, drawn(shape, view, seed).cut, view.leader)
-                unlike |= {(shape.name, cell)} if cell != shape.cell else set()
+                found = class_of(view.nodes, drawn(shape, view, seed).cut, view.leader)
+                unlike |= {(shape.name, found)} if found != shape.fault_class else set()
     assert (
         unlike
         == {
-            2: {("halves", "C4"), ("random-halves", "C4"), ("isolated-node", "C4"), ("follower-deaf", "C5b")},
-            3: {("random-halves", "C4"), ("minority-leader", "C4")},
-            4: {("minority-leader", "C4")},
+            2: {
+                ("halves", "leader-isolated"),
+                ("random-halves", "leader-isolated"),
+                ("isolated-node", "leader-isolated"),
+                ("follower-deaf", "leader-mute"),
+            },
+            3: {("random-halves", "leader-isolated"), ("minority-leader", "leader-isolated")},
+            4: {("minority-leader", "leader-isolated")},
         }[n]
     )
 
 
 @pytest.mark.parametrize(
-    ("cut", "leader", "cell"),
+    ("cut", "leader", "fault_class"),
     [
-        (partitions.halves(node_names(5)), "n1", "C3"),
-        (partitions.isolate(node_names(5), "n1"), "n1", "C4"),
-        (partitions.isolate(node_names(5), "n1"), "n2", "C3"),
-        (partitions.isolate(node_names(5), "n1"), None, "C3"),
-        (partitions.split([["n1"], ["n2", "n3"], ["n4", "n5"]]), "n1", "C3"),
-        (partitions.deaf(node_names(5), "n1"), "n1", "C5a"),
-        (partitions.deaf(node_names(5), "n1"), "n2", "C5c"),
-        (partitions.deaf(node_names(5), "n1"), None, "C6"),
-        (partitions.mute(node_names(5), "n1"), "n1", "C5b"),
-        (partitions.mute(node_names(5), "n1"), "n2", "C6"),
-        (partitions.one_link("n1", "n2"), "n1", "C6"),
+        (partitions.halves(node_names(5)), "n1", "partition"),
+        (partitions.isolate(node_names(5), "n1"), "n1", "leader-isolated"),
+        (partitions.isolate(node_names(5), "n1"), "n2", "partition"),
+        (partitions.isolate(node_names(5), "n1"), None, "partition"),
+        (partitions.split([["n1"], ["n2", "n3"], ["n4", "n5"]]), "n1", "partition"),
+        (partitions.deaf(node_names(5), "n1"), "n1", "leader-deaf"),
+        (partitions.deaf(node_names(5), "n1"), "n2", "follower-deaf"),
+        (partitions.deaf(node_names(5), "n1"), None, "partial-partition"),
+        (partitions.mute(node_names(5), "n1"), "n1", "leader-mute"),
+        (partitions.mute(node_names(5), "n1"), "n2", "partial-partition"),
+        (partitions.one_link("n1", "n2"), "n1", "partial-partition"),
     ],
 )
-def test_one_cut_is_another_cell_for_another_leader(cut: partitions.Cut, leader: str | None, cell: str) -> None:
-    assert cell_of(node_names(5), cut, leader) == cell
+def test_one_cut_is_of_another_class_for_another_leader(
+    cut: partitions.Cut, leader: str | None, fault_class: str
+) -> None:
+    assert class_of(node_names(5), cut, leader) == fault_class
 
 
 @pytest.mark.parametrize("shape", ALL, ids=lambda shape: shape.name)

@@ -1,53 +1,27 @@
-"""What the harness knows of a system under test, and what that system promises.
+"""Systems under test as values, and what each promises.
 
-A system is a value: how its nodes are started, how one is made for a simulation, and its row of promises. The
-promises are the system's own claims, given before any run; a run is held against them, never the other way.
+A system states how its nodes are started, how one is made for a simulation, its table of promises, and the runs that
+reproduce its known weaknesses. Promises are written down before any run; a run is judged by them, and never the other
+way.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
+from splitbrain.names import Eligibility, FaultClass, PromiseTable
 from splitbrain.nodes.protocol import Json, Node
-
-# What a row of promises is about, column by column.
-CELLS: Final[Mapping[str, str]] = {
-    "C1": "crash and restart, durable state kept",
-    "C2": "leader paused for longer than a timeout",
-    "C3": "clean partition",
-    "C4": "leader isolated",
-    "C5a": "leader deaf: it sends but hears nobody",
-    "C5b": "leader mute: it hears but nobody hears it",
-    "C5c": "follower deaf",
-    "C6": "partial partition: bridge, ring, star, single links",
-    "C7": "20 to 30 % of messages lost",
-    "C8": "wall clock jumps",
-    "C9": "clock rates further apart than designed for",
-    "C10": "wall clock strobes",
-    "C11": "durable state lost on restart",
-    "C12": "restarts faster than an election",
-}
-"""Of faults among the servers, where a system has them, it is the same with an ``s`` before it, such as ``sC2``."""
-
-# What each letter of a cell is about, in order.
-GUARANTEES: Final[Mapping[str, str]] = {
-    "T": "at most one leader a term",
-    "X": "at no instant two nodes that say they lead",
-    "F": "a resource that checks terms accepts nothing from a leader already replaced there",
-    "A": "a leader works while the fault lasts, for a majority that could have one",
-    "L": "one leader, agreed on, within the bound after everything has healed",
-    "S": "no change of leader unless the leader itself was touched",
-}
-
-Eligibility = Literal["isolated", "clique", "hub"]
 
 CLIENT_PORT: Final = 8000
 PEER_PORT: Final = 7000
 DATA: Final = "/data"
+SHARED_SCHEDULES: Final = Path(__file__).parent / "schedules"
+"""Pinned schedules of more than one system. A system with a folder keeps the others there."""
 
 
 class Factory(Protocol):
@@ -169,19 +143,33 @@ class Servers:
     factory: Factory | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """A run that reproduces a known weakness where the usual nemesis of its fault class does not.
+
+    Of these nemeses, by name, or of a schedule in a file; with this seed, size, length and workload where given.
+    """
+
+    nemesis: tuple[str, ...] = ()
+    schedule: Path | None = None
+    seed: int | None = None
+    nodes: int | None = None
+    time_limit_s: float | None = None
+    workload: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class System:
     """One system.
 
     Its nodes are the machines that stand for election; what runs on them is ``software`` on containers, and what
     ``factory`` makes in simulation (None where there is no such state machine). ``asked`` is how they are asked on
-    containers, by the name of the way (``http`` for nodes that speak as ``nodes.endpoint`` does). ``promises`` maps
-    each cell to six letters, one for each of ``GUARANTEES``: ``+`` promised, ``!`` known to break, ``?`` may happen,
-    ``-`` has no meaning here.
+    containers, by the name of the way (``http`` for nodes that speak as ``nodes.endpoint`` does). ``promises`` is
+    the system's table (``nodes.systems.promises``), and ``pins`` are the runs that reproduce its known weaknesses, by
+    runtime.
     ``stall_bound_ms`` is the longest that a majority that could have a working leader may be without one,
     with a chance of one in a million of a false alarm; ``suspicion_ms`` the longest silence before a leader
-    is given up. ``eligibility`` is which majorities could have one: ``isolated``: fully connected, and nobody
-    outside can send in; ``clique``: fully connected; ``hub``: some node is connected both ways to a majority.
+    is given up. ``eligibility`` names the majorities that could have one (``splitbrain.names.ELIGIBILITIES``).
     ``probe`` is for systems from outside. ``opinions``: its servers can be asked whom they hold for the leader, and in
     which epoch. ``keeps_set``: clients can add to a set that the system itself keeps, through its leader.
     ``tokens``: every reign has a term that a shared resource can check. ``votes_kept``: its nodes show whom they voted
@@ -192,7 +180,7 @@ class System:
 
     name: str
     help: str
-    promises: Mapping[str, str]
+    promises: PromiseTable
     stall_bound_ms: int
     suspicion_ms: int
     eligibility: Eligibility
@@ -211,6 +199,7 @@ class System:
     usual_nodes: int = 5
     max_nodes: int = 15
     by_wall_clock: bool = False
+    pins: Mapping[str, Mapping[FaultClass, Pin]] = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:

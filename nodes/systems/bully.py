@@ -1,26 +1,30 @@
-"""The Bully election, with and without a rule that merges leaders, and what it promises: little, and by design.
+"""The Bully election, with and without a rule that merges leaders, and what each promises: little, by design.
 
-``T``, ``F``: undefined. There is no quorum, so no number that two parts of a cluster could not both hand out, and no
-sound token (Garcia-Molina 1982 turns to another algorithm, with group numbers, where processes may pause).
+``term-safety``, ``fencing``: undefined. Without a quorum there is no number that two parts of a cluster could not both
+hand out, so there is no sound token (Garcia-Molina 1982 uses another algorithm, with group numbers, where processes may
+pause).
 
-``X``: kept only while every message is timely and nobody stops. Each part of a cut elects its own leader (C3, C4); a
-mute leader is replaced and leads on (C5b), a deaf node believes itself alone (C5c), a paused one wakes as the leader it
-was (C2). A deaf leader alone disturbs nobody (C5a).
+``exclusivity``: holds only while every message is timely and no process stops. Each part of a cut elects a leader
+(``partition``, ``leader-isolated``); a mute leader is replaced and remains leader (``leader-mute``), a deaf node
+believes that it is alone (``follower-deaf``), and a paused leader resumes as the leader that it was (``pause``). A deaf
+leader alone disturbs no other node (``leader-deaf``).
 
-``A``: what is asked for is a leader whom a majority follows, where some majority is fully connected. A deaf leader
-keeps everybody quiet and works for nobody (C5a ``!``), and a deaf follower is one as soon as it is the highest that
-lives (C5c ``?``). Under partial cuts (C6 ``?``) a node of that majority may hear a higher leader outside and follow
-it; it says OK to the others, who wait for a coordinator that never comes: with four nodes, a bridge to the highest
-alone. Messages later than the timeouts make leaders of many, or leave nobody any that answers in time (C7 ``?``).
+``availability``: judged as a leader that a majority follows, where some majority is fully connected. A deaf leader
+suppresses elections and works for no other node (``leader-deaf``), and a deaf follower is a deaf leader once it has the
+highest name of the live nodes (``follower-deaf``). Under ``partial-partition`` a node of that majority may hear a
+higher leader outside and follow it; it answers OK to the others, which wait for a coordinator message that never comes:
+with four nodes, a bridge to the highest alone. Under ``loss``, messages later than the timeouts produce several
+leaders, or none that answers in time.
 
-``L``: with merging, the lower of two leaders gives way at the higher one's first heartbeat. Without, two leaders stay
-two (C3, C4, C5b, C5c, C6 ``!``), unless one of them is asked in an election: a paused leader finds the questions of its
-followers when it wakes, and says at once that it leads (C2 ``?``). Where two leaders have stayed, a majority may be in
-two minds, or follow the one that cannot work, once a third node is dead or cut off (A ``?`` at C3 to C6).
+``convergence``: with merging, the lower of two leaders gives way at the higher one's first heartbeat. Without it two
+leaders remain two (``partition``, ``leader-isolated``, ``leader-mute``, ``follower-deaf``, ``partial-partition``),
+unless one of them is asked in an election: a paused leader finds the questions of its followers when it resumes, and
+announces at once that it leads (``pause``). Where two leaders have remained, a majority may be divided, or follow the
+one that cannot work, once a third node is dead or cut off (``availability`` under all kinds of cuts).
 
-``S``: whoever is higher takes over, from a leader that nothing is wrong with: a restart suffices (C1 ``!``). Without
-merging nobody is deposed as a minority's, an isolated or a mute leader returns (C3, C4, C5b ``?``). A deaf node that
-led nobody but itself takes nothing from the leader that the others kept (C5c ``?``).
+``stability``: a higher node takes over from a healthy leader, so a restart suffices to break it (``crash``). Without
+merging no leader is deposed when the leader of a minority, an isolated or a mute leader returns. A deaf node that led
+no other node takes nothing from the leader that the others kept (``follower-deaf``).
 """
 
 from __future__ import annotations
@@ -28,45 +32,64 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from splitbrain.names import FaultClass
 from splitbrain.nodes.bully import BULLY, BULLY_TEXTBOOK, Bully
-from splitbrain.nodes.systems.base import System
+from splitbrain.nodes.systems.base import SHARED_SCHEDULES, Pin, System
+from splitbrain.nodes.systems.promises import promise_table
 
 STALL_BOUND_MS: Final = 800
 SUSPICION_MS: Final = 250
 
-PROMISES: Final[Mapping[str, str]] = {
-    "C1": "-?-++!",
-    "C2": "-!-++!",
-    "C3": "-!-++!",
-    "C4": "-!-++!",
-    "C5a": "-+-!++",
-    "C5b": "-!-++!",
-    "C5c": "-!-?+?",
-    "C6": "-?-?+!",
-    "C7": "-?-?+?",
-    "C8": "-+-+++",
-    "C9": "-?-++?",
-    "C10": "-+-+++",
-    "C11": "-?-++!",
-    "C12": "-?-?+!",
-}
+PROMISES: Final = promise_table(
+    "bully",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                       term-safety  exclusivity  fencing  availability  convergence  stability
+    crash              -            ?            -        +             +            !
+    pause              -            !            -        +             +            !
+    partition          -            !            -        +             +            !
+    leader-isolated    -            !            -        +             +            !
+    leader-deaf        -            +            -        !             +            +
+    leader-mute        -            !            -        +             +            !
+    follower-deaf      -            !            -        ?             +            ?
+    partial-partition  -            ?            -        ?             +            !
+    loss               -            ?            -        ?             +            ?
+    clock-jump         -            +            -        +             +            +
+    clock-rate         -            ?            -        +             +            ?
+    clock-strobe       -            +            -        +             +            +
+    state-loss         -            ?            -        +             +            !
+    restart-storm      -            ?            -        ?             +            !
+    """,
+)
 
-TEXTBOOK_PROMISES: Final[Mapping[str, str]] = {
-    "C1": "-?-++!",
-    "C2": "-!-+?!",
-    "C3": "-!-?!?",
-    "C4": "-!-?!?",
-    "C5a": "-+-!++",
-    "C5b": "-!-?!?",
-    "C5c": "-!-?!?",
-    "C6": "-?-?!!",
-    "C7": "-?-???",
-    "C8": "-+-+++",
-    "C9": "-?-++?",
-    "C10": "-+-+++",
-    "C11": "-?-++!",
-    "C12": "-?-??!",
+TEXTBOOK_PROMISES: Final = promise_table(
+    "bully-textbook",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                       term-safety  exclusivity  fencing  availability  convergence  stability
+    crash              -            ?            -        +             +            !
+    pause              -            !            -        +             ?            !
+    partition          -            !            -        ?             !            ?
+    leader-isolated    -            !            -        ?             !            ?
+    leader-deaf        -            +            -        !             +            +
+    leader-mute        -            !            -        ?             !            ?
+    follower-deaf      -            !            -        ?             !            ?
+    partial-partition  -            ?            -        ?             !            !
+    loss               -            ?            -        ?             ?            ?
+    clock-jump         -            +            -        +             +            +
+    clock-rate         -            ?            -        +             +            ?
+    clock-strobe       -            +            -        +             +            +
+    state-loss         -            ?            -        +             +            !
+    restart-storm      -            ?            -        ?             ?            !
+    """,
+)
+
+HIGHER_ONES_PAUSED: Final = Pin(schedule=SHARED_SCHEDULES / "higher-ones-paused.json", seed=4)
+PINS: Final[Mapping[str, Mapping[FaultClass, Pin]]] = {
+    "sim": {"pause": HIGHER_ONES_PAUSED},
+    "docker": {"pause": HIGHER_ONES_PAUSED},
 }
+"""Shared by all elections of the highest name."""
 
 MESSAGE_COMPLEXITY: Final = "n^2-n-1 to elect at worst, n-1 at best, then n-1 every heartbeat"
 
@@ -80,6 +103,7 @@ BULLY_SYSTEM: Final = System(
     message_complexity=MESSAGE_COMPLEXITY,
     options=BULLY,
     factory=Bully,
+    pins=PINS,
 )
 
 BULLY_TEXTBOOK_SYSTEM: Final = System(
@@ -92,4 +116,5 @@ BULLY_TEXTBOOK_SYSTEM: Final = System(
     message_complexity=MESSAGE_COMPLEXITY,
     options=BULLY_TEXTBOOK,
     factory=Bully,
+    pins=PINS,
 )

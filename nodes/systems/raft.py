@@ -1,89 +1,109 @@
-"""Raft's leader election, three ways, and what each of them promises.
+"""Raft's leader election in three variants, and what each promises.
 
-``T``, ``F``: at most one leader a term whatever the network, the clocks and pauses do (Ongaro & Ousterhout
-2014, section 5.2), so a term is a sound fencing token; both break only when durable state is lost (C11), for
-a voter may then vote twice in one term.
+``term-safety``, ``fencing``: at most one leader in each term, whatever the network, the clocks and pauses do (Ongaro &
+Ousterhout 2014, section 5.2), so a term is a sound fencing token. Both break only under ``state-loss``: a voter that
+has lost its vote may vote twice in one term.
 
-``X``: plain Raft never promises it. A leader that nobody hears stays a leader in its own eyes: for as long as
-the cut lasts without the check of its quorum (``!``), for up to a timeout with it (``?``; dissertation 6.2).
-The lease promises it (6.4.1) while clocks' rates differ by less than the drift it allows for (C9 ``!``). A voter that
-forgot its promise (C11) has never been seen to break it (80 runs): who has just booted votes for nobody for as long as
-that promise might have run.
+``exclusivity``: plain Raft never promises it. A leader that receives nothing remains leader in its own state: for as
+long as the cut lasts without a check of the quorum, for up to a timeout with one (dissertation, 6.2). The lease
+promises it (6.4.1) while clock rates differ by less than the drift that it allows for.
 
-``A``: without pre-vote and the check of the quorum, one deaf node or one missing link can keep the cluster
-without a working leader for ever (Howard & Abraham, "Raft does not Guarantee Liveness in the face of Network
-Faults", 2020): a deaf leader keeps everybody quiet and gets no answer (C5a), a node that misses the leader's
-heartbeats deposes it again and again (C5c, C6). With both there is a leader wherever one node reaches a
-majority. A deaf follower's terms leave the others a leader in between, and no stall of twice the bound was ever seen:
-so that is ``?``.
+``availability``: without pre-vote and the check of the quorum, one deaf node or one missing link can keep the cluster
+without a working leader forever (Howard & Abraham, "Raft does not Guarantee Liveness in the face of Network Faults",
+2020). A deaf leader suppresses elections and receives no answers (``leader-deaf``); a node that misses the leader's
+heartbeats deposes it again and again (``follower-deaf``, ``partial-partition``). With both there is a leader wherever
+one node reaches a majority.
 
-``S``: a node that was cut off returns with a higher term and deposes a healthy leader (dissertation 4.2.3);
-pre-vote (9.6) is what prevents it. Under loss (C7), skewed rates (C9) and constant restarts (C12) a leader
-may be suspected by chance; clocks 40 % too fast or too slow have not done it yet, with three heartbeats to a timeout.
+``stability``: a node that was cut off returns with a higher term and deposes a healthy leader (dissertation 4.2.3);
+pre-vote (9.6) prevents that. Under ``loss``, ``clock-rate`` and ``restart-storm`` a leader may be suspected by chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from splitbrain.nodes.raft import RAFT, RAFT_BASIC, RAFT_LEASE, Raft
-from splitbrain.nodes.systems.base import System
+from splitbrain.nodes.systems.base import SHARED_SCHEDULES, Pin, System
+from splitbrain.nodes.systems.promises import promise_table
 
 # The longest timeout, as often as votes split in one election of a million, and the messages.
 STALL_BOUND_MS: Final = 2100
 SUSPICION_MS: Final = 300
 
-BASIC_PROMISES: Final[Mapping[str, str]] = {
-    "C1": "++++++",
-    "C2": "+!+++?",
-    "C3": "+!+++!",
-    "C4": "+!++++",
-    "C5a": "+++!++",
-    "C5b": "+?++++",
-    "C5c": "+++?+!",
-    "C6": "+!+?+!",
-    "C7": "+?+?+!",
-    "C8": "++++++",
-    "C9": "+++?+?",
-    "C10": "++++++",
-    "C11": "!!!?+?",
-    "C12": "+++?+?",
-}
+BASIC_PROMISES: Final = promise_table(
+    "raft-basic",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                       term-safety  exclusivity  fencing  availability  convergence  stability
+    crash              +            +            +        +             +            +
+    pause              +            !            +        +             +            ?
+    partition          +            !            +        +             +            !
+    leader-isolated    +            !            +        +             +            +
+    leader-deaf        +            +            +        !             +            +
+    leader-mute        +            ?            +        +             +            +
+    # Availability: the terms of a deaf follower leave the others a leader in between, and no stall of twice the bound
+    # was ever seen.
+    follower-deaf      +            +            +        ?             +            !
+    partial-partition  +            !            +        ?             +            !
+    loss               +            ?            +        ?             +            !
+    clock-jump         +            +            +        +             +            +
+    # Stability: clocks 40 % too fast or too slow have deposed no leader yet, with three heartbeats to a timeout.
+    clock-rate         +            +            +        ?             +            ?
+    clock-strobe       +            +            +        +             +            +
+    state-loss         !            !            !        ?             +            ?
+    restart-storm      +            +            +        ?             +            ?
+    """,
+)
 
-PROMISES: Final[Mapping[str, str]] = {
-    "C1": "++++++",
-    "C2": "+?++++",
-    "C3": "+?++++",
-    "C4": "+?++++",
-    "C5a": "++++++",
-    "C5b": "+?++++",
-    "C5c": "++++++",
-    "C6": "+?++++",
-    "C7": "+?+?+?",
-    "C8": "++++++",
-    "C9": "+?+?+?",
-    "C10": "++++++",
-    "C11": "!!!?+?",
-    "C12": "+++?+?",
-}
+PROMISES: Final = promise_table(
+    "raft",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                       term-safety  exclusivity  fencing  availability  convergence  stability
+    crash              +            +            +        +             +            +
+    pause              +            ?            +        +             +            +
+    partition          +            ?            +        +             +            +
+    leader-isolated    +            ?            +        +             +            +
+    leader-deaf        +            +            +        +             +            +
+    leader-mute        +            ?            +        +             +            +
+    follower-deaf      +            +            +        +             +            +
+    partial-partition  +            ?            +        +             +            +
+    loss               +            ?            +        ?             +            ?
+    clock-jump         +            +            +        +             +            +
+    clock-rate         +            ?            +        ?             +            ?
+    clock-strobe       +            +            +        +             +            +
+    state-loss         !            !            !        ?             +            ?
+    restart-storm      +            +            +        ?             +            ?
+    """,
+)
 
-LEASE_PROMISES: Final[Mapping[str, str]] = {
-    "C1": "++++++",
-    "C2": "++++++",
-    "C3": "++++++",
-    "C4": "++++++",
-    "C5a": "++++++",
-    "C5b": "++++++",
-    "C5c": "++++++",
-    "C6": "++++++",
-    "C7": "+++?+?",
-    "C8": "++++++",
-    "C9": "+!+?+?",
-    "C10": "++++++",
-    "C11": "!?!?+?",
-    "C12": "+++?+?",  # X holds because a node that has just booted votes for nobody
-}
+LEASE_PROMISES: Final = promise_table(
+    "raft-lease",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                       term-safety  exclusivity  fencing  availability  convergence  stability
+    crash              +            +            +        +             +            +
+    pause              +            +            +        +             +            +
+    partition          +            +            +        +             +            +
+    leader-isolated    +            +            +        +             +            +
+    leader-deaf        +            +            +        +             +            +
+    leader-mute        +            +            +        +             +            +
+    follower-deaf      +            +            +        +             +            +
+    partial-partition  +            +            +        +             +            +
+    loss               +            +            +        ?             +            ?
+    clock-jump         +            +            +        +             +            +
+    clock-rate         +            !            +        ?             +            ?
+    clock-strobe       +            +            +        +             +            +
+    # Exclusivity: a voter that forgot its promise has never been seen to break it (80 runs), since a node that has
+    # just booted grants no vote for as long as that promise might have lasted.
+    state-loss         !            ?            !        ?             +            ?
+    # Exclusivity holds because a node that has just booted grants no vote.
+    restart-storm      +            +            +        ?             +            ?
+    """,
+)
+
+VOTERS_FORGET: Final = Pin(schedule=SHARED_SCHEDULES / "voters-forget-and-then-all.json", seed=2)
+ALL_FORGET: Final = SHARED_SCHEDULES / "all-forget-three-times.json"
 
 PLAIN_ELECTION: Final = "2(n-1) for each round of votes, then 2(n-1) every heartbeat"
 PRE_VOTE_ELECTION: Final = "4(n-1) to elect when no vote is split, then 2(n-1) every heartbeat"
@@ -98,7 +118,11 @@ RAFT_SYSTEM: Final = System(
     message_complexity=PRE_VOTE_ELECTION,
     options=RAFT,
     factory=Raft,
-    votes_kept=True,  # the driver has flushed it before it answers anybody
+    votes_kept=True,  # the driver flushes a vote before it answers
+    pins={
+        "sim": {"state-loss": VOTERS_FORGET},
+        "docker": {"state-loss": Pin(schedule=ALL_FORGET, seed=2)},
+    },
 )
 
 RAFT_BASIC_SYSTEM: Final = System(
@@ -107,13 +131,21 @@ RAFT_BASIC_SYSTEM: Final = System(
     promises=BASIC_PROMISES,
     stall_bound_ms=STALL_BOUND_MS,
     suspicion_ms=SUSPICION_MS,
-    # Of an isolated clique only does it promise to serve; but where it promises nothing more, it is to be shown: the
-    # clique that a deaf leader keeps silent is not isolated, for that leader's heartbeats come in.
+    # It promises to serve an isolated clique only. Cliques are judged all the same, to reproduce the known weakness:
+    # the clique that a deaf leader suppresses is not isolated, since that leader's heartbeats come in.
     eligibility="clique",
     message_complexity=PLAIN_ELECTION,
     options=RAFT_BASIC,
     factory=Raft,
     votes_kept=True,
+    pins={
+        "sim": {"pause": Pin(nemesis=("pause",), seed=0), "state-loss": VOTERS_FORGET},
+        "docker": {
+            "pause": Pin(schedule=SHARED_SCHEDULES / "leader-paused-nine-times.json", seed=1),
+            "loss": Pin(schedule=SHARED_SCHEDULES / "follower-lossy.json", seed=1),
+            "state-loss": Pin(schedule=ALL_FORGET, seed=2),
+        },
+    },
 )
 
 RAFT_LEASE_SYSTEM: Final = System(
@@ -127,4 +159,11 @@ RAFT_LEASE_SYSTEM: Final = System(
     options=RAFT_LEASE,
     factory=Raft,
     votes_kept=True,
+    pins={
+        "sim": {"clock-rate": Pin(nemesis=("drift",)), "state-loss": VOTERS_FORGET},
+        "docker": {
+            "clock-rate": Pin(schedule=SHARED_SCHEDULES / "leader-isolated-with-slow-clock.json", seed=1),
+            "state-loss": Pin(schedule=ALL_FORGET, seed=1),
+        },
+    },
 )

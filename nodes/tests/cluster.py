@@ -15,6 +15,7 @@ from math import ceil
 from random import Random
 from typing import Any
 
+from splitbrain.names import MS
 from splitbrain.nodes.protocol import (
     CancelTimer,
     ConfirmAsked,
@@ -30,7 +31,7 @@ from splitbrain.nodes.protocol import (
     Status,
     TimerFired,
 )
-from splitbrain.nodes.raft import HEARTBEAT, HEARTBEAT_REPLY, MS, RAFT, Raft
+from splitbrain.nodes.raft import HEARTBEAT, HEARTBEAT_REPLY, RAFT, Raft
 from splitbrain.nodes.systems.base import Factory, System
 
 SECOND = 1000 * MS

@@ -13,10 +13,11 @@ from random import Random
 
 import pytest
 
+from splitbrain.names import MS
 from splitbrain.nodes import broken as package
 from splitbrain.nodes.broken import BROKEN, Broken
 from splitbrain.nodes.broken.compares_terms_as_text import Text
-from splitbrain.nodes.raft import MS, Raft, RaftOptions
+from splitbrain.nodes.raft import Raft, RaftOptions
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.tests.cluster import SECOND, Cluster, factory_of
 from splitbrain.nodes.tests.promises import SAFETY, broken

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from splitbrain.names import MS
 from splitbrain.nodes.bully import BULLY, BULLY_TEXTBOOK, Bully, BullyOptions
 from splitbrain.nodes.highest import rank
 from splitbrain.nodes.protocol import (
@@ -22,7 +23,6 @@ from splitbrain.nodes.protocol import (
     Started,
     TimerFired,
 )
-from splitbrain.nodes.raft import MS
 from splitbrain.nodes.tests.cluster import SECOND, Cluster, links
 
 PEERS = ("n1", "n2", "n4", "n10")

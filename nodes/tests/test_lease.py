@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from splitbrain.names import MS
 from splitbrain.nodes.lease import (
     CONFIRM,
     CONFIRM_PATIENCE,
@@ -16,7 +17,6 @@ from splitbrain.nodes.lease import (
     LEASE,
     LEASE_STRICT,
     LEASE_WALL,
-    MS,
     RESEND_TIMER,
     RETRY_TIMER,
     UPDATE,

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from splitbrain.names import MS
 from splitbrain.nodes.protocol import (
     Answer,
     CancelTimer,
@@ -24,7 +25,7 @@ from splitbrain.nodes.protocol import (
     Started,
     TimerFired,
 )
-from splitbrain.nodes.raft import MS, RAFT, RAFT_BASIC, RAFT_LEASE, Raft, RaftOptions
+from splitbrain.nodes.raft import RAFT, RAFT_BASIC, RAFT_LEASE, Raft, RaftOptions
 
 PRE_VOTE_ONLY = RaftOptions(check_quorum=False)
 PEERS = ("n2", "n3", "n4", "n5")

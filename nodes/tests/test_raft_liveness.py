@@ -15,8 +15,9 @@ from random import Random
 
 import pytest
 
+from splitbrain.names import MS
 from splitbrain.nodes.protocol import Answer, Led
-from splitbrain.nodes.raft import MS, RAFT, RAFT_BASIC, RAFT_LEASE, RaftOptions
+from splitbrain.nodes.raft import RAFT, RAFT_BASIC, RAFT_LEASE, RaftOptions
 from splitbrain.nodes.tests.cluster import SECOND, Cluster, links, only
 
 STALL_BOUND = 2100 * MS

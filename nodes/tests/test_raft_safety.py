@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from splitbrain.names import MS
 from splitbrain.nodes.protocol import Effect, Event, Persist, Received, Status
-from splitbrain.nodes.raft import MS, RAFT, RAFT_BASIC, RAFT_LEASE, Raft, RaftOptions
+from splitbrain.nodes.raft import RAFT, RAFT_BASIC, RAFT_LEASE, Raft, RaftOptions
 from splitbrain.nodes.tests.cluster import SECOND, Cluster, links
 from splitbrain.nodes.tests.promises import (
     SAFETY,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from splitbrain.names import MS
 from splitbrain.nodes.append_ring import AppendRing
 from splitbrain.nodes.protocol import Effect, Followed, Led, Received, Send, Started, TimerFired
-from splitbrain.nodes.raft import MS
 from splitbrain.nodes.ring import RING, Ring, RingNode, RingOptions
 from splitbrain.nodes.tests.cluster import SECOND, Cluster, links
 

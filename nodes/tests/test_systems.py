@@ -10,12 +10,13 @@ from random import Random
 
 import pytest
 
-from splitbrain import nodes
+from splitbrain import names, nodes
+from splitbrain.names import GUARANTEES, MS, NODE_FAULT_CLASSES
 from splitbrain.nodes.highest import HighestOptions
 from splitbrain.nodes.protocol import Send, Started, TimerFired
-from splitbrain.nodes.raft import MS, RAFT, Raft, RaftOptions
+from splitbrain.nodes.raft import RAFT, Raft, RaftOptions
 from splitbrain.nodes.systems import SYSTEMS, System
-from splitbrain.nodes.systems.base import CELLS, GUARANTEES, Machine, Software
+from splitbrain.nodes.systems.base import Machine, Software
 from splitbrain.nodes.tests.cluster import SECOND, Cluster, factory_of
 
 PACKAGE = Path(nodes.__file__).parent
@@ -33,11 +34,18 @@ def test_the_systems_are_registered_under_their_names() -> None:
 
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
-def test_every_cell_has_a_promise_about_every_guarantee(system: System) -> None:
-    of_servers = {f"s{cell}" for cell in CELLS} if system.servers else set()
-    assert CELLS.keys() <= system.promises.keys() <= CELLS.keys() | of_servers
-    for cell, letters in system.promises.items():
-        assert len(letters) == len(GUARANTEES) and set(letters) <= set("+!?-"), cell
+def test_every_fault_class_has_a_promise_about_every_guarantee(system: System) -> None:
+    of_servers = {names.of_servers(each) for each in NODE_FAULT_CLASSES} if system.servers else set()
+    assert NODE_FAULT_CLASSES.keys() <= system.promises.keys() <= NODE_FAULT_CLASSES.keys() | of_servers
+    assert all(row.keys() == GUARANTEES.keys() for row in system.promises.values())
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_every_pinned_run_is_for_a_fault_class_of_the_system(system: System) -> None:
+    for pins in system.pins.values():
+        assert pins.keys() <= system.promises.keys()
+        assert all((pin.schedule is None) != (not pin.nemesis) for pin in pins.values())
+        assert all(pin.schedule is None or pin.schedule.is_file() for pin in pins.values())
 
 
 def machines(system: System) -> Iterator[tuple[Software, str]]:
@@ -65,9 +73,8 @@ def test_software_that_is_said_to_keep_something_is_told_where_by_its_command_or
 
 
 def test_only_the_lease_promises_one_leader_at_any_instant_when_the_leader_is_isolated() -> None:
-    exclusivity = list(GUARANTEES).index("X")
-    promised = {name: system.promises["C4"][exclusivity] for name, system in RAFTS.items()}
-    assert promised == {"raft": "?", "raft-basic": "!", "raft-lease": "+"}
+    promised = {name: system.promises["leader-isolated"]["exclusivity"] for name, system in RAFTS.items()}
+    assert promised == {"raft": "not-promised", "raft-basic": "known-weakness", "raft-lease": "guaranteed"}
 
 
 @pytest.mark.parametrize("system", RAFTS.values(), ids=RAFTS)
@@ -89,7 +96,8 @@ def test_a_node_that_knows_no_terms_begins_with_an_election(system: System) -> N
 
 @pytest.mark.parametrize("system", HIGHEST.values(), ids=HIGHEST)
 def test_without_a_quorum_neither_terms_nor_fencing_are_promised(system: System) -> None:
-    assert {letters[0] + letters[2] for letters in system.promises.values()} == {"--"}
+    promised = {row[guarantee] for row in system.promises.values() for guarantee in ("term-safety", "fencing")}
+    assert promised == {"undefined"}
 
 
 @pytest.mark.parametrize("system", (RAFTS | HIGHEST).values(), ids=RAFTS | HIGHEST)

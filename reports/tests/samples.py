@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from splitbrain.names import MS
+
 SECOND = 1_000_000_000
-MS = 1_000_000
 
 Event = tuple[int, dict[str, Any]]
 

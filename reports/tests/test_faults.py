@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+from splitbrain.names import MS
 from splitbrain.reports import frames
 from splitbrain.reports.faults import fault_rows, faults_note, recovery_chart, spread
 from splitbrain.reports.tests.literal import fault, history, until
 
-MS = 1_000_000
 LINKS = [[a, b] for a in ("n1", "n2", "n3") for b in ("n1", "n2", "n3") if a != b]
 RUN = history(
     fault("partition", 1000 * MS, 1020 * MS, id=1, nodes=["n1"], links=LINKS, shape="isolated-leader", verified=True),

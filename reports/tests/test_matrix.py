@@ -10,17 +10,24 @@ from splitbrain import reports
 from splitbrain.reports.matrix import grid, junit, summary, table
 
 
-def result(status: str, cell: str = "C4", **changes: Any) -> dict[str, Any]:
+def result(status: str, fault_class: str = "leader-isolated", **changes: Any) -> dict[str, Any]:
     return {
         "system": "raft",
-        "cell": cell,
+        "fault_class": fault_class,
         "runtime": "sim",
         "nemesis": ["isolated-leader"],
         "schedule": None,
         "status": status,
-        "promised": {"T": "+", "X": "!", "F": "+", "A": "+", "L": "+", "S": "-"},
-        "seen": {"T": "broken", "X": "kept", "A": "untold", "S": "kept"},
-        "words": "T promised, and broken",
+        "promised": {
+            "term-safety": "guaranteed",
+            "exclusivity": "known-weakness",
+            "fencing": "guaranteed",
+            "availability": "guaranteed",
+            "convergence": "guaranteed",
+            "stability": "undefined",
+        },
+        "seen": {"term-safety": "broken", "exclusivity": "kept", "availability": "untold", "stability": "kept"},
+        "words": "term-safety guaranteed, and broken",
         "run": "raft-isolated-leader/20260101T000000Z-1",
         "command": "splitbrain replay it",
         "seconds": 2.5,
@@ -29,15 +36,15 @@ def result(status: str, cell: str = "C4", **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_each_letter_shows_what_was_promised_and_what_was_seen() -> None:
+def test_each_guarantee_shows_what_was_promised_and_what_was_seen() -> None:
     ((_, (place,)),) = grid([result("broken promise")], "sim").rows
     assert place is not None
-    shown = {each.letter: (each.promised, each.seen, each.kind) for each in place.letters}
-    assert shown["T"] == ("+", "x", "wrong")
-    assert shown["X"] == ("!", "·", "hidden")
-    assert shown["F"] == ("+", " ", "calm")  # nothing tested it
-    assert shown["A"] == ("+", "u", "calm")
-    assert shown["S"] == ("-", " ", "calm")  # means nothing there, so nothing was seen
+    shown = {each.guarantee: (each.promised, each.seen, each.kind) for each in place.guarantees}
+    assert shown["term-safety"] == ("+", "x", "wrong")
+    assert shown["exclusivity"] == ("!", "·", "hidden")
+    assert shown["fencing"] == ("+", " ", "calm")  # nothing tested it
+    assert shown["availability"] == ("+", "u", "calm")
+    assert shown["stability"] == ("-", " ", "calm")  # means nothing there, so nothing was seen
 
 
 def test_a_targeted_schedule_is_told_by_its_name() -> None:
@@ -49,8 +56,10 @@ def test_a_targeted_schedule_is_told_by_its_name() -> None:
 
 
 def test_columns_are_in_the_order_of_the_classes_and_those_of_servers_come_last() -> None:
-    results = [result("as expected", cell) for cell in ("sC1", "C10", "C2", "C5b", "C5a")]
-    assert grid(results, "sim").cells == ("C2", "C5a", "C5b", "C10", "sC1")
+    results = [
+        result("as expected", each) for each in ("server-crash", "clock-strobe", "pause", "leader-mute", "leader-deaf")
+    ]
+    assert grid(results, "sim").fault_classes == ("pause", "leader-deaf", "leader-mute", "clock-strobe", "server-crash")
 
 
 def test_a_broken_promise_is_a_failure_a_failed_run_an_error_and_what_was_not_run_skipped() -> None:
@@ -65,15 +74,17 @@ def test_a_broken_promise_is_a_failure_a_failed_run_an_error_and_what_was_not_ru
 def test_the_summary_names_every_contradiction_with_its_command_and_nothing_else() -> None:
     text = summary({"results": [result("broken promise"), result("as expected", words="calm")], "command": "again"})
     assert "1 broken promise, 1 as expected" in text
-    assert "- raft C4 (sim): T promised, and broken: `splitbrain replay it`" in text
+    assert "- raft leader-isolated (sim): term-safety guaranteed, and broken: `splitbrain replay it`" in text
     assert "calm" not in text
 
 
 def test_the_table_has_a_row_a_result() -> None:
     frame = table([result("broken promise"), result("not run", run=None, command=None)])
     assert isinstance(frame, pd.DataFrame)
-    assert list(frame["promised"]) == ["+!+++-", "+!+++-"]
-    assert list(frame["seen"]) == ["x· u ·", "x· u ·"]
+    assert list(frame["exclusivity promised"]) == ["known-weakness"] * 2
+    assert list(frame["stability promised"]) == ["undefined"] * 2
+    assert list(frame["term-safety seen"]) == ["broken"] * 2
+    assert list(frame["fencing seen"]) == [None, None]
 
 
 def test_hostile_words_stay_words_and_every_place_links_its_run(tmp_path: Path) -> None:

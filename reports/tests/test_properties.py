@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from splitbrain.checkers.judge import PROPERTIES
 from splitbrain.reports.properties import MAX_FINDINGS, MAX_LINE, PropertyRow, lines_of, meanings, property_rows
 from splitbrain.reports.tests.literal import history, observe
 
@@ -62,3 +63,8 @@ def test_a_property_of_an_unknown_name_is_listed_and_admitted_to_be_unknown() ->
     found = {row.name: row.meaning for row in meanings({"properties": {"novelty": {}}})}
     assert found["novelty"] == "No description is at hand for this property."
     assert "term-safety" in found
+
+
+def test_every_property_that_is_judged_has_a_description() -> None:
+    found = {row.name: row.meaning for row in meanings({})}
+    assert found == {tested.name: tested.help for tested in PROPERTIES} and all(found.values())

@@ -10,6 +10,7 @@ import pytest
 
 from splitbrain import reports
 from splitbrain.checkers.history import History
+from splitbrain.names import GUARANTEES
 from splitbrain.reports import figures, frames, page, timeline
 from splitbrain.reports.tests import samples
 from splitbrain.reports.tests.literal import history, until
@@ -153,6 +154,11 @@ def test_every_part_can_be_drawn_of_any_kind_of_run(truth: samples.Truth, tmp_pa
     text = Page(rendered(tmp_path, truth, pictures=True)).words
     assert "could not be made" not in text
     assert all((tmp_path / name).exists() for name in PICTURES)
+
+
+def test_every_guarantee_is_described_once(tmp_path: Path) -> None:
+    html = rendered(tmp_path, samples.healthy(seconds=3))
+    assert [html.count(f"<dd>{words}</dd>") for words in GUARANTEES.values()] == [1] * len(GUARANTEES)
 
 
 def test_a_report_made_again_is_the_same(tmp_path: Path) -> None:

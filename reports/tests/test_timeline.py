@@ -5,10 +5,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from splitbrain.names import MS
 from splitbrain.reports import frames, page, timeline
 from splitbrain.reports.tests.literal import confirm, fault, history, observe, until
-
-MS = 1_000_000
 
 
 @given(

@@ -26,9 +26,12 @@ def test_an_unknown_run_says_that_it_is_no_pass() -> None:
 
 
 def test_a_valid_run_says_how_much_was_promised() -> None:
-    judged = {"a": {"verdict": "valid", "promise": {"T": "+"}}, "b": {"verdict": "valid", "promise": "?"}}
+    judged = {
+        "a": {"verdict": "valid", "promise": {"term-safety": "guaranteed"}},
+        "b": {"verdict": "valid", "promise": "not-promised"},
+    }
     said = words.headline({"verdict": "valid", "properties": judged}, {"system": "raft"})
-    assert said == "Every guarantee that raft gives under these faults held (1 judged as promised)."
+    assert said == "Every guarantee that raft gives under these faults held (1 judged as guaranteed)."
 
 
 @pytest.mark.parametrize("verdicts", [{}, {"verdict": None}, {"verdict": "VALID"}, {"verdict": ["valid"]}])
@@ -56,10 +59,15 @@ def test_known_weaknesses_are_told_apart_by_whether_they_were_shown() -> None:
 @pytest.mark.parametrize(
     ("promise", "said"),
     [
-        ("+", "promised"),
-        ("!", "known weakness"),
-        ({"A": "+", "L": "+"}, "promised"),
-        ({"A": "!", "L": "+"}, "during faults: known weakness; after healing: promised"),
+        ("guaranteed", "guaranteed"),
+        ("known-weakness", "known weakness"),
+        ({"availability": "guaranteed", "convergence": "guaranteed"}, "guaranteed"),
+        (
+            {"availability": "known-weakness", "convergence": "guaranteed"},
+            "availability: known weakness; convergence: guaranteed",
+        ),
+        ({"A": "!", "L": "+"}, "availability: known weakness; convergence: guaranteed"),  # of format 1
+        ("?", "not promised"),
         (None, "needed for a pass"),
     ],
 )

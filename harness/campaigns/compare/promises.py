@@ -51,8 +51,17 @@ def _seen_in(result: Result, store: Path) -> Cut:
 
 
 def _entry(system: str) -> Entry:
-    return Entry(system=system, cell="C3", runtime="sim", nemesis=("minority-leader",), time_limit_s=TIME_LIMIT_S)
+    return Entry(
+        system=system, fault_class="partition", runtime="sim", nemesis=("minority-leader",), time_limit_s=TIME_LIMIT_S
+    )
 
 
 def _alone(system: str) -> Entry:
-    return Entry(system=system, cell="C4", runtime="docker", nemesis=("isolated-leader",), time_limit_s=CUT_S, nodes=3)
+    return Entry(
+        system=system,
+        fault_class="leader-isolated",
+        runtime="docker",
+        nemesis=("isolated-leader",),
+        time_limit_s=CUT_S,
+        nodes=3,
+    )

@@ -29,9 +29,9 @@ def _row(name: str, mine: pd.DataFrame, cut: Cut) -> dict[str, object]:
         "order_cheapest": order_of(mine, "min"),
         "messages": dict(zip(medians.index.to_list(), medians.to_list(), strict=True)),
         "failover_ms": np.percentile(mine[mine["nodes"] == 5]["agreed_ms"], (50, 95, 100)).tolist(),
-        "two_at_once": seen.get("X"),
+        "two_at_once": seen.get("exclusivity"),
         "overlap_ms": cut.overlap_ms,
-        "two_in_a_term": seen.get("T") if promised.get("T") != "-" else None,
+        "two_in_a_term": seen.get("term-safety") if promised.get("term-safety") != "undefined" else None,
         "run": cut.result.run,
     }
 
@@ -51,8 +51,8 @@ def _recipe_row(name: str, mine: pd.DataFrame, cut: Cut) -> dict[str, object]:
         "slope": slope,
         "at_none": at_none,
         "counts": {row["nodes"]: (row["requests"], row["notifications"]) for row in mine.to_dict("records")},
-        "two_at_once": cut.result.seen.get("X"),
+        "two_at_once": cut.result.seen.get("exclusivity"),
         "overlap_ms": cut.overlap_ms,
-        "two_in_a_term": cut.result.seen.get("T"),
+        "two_in_a_term": cut.result.seen.get("term-safety"),
         "run": cut.result.run,
     }

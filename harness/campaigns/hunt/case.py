@@ -61,7 +61,7 @@ class Case:
 class FailureSignature:
     """A promise that was broken, and the kind of evidence for it: what must stay the same when a case is shrunk.
 
-    ``guarantee`` is its letter, or ``white-box`` for a fact that only a simulation sees; ``kind`` the class of the
+    ``guarantee`` is its name, or ``white-box`` for a fact that only a simulation sees; ``kind`` the class of the
     verdict, such as ``proven``, or empty where the property has none.
     """
 
@@ -70,7 +70,8 @@ class FailureSignature:
     kind: str = ""
 
     def __str__(self) -> str:
-        return f"{self.property} ({self.guarantee}{f', {self.kind}' if self.kind else ''})"
+        more = [each for each in (self.guarantee, self.kind) if each not in ("", self.property)]
+        return f"{self.property} ({', '.join(more)})" if more else self.property
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +103,7 @@ def meant(wanted: str | None) -> frozenset[str]:
     judged from what observers see, which is what a system promises."""
     match wanted:
         case None:
-            return frozenset(tested.name for tested in PROPERTIES if tested.letters)
+            return frozenset(tested.name for tested in PROPERTIES if tested.guarantees)
         case "votes":
             return VOTE_INVARIANTS
         case _:
@@ -117,7 +118,7 @@ def signatures_of(judgement: Judgement) -> Iterator[FailureSignature]:
     """The promised guarantees that a judgement found broken."""
     for judged in judgement.properties:
         for finding in judged.found.findings:
-            if judged.promises.get(finding.guarantee) == "+":
+            if judged.promises.get(finding.guarantee) == "guaranteed":
                 yield FailureSignature(judged.name, finding.guarantee, judged.found.kind or "")
 
 

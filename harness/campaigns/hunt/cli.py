@@ -92,7 +92,7 @@ def _target(system: str, nodes: int, property_: str | None, seconds: float, core
     under_test = find_system(system)
     if not under_test.min_nodes <= nodes <= under_test.max_nodes:
         raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
-    known = [tested.name for tested in PROPERTIES if tested.letters and not tested.needs] + ["votes", *INVARIANTS]
+    known = [tested.name for tested in PROPERTIES if tested.guarantees and not tested.needs] + ["votes", *INVARIANTS]
     if property_ is not None and property_ not in known:
         raise UsageError(f"--property: expected one of {', '.join(known)}, got {property_!r}")
     if seconds <= 0:

@@ -26,18 +26,18 @@ def story(seen: CaseRun, signature: FailureSignature) -> str:
         return _breach(seen, signature)
     finding = _finding(seen, signature)
     match signature.guarantee:
-        case "T" if signature.property == "term-monotonicity":
+        case "term-safety" if signature.property == "term-monotonicity":
             return f"{finding.words}{_restarted(seen, finding)}{_meanwhile(seen, finding)}"
-        case "T" if signature.property == "vote-safety":
+        case "term-safety" if signature.property == "vote-safety":
             twice = voted_twice(seen.trace.facts, finding.nodes[0], int(finding.facts["term"]))
             return twice if twice is not None else f"{finding.words}{_restarted(seen, finding)}"
-        case "T":
+        case "term-safety":
             return _term(seen, finding)
-        case "X":
+        case "exclusivity":
             return _overlap(seen, finding)
-        case "A" | "L":
+        case "availability" | "convergence":
             return f"{_stalled(seen, finding)}{_meanwhile(seen, finding)}"
-        case "S":
+        case "stability":
             return f"{_deposed(seen, finding)}{_meanwhile(seen, finding)}"
         case _:
             return finding.words

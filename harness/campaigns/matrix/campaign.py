@@ -14,9 +14,9 @@ from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from splitbrain.campaigns.matrix.entries import Entry, schedule_named
-from splitbrain.campaigns.matrix.results import Result, Status, letters_seen, status_of, worst_of
-from splitbrain.core.experiment import Experiment, asked_for
+from splitbrain.campaigns.matrix.entries import Entry
+from splitbrain.campaigns.matrix.results import Result, Status, guarantees_seen, status_of, worst_of
+from splitbrain.core.experiment import Experiment, asked_for, read_schedule
 from splitbrain.core.judging import judge_run
 from splitbrain.core.run import perform
 from splitbrain.core.simulate import history_of
@@ -65,7 +65,7 @@ def simulate(entry: Entry, seed: int, store: Path) -> Result:
             if missing := unsupported(schedule, CAPABILITIES["sim"]):
                 return Result(entry=entry, status="cannot", words=f"the simulation lacks {', '.join(missing)}", runs=0)
             judged = judge_run(history_of(experiment, schedule), experiment)
-            tried[each] = letters_seen(judged.judgement.as_json())
+            tried[each] = guarantees_seen(judged.judgement.as_json())
         most = max(seeds, key=lambda each: sum(mark == "broken" for mark in tried[each].values()))
         stored = _stored(entry, experiment_of(entry, most), store)
     except (SplitbrainError, NemesisError) as failure:
@@ -105,14 +105,14 @@ def experiment_of(entry: Entry, seed: int) -> Experiment:
 
 
 def schedule_of(entry: Entry, experiment: Experiment) -> Schedule:
-    """The targeted schedule that is pinned for the entry, else the one that follows from its nemeses and seed."""
-    return experiment.planned() if entry.schedule is None else schedule_named(entry.schedule)
+    """The schedule that is pinned for the entry, else the one that follows from its nemeses and seed."""
+    return experiment.planned() if entry.schedule is None else read_schedule(entry.schedule)
 
 
 def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:
     stored = perform(experiment, schedule_of(entry, experiment), store)
     promised = stored.judged.contract.promises
-    seen = letters_seen(stored.as_json())
+    seen = guarantees_seen(stored.as_json())
     status, words = status_of(promised, seen)
     run = stored.directory.path.relative_to(store).as_posix()
     return Result(

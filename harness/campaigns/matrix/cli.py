@@ -28,7 +28,9 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 @click.command()
 @click.argument("systems", nargs=-1)
 @click.option("--runtime", "runtimes", multiple=True, help="Only in this runtime; in both when not given.")
-@click.option("--cell", "cells", multiple=True, help="Only this class of fault, such as C4.")
+@click.option(
+    "--fault-class", "fault_classes", multiple=True, help="Only this class of fault, such as leader-isolated."
+)
 @click.option("--budget", default=None, help="Time for it, such as 90m; 20m when not given, no end with --full.")
 @click.option("--full", is_flag=True, help="Every class of fault of every system, however long it takes.")
 @click.option("--seed", type=int, default=None, help="Fixes the schedules; drawn when not given.")
@@ -37,14 +39,14 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 def matrix(
     systems: tuple[str, ...],
     runtimes: tuple[str, ...],
-    cells: tuple[str, ...],
+    fault_classes: tuple[str, ...],
     budget: str | None,
     full: bool,
     seed: int | None,
     store: Path,
     as_json: bool,
 ) -> None:
-    """Run SYSTEMS (all, if none are named) under every class of fault, and compare with what they promise.
+    """Run SYSTEMS (all, if none are named) under every class of fault, and compare with their promises.
 
     Writes matrix.html, matrix.csv, matrix.md and matrix.xml (JUnit) into the store, and every run beside them.
     """
@@ -57,14 +59,14 @@ def matrix(
 
     budget_s = _seconds(budget) if budget is not None else float("inf") if full else SHORT_S
     seed = secrets.randbelow(2**31) if seed is None else seed
-    planned = entries(systems, [known_runtime(name) for name in runtimes] or ("sim", "docker"), cells)
+    planned = entries(systems, [known_runtime(name) for name in runtimes] or ("sim", "docker"), fault_classes)
     console = Console(stderr=True)
     again = " ".join(
         (
             "splitbrain matrix",
             *systems,
             *(f"--runtime {name}" for name in runtimes),
-            *(f"--cell {name}" for name in cells),
+            *(f"--fault-class {name}" for name in fault_classes),
             f"--seed {seed}",
         )
     )
@@ -82,7 +84,7 @@ def matrix(
     else:
         for result in results:
             if result.status == "broken promise":
-                click.echo(f"{result.entry.system} {result.entry.cell}: {result.words}: {result.command}")
+                click.echo(f"{result.entry.system} {result.entry.fault_class}: {result.words}: {result.command}")
         click.echo(f"{', '.join(f'{count} {status}' for status, count in counts.items())}  {store / 'matrix.html'}")
     sys.exit(
         errors.EXIT_INVALID
@@ -96,7 +98,7 @@ def matrix(
 def _tell(result: Result, console: Console) -> None:
     entry = result.entry
     marks = "".join({"broken": "x", "kept": ".", "untold": "u"}[mark] for mark in result.seen.values())
-    line = f"{entry.runtime:>6}  {entry.system} {entry.cell}: {result.status} {marks} {result.words}"
+    line = f"{entry.runtime:>6}  {entry.system} {entry.fault_class}: {result.status} {marks} {result.words}"
     console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -4,7 +4,7 @@
               debootstrap from Debian's packages and imported
     python    base + python3
     host      python + tini, iptables, iproute2, e2fsprogs and the agent
-    node      python + nodes/ (nothing else: the standard library must do)
+    node      python + nodes/ and names.py (nothing else: the standard library must do)
 
 A tag is the hash of everything that went in, so a change of a file makes a new image and no change makes none.
 """
@@ -27,7 +27,7 @@ from pathlib import Path
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
 
-from splitbrain import nodes
+from splitbrain import names, nodes
 from splitbrain.errors import EnvironmentFailure
 from splitbrain.nodes.systems.base import OwnImage
 
@@ -91,7 +91,7 @@ class ImageBuilder:
         folder = package / name
         files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and path.name != "Dockerfile"}
         if "COPY splitbrain " in (folder / "Dockerfile").read_text():
-            files |= _package_files(package, "splitbrain/nodes")
+            files |= {**_package_files(package, "splitbrain/nodes"), "splitbrain/names.py": Path(str(names.__file__))}
         if "wheels.txt" not in files:
             return self._built(short_name(name), folder, files, base)
         with tempfile.TemporaryDirectory(prefix="splitbrain-wheels-") as scratch:

@@ -1,34 +1,37 @@
-"""etcd's servers, of Debian's etcd 3.4.23, as an election of their own; and what they promise.
+"""The servers of Debian's etcd 3.4.23 as an election, and what they promise.
 
-The nodes are the members themselves. Each is asked for its ``raft.status``, which is read in one instant in Raft's
-own loop; the term in every other answer of etcd's is that of the last entry applied, and would accuse a new leader
-that cannot commit yet of leading in its predecessor's term.
+The nodes are the members themselves. Each is asked for its ``raft.status``, which is read at one instant in Raft's own
+loop. The term in every other answer of etcd is that of the last applied entry, and would accuse a new leader that
+cannot commit yet of leading in its predecessor's term.
 
-``T``, ``F``: Raft's election safety (Ongaro & Ousterhout 2014, section 5.2), votes on disk before they leave. A member
-that lost its disk comes back as a new member, so that C11 does not break it either.
+``term-safety``, ``fencing``: Raft's election safety (Ongaro & Ousterhout 2014, section 5.2), with votes on disk before
+they leave. A member that lost its disk comes back as a new member, so ``state-loss`` does not break it either.
 
-``X``: a leader without a quorum steps down by itself within two election timeouts (raft.go, MsgCheckQuorum), and until
-then there may be a second one (``?``). A paused one (C2) is still leader in its memory when it goes on, and no timer
-tells it otherwise, for Go's tickers drop the ticks that were missed; but what its successor sent meanwhile waits in its
-sockets, and in none of eight pauses was a question answered before that was: ``?``.
+``exclusivity``: a leader without a quorum steps down by itself within two election timeouts (raft.go, MsgCheckQuorum),
+and until then there may be a second one. A paused leader is still leader in memory when it resumes, and no timer
+corrects that, since Go's tickers drop missed ticks. But its successor's messages wait in its sockets, and in none of
+eight pauses was a question answered before they were handled.
 
-``S``: without pre-vote, which 3.4 leaves off, a member that was cut off comes back with a higher term, and its answer
-to the first heartbeat deposes a healthy leader ("this disruption is inevitable": raft.go). So at C3, C4, C5c and C6
-``!``; with pre-vote ``+``.
+``stability``: without pre-vote, which 3.4 leaves off, a member that was cut off comes back with a higher term, and its
+answer to the first heartbeat deposes a healthy leader ("this disruption is inevitable": raft.go). Pre-vote prevents it.
 
-All its links are TCP: a one-way cut stops the acknowledgements too, so that C5a and C5b are what C4 is.
+All its links are TCP: a one-way cut stops the acknowledgements too, so ``leader-deaf`` and ``leader-mute`` have the
+effect of ``leader-isolated``.
 
 Its timers are half its defaults (heartbeats every 50 ms, elections after 500 to 1,000 ms), so that a window of a
-schedule holds several elections, and still far above what flushing its log takes.
+schedule holds several elections, and still far above the time that flushing its log takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
-from splitbrain.nodes.systems.base import DATA, Machine, Software, System
+from splitbrain.names import FaultClass, PromiseTable
+from splitbrain.nodes.systems.base import DATA, SHARED_SCHEDULES, Machine, Pin, Software, System
+from splitbrain.nodes.systems.promises import promise_table
 
 CLIENTS_PORT: Final = 2379
 PEERS_PORT: Final = 2380
@@ -36,7 +39,7 @@ PEERS_PORT: Final = 2380
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timing:
-    """etcd's two timers, and whether it asks before it stands."""
+    """etcd's two timers, and pre-vote on or off."""
 
     heartbeat_ms: int = 50
     election_timeout_ms: int = 500
@@ -46,32 +49,42 @@ class Timing:
 STALL_BOUND_MS: Final = 3000
 """Twice the longest election timeout, and as often again as votes split in one election of a million."""
 
-PROMISES: Final[Mapping[str, str]] = {
-    "C1": "++++++",
-    "C2": "+?+++?",
-    "C3": "+?+++!",
-    "C4": "+?+++!",
-    "C5a": "+?+++!",
-    "C5b": "+?+++!",
-    "C5c": "+++++!",
-    "C6": "+?+++!",
-    "C7": "+++?+?",
-    "C8": "++++++",
-    "C9": "+++?+?",
-    "C10": "++++++",
-    "C11": "+++?+?",
-    "C12": "+++?+?",
-}
+PROMISES: Final = promise_table(
+    "etcd",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                       term-safety  exclusivity  fencing  availability  convergence  stability
+    crash              +            +            +        +             +            +
+    pause              +            ?            +        +             +            ?
+    partition          +            ?            +        +             +            !
+    leader-isolated    +            ?            +        +             +            !
+    leader-deaf        +            ?            +        +             +            !
+    leader-mute        +            ?            +        +             +            !
+    follower-deaf      +            +            +        +             +            !
+    partial-partition  +            ?            +        +             +            !
+    loss               +            +            +        ?             +            ?
+    clock-jump         +            +            +        +             +            +
+    clock-rate         +            +            +        ?             +            ?
+    clock-strobe       +            +            +        +             +            +
+    state-loss         +            +            +        ?             +            ?
+    restart-storm      +            +            +        ?             +            ?
+    """,
+)
 
-PRE_VOTE_PROMISES: Final[Mapping[str, str]] = {
-    **PROMISES,
-    "C3": "+?++++",
-    "C4": "+?++++",
-    "C5a": "+?++++",
-    "C5b": "+?++++",
-    "C5c": "++++++",
-    "C6": "+?++++",
-}
+PRE_VOTE_PROMISES: Final = promise_table(
+    "etcd-prevote",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                       term-safety  exclusivity  fencing  availability  convergence  stability
+    partition          +            ?            +        +             +            +
+    leader-isolated    +            ?            +        +             +            +
+    leader-deaf        +            ?            +        +             +            +
+    leader-mute        +            ?            +        +             +            +
+    follower-deaf      +            +            +        +             +            +
+    partial-partition  +            ?            +        +             +            +
+    """,
+    base=PROMISES,
+)
 
 
 def member(machine: Machine, members: Mapping[str, str], timing: Timing) -> tuple[str, ...]:
@@ -101,14 +114,21 @@ def software(timing: Timing, group: Literal["nodes", "servers"]) -> Software:
     return Software(image="systems/etcd/image", command=command, ports=(CLIENTS_PORT,))
 
 
-def _system(name: str, help: str, promises: Mapping[str, str], timing: Timing, complexity: str) -> System:
+def _system(
+    name: str,
+    help: str,
+    promises: PromiseTable,
+    timing: Timing,
+    complexity: str,
+    pins: Mapping[FaultClass, Pin] = MappingProxyType({}),
+) -> System:
     return System(
         name=name,
         help=help,
         promises=promises,
         stall_bound_ms=STALL_BOUND_MS,
         suspicion_ms=2 * timing.election_timeout_ms,
-        # Of a hub alone it does not promise to serve: only one whose log is whole can be elected.
+        # It does not promise to serve a hub: a node with an incomplete log cannot be elected.
         eligibility="clique",
         message_complexity=complexity,
         options=timing,
@@ -117,6 +137,7 @@ def _system(name: str, help: str, promises: Mapping[str, str], timing: Timing, c
         client="splitbrain.nodes.systems.etcd.client:EtcdClient",
         usual_nodes=3,
         max_nodes=7,
+        pins={"docker": pins},
     )
 
 
@@ -126,11 +147,16 @@ ETCD_SYSTEM: Final = _system(
     PROMISES,
     Timing(),
     "2(n-1) for each round of votes, then 2(n-1) every heartbeat",
+    {
+        "partition": Pin(schedule=SHARED_SCHEDULES / "follower-and-leader-cut-off-by-turns.json", seed=1),
+        "follower-deaf": Pin(schedule=SHARED_SCHEDULES / "follower-deaf-five-times.json", seed=1),
+        "partial-partition": Pin(schedule=SHARED_SCHEDULES / "leader-misses-a-link-five-times.json", seed=1),
+    },
 )
 
 ETCD_PRE_VOTE_SYSTEM: Final = _system(
     "etcd-prevote",
-    "the same with pre-vote, so that whoever was cut off deposes nobody when it returns",
+    "the same with pre-vote, so that a member that was cut off deposes no leader when it returns",
     PRE_VOTE_PROMISES,
     Timing(pre_vote=True),
     "4(n-1) to elect when no vote is split, then 2(n-1) every heartbeat",

@@ -1,29 +1,32 @@
 """Patroni 3.0.2 without a watchdog: which of several PostgreSQL 15 servers is the primary.
 
 The nodes are machines with a PostgreSQL server and a Patroni beside it; the servers are three members of Debian's etcd
-3.4. The Patroni that holds the leader key, which lives for ``ttl`` unless renewed, has its PostgreSQL be the primary,
-and the others have theirs follow it. A node leads when its own PostgreSQL is not in recovery, whatever Patroni thinks;
-its term is its timeline, of which a promotion begins a new one.
+3.4. The Patroni that holds the leader key, which expires after ``ttl`` unless renewed, makes its PostgreSQL the
+primary, and the others make theirs follow it. A node leads when its PostgreSQL is not in recovery, whatever Patroni
+believes. Its term is its timeline, of which a promotion begins a new one.
 
 ``ttl`` is 5 s, ``loop_wait`` 1 s and ``retry_timeout`` 2 s (30, 10 and 10 by default), which keeps the documentation's
 rule ``loop_wait + 2 * retry_timeout <= ttl``. Patroni 3.0.2 takes any whole number; 20 s is the least ``ttl`` of later
 versions.
 
-``X``: PostgreSQL is a primary until it is told otherwise, and the only one to tell it is its Patroni. One that is dead
-or paused tells it nothing, which is what a watchdog is for (Patroni's documentation, "Watchdog support"); one that is
-cut off demotes it, and the rule above leaves no time for that to be late in.
+``exclusivity``: PostgreSQL remains a primary until its Patroni demotes it. A Patroni that is dead or paused demotes
+nothing, which is the purpose of a watchdog (Patroni's documentation, "Watchdog support"). One that is cut off demotes
+its PostgreSQL, and the rule above leaves no time for that to be late.
 
-``F``: replication is asynchronous, so a new primary lacks what the old one acknowledged last, and whatever it
-acknowledged since the key ran out (``maximum_lag_on_failover`` bounds the lag of a candidate, not the loss).
+``fencing``: replication is asynchronous, so a new primary lacks the old one's last acknowledged writes, and all that
+were acknowledged since the key expired (``maximum_lag_on_failover`` bounds the lag of a candidate, not the loss).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
-from splitbrain.nodes.systems.base import Machine, NoOptions, Servers, Software, System
+from splitbrain.nodes.systems.base import Machine, NoOptions, Pin, Servers, Software, System
 from splitbrain.nodes.systems.etcd.system import CLIENTS_PORT, Timing, software
+from splitbrain.nodes.systems.promises import promise_table
+
+SCHEDULES: Final = Path(__file__).parent / "schedules"
 
 POSTGRES_PORT: Final = 5432
 SCOPE: Final = "splitbrain"
@@ -33,44 +36,47 @@ TTL_S: Final = 5
 LOOP_WAIT_S: Final = 1
 RETRY_TIMEOUT_S: Final = 2
 
-SERVER_PROMISES: Final[Mapping[str, str]] = {
-    "sC1": "+++++?",
-    "sC2": "+??++?",
-    "sC3": "+++++?",
-    "sC4": "+++++?",
-    "sC5a": "+++++?",
-    "sC5b": "+++++?",
-    "sC5c": "+++++?",
-    "sC6": "+??++?",
-    "sC7": "+??++?",
-    "sC8": "+???+?",
-    "sC9": "+??+++",
-    "sC10": "+??++?",
-    "sC11": "????+?",
-    "sC12": "+???+?",
-}
-
-PROMISES: Final[Mapping[str, str]] = {
-    "C1": "+??+++",
-    # X, where Patroni alone is paused (patroni-alone-paused, seed 1). A machine that is paused as a whole wakes as a
-    # whole, and its Patroni was quick enough in two runs of ``pause`` (seeds 1 and 2).
-    "C2": "+!?+++",
-    "C3": "+??+++",
-    # F, by a run (isolated-leader, seed 1): what a primary acknowledges that is cut off, until its Patroni gives up.
-    "C4": "+?!+++",
-    # X, by a run (leader-deaf, seed 1 of a minute): its renewals are heard, and it is slow to learn that they failed.
-    "C5a": "+?!+++",
-    "C5b": "+??+++",
-    "C5c": "++++++",
-    "C6": "+??+++",
-    "C7": "+???+?",
-    "C8": "++++++",
-    "C9": "+??+++",
-    "C10": "++++++",
-    "C11": "????+?",
-    "C12": "+???+?",
-    **SERVER_PROMISES,
-}
+PROMISES: Final = promise_table(
+    "patroni",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                              term-safety  exclusivity  fencing  availability  convergence  stability
+    crash                     +            ?            ?        +             +            +
+    # Exclusivity breaks where Patroni alone is paused (patroni-alone-paused, seed 1). A machine that is paused as a
+    # whole resumes as a whole, and its Patroni was quick enough in two runs of pause (seeds 1 and 2).
+    pause                     +            !            ?        +             +            +
+    partition                 +            ?            ?        +             +            +
+    # Fencing, by a run (isolated-leader, seed 1): a primary that is cut off acknowledges writes until its Patroni
+    # gives up.
+    leader-isolated           +            ?            !        +             +            +
+    # Exclusivity, by a run (leader-deaf, seed 1 of a minute): its renewals arrive, and it learns late that they
+    # failed.
+    leader-deaf               +            ?            !        +             +            +
+    leader-mute               +            ?            ?        +             +            +
+    follower-deaf             +            +            +        +             +            +
+    partial-partition         +            ?            ?        +             +            +
+    loss                      +            ?            ?        ?             +            ?
+    clock-jump                +            +            +        +             +            +
+    clock-rate                +            ?            ?        +             +            +
+    clock-strobe              +            +            +        +             +            +
+    state-loss                ?            ?            ?        ?             +            ?
+    restart-storm             +            ?            ?        ?             +            ?
+    server-crash              +            +            +        +             +            ?
+    server-pause              +            ?            ?        +             +            ?
+    server-partition          +            +            +        +             +            ?
+    server-leader-isolated    +            +            +        +             +            ?
+    server-leader-deaf        +            +            +        +             +            ?
+    server-leader-mute        +            +            +        +             +            ?
+    server-follower-deaf      +            +            +        +             +            ?
+    server-partial-partition  +            ?            ?        +             +            ?
+    server-loss               +            ?            ?        +             +            ?
+    server-clock-jump         +            ?            ?        ?             +            ?
+    server-clock-rate         +            ?            ?        +             +            +
+    server-clock-strobe       +            ?            ?        +             +            ?
+    server-state-loss         ?            ?            ?        ?             +            ?
+    server-restart-storm      +            ?            ?        ?             +            ?
+    """,
+)
 
 
 def patroni(machine: Machine) -> tuple[str, ...]:
@@ -102,6 +108,7 @@ PATRONI_SYSTEM: Final = System(
     client="splitbrain.nodes.systems.patroni.client:PatroniClient",
     keeps_set=True,
     tokens=False,
+    pins={"docker": {"pause": Pin(schedule=SCHEDULES / "patroni-alone-paused.json", seed=1)}},
     usual_nodes=3,
     max_nodes=5,
 )

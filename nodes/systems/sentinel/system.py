@@ -1,46 +1,52 @@
-"""Redis 7.0 under Redis Sentinel: who is master, four ways.
+"""Redis 7.0 under Redis Sentinel in three variants: which Redis server is the master.
 
-The nodes are Redis servers, n1 the master at first and the others its replicas; the servers are three Sentinels. They
-find the master down, vote on who replaces it (a majority of all Sentinels must, whatever the quorum, which only says
-how many must find it down), and make a replica the master. A Redis leads when its own ``INFO`` says ``role:master``.
+The nodes are Redis servers, n1 the master at first and the others its replicas; the servers are three Sentinels. These
+find the master down, vote on which Sentinel fails it over (a majority of all Sentinels must, whatever the quorum, which
+only sets how many must find it down), and make a replica the master. A Redis leads when its ``INFO`` says
+``role:master``.
 
-Sentinel's waiting times cannot all be configured; ``SENTINEL DEBUG`` sets the rest. They are shortened so that a minute
-shows several failovers: ``down-after`` 1 s (30 s by default), ``failover-timeout`` 3 s (180 s); to a quarter
+Some of Sentinel's waiting times cannot be configured; ``SENTINEL DEBUG`` sets the rest. They are shortened so that a
+minute shows several failovers: ``down-after`` 1 s (30 s by default), ``failover-timeout`` 3 s (180 s); to a quarter
 ``ask-period`` 250 ms, ``publish-period`` 500 ms, ``election-timeout`` 2.5 s, ``tilt-period`` 7.5 s,
 ``min-link-reconnect-period`` 3.75 s and ``slave-reconf-timeout`` 2.5 s; ``ping-period`` 500 ms and ``info-period`` 1 s,
-for a replica is chosen only if its ``INFO`` is no older than five ``ping-period``. ``tilt-trigger`` keeps its 2 s,
-lest a busy machine trips it. A master that comes back is demoted after 2 s to 3 s here (4 ``publish-period`` and up to
-one ``info-period``), after 8 s to 20 s with the defaults.
+since a replica is chosen only if its ``INFO`` is no older than five ``ping-period``. ``tilt-trigger`` keeps its 2 s, so
+that a busy machine does not trip it. A master that comes back is demoted after 2 s to 3 s here (4 ``publish-period``
+and up to one ``info-period``), after 8 s to 20 s with the defaults.
 
-``T``: config epochs are unique to a failover, as each Sentinel has one vote an epoch (Redis documentation, "High
-availability with Redis Sentinel", Configuration epochs). A Redis knows no epoch, so what is judged are the Sentinels'
-own opinions. The votes of a newer epoch may be counted for an older one (redis#2230, #2370, #11571), so cuts among
-Sentinels may break it (``?``), and lost state lets a Sentinel vote twice (sC11).
+``term-safety``: config epochs are unique to a failover, as each Sentinel has one vote an epoch (Redis documentation,
+"High availability with Redis Sentinel", Configuration epochs). A Redis knows no epoch, so the Sentinels' opinions are
+judged. The votes of a newer epoch may be counted for an older one (redis#2230, #2370, #11571), so cuts among Sentinels
+may break it, and lost state lets a Sentinel vote twice (``server-state-loss``).
 
-``X``: never promised. A master that was cut off or paused stays one, and so does one that comes back from a crash
-until it is reconfigured: every failover ends in two masters. ``F``: what the old master acknowledges meanwhile is
-lost when it becomes a replica (Kingsbury, "Call me maybe: Redis", 2013). ``min-replicas-to-write`` bounds that loss
-and does not remove it.
+``exclusivity``: never promised. A master that was cut off or paused remains one, and so does one that comes back from a
+crash until it is reconfigured: every failover ends in two masters.
 
-``A``: a master works when it takes writes, and most Sentinels send clients to it and had its answer to a ``PING`` not
-longer ago than ``down-after``. A Sentinel that sees time jump, by its wall clock, does nothing for a while ("TILT
-mode"), so clocks of Sentinels that jump keep a failover from happening at all; those of the Redis servers do not (C8,
-C10: a master served throughout runs of ``skew`` and ``strobe``, seed 1).
+``fencing``: the writes that the old master acknowledges meanwhile are lost when it becomes a replica (Kingsbury, "Call
+me maybe: Redis", 2013). ``min-replicas-to-write`` bounds that loss and does not remove it.
 
-``S``: packets that are lost or late are enough to find a master down that works (C7).
+``availability``: a master works when it takes writes, and most Sentinels send clients to it and had its answer to a
+``PING`` not longer ago than ``down-after``. A Sentinel whose wall clock jumps does nothing for a while ("TILT mode"),
+so jumping clocks of Sentinels prevent a failover; those of the Redis servers do not (``clock-jump``, ``clock-strobe``:
+a master served throughout runs of ``skew`` and ``strobe``, seed 1).
 
-Faults of the Sentinels alone (rows with an ``s``) leave the master alone, and it is for quorum 2 to see that it stays
-so. With quorum 1 a Sentinel that is cut off from the master, or was paused, needs no second opinion.
+``stability``: packets that are lost or late are enough to find a working master down (``loss``).
+
+Faults of the Sentinels alone (``server-...``) leave the master healthy, and quorum 2 keeps it in place. With quorum 1 a
+Sentinel that is cut off from the master, or was paused, needs no second opinion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Final
 
-from splitbrain.nodes.systems.base import Machine, NoOptions, Servers, Software, System
+from splitbrain.nodes.systems.base import Machine, NoOptions, Pin, Servers, Software, System
+from splitbrain.nodes.systems.promises import promise_table
+
+SCHEDULES: Final = Path(__file__).parent / "schedules"
 
 REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
@@ -74,57 +80,80 @@ SENTINEL: Final = (
     "dir /data",
 )
 
-PROMISES: Final[Mapping[str, str]] = {
-    # S, by a run (kill, seed 1): a master and its replica that return together go on as they were until a Sentinel
-    # tells them otherwise, for two seconds, beside the master of now, which nothing had touched.
-    "C1": "+!!++?",
-    "C2": "+!!+++",
-    "C3": "+!!+++",
-    "C4": "+!!+++",
-    "C5a": "+!!+++",
-    "C5b": "+!!+++",
-    "C5c": "?++++?",
-    # X, F, S: a partial cut among three Redis servers leaves the Sentinels with the master, and nothing broke in a run
-    # of two (seed 1).
-    "C6": "???+??",
-    # S: a master that is found down has lossy or slow links itself; it was in two runs (leader-late, seed 1).
-    "C7": "?!!???",
-    "C8": "++++++",
-    "C9": "+??++?",  # F, by a run (rate, seed 1), in which nothing was lost
-    "C10": "++++++",
-    "C11": "+!!?+?",  # T rests on what Sentinels remember, and theirs is not lost
-    "C12": "?!!?+?",
-    "sC1": "++++++",
-    "sC2": "++++++",
-    "sC3": "++++++",
-    "sC4": "++++++",
-    "sC5a": "++++++",
-    "sC5b": "++++++",
-    "sC5c": "++++++",
-    "sC6": "++++++",
-    "sC7": "??????",
-    "sC8": "+++++?",
-    "sC9": "+++++?",
-    "sC10": "+++?+?",  # A: no failover while they last (servers-clocks-strobe-as-leader-dies, seed 1: none in 33 s)
-    "sC11": "??????",
-    "sC12": "+++++?",
-}
+PROMISES: Final = promise_table(
+    "sentinel",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                              term-safety  exclusivity  fencing  availability  convergence  stability
+    # Stability, by a run (kill, seed 1): a master and its replica that return together continue as before until a
+    # Sentinel reconfigures them, for two seconds, beside the present master, which was healthy.
+    crash                     +            !            !        +             +            ?
+    pause                     +            !            !        +             +            +
+    partition                 +            !            !        +             +            +
+    leader-isolated           +            !            !        +             +            +
+    leader-deaf               +            !            !        +             +            +
+    leader-mute               +            !            !        +             +            +
+    follower-deaf             ?            +            +        +             +            ?
+    # Exclusivity, fencing, stability: a partial cut among three Redis servers leaves the Sentinels with the master,
+    # and nothing broke in a run with two cuts (seed 1).
+    partial-partition         ?            ?            ?        +             ?            ?
+    # Stability: a master that is found down has lossy or slow links itself; it was in two runs (leader-late, seed 1).
+    loss                      ?            !            !        ?             ?            ?
+    clock-jump                +            +            +        +             +            +
+    # Fencing, by a run (rate, seed 1), in which nothing was lost.
+    clock-rate                +            ?            ?        +             +            ?
+    clock-strobe              +            +            +        +             +            +
+    # Term safety rests on the memory of the Sentinels, and theirs is not lost.
+    state-loss                +            !            !        ?             +            ?
+    restart-storm             ?            !            !        ?             +            ?
+    server-crash              +            +            +        +             +            +
+    server-pause              +            +            +        +             +            +
+    server-partition          +            +            +        +             +            +
+    server-leader-isolated    +            +            +        +             +            +
+    server-leader-deaf        +            +            +        +             +            +
+    server-leader-mute        +            +            +        +             +            +
+    server-follower-deaf      +            +            +        +             +            +
+    server-partial-partition  +            +            +        +             +            +
+    server-loss               ?            ?            ?        ?             ?            ?
+    server-clock-jump         +            +            +        +             +            ?
+    server-clock-rate         +            +            +        +             +            ?
+    # Availability: no failover while the clocks strobe (servers-clocks-strobe-as-leader-dies, seed 1: none in 33 s).
+    server-clock-strobe       +            +            +        ?             +            ?
+    server-state-loss         ?            ?            ?        ?             ?            ?
+    server-restart-storm      +            +            +        +             +            ?
+    """,
+)
 
 # A master that has lost its replicas refuses writes within the lag of 2 s, so there is less to lose, and where it was
-# away for longer than that (C1, C2) perhaps nothing. Nothing was lost in three runs of restarts either (C12,
-# leader-storm, seeds 1 to 3).
-MIN_REPLICAS_PROMISES: Final[Mapping[str, str]] = {**PROMISES, "C1": "+!?++?", "C2": "+!?+++", "C12": "?!??+?"}
+# away for longer than that (crash, pause) perhaps nothing. Nothing was lost in three runs of restarts either
+# (leader-storm, seeds 1 to 3).
+MIN_REPLICAS_PROMISES: Final = promise_table(
+    "sentinel-min-replicas",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                   term-safety  exclusivity  fencing  availability  convergence  stability
+    crash          +            !            ?        +             +            ?
+    pause          +            !            ?        +             +            +
+    restart-storm  ?            !            ?        ?             +            ?
+    """,
+    base=PROMISES,
+)
 
-# One Sentinel that is cut off from a healthy master finds it down alone, and gets the votes of the others.
-QUORUM_1_PROMISES: Final[Mapping[str, str]] = {
-    **PROMISES,
-    "C3": "+!!++?",
-    "C5c": "??????",
-    "sC2": "+??++?",
-    "sC3": "+??++?",
-    "sC4": "+??++?",
-    "sC6": "+??++?",
-}
+# One Sentinel that is cut off from a healthy master finds it down by itself, and gets the votes of the others.
+QUORUM_1_PROMISES: Final = promise_table(
+    "sentinel-quorum1",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                              term-safety  exclusivity  fencing  availability  convergence  stability
+    partition                 +            !            !        +             +            ?
+    follower-deaf             ?            ?            ?        ?             ?            ?
+    server-pause              +            ?            ?        +             +            ?
+    server-partition          +            ?            ?        +             +            ?
+    server-leader-isolated    +            ?            ?        +             +            ?
+    server-partial-partition  +            ?            ?        +             +            ?
+    """,
+    base=PROMISES,
+)
 
 
 def redis(lines: Sequence[str], machine: Machine) -> tuple[str, ...]:
@@ -169,6 +198,13 @@ SENTINEL_SYSTEM: Final = System(
     client="splitbrain.nodes.systems.sentinel.client:RedisClient",
     opinions=True,
     keeps_set=True,
+    pins={
+        "docker": {
+            "loss": Pin(schedule=SCHEDULES / "leader-late.json", seed=1),
+            "state-loss": Pin(schedule=SCHEDULES / "leader-forgets.json", seed=1),
+            "restart-storm": Pin(schedule=SCHEDULES / "leader-storm.json", seed=1),
+        }
+    },
     tokens=False,
     usual_nodes=3,
     max_nodes=9,

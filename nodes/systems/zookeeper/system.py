@@ -1,41 +1,45 @@
-"""ZooKeeper 3.8's recipe for leader election, on an ensemble of three real servers, and what its clients promise.
+"""ZooKeeper 3.8's recipe for leader election on an ensemble of three real servers, and what its clients promise.
 
-``T``, ``F``: the term is the czxid of the leader's znode, a number of the ensemble's log, so it never comes twice. A
-server that loses its state may take it from the others (sC11).
+``term-safety``, ``fencing``: the term is the czxid of the leader's znode, a number of the ensemble's log, so it never
+recurs. A server that loses its state may take it from the others (``server-state-loss``).
 
-``X``: a session ends when the ensemble's leader has not heard of it for T. kazoo pings every T/3 when it is idle and
-calls the connection SUSPENDED after 2T/3 at the latest, so a client that stops then would stop T/3 before anybody else
-can lead. But kazoo 2.10 (``protocol/connection.py``, the loop of a connection) looks for the missing answer only when
-nothing was to be sent for a while. Of leaders that were cut off one that wrote nothing was SUSPENDED after 0.93 s to
-1.11 s (four cuts, T of 2.4 s), one that was asked for 20 writes a second not within 9 s (five cuts); and four of four
-runs had two leaders, for 0.9 s to 4.6 s. So an isolated leader is ``!`` (C4), and other cuts are ``?`` (C3 to C6). A
-client that stops only when it is told that its session is over is never told while it is cut off, so it leads on for
-as long as that lasts (``zookeeper-stock``: ``!``). A process that was paused for longer than T leads on when it goes
-on, until it has found its connection closed: a moment that is rarely seen of one that stops then (C2 ``?``), and a new
-connection later for one that waits to be told (``!``).
+``exclusivity``: a session ends when the ensemble's leader has not heard from it for T. kazoo pings every T/3 when it is
+idle and calls the connection SUSPENDED after 2T/3 at the latest, so a client that stops then would stop T/3 before
+another one can lead. But kazoo 2.10 (``protocol/connection.py``, the loop of a connection) looks for the missing answer
+only when nothing was to be sent for a while. Of leaders that were cut off, one that wrote nothing was SUSPENDED after
+0.93 s to 1.11 s (four cuts, T of 2.4 s), one that was asked for 20 writes a second not within 9 s (five cuts); and four
+of four runs had two leaders, for 0.9 s to 4.6 s. So ``leader-isolated`` is a known weakness, and other cuts are not
+promised. A client that stops only when it learns that its session is over does not learn it while it is cut off, so it
+leads for as long as that lasts (``zookeeper-stock``). A process that was paused for longer than T leads when it
+resumes, until it has found its connection closed (``pause``): a moment that is rarely seen of a client that stops then,
+and a new connection later for one that waits for the end of its session.
 
 A server answers its clients' pings by itself, and gives up its leader only after ``syncLimit`` ticks. So a client whose
-*server* is cut from the ensemble stays connected for that long, while the ensemble ends its session after T. With
-syncLimit ticks and one below 2T/3 that is no matter; ``zookeeper-short`` has T well below it, and then two may
-lead with no fault on any client's link. Where leaders
-wrote nothing two led for 1.83 s and 2.12 s, in two cuts of the server that the first one's session was with. A leader
-that wrote was SUSPENDED 0.7 s after such a cut, twice, and led beside nobody; in runs leaders write (sC3, sC6 ``?``).
+server is cut from the ensemble stays connected for that long, while the ensemble ends its session after T. With
+syncLimit ticks and one below 2T/3 that does no harm; ``zookeeper-short`` has T well below it, and then two may lead
+with no fault on any client's link. Where leaders wrote nothing, two led for 1.83 s and 2.12 s, in two cuts of the
+server of the first leader's session. A leader that wrote was SUSPENDED 0.7 s after such a cut, twice, and led beside no
+other; in runs leaders write (``server-partition``, ``server-partial-partition``).
 
-``S``: kazoo 2.10 times its pings by the time of day, so a clock set back keeps it silent until its session is over (C8,
-C10 ``?``). When the ensemble changes its leader every client's connection is closed, and one that stops at SUSPENDED
-stops though nobody touched it (s* ``?``).
+``stability``: kazoo 2.10 times its pings by the time of day, so a clock set back keeps it silent until its session is
+over (``clock-jump``, ``clock-strobe``). When the ensemble changes its leader every client's connection is closed, and a
+client that stops at SUSPENDED stops without a fault of its node (``server-...``).
 
-``A``: a contender that is killed leaves its znode for T; one that restarts faster keeps a ghost at the head (C12
-``?``).
+``availability``: a contender that is killed leaves its znode for T; one that restarts faster keeps a ghost at the head
+(``restart-storm``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
-from splitbrain.nodes.systems.base import CLIENT_PORT, DATA, Machine, Servers, Software, System
+from splitbrain.nodes.systems.base import CLIENT_PORT, DATA, Machine, Pin, Servers, Software, System
+from splitbrain.nodes.systems.promises import promise_table
+
+SCHEDULES: Final = Path(__file__).parent / "schedules"
 
 ZOOKEEPER_PORT: Final = 2181
 JAVA_STARTS_S: Final = 60.0
@@ -96,58 +100,94 @@ def contender(kind: str, options: ZooKeeperOptions) -> Callable[[Machine], Seque
     return command
 
 
-PROMISES: Final[Mapping[str, str]] = {
-    "C1": "++++++",
-    "C2": "+?++++",
-    "C3": "+?++++",
-    "C4": "+!++++",
-    "C5a": "+?++++",
-    "C5b": "+?++++",
-    "C5c": "++++++",
-    "C6": "+?++++",
-    "C7": "+?+?+?",
-    "C8": "+++++?",
-    "C9": "+?+++?",
-    "C10": "+++++?",
-    "C11": "++++++",  # nothing that a contender knows is durable
-    "C12": "+++?++",
-    "sC1": "+++++?",
-    "sC2": "+++++?",
-    "sC3": "+++++?",
-    "sC4": "+++++?",
-    "sC5a": "+++++?",
-    "sC5b": "+++++?",
-    "sC5c": "+++++?",
-    "sC6": "+++++?",
-    "sC7": "+++?+?",
-    "sC8": "++++++",
-    "sC9": "+?+?+?",
-    "sC10": "++++++",
-    "sC11": "???+??",
-    "sC12": "+++?+?",
-}
+PROMISES: Final = promise_table(
+    "zookeeper",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                              term-safety  exclusivity  fencing  availability  convergence  stability
+    crash                     +            +            +        +             +            +
+    pause                     +            ?            +        +             +            +
+    partition                 +            ?            +        +             +            +
+    leader-isolated           +            !            +        +             +            +
+    leader-deaf               +            ?            +        +             +            +
+    leader-mute               +            ?            +        +             +            +
+    follower-deaf             +            +            +        +             +            +
+    partial-partition         +            ?            +        +             +            +
+    loss                      +            ?            +        ?             +            ?
+    clock-jump                +            +            +        +             +            ?
+    clock-rate                +            ?            +        +             +            ?
+    clock-strobe              +            +            +        +             +            ?
+    state-loss                +            +            +        +             +            +  # nothing is kept
+    restart-storm             +            +            +        ?             +            +
+    server-crash              +            +            +        +             +            ?
+    server-pause              +            +            +        +             +            ?
+    server-partition          +            +            +        +             +            ?
+    server-leader-isolated    +            +            +        +             +            ?
+    server-leader-deaf        +            +            +        +             +            ?
+    server-leader-mute        +            +            +        +             +            ?
+    server-follower-deaf      +            +            +        +             +            ?
+    server-partial-partition  +            +            +        +             +            ?
+    server-loss               +            +            +        ?             +            ?
+    server-clock-jump         +            +            +        +             +            +
+    server-clock-rate         +            ?            +        ?             +            ?
+    server-clock-strobe       +            +            +        +             +            +
+    server-state-loss         ?            ?            ?        +             ?            ?
+    server-restart-storm      +            +            +        ?             +            ?
+    """,
+)
 
-STOCK_PROMISES: Final[Mapping[str, str]] = {
-    **PROMISES,
-    **dict.fromkeys(("C2", "C3", "C4", "C5a", "C5b", "C6"), "+!++++"),
-    "C7": "+?+?+?",
-    # X: not seen in two runs of clocks 10 to 40 % apart (rate, seeds 1 and 2), nor in one of a leader's at a seventh of
-    # its rate.
-    "C9": "+?+++?",
-    **{cell: "+?" + letters[2:] for cell, letters in PROMISES.items() if cell.startswith("s")},
-}
+STOCK_PROMISES: Final = promise_table(
+    "zookeeper-stock",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                              term-safety  exclusivity  fencing  availability  convergence  stability
+    pause                     +            !            +        +             +            +
+    partition                 +            !            +        +             +            +
+    leader-deaf               +            !            +        +             +            +
+    leader-mute               +            !            +        +             +            +
+    partial-partition         +            !            +        +             +            +
+    # Exclusivity: not seen to break in two runs of clocks 10 to 40 % apart (rate, seeds 1 and 2), nor in one with a
+    # leader's clock at a seventh of its rate.
+    clock-rate                +            ?            +        +             +            ?
+    server-crash              +            ?            +        +             +            ?
+    server-pause              +            ?            +        +             +            ?
+    server-partition          +            ?            +        +             +            ?
+    server-leader-isolated    +            ?            +        +             +            ?
+    server-leader-deaf        +            ?            +        +             +            ?
+    server-leader-mute        +            ?            +        +             +            ?
+    server-follower-deaf      +            ?            +        +             +            ?
+    server-partial-partition  +            ?            +        +             +            ?
+    server-loss               +            ?            +        ?             +            ?
+    server-clock-jump         +            ?            +        +             +            +
+    server-clock-strobe       +            ?            +        +             +            +
+    server-state-loss         +            ?            ?        +             ?            ?
+    server-restart-storm      +            ?            +        ?             +            ?
+    """,
+    base=PROMISES,
+)
 
-SHORT_PROMISES: Final[Mapping[str, str]] = {
-    **PROMISES,
-    # X: its pings are twice as frequent. In three runs with twelve cuts in all (leader-isolated-five-times, seeds 1 and
-    # 2, and two cuts of 10 s) every leader was SUSPENDED before its session was over.
-    "C4": "+?++++",
-    **dict.fromkeys(("sC2", "sC3", "sC4", "sC5a", "sC5b", "sC5c", "sC6"), "+?+++?"),
-}
+SHORT_PROMISES: Final = promise_table(
+    "zookeeper-short",
+    """
+    # + guaranteed   ! known weakness   ? not promised   - undefined
+                              term-safety  exclusivity  fencing  availability  convergence  stability
+    # Exclusivity: its pings are twice as frequent. In three runs with twelve cuts in all (leader-isolated-five-times,
+    # seeds 1 and 2, and two cuts of 10 s) every leader was SUSPENDED before its session was over.
+    leader-isolated           +            ?            +        +             +            +
+    server-pause              +            ?            +        +             +            ?
+    server-partition          +            ?            +        +             +            ?
+    server-leader-isolated    +            ?            +        +             +            ?
+    server-leader-deaf        +            ?            +        +             +            ?
+    server-leader-mute        +            ?            +        +             +            ?
+    server-follower-deaf      +            ?            +        +             +            ?
+    server-partial-partition  +            ?            +        +             +            ?
+    """,
+    base=PROMISES,
+)
 
 ZOOKEEPER_SYSTEM: Final = System(
     name="zookeeper",
-    help="ZooKeeper's recipe on three real servers, by clients that stop as soon as their connection is in doubt",
+    help="ZooKeeper's recipe on three real servers, by clients that stop when their connection is in doubt",
     promises=PROMISES,
     # The session, the tick that its end is rounded up to, a new leader of the servers, and a notification.
     stall_bound_ms=4_000,
@@ -164,14 +204,21 @@ ZOOKEEPER_SYSTEM: Final = System(
         ),
     ),
     client="splitbrain.nodes.systems.zookeeper.client:ZooKeeperClient",
+    pins={"docker": {"leader-isolated": Pin(schedule=SCHEDULES / "leader-isolated-five-times.json", seed=1)}},
 )
 
 ZOOKEEPER_STOCK_SYSTEM: Final = replace(
     ZOOKEEPER_SYSTEM,
     name="zookeeper-stock",
-    help="kazoo's own election on three real ZooKeeper servers: whoever leads stops when told that its session is over",
+    help="kazoo's own election on three real ZooKeeper servers: a leader stops when it learns that its session is over",
     promises=STOCK_PROMISES,
     software=replace(ZOOKEEPER_SYSTEM.software, command=contender("stock", CAREFUL)),
+    pins={
+        "docker": {
+            "leader-isolated": Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
+            "partial-partition": Pin(schedule=SCHEDULES / "leader-at-the-end-of-a-line-five-times.json", seed=1),
+        }
+    },
 )
 
 ZOOKEEPER_HERD_SYSTEM: Final = replace(
@@ -191,6 +238,7 @@ ZOOKEEPER_SHORT_SYSTEM: Final = replace(
     suspicion_ms=1_500,
     options=SHORT,
     software=replace(ZOOKEEPER_SYSTEM.software, command=contender("careful", SHORT)),
+    pins={},
     servers=Servers(
         count=3,
         software=Software(

@@ -1,0 +1,66 @@
+"""Promises of systems that users bring: tables, rows, names and old codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from splitbrain.checkers.judge import ALL_PROMISED
+from splitbrain.names import NODE_FAULT_CLASSES, OLD_FAULT_CLASSES, PromiseTable
+from splitbrain.user_systems.promises import WrongPromises, read_promises, usual_promises
+
+WEAK = {**ALL_PROMISED, "exclusivity": "known-weakness"}
+TABLE = """
+                 term-safety  exclusivity  fencing  availability  convergence  stability
+leader-isolated  +            !            +        +             +            +          # alone it leads on
+"""
+
+
+def read(given: object, *, has_terms: bool = True) -> PromiseTable:
+    return read_promises("promises", given, usual_promises(has_terms))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"leader-isolated": {"exclusivity": "known-weakness"}},
+        {"leader-isolated": {"exclusivity": "!"}},
+        {"leader-isolated": "+!++++"},
+        {"C4": "+!++++"},
+        TABLE,
+    ],
+)
+def test_one_exception_can_be_written_in_words_marks_codes_or_as_a_table(given: Any) -> None:
+    assert read(given) == {each: WEAK if each == "leader-isolated" else ALL_PROMISED for each in NODE_FAULT_CLASSES}
+
+
+def test_nothing_said_is_everything_guaranteed_but_for_terms_where_there_are_none() -> None:
+    assert read({}) == dict.fromkeys(NODE_FAULT_CLASSES, ALL_PROMISED)
+    assert read({}, has_terms=False)["crash"] == {
+        **ALL_PROMISED,
+        "term-safety": "undefined",
+        "fencing": "undefined",
+    }
+
+
+def test_a_row_of_its_own_outweighs_the_row_for_all() -> None:
+    found = read({"all": "++++++", "pause": {"exclusivity": "known-weakness"}})
+    assert (found["crash"], found["pause"]) == (ALL_PROMISED, WEAK)
+    assert read("+!++++") == dict.fromkeys(NODE_FAULT_CLASSES, WEAK)
+
+
+def test_every_old_code_of_a_class_among_nodes_is_read() -> None:
+    for code, name in OLD_FAULT_CLASSES.items():
+        if name in NODE_FAULT_CLASSES:
+            assert read({code: "+!++++"})[name] == WEAK
+
+
+def test_an_error_in_a_table_names_its_line_and_row() -> None:
+    with pytest.raises(WrongPromises, match="line 3, leader-isolated: expected 6 of the marks"):
+        read(TABLE.replace("!", "no"))
+
+
+def test_classes_among_servers_are_refused_where_there_are_no_servers() -> None:
+    with pytest.raises(WrongPromises, match=r"promises: expected fault classes, of all, crash, .*, got 'sC1'"):
+        read({"sC1": "++++++"})

@@ -1,0 +1,99 @@
+"""Reads the promises of a system that a user brings.
+
+Promises are given as a table (``nodes.systems.promises``), as one row for all fault classes, or as a mapping from fault
+classes to rows. A row is a mapping from guarantees to promises, or six marks in the order of
+``splitbrain.names.GUARANTEES``. Old files name fault classes by their codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, get_args
+
+from splitbrain.names import (
+    GUARANTEES,
+    MARKS,
+    NODE_FAULT_CLASSES,
+    Eligibility,
+    FaultClass,
+    Guarantee,
+    Promise,
+    Promises,
+    PromiseTable,
+    fault_class_of,
+    promise_of,
+)
+from splitbrain.nodes.systems.promises import promise_table
+
+ABOUT_TERMS: Final[tuple[Guarantee, ...]] = ("term-safety", "fencing")
+ALL: Final = "all"
+"""The row of a mapping for every fault class that it does not name."""
+
+
+class WrongPromises(ValueError):
+    """Promises that cannot be read: the key, the expected and the given value."""
+
+    def __init__(self, key: str, expected: str, got: object) -> None:
+        super().__init__(f"{key}: expected {expected}, got {got!r}")
+        self.key = key
+        self.expected = expected
+        self.got = got
+
+
+def usual_promises(has_terms: bool) -> Promises:
+    """Everything guaranteed; without terms the guarantees about terms are undefined."""
+    undefined = () if has_terms else ABOUT_TERMS
+    return {each: "undefined" if each in undefined else "guaranteed" for each in GUARANTEES}
+
+
+def read_promises(key: str, given: object, usual: Promises) -> PromiseTable:
+    """The promises that are given under that key, with ``usual`` for the rest. Raises WrongPromises."""
+    base: PromiseTable = dict.fromkeys(NODE_FAULT_CLASSES, usual)
+    match given:
+        case str() if "\n" in given:
+            try:
+                return promise_table(key, given, base)
+            except ValueError as wrong:
+                raise WrongPromises(key, "a table of promises", str(wrong)) from wrong
+        case str():
+            return dict.fromkeys(NODE_FAULT_CLASSES, _row(key, given, usual))
+        case Mapping():
+            rows = {_row_name(key, name): _row(f"{key}.{name}", row, usual) for name, row in given.items()}
+            return {each: rows.get(each, rows.get(ALL, usual)) for each in NODE_FAULT_CLASSES}
+        case _:
+            raise WrongPromises(key, "a table of promises, a row, or rows by fault class", given)
+
+
+def read_eligibility(key: str, given: object) -> Eligibility:
+    """The eligibility of that name. Raises WrongPromises."""
+    for known in get_args(Eligibility):
+        if given == known:
+            return known  # type: ignore[no-any-return]
+    raise WrongPromises(key, f"one of {', '.join(get_args(Eligibility))}", given)
+
+
+def _row_name(key: str, given: object) -> FaultClass | str:
+    name = fault_class_of(str(given))
+    if name not in NODE_FAULT_CLASSES and name != ALL:
+        raise WrongPromises(key, f"fault classes, of {', '.join((ALL, *NODE_FAULT_CLASSES))}", given)
+    return name
+
+
+def _row(key: str, given: object, usual: Promises) -> Promises:
+    match given:
+        case str() if len(given) == len(GUARANTEES) and MARKS.keys() >= set(given):
+            return {guarantee: MARKS[mark] for guarantee, mark in zip(GUARANTEES, given, strict=True)}
+        case Mapping():
+            if unknown := given.keys() - GUARANTEES.keys():
+                raise WrongPromises(key, f"guarantees, of {', '.join(GUARANTEES)}", sorted(map(str, unknown)))
+            return {**usual, **{each: _promise(f"{key}.{each}", given[each]) for each in GUARANTEES if each in given}}
+        case _:
+            expected = f"{len(GUARANTEES)} of the marks {' '.join(MARKS)}, or promises by guarantee"
+            raise WrongPromises(key, expected, given)
+
+
+def _promise(key: str, given: object) -> Promise:
+    for known in get_args(Promise):
+        if promise_of(str(given)) == known:
+            return known  # type: ignore[no-any-return]
+    raise WrongPromises(key, f"one of {', '.join(get_args(Promise))}", given)
