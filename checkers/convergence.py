@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from splitbrain.checkers.cluster_health import Stretch
+from splitbrain.checkers.eligibility import Period
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, Ints
 from splitbrain.checkers.starvation import Starvation
@@ -28,8 +28,8 @@ CONVERGENCE: Guarantee = "convergence"
 _View = tuple[int, int]  # a leader, by its code, and a term, NONE for an answer that has none
 
 
-def lasting_disagreements(
-    history: History, quiet: Iterable[Stretch], bound: int, stall_ns: int, starved: Starvation
+def convergence_failures(
+    history: History, quiet: Iterable[Period], bound: int, stall_ns: int, starved: Starvation
 ) -> list[Finding]:
     """One finding a quiet stretch longer than ``bound`` (ns) in which the nodes never agreed."""
     long = [s for s in quiet if s.end - s.start > bound and starved.free(s.start, s.end) == [(s.start, s.end)]]
@@ -66,13 +66,13 @@ class _Member:
             names_leaders=bool((seen.leading[rows] | (seen.leader[rows] != NONE)).any()),
         )
 
-    def within(self, stretch: Stretch) -> Ints:
+    def within(self, stretch: Period) -> Ints:
         """Those asked for and given within the stretch."""
         first, last = np.searchsorted(self.invoke, (stretch.start, stretch.end))
         return self.rows[first:last][self.complete[first:last] <= stretch.end]
 
 
-def _often(history: History, rows: Ints, stretch: Stretch, stall_ns: int) -> bool:
+def _often(history: History, rows: Ints, stretch: Period, stall_ns: int) -> bool:
     """Whether answers came at least twice in every bound."""
     times = np.concatenate(([stretch.start], history.observations.complete[rows], [stretch.end]))
     return bool(np.diff(times).max() <= stall_ns // 2)
@@ -111,7 +111,7 @@ def _stretches(history: History, rows: Ints) -> dict[_View, tuple[int, int]]:
     return found
 
 
-def _finding(history: History, stretch: Stretch, answers: list[Ints]) -> Finding:
+def _finding(history: History, stretch: Period, answers: list[Ints]) -> Finding:
     """Told by the last answers, and proven by the first and last ones of every node."""
     seen = history.observations
     last = [int(rows[-1]) for rows in answers]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import is_repair, touched
 from splitbrain.checkers.fault import Fault
+from splitbrain.checkers.fault_periods import is_repair, touched
 from splitbrain.checkers.history import History
 from splitbrain.checkers.leaderships import leading_at
 from splitbrain.checkers.operations import FAIL, INFO, OK, Operations

@@ -24,7 +24,7 @@ NEEDS = ("opinion",)
 MOST_FINDINGS = 200
 
 
-class Opinion(NamedTuple):
+class LeaderOpinion(NamedTuple):
     """What a server said: who leads since which epoch; ``line`` and ``time`` are those of its answer."""
 
     server: str
@@ -37,10 +37,10 @@ class Opinion(NamedTuple):
 def check(history: History) -> Verdict:
     """Whether two leaders were named in one epoch. The evidence is one opinion for each of the two."""
     try:
-        told = list(opinions(history))
+        told = list(leader_opinions(history))
     except Malformed as wrong:
         return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=f"history line {wrong.index}: {wrong}")
-    by_epoch: dict[int, dict[str, Opinion]] = {}
+    by_epoch: dict[int, dict[str, LeaderOpinion]] = {}
     for opinion in told:
         by_epoch.setdefault(opinion.epoch, {}).setdefault(opinion.leader, opinion)
     findings = tuple(_finding(epoch, named) for epoch, named in sorted(by_epoch.items()) if len(named) > 1)
@@ -61,7 +61,7 @@ def check(history: History) -> Verdict:
     )
 
 
-def opinions(history: History) -> Iterator[Opinion]:
+def leader_opinions(history: History) -> Iterator[LeaderOpinion]:
     """All that were told, in the order of their questions. Raises Malformed for one that says something else."""
     asked = history.operations("opinion")
     for row in range(len(asked)):
@@ -71,12 +71,12 @@ def opinions(history: History) -> Iterator[Opinion]:
         match value:
             case {"leader": str(leader), "epoch": int(epoch)}:
                 server = history.nodes[asked.node[row]]
-                yield Opinion(server, leader, epoch, line, int(asked.complete[row]))
+                yield LeaderOpinion(server, leader, epoch, line, int(asked.complete[row]))
             case _:
                 raise Malformed("of an opinion that is ok a leader and an epoch", value, line)
 
 
-def _finding(epoch: int, named: dict[str, Opinion]) -> Finding:
+def _finding(epoch: int, named: dict[str, LeaderOpinion]) -> Finding:
     first, second = sorted(named.values(), key=lambda opinion: opinion.line)[:2]
     return Finding(
         guarantee=GUARANTEE,

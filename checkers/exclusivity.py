@@ -21,7 +21,7 @@ import numpy as np
 from splitbrain.checkers.history import History
 from splitbrain.checkers.leaderships import KEYLESS, Leaderships, hulls, split
 from splitbrain.checkers.operations import Codes, Ints, Mask
-from splitbrain.checkers.running_max import NOBODY, Rivals
+from splitbrain.checkers.running_max import NO_PLACE, RunningMax
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, duration, instant, listed
 from splitbrain.names import Guarantee
@@ -45,7 +45,7 @@ def check(history: History) -> Verdict:
     refuted = widest.end < known.s
     led = split(seen, known, refuted) if refuted.any() else known
     partner = conflicts(led.node, led.f, led.s)
-    dual = partner != NOBODY
+    dual = partner != NO_PLACE
     if dual.any():
         kind = "proven"
     else:
@@ -66,24 +66,24 @@ def conflicts(node: Codes, f: Ints, s: Ints) -> Ints:
 
     Among the reigns of other nodes with f(m) <= s(l), some conflict with l iff the largest s(m) is >= f(l).
     """
-    best = Rivals.of(s, node).best(np.searchsorted(f, s, side="right"), node)
-    return np.where((best != NOBODY) & (s[best] >= f), best, NOBODY)
+    best = RunningMax.of(s, node).best(np.searchsorted(f, s, side="right"), node)
+    return np.where((best != NO_PLACE) & (s[best] >= f), best, NO_PLACE)
 
 
 def may_meet(node: Codes, start: Ints, end: Ints) -> Mask:
     """Whether the open stretch of each reign meets that of some reign of another node."""
     order = np.argsort(start, kind="stable")
-    best = Rivals.of(end[order], node[order]).best(np.searchsorted(start[order], end), node)
-    meets: Mask = (best != NOBODY) & (end[order][best] > start)
+    best = RunningMax.of(end[order], node[order]).best(np.searchsorted(start[order], end), node)
+    meets: Mask = (best != NO_PLACE) & (end[order][best] > start)
     return meets
 
 
 def longest_overlaps(led: Leaderships) -> tuple[Ints, Ints]:
     """For each reign the longest stretch (ns) in which it and one of another node that began no later both surely
     led, and that reign; below 0 and -1 if there is none."""
-    best = Rivals.of(led.s, led.node).best(np.searchsorted(led.f, led.f, side="right"), led.node)
-    overlap = np.where(best != NOBODY, np.minimum(led.s, led.s[best]) - led.f, NOBODY)
-    return overlap, np.where(overlap >= 0, best, NOBODY)
+    best = RunningMax.of(led.s, led.node).best(np.searchsorted(led.f, led.f, side="right"), led.node)
+    overlap = np.where(best != NO_PLACE, np.minimum(led.s, led.s[best]) - led.f, NO_PLACE)
+    return overlap, np.where(overlap >= 0, best, NO_PLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class _Pair:
 
 def _pairs(led: Leaderships, partner: Ints) -> tuple[list[_Pair], bool]:
     """The conflicting pairs with the longest overlaps, in order of time, and whether some were left out."""
-    dual = np.flatnonzero(partner != NOBODY)
+    dual = np.flatnonzero(partner != NO_PLACE)
     if len(dual) <= MOST_COMPARED:
         node, f, s = led.node[dual], led.f[dual], led.s[dual]
         meet = (s[:, None] >= f) & (s >= f[:, None]) & (node[:, None] != node)
@@ -105,7 +105,7 @@ def _pairs(led: Leaderships, partner: Ints) -> tuple[list[_Pair], bool]:
         left, right = dual[left], dual[right]
     else:
         longest = longest_overlaps(led)[1][dual]
-        known = longest != NOBODY
+        known = longest != NO_PLACE
         ones = np.concatenate((dual, dual[known]))
         others = np.concatenate((partner[dual], longest[known]))
         pairs = np.unique(np.minimum(ones, others) * len(led) + np.maximum(ones, others))
@@ -180,8 +180,8 @@ def _contradictions(history: History, led: Leaderships) -> Mapping[str, Any]:
         f, s = led.f[own], led.s[own]
         # Every conflicting pair shows at the one that is later by f, among those before it.
         earlier = np.minimum(np.searchsorted(f, s, side="right"), np.arange(len(own)))
-        best = Rivals.of(s, np.arange(len(own))).best(earlier, np.arange(len(own)))
-        clash = np.flatnonzero((best != NOBODY) & (s[best] >= f)) if len(own) else own
+        best = RunningMax.of(s, np.arange(len(own))).best(earlier, np.arange(len(own)))
+        clash = np.flatnonzero((best != NO_PLACE) & (s[best] >= f)) if len(own) else own
         count += len(clash)
         found += [
             {

@@ -15,7 +15,7 @@ from splitbrain.names import fault_class_of
 Link = tuple[str, str]
 
 
-class Line(Protocol):
+class NemesisLine(Protocol):
     """A nemesis line of the history, as far as pairing needs it."""
 
     index: int
@@ -74,23 +74,23 @@ class Fault:
         return None if shape is None else str(shape)
 
 
-class _Half(NamedTuple):
-    line: Line
+class _FaultHalf(NamedTuple):
+    line: NemesisLine
     value: Mapping[str, Any]
     id: int | str | None
 
 
-def pair(lines: Iterable[Line]) -> tuple[Fault, ...]:
+def pair_faults(lines: Iterable[NemesisLine]) -> tuple[Fault, ...]:
     """The faults of the nemesis lines, in the order in which they began.
 
     Halves belong together by ``f`` and ``id``; without an id, a "done" ends the oldest open fault of its name.
     Lines that state no phase begin and end by turns. A "done" without a "begin" raises Malformed.
     """
-    begun: list[_Half] = []
-    done: dict[int, _Half] = {}
+    begun: list[_FaultHalf] = []
+    done: dict[int, _FaultHalf] = {}
     waiting: dict[str, list[int]] = {}
     for line in lines:
-        half = read_half(line)
+        half = read_nemesis_line(line)
         queue = waiting.setdefault(line.f, [])
         partner = next((at for at in queue if half.id is None or begun[at].id in (half.id, None)), None)
         phase = half.value.get("phase", "begin" if partner is None else "done")
@@ -105,7 +105,7 @@ def pair(lines: Iterable[Line]) -> tuple[Fault, ...]:
     return tuple(_fault(half, done.get(at)) for at, half in enumerate(begun))
 
 
-def read_half(line: Line) -> _Half:
+def read_nemesis_line(line: NemesisLine) -> _FaultHalf:
     """The line's value, checked; whatever is no object says nothing."""
     value = line.value if isinstance(line.value, Mapping) else {}
     phase = value.get("phase", "begin")
@@ -119,10 +119,10 @@ def read_half(line: Line) -> _Half:
         raise Malformed("nodes to be a list of names", nodes, line.index)
     if not isinstance(links, list | tuple) or not all(_is_link(link) for link in links):
         raise Malformed("links to be a list of pairs of names", links, line.index)
-    return _Half(line, value, fault)
+    return _FaultHalf(line, value, fault)
 
 
-def _fault(begun: _Half, done: _Half | None) -> Fault:
+def _fault(begun: _FaultHalf, done: _FaultHalf | None) -> Fault:
     line, asked = begun.line, begun.value
     effect = done.value if done is not None else {}
     named = (line.node,) if line.node is not None else ()

@@ -24,7 +24,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import exposure, quiet_stretches
+from splitbrain.checkers.cluster_health import cluster_health
+from splitbrain.checkers.eligibility import fault_free_periods
 from splitbrain.checkers.fault import Malformed
 from splitbrain.checkers.history import History
 from splitbrain.checkers.ledger import Append, Reading, appends, readings
@@ -39,7 +40,7 @@ NEEDS = ("append", "read-ledger")
 MOST_FINDINGS = 200
 
 
-class Write(NamedTuple):
+class AcceptedWrite(NamedTuple):
     """A write that the resource accepted, with the token that it had; ``tried`` is None if nobody asked for it."""
 
     entry: str
@@ -72,7 +73,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     return _verdict(tried, read, findings, _facts(tried))
 
 
-def _order(tried: Sequence[Append], read: Sequence[Reading]) -> list[Write]:
+def _order(tried: Sequence[Append], read: Sequence[Reading]) -> list[AcceptedWrite]:
     """The accepted writes with a token in the resource's order: the longest ledger read, then what was acknowledged at
     later places."""
     of_name = {append.entry: append for append in tried}
@@ -88,16 +89,16 @@ def _order(tried: Sequence[Append], read: Sequence[Reading]) -> list[Write]:
     for name, token, holder in stands:
         append = of_name.get(name)
         if token is not None:
-            found.append(Write(name, token, holder or (append.holder if append is not None else None), append))
+            found.append(AcceptedWrite(name, token, holder or (append.holder if append is not None else None), append))
     return found
 
 
 def _gone_back(
-    history: History, tried: Sequence[Append], order: Sequence[Write], read: Sequence[Reading]
+    history: History, tried: Sequence[Append], order: Sequence[AcceptedWrite], read: Sequence[Reading]
 ) -> Iterator[Finding]:
     """F1 and F3: one finding for each write that was accepted behind a newer one."""
     late = _sent_too_late(tried)
-    newest: Write | None = None
+    newest: AcceptedWrite | None = None
     for write in order:
         if newest is None or write.token >= newest.token:
             newest = write
@@ -107,20 +108,20 @@ def _gone_back(
             yield _stale_write(history, write, newest, ("F1",), read)
     for append in tried:  # those of which the order is not known
         if append.entry in late and append.token is not None:
-            write = Write(append.entry, append.token, append.holder, append)
+            write = AcceptedWrite(append.entry, append.token, append.holder, append)
             yield _stale_write(history, write, late[append.entry], ("F3",), read)
 
 
-def _sent_too_late(tried: Sequence[Append]) -> dict[str, Write]:
+def _sent_too_late(tried: Sequence[Append]) -> dict[str, AcceptedWrite]:
     """Of each accepted write that was sent after one with a greater token had been acknowledged: that one."""
     accepted = [
-        (append.complete_line, Write(append.entry, append.token, append.holder, append))
+        (append.complete_line, AcceptedWrite(append.entry, append.token, append.holder, append))
         for append in tried
         if append.accepted and append.token is not None and append.complete_line is not None
     ]
     accepted.sort(key=lambda each: each[0])
-    found: dict[str, Write] = {}
-    greatest: Write | None = None
+    found: dict[str, AcceptedWrite] = {}
+    greatest: AcceptedWrite | None = None
     at = 0
     for append in tried:
         while at < len(accepted) and accepted[at][0] < append.invoke_line:
@@ -134,7 +135,7 @@ def _sent_too_late(tried: Sequence[Append]) -> dict[str, Write]:
 
 
 def _stale_write(
-    history: History, stale: Write, newer: Write, rules: tuple[str, ...], read: Sequence[Reading]
+    history: History, stale: AcceptedWrite, newer: AcceptedWrite, rules: tuple[str, ...], read: Sequence[Reading]
 ) -> Finding:
     when = "sent when that was acknowledged already" if "F3" in rules else "as the resource's own order shows"
     start, end = _span(history, newer, stale)
@@ -149,9 +150,9 @@ def _stale_write(
     )
 
 
-def _shared_tokens(history: History, order: Sequence[Write], read: Sequence[Reading]) -> Iterator[Finding]:
+def _shared_tokens(history: History, order: Sequence[AcceptedWrite], read: Sequence[Reading]) -> Iterator[Finding]:
     """F2: one finding for each token of which writes of several holders were accepted."""
-    holders: dict[int, dict[str, Write]] = {}
+    holders: dict[int, dict[str, AcceptedWrite]] = {}
     for write in order:
         if write.holder is not None:
             holders.setdefault(write.token, {}).setdefault(write.holder, write)
@@ -170,7 +171,7 @@ def _shared_tokens(history: History, order: Sequence[Write], read: Sequence[Read
             )
 
 
-def _span(history: History, *writes: Write) -> tuple[int, int]:
+def _span(history: History, *writes: AcceptedWrite) -> tuple[int, int]:
     """From the first invocation to the last completion of those that somebody asked for, else the whole history."""
     tried = [write.tried for write in writes if write.tried is not None]
     if not tried:
@@ -245,7 +246,7 @@ def _shut_out(history: History, bounds: Bounds, tried: Sequence[Append]) -> Iter
     starved = Starvation.of(history, bounds)
     bound = 2 * bounds.stall_ns + bounds.slack_ns + starved.tolerated
     ended = sorted((append for append in tried if append.complete is not None), key=lambda append: append.lines)
-    for stretch in quiet_stretches(exposure(history, bounds)):
+    for stretch in fault_free_periods(cluster_health(history, bounds)):
         within = [a for a in ended if a.invoke >= stretch.start and (a.complete or 0) <= stretch.end]
         for refused, run in groupby(within, key=lambda append: append.refused):
             writes = list(run)

@@ -17,26 +17,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splitbrain.checkers.fault import Fault, Malformed, pair
+from splitbrain.checkers.fault import Fault, Malformed, pair_faults
 from splitbrain.checkers.leaderships import Leaderships, leaderships
 from splitbrain.checkers.operations import Ints, Mask, Observations, Operations
-from splitbrain.checkers.reading import (
-    OBSERVATION,
-    ROW,
-    SAMPLE,
-    Columns,
-    Entry,
-    HistoryError,
-    Recording,
-    Table,
-    record_entries,
-    record_lines,
-)
+from splitbrain.checkers.reading import HistoryError, record_entries, record_lines
+from splitbrain.checkers.recording import OBSERVATION, ROW, SAMPLE, HistoryEntry, Recording, Table, UncheckedRecording
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Canary", "Columns", "Entry", "Fault", "History", "HistoryError", "NodeEvent", "Observations", "Operations"]
+__all__ = [
+    "Canary",
+    "Fault",
+    "History",
+    "HistoryEntry",
+    "HistoryError",
+    "NodeEvent",
+    "Observations",
+    "Operations",
+    "UncheckedRecording",
+]
 
 
 class Canary(NamedTuple):
@@ -75,7 +75,7 @@ class History:
     faults: tuple[Fault, ...]
     canary: Canary
     node_events: tuple[NodeEvent, ...]
-    notes: tuple[Entry, ...]
+    notes: tuple[HistoryEntry, ...]
     others: Mapping[str, Operations]
 
     @classmethod
@@ -90,12 +90,14 @@ class History:
         return _history(record_lines(lines, source), source)
 
     @classmethod
-    def from_entries(cls, entries: Iterable[Entry | Mapping[str, Any]], source: str = "history.jsonl") -> History:
+    def from_entries(
+        cls, entries: Iterable[HistoryEntry | Mapping[str, Any]], source: str = "history.jsonl"
+    ) -> History:
         """The history of entries that are in memory already."""
         return _history(record_entries(entries, source), source)
 
     @classmethod
-    def from_columns(cls, columns: Columns, source: str) -> History:
+    def from_recording(cls, columns: UncheckedRecording, source: str) -> History:
         """The history of what was packed as it happened; nothing may be added to the columns any more."""
         columns.finish()
         return _history(columns, source)
@@ -147,7 +149,7 @@ def natural(name: str) -> tuple[str, str]:
 
 def _history(recording: Recording, source: str) -> History:
     try:
-        faults = pair(recording.nemesis)
+        faults = pair_faults(recording.nemesis)
     except Malformed as problem:
         raise HistoryError(source, problem.index + 1, str(problem)) from problem
     nodes, recode = _nodes(recording, faults)

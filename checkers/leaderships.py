@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splitbrain.checkers.operations import NONE, Codes, Ints, Mask, Observations
-from splitbrain.checkers.running_max import NOBODY, Rivals
+from splitbrain.checkers.running_max import NO_PLACE, RunningMax
 
 EVER = np.iinfo(np.int64).max
 KEYLESS, BY_TERM, BY_REIGN = 0, 1, 2
@@ -125,16 +125,16 @@ def hulls(seen: Observations, led: Leaderships) -> Hulls:
         # Surely after: invoked after some claim completed. Rows are in the order of their invokes, so the last
         # ones are meant, and read backwards they are the first.
         later = len(rows) - np.searchsorted(invoke, led.f[own], side="right")
-        at = Rivals.of(-complete[::-1], group[::-1]).best(later, own)
-        found = at != NOBODY
+        at = RunningMax.of(-complete[::-1], group[::-1]).best(later, own)
+        found = at != NO_PLACE
         after = len(rows) - 1 - at[found]
         end[own[found]] = complete[after]
         denied_at[own[found]] = rows[after]
         # Surely before: completed before some claim was invoked.
         order = np.argsort(complete, kind="stable")
         earlier = np.searchsorted(complete[order], led.s[own], side="left")
-        at = Rivals.of(invoke[order], group[order]).best(earlier, own)
-        found = at != NOBODY
+        at = RunningMax.of(invoke[order], group[order]).best(earlier, own)
+        found = at != NO_PLACE
         start[own[found]] = invoke[order][at[found]]
     return Hulls(start=start, end=end, denied_at=denied_at)
 

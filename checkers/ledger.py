@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import FAIL, NONE, OK, Operations
-from splitbrain.checkers.values import mapping, sequence, text, whole
+from splitbrain.checkers.values import integer, mapping, sequence, text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +45,7 @@ class Append:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class LedgerEntry:
     """What stands at one place of a ledger that was read; ``holder`` is None where the reading does not say."""
 
     entry: str
@@ -57,7 +57,7 @@ class Entry:
 class Reading:
     """The whole ledger, as it was read in [invoke, complete] (ns)."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     invoke: int
     invoke_line: int
     complete: int
@@ -79,14 +79,14 @@ def _append(history: History, done: Operations, row: int) -> Append:
     node = int(done.node[row])
     return Append(
         entry=text(asked.get("entry"), "the entry of an append", line),
-        token=None if token is None else whole(token, "the token of an append", line),
+        token=None if token is None else integer(token, "the token of an append", line),
         holder=None if node == NONE else history.nodes[node],
         invoke=int(done.invoke[row]),
         invoke_line=line,
         complete=None if end_line == NONE else int(done.complete[row]),
         complete_line=None if end_line == NONE else end_line,
         outcome=outcome,
-        position=None if position is None else whole(position, "the position of an append", end_line),
+        position=None if position is None else integer(position, "the position of an append", end_line),
     )
 
 
@@ -108,11 +108,11 @@ def _reading(done: Operations, row: int) -> Reading:
     )
 
 
-def _entry(value: object, line: int) -> Entry:
+def _entry(value: object, line: int) -> LedgerEntry:
     told = mapping(value, "each entry of a read-ledger", line)
     token, holder = told.get("token"), told.get("holder")
-    return Entry(
+    return LedgerEntry(
         entry=text(told.get("entry"), "the entry in a read-ledger", line),
-        token=None if token is None else whole(token, "the token in a read-ledger", line),
+        token=None if token is None else integer(token, "the token in a read-ledger", line),
         holder=None if holder is None else text(holder, "the holder in a read-ledger", line),
     )

@@ -20,14 +20,20 @@ registers each value is an object with a ``key``, and ``value`` for what is read
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from splitbrain.checkers.fault import Malformed
 from splitbrain.checkers.history import History
+from splitbrain.checkers.linearization import (
+    BudgetExceeded,
+    Counterexample,
+    LinearizationSearch,
+    RegisterOperation,
+    Value,
+)
 from splitbrain.checkers.lock_holds import Key, key_of
 from splitbrain.checkers.operations import FAIL, NONE, OK, Operations
 from splitbrain.checkers.values import mapping
@@ -39,51 +45,6 @@ PROPERTY = "linearizability"
 GUARANTEE: Guarantee = "fencing"
 NEEDS = ("read", "write", "cas")
 BUDGET = 500_000
-MOST_RECENT = 3  # answers before the one that fits nowhere, shown with it
-
-Value = bytes
-"""A value of a register as JSON text, so that any JSON value can be told from any other."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Act:
-    """One operation on one register.
-
-    It can happen where the value is ``needs`` (None: anywhere) and not ``spurns`` (None: no such value), and makes the
-    value ``makes`` (None: as it was). ``returns`` is the line of its answer, None where its fate is unknown.
-    """
-
-    needs: Value | None
-    spurns: Value | None
-    makes: Value | None
-    invoked: int
-    returns: int | None
-    start: int
-    end: int
-    told: str
-
-    def after(self, value: Value) -> Value | None:
-        """The register's value after it; None if it cannot happen at this value."""
-        if (self.needs is not None and self.needs != value) or self.spurns == value:
-            return None
-        return value if self.makes is None else self.makes
-
-    @property
-    def effect(self) -> tuple[Value | None, Value | None]:
-        return self.needs, self.makes
-
-
-class Stuck(NamedTuple):
-    """No order fits any more once ``act`` has been answered; the register may have held any of ``values`` before.
-    ``recent`` are the acts answered last before it."""
-
-    act: Act
-    values: tuple[Value, ...]
-    recent: tuple[Act, ...]
-
-
-class OverBudget(Exception):
-    """More configurations than were to be looked at."""
 
 
 def check(history: History, budget: int = BUDGET) -> Verdict:
@@ -96,10 +57,10 @@ def check(history: History, budget: int = BUDGET) -> Verdict:
     undecided: list[Key] = []
     looked_at = 0
     for key, acts in known.items():
-        search = Search(budget - looked_at)
+        search = LinearizationSearch(budget - looked_at)
         try:
             stuck = search.run(acts)
-        except OverBudget:
+        except BudgetExceeded:
             undecided.append(key)
         else:
             found += [] if stuck is None else [_finding(key, stuck)]
@@ -138,7 +99,7 @@ def _verdict(found: list[Finding], undecided: list[Key], facts: Mapping[str, Any
     return Verdict(property=PROPERTY, outcome=outcome, words=words, facts=facts)
 
 
-def _finding(key: Key, stuck: Stuck) -> Finding:
+def _finding(key: Key, stuck: Counterexample) -> Finding:
     register = "the register" if key is None else f"the register {key}"
     values = listed(value.decode() for value in stuck.values[:4]) + (" and more" if len(stuck.values) > 4 else "")
     act = stuck.act
@@ -156,9 +117,9 @@ def _finding(key: Key, stuck: Stuck) -> Finding:
 # From lines to acts
 
 
-def registers(history: History) -> dict[Key, list[Act]]:
+def registers(history: History) -> dict[Key, list[RegisterOperation]]:
     """The acts on each register that may have happened and could be seen to, in the order of their invocations."""
-    known: dict[Key, list[Act]] = defaultdict(list)
+    known: dict[Key, list[RegisterOperation]] = defaultdict(list)
     for f in NEEDS:
         done = history.operations(f)
         for row in range(len(done)):
@@ -168,7 +129,7 @@ def registers(history: History) -> dict[Key, list[Act]]:
     return {key: sorted(acts, key=lambda act: act.invoked) for key, acts in known.items()}
 
 
-def _act(history: History, f: str, done: Operations, row: int) -> Act:
+def _act(history: History, f: str, done: Operations, row: int) -> RegisterOperation:
     ok, line = bool(done.ok[row]), int(done.invoke_index[row])
     asked, answered = done.asked[row], done.answered[row]
     needs = spurns = makes = None
@@ -187,7 +148,7 @@ def _act(history: History, f: str, done: Operations, row: int) -> Act:
                 needs, spurns, makes = None, needs, None
                 told += " that did not find it"
     node = int(done.node[row])
-    return Act(
+    return RegisterOperation(
         needs=needs,
         spurns=spurns,
         makes=makes,
@@ -206,109 +167,3 @@ def _value(value: object, asked: object) -> Value:
 
 def _json(value: object) -> Value:
     return msgspec.json.encode(value, order="sorted")
-
-
-# The search
-
-
-class Search:
-    """One search; ``looked_at`` counts the configurations that it came to.
-
-    Acts under way have a bit each. Those that will be answered give theirs back; of those of unknown fate it is kept.
-    """
-
-    def __init__(self, budget: int) -> None:
-        self.looked_at = 0
-        self._budget = budget
-        self._sure: dict[int, Act] = {}  # under way and to be answered, by bit
-        self._open: dict[tuple[Value | None, Value | None], list[int]] = {}  # of unknown fate: bits by what they do
-        self._acts: dict[int, Act] = {}
-        self._idle: list[int] = []  # bits that were given back
-
-    def run(self, acts: Iterable[Act]) -> Stuck | None:
-        """Where no order fits any more; None if one does to the end. Raises OverBudget."""
-        bits: dict[int, int] = {}
-        recent: list[Act] = []
-        present: set[tuple[Value, int]] = {(b"null", 0)}
-        for act, answered in _events(acts):
-            if not answered:
-                bits[act.invoked] = self._begin(act)
-                continue
-            bit = bits[act.invoked]
-            following = self._place(present, bit)
-            if not following:
-                values = tuple(sorted({value for value, _ in present}))
-                return Stuck(act, values, tuple(recent[-MOST_RECENT:]))
-            present = self._fewest({(value, placed & ~bit) for value, placed in following})
-            del self._sure[bit]
-            self._idle.append(bit)
-            recent.append(act)
-        return None
-
-    def _begin(self, act: Act) -> int:
-        bit = self._idle.pop() if self._idle else 1 << len(self._acts)
-        self._acts[bit] = act
-        if act.returns is not None:
-            self._sure[bit] = act
-        else:
-            self._open.setdefault(act.effect, []).append(bit)
-        return bit
-
-    def _place(self, present: set[tuple[Value, int]], wanted: int) -> set[tuple[Value, int]]:
-        """Every configuration in which the wanted act has just been placed, or had been before."""
-        found = {each for each in present if each[1] & wanted}
-        front = [self._settled(*each) for each in present if not each[1] & wanted]
-        known = set(front)
-        while front:
-            value, placed = front.pop()
-            self.looked_at += 1
-            if self.looked_at > self._budget:
-                raise OverBudget
-            if placed & wanted:
-                found.add((value, placed))
-                continue
-            for bit, after in self._next(value, placed):
-                if bit == wanted:
-                    found.add((after, placed | bit))
-                    continue
-                following = self._settled(after, placed | bit)
-                if following not in known:
-                    known.add(following)
-                    front.append(following)
-        return found
-
-    def _settled(self, value: Value, placed: int) -> tuple[Value, int]:
-        """With everything placed that fits at this value and changes nothing: to wait with it can only do harm."""
-        for bit, act in self._sure.items():
-            if act.makes is None and not placed & bit and act.after(value) is not None:
-                placed |= bit
-        return value, placed
-
-    def _next(self, value: Value, placed: int) -> Iterator[tuple[int, Value]]:
-        """The acts that can be placed next, with the value that they leave."""
-        for bit, act in self._sure.items():
-            if not placed & bit and (after := act.after(value)) is not None:
-                yield bit, after
-        for bits in self._open.values():
-            first = next((bit for bit in bits if not placed & bit), None)
-            if first is not None and (after := self._acts[first].after(value)) not in (None, value):
-                yield first, after
-
-    def _fewest(self, configurations: set[tuple[Value, int]]) -> set[tuple[Value, int]]:
-        """Without those that used up more acts of unknown fate than another one that is the same otherwise."""
-        if not self._open:
-            return configurations
-        sure = sum(self._sure)
-        alike: dict[tuple[Value, int], list[int]] = defaultdict(list)
-        for value, placed in sorted(configurations, key=lambda each: each[1].bit_count()):
-            kept = alike[value, placed & sure]
-            if not any(other & ~placed == 0 for other in kept):
-                kept.append(placed)
-        return {(value, placed) for (value, _), kept in alike.items() for placed in kept}
-
-
-def _events(acts: Iterable[Act]) -> list[tuple[Act, bool]]:
-    """Invocations (False) and answers (True) in the order of their lines."""
-    lines = [(act.invoked, act, False) for act in acts]
-    lines += [(act.returns, act, True) for act in acts if act.returns is not None]
-    return [(act, answered) for _, act, answered in sorted(lines, key=lambda line: line[0])]

@@ -18,7 +18,7 @@ Key = str | int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hold:
+class LockHold:
     """One hold of the lock ``key``; lines from 0, times in ns. ``lost``: the release said that it was held no more."""
 
     key: Key
@@ -35,17 +35,17 @@ class Hold:
         return self.node if self.node is not None else f"process {self.process}"
 
 
-def holds(history: History) -> list[Hold]:
+def lock_holds(history: History) -> list[LockHold]:
     """Every hold that was granted, in the order of the lines at which it was."""
-    found: list[Hold] = []
-    held: dict[tuple[int | str, Key], Hold] = {}
+    found: list[LockHold] = []
+    held: dict[tuple[int | str, Key], LockHold] = {}
     for line, f, row in _events(history):
         done = history.operations(f)
         who = done.process[row], key_of(done.asked[row])
         if f == "acquire":
             node = int(done.node[row])
             time = int(done.complete[row])
-            held[who] = Hold(
+            held[who] = LockHold(
                 key=who[1],
                 process=who[0],
                 node=None if node == NONE else history.nodes[node],
@@ -68,7 +68,7 @@ def _events(history: History) -> list[tuple[int, str, int]]:
     return sorted([*events, *((int(releases.invoke_index[row]), "release", row) for row in range(len(releases)))])
 
 
-def _released(hold: Hold, line: int, time: int, ok: bool, answer: object) -> Hold:
+def _released(hold: LockHold, line: int, time: int, ok: bool, answer: object) -> LockHold:
     lost = ok and isinstance(answer, Mapping) and answer.get("held") is False
     if not ok or lost:
         return replace(hold, lost=lost, released=ok)
@@ -81,6 +81,6 @@ def key_of(value: object) -> Key:
     return key if isinstance(key, str | int) else None
 
 
-def refused(history: History) -> int:
+def refused_acquires(history: History) -> int:
     """How many tries to acquire failed."""
     return int((history.operations("acquire").outcome == FAIL).sum())

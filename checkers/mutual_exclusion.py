@@ -8,7 +8,7 @@ that ran out, is no such claim; it is counted, and what it did harm shows in ``l
 from __future__ import annotations
 
 from splitbrain.checkers.history import History
-from splitbrain.checkers.lock_holds import Hold, holds, refused
+from splitbrain.checkers.lock_holds import LockHold, lock_holds, refused_acquires
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, duration, instant
 from splitbrain.names import Guarantee
@@ -21,12 +21,12 @@ MOST_FINDINGS = 200
 
 def check(history: History) -> Verdict:
     """Whether any two holds of one lock surely overlap."""
-    held = holds(history)
+    held = lock_holds(history)
     facts = {
         "holds": len(held),
         "holds_lost": sum(hold.lost for hold in held),
         "holds_of_unknown_end": sum(not hold.released for hold in held),
-        "acquires_refused": refused(history),
+        "acquires_refused": refused_acquires(history),
     }
     findings = _overlaps(held)
     if findings:
@@ -48,10 +48,10 @@ def check(history: History) -> Verdict:
     return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words, facts=facts)
 
 
-def _overlaps(held: list[Hold]) -> list[Finding]:
+def _overlaps(held: list[LockHold]) -> list[Finding]:
     """One finding for each hold that began while the longest of the others lasted."""
     found = []
-    longest: dict[object, Hold] = {}
+    longest: dict[object, LockHold] = {}
     for hold in held:
         other = longest.get(hold.key)
         if other is not None and hold.first_line < other.last_line:
@@ -61,7 +61,7 @@ def _overlaps(held: list[Hold]) -> list[Finding]:
     return found
 
 
-def _finding(one: Hold, other: Hold) -> Finding:
+def _finding(one: LockHold, other: LockHold) -> Finding:
     end = min(one.end, other.end)
     lock = "the lock" if one.key is None else f"the lock {one.key}"
     return Finding(

@@ -1,6 +1,6 @@
 """The operations of a history as columns: one row an invocation, in the order of the invoke lines.
 
-Columns rather than objects, because a history may hold a million observations and every checker reads them
+UncheckedRecording rather than objects, because a history may hold a million observations and every checker reads them
 all. Times are integer nanoseconds of the one clock of the history, so rows sorted by line are sorted by
 ``invoke`` as well. A claim that was observed in [invoke, complete] holds at some instant in that window, never at
 both ends (Gibbons and Korach 1997, on reads of a register).

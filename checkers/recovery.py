@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from splitbrain.checkers.cluster_health import Exposure, is_repair, serving, touched
+from splitbrain.checkers.cluster_health import ClusterHealth
+from splitbrain.checkers.eligibility import serving
 from splitbrain.checkers.fault import Fault
+from splitbrain.checkers.fault_periods import is_repair, touched
 from splitbrain.checkers.history import History
 from splitbrain.checkers.leaderships import claimed_at, leading_at
 from splitbrain.checkers.operations import NONE, Ints
 
 
 @dataclass(frozen=True, kw_only=True)
-class Confirms:
+class Confirmations:
     """The confirmations that succeeded, in the order of their completion (ns).
 
     ``led`` is the reign that the confirming node had by its latest answer, -1 if it had none.
@@ -35,7 +37,7 @@ class Confirms:
     led: Ints
 
     @classmethod
-    def of(cls, history: History) -> Confirms:
+    def of(cls, history: History) -> Confirmations:
         confirms, seen = history.operations("confirm"), history.observations
         rows = np.flatnonzero(confirms.ok)
         rows = rows[np.argsort(confirms.complete[rows], kind="stable")]
@@ -54,7 +56,7 @@ class Confirms:
         )
 
 
-def unavailability(history: History, confirms: Confirms) -> Mapping[str, Any]:
+def unavailability(history: History, confirms: Confirmations) -> Mapping[str, Any]:
     """The longest time (ns) from one confirmation to the next, or from the last one to the end of the history."""
     if not len(confirms.complete):
         return {"longest_unavailable_ns": None, "unavailable": None, "unavailable_lines": []}
@@ -67,7 +69,7 @@ def unavailability(history: History, confirms: Confirms) -> Mapping[str, Any]:
     }
 
 
-def recoveries(history: History, confirms: Confirms) -> list[dict[str, Any]]:
+def recoveries(history: History, confirms: Confirmations) -> list[dict[str, Any]]:
     """One entry a fault that was carried out; times in ns, None for what never happened before the next fault.
 
     ``recovery_ns`` counts from the fault's begin to the first confirmation that was asked for after it was in
@@ -85,7 +87,7 @@ def recoveries(history: History, confirms: Confirms) -> list[dict[str, Any]]:
     ]
 
 
-def _recovery(history: History, confirms: Confirms, fault: Fault, until: int, leaders: Any) -> dict[str, Any]:
+def _recovery(history: History, confirms: Confirmations, fault: Fault, until: int, leaders: Any) -> dict[str, Any]:
     assert fault.done is not None
     leader_touched = bool(touched(fault) & {history.nodes[code] for code in np.flatnonzero(leaders)})
     last = int(np.searchsorted(confirms.complete, fault.begin, side="right")) - 1
@@ -114,7 +116,7 @@ def _recovery(history: History, confirms: Confirms, fault: Fault, until: int, le
     }
 
 
-def _longest_gap(confirms: Confirms, end: int, start: int, until: int) -> tuple[int, int, tuple[int, ...]]:
+def _longest_gap(confirms: Confirmations, end: int, start: int, until: int) -> tuple[int, int, tuple[int, ...]]:
     """The longest time between successive confirmations that meets [start, until]: from, to, and the lines at
     its ends. It begins with the history if nothing was confirmed before, and ends with ``until`` at the latest: what
     comes after is somebody else's."""
@@ -155,7 +157,7 @@ class _Beliefs:
         return cls(start=start, end=end, leader=leader[starts], term=term[starts])
 
 
-def agreements(history: History, exposed: Exposure) -> list[dict[str, Any]]:
+def agreements(history: History, health: ClusterHealth) -> list[dict[str, Any]]:
     """One entry a repair that left all nodes that were up connected: how long (ns) until these named one leader
     under one term, and went on doing so until the next fault; None if they did not."""
     beliefs = {node: _Beliefs.of(history, code) for node, code in history.code.items()}
@@ -166,7 +168,7 @@ def agreements(history: History, exposed: Exposure) -> list[dict[str, Any]]:
             continue
         following = (act.begin for act in faults[at + 1 :] if not is_repair(act) and act.skipped is None)
         until = next(following, history.end)
-        live = _live(exposed, fault.done, until)
+        live = _live(health, fault.done, until)
         if live is not None:
             agreed = _agreed(beliefs, live, until)
             found.append(
@@ -180,18 +182,18 @@ def agreements(history: History, exposed: Exposure) -> list[dict[str, Any]]:
     return found
 
 
-def _live(exposed: Exposure, since: int, until: int) -> list[str] | None:
+def _live(health: ClusterHealth, since: int, until: int) -> list[str] | None:
     """The nodes that were surely healthy; None if they were not surely connected throughout, to one another or to one
     majority of the servers."""
-    first, last = np.searchsorted(exposed.edges, (since, until))
+    first, last = np.searchsorted(health.edges, (since, until))
     if first >= last:
         return None
-    healthy = np.flatnonzero(np.logical_and.reduce(exposed.healthy[first:last, : len(exposed.members)])).tolist()
-    if exposed.servers:
-        whole = serving(exposed, "clique")[first:last][:, healthy].all(axis=(0, 1)).any()
+    healthy = np.flatnonzero(np.logical_and.reduce(health.healthy[first:last, : len(health.members)])).tolist()
+    if health.servers:
+        whole = serving(health, "clique")[first:last][:, healthy].all(axis=(0, 1)).any()
     else:
-        whole = exposed.joined[first:last][:, healthy][:, :, healthy].all()
-    return [exposed.members[at] for at in healthy] if whole else None
+        whole = health.connected[first:last][:, healthy][:, :, healthy].all()
+    return [health.members[at] for at in healthy] if whole else None
 
 
 def _agreed(beliefs: Mapping[str, _Beliefs], live: list[str], until: int) -> int | None:

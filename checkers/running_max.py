@@ -14,12 +14,12 @@ import numpy as np
 
 from splitbrain.checkers.operations import Groups, Ints
 
-NOBODY = -1
+NO_PLACE = -1
 _LEAST = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rivals:
+class RunningMax:
     """``first[i]`` is the place of the best among places 0..i, ``second[i]`` that of the best among those of
     another group than ``first[i]`` has, -1 if there is none. Of equals the earliest wins."""
 
@@ -28,7 +28,7 @@ class Rivals:
     second: Ints
 
     @classmethod
-    def of(cls, values: Ints, group: Groups) -> Rivals:
+    def of(cls, values: Ints, group: Groups) -> RunningMax:
         """``values`` must be greater than the least 64-bit integer."""
         if not len(values):
             return cls(group=group, first=np.empty(0, np.int64), second=np.empty(0, np.int64))
@@ -40,17 +40,17 @@ class Rivals:
         place = np.where(overtaken, before, np.arange(len(values)))
         value = np.where(overtaken | (group != group[first]), values[place], _LEAST)
         best = running_argmax(value)
-        second = np.where(value[best] == _LEAST, NOBODY, place[best])
+        second = np.where(value[best] == _LEAST, NO_PLACE, place[best])
         return cls(group=group, first=first, second=second)
 
     def best(self, count: Ints, client: Groups) -> Ints:
         """For each client (a group), the place of the best of the others among the first ``count``; -1 if none."""
         if not len(self.group):
-            return np.full(len(count), NOBODY, dtype=np.int64)
+            return np.full(len(count), NO_PLACE, dtype=np.int64)
         last = np.maximum(count - 1, 0)
         first = self.first[last]
         best = np.where(self.group[first] != client, first, self.second[last])
-        return np.where(count > 0, best, NOBODY)
+        return np.where(count > 0, best, NO_PLACE)
 
 
 def running_argmax(values: Ints) -> Ints:

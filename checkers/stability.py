@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import Exposure, exposure, is_repair, serving
+from splitbrain.checkers.cluster_health import ClusterHealth, cluster_health
+from splitbrain.checkers.eligibility import serving
+from splitbrain.checkers.fault_periods import is_repair
 from splitbrain.checkers.history import History
 from splitbrain.checkers.leaderships import EVER, KEYLESS, Leaderships
 from splitbrain.checkers.operations import NONE, Codes, Ints, Mask, Observations
@@ -42,7 +44,9 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     old, new = changes(led, history.observations)
     start = np.minimum(led.s[old], led.f[new]) - bounds.suspicion_ns
     # Of the time before the history began nothing is sure: nodes may have been started one after another.
-    undisturbed = (start >= 0) & _undisturbed(history, exposure(history, bounds), led.node[old], start, led.f[new])
+    undisturbed = (start >= 0) & _undisturbed(
+        history, cluster_health(history, bounds), led.node[old], start, led.f[new]
+    )
     starved = Starvation.of(history, bounds).within(start, led.f[new])
     unprovoked = np.flatnonzero(undisturbed & ~starved)
     facts = {
@@ -111,20 +115,20 @@ def _goes_on(led: Leaderships, seen: Observations) -> Mask:
     return going
 
 
-def _undisturbed(history: History, exposed: Exposure, node: Codes, start: Ints, end: Ints) -> Mask:
+def _undisturbed(history: History, health: ClusterHealth, node: Codes, start: Ints, end: Ints) -> Mask:
     """Whether each node was healthy and joined to the same nodes, with itself a majority, from start to end; or to
     the same majority of the servers, where there are some."""
     fine = np.zeros(len(node), bool)
-    intervals = len(exposed.quiet)
+    intervals = len(health.fault_free)
     if not intervals:
         return fine
     # The interval of each end; an end on an edge belongs to both, which the wider choice takes in.
-    first = np.clip(np.searchsorted(exposed.edges, start, side="left") - 1, 0, intervals - 1)
-    last = np.clip(np.searchsorted(exposed.edges, end, side="right") - 1, 0, intervals - 1)
+    first = np.clip(np.searchsorted(health.edges, start, side="left") - 1, 0, intervals - 1)
+    last = np.clip(np.searchsorted(health.edges, end, side="right") - 1, 0, intervals - 1)
     # [interval, node, whoever it should be joined to], and how many of these it takes.
-    ties = serving(exposed, "clique") if exposed.servers else exposed.joined
-    enough = 1 if exposed.servers else len(exposed.members) // 2 + 1
-    for place, member in enumerate(exposed.members):
+    ties = serving(health, "clique") if health.servers else health.connected
+    enough = 1 if health.servers else len(health.members) // 2 + 1
+    for place, member in enumerate(health.members):
         own = np.flatnonzero(node == history.code.get(member, NONE))
         # A row of ones behind the last interval lets every slice have an end.
         tied = np.concatenate((ties[:, place], np.ones((1, ties.shape[2]), bool)))

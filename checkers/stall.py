@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import Stretch, covered, eligible_stretches, exposure, quiet_stretches
-from splitbrain.checkers.convergence import lasting_disagreements
+from splitbrain.checkers.cluster_health import cluster_health
+from splitbrain.checkers.convergence import convergence_failures
+from splitbrain.checkers.eligibility import Period, covered, eligible_periods, fault_free_periods
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, OK, Ints
-from splitbrain.checkers.recovery import Confirms, agreements, recoveries, unavailability
+from splitbrain.checkers.recovery import Confirmations, agreements, recoveries, unavailability
 from splitbrain.checkers.starvation import Starvation
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, duration, instant, listed
@@ -68,7 +69,7 @@ class _Trial:
 
     history: History
     bounds: Bounds
-    quiet: list[Stretch]
+    fault_free: list[Period]
     starved: Starvation
     asked_to_confirm: Ints
 
@@ -83,20 +84,20 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     They break convergence if no fault was active meanwhile, else availability.
     """
     bounds = bounds or Bounds()
-    exposed = exposure(history, bounds)
-    eligible = eligible_stretches(exposed, bounds.eligibility)
+    health = cluster_health(history, bounds)
+    eligible = eligible_periods(health, bounds.eligibility)
     trial = _Trial(
         history=history,
         bounds=bounds,
-        quiet=quiet_stretches(exposed),
+        fault_free=fault_free_periods(health),
         starved=Starvation.of(history, bounds),
         asked_to_confirm=history.operations("confirm").invoke,
     )
     cases = _worst_of_each_gap(
         case for gap in _gaps(trial) for stretch in eligible for case in _cases(trial, gap, stretch)
     )
-    confirms = Confirms.of(history)
-    disagreements = lasting_disagreements(history, trial.quiet, trial.bound, bounds.stall_ns, trial.starved)
+    confirms = Confirmations.of(history)
+    disagreements = convergence_failures(history, trial.fault_free, trial.bound, bounds.stall_ns, trial.starved)
     facts = {
         "bound_ns": trial.bound,
         "eligible_ns": covered(eligible),
@@ -104,7 +105,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         "undecided": dict(Counter(case.guarantee for case in cases if case.doubt is not None)),
         **unavailability(history, confirms),
         "faults": recoveries(history, confirms),
-        "heals": agreements(history, exposed),
+        "heals": agreements(history, health),
     }
     return _verdict(trial, cases, disagreements, facts)
 
@@ -130,7 +131,7 @@ def _gaps(trial: _Trial) -> Iterator[_Gap]:
         )
 
 
-def _cases(trial: _Trial, gap: _Gap, stretch: Stretch) -> Iterator[_Case]:
+def _cases(trial: _Trial, gap: _Gap, stretch: Period) -> Iterator[_Case]:
     """The parts of the gap in which that witness was eligible for too long, by what was promised there."""
     start, end = max(gap.start, stretch.start), min(gap.end, stretch.end)
     if end - start <= trial.bound:
@@ -147,7 +148,7 @@ def _guarantees(trial: _Trial, start: int, end: int) -> list[tuple[Guarantee, in
     or where neither time alone is long enough."""
     calm: list[tuple[Guarantee, int, int]] = []
     hurt, reached = 0, start
-    for stretch in trial.quiet:
+    for stretch in trial.fault_free:
         u, v = max(start, stretch.start), min(end, stretch.end)
         if u < v:
             hurt, reached = max(hurt, u - reached), v

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from splitbrain.checkers.fault import Fault
+from splitbrain.checkers.fault_periods import RESTARTS, WIPES
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, Ints
 from splitbrain.checkers.running_max import running_argmax
@@ -22,8 +23,6 @@ from splitbrain.names import Guarantee
 PROPERTY = "term-monotonicity"
 GUARANTEE: Guarantee = "term-safety"
 MOST_FINDINGS = 200
-WIPES = frozenset({"wipe", "amnesia"})
-RESTARTS = frozenset({"restart", "start"})
 
 
 def check(history: History) -> Verdict:

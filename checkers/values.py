@@ -22,7 +22,7 @@ def sequence(value: object, what: str, line: int) -> list[Any]:
     return list(value)
 
 
-def whole(value: object, what: str, line: int) -> int:
+def integer(value: object, what: str, line: int) -> int:
     """The value if it is a whole number; raises Malformed."""
     if type(value) is not int:
         raise Malformed(f"{what} to be a whole number", value, line)

@@ -1,4 +1,4 @@
-"""When what was surely whole: against a twin that looks at every nanosecond."""
+"""Cluster health and eligible periods: against a twin that looks at every nanosecond."""
 
 from __future__ import annotations
 
@@ -8,65 +8,62 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import (
-    Stretch,
-    covered,
-    eligible_stretches,
-    exposure,
-    quiet_stretches,
-)
+from splitbrain.checkers.cluster_health import cluster_health
+from splitbrain.checkers.eligibility import Period, covered, eligible_periods, fault_free_periods
 from splitbrain.checkers.history import History
-from splitbrain.checkers.tests import dumb
+from splitbrain.checkers.tests import brute_force
 from splitbrain.checkers.tests.histories import Story, both_ways
 from splitbrain.names import Eligibility
 
-BOUNDS = Bounds(members=dumb.NODES)
+BOUNDS = Bounds(members=brute_force.NODES)
 
 
 def at(history: History, t: int) -> int:
     """The interval that holds [t, t + 1]."""
-    return int(np.searchsorted(exposure(history, BOUNDS).edges, t, side="right")) - 1
+    return int(np.searchsorted(cluster_health(history, BOUNDS).edges, t, side="right")) - 1
 
 
 @settings(deadline=None)
-@given(dumb.nemesis())
+@given(brute_force.nemesis())
 def test_every_nanosecond_is_what_the_faults_say_of_it(story: Story) -> None:
     history = story.history()
-    exposed = exposure(history, BOUNDS)
+    health = cluster_health(history, BOUNDS)
     for t in range(history.end):
         k = at(history, t)
-        assert exposed.quiet[k] == dumb.quiet(history, t)
-        for i, a in enumerate(dumb.NODES):
-            assert exposed.healthy[k, i] == dumb.healthy(history, a, t)
-            assert exposed.down[k, i] == dumb.down(history, a, t)
-            for j, b in enumerate(dumb.NODES):
+        assert health.fault_free[k] == brute_force.quiet(history, t)
+        for i, a in enumerate(brute_force.NODES):
+            assert health.healthy[k, i] == brute_force.healthy(history, a, t)
+            assert health.down[k, i] == brute_force.down(history, a, t)
+            for j, b in enumerate(brute_force.NODES):
                 if a != b:
-                    assert exposed.joined[k, i, j] == dumb.joined(history, a, b, t)
-                    assert exposed.open[k, i, j] == (not dumb.cut(history, (a, b), t))
+                    assert health.connected[k, i, j] == brute_force.joined(history, a, b, t)
+                    assert health.maybe_open[k, i, j] == (not brute_force.cut(history, (a, b), t))
 
 
 @pytest.mark.parametrize("kind", ["isolated", "clique", "hub"])
 @settings(deadline=None, max_examples=60)
-@given(story=dumb.nemesis(), data=st.data())
+@given(story=brute_force.nemesis(), data=st.data())
 def test_a_period_is_eligible_iff_one_majority_was_so_all_through_it(
     kind: Eligibility, story: Story, data: st.DataObject
 ) -> None:
     history = story.history()
-    found = eligible_stretches(exposure(history, BOUNDS), kind)
+    found = eligible_periods(cluster_health(history, BOUNDS), kind)
     for stretch in found:
         assert stretch.end > stretch.start
-        chosen = [w for w in dumb.witnesses(kind) if set(w) == set(stretch.witness)]
-        assert any(all(dumb.eligible(history, kind, w, t) for t in range(stretch.start, stretch.end)) for w in chosen)
+        chosen = [w for w in brute_force.witnesses(kind) if set(w) == set(stretch.witness)]
+        assert any(
+            all(brute_force.eligible(history, kind, w, t) for t in range(stretch.start, stretch.end)) for w in chosen
+        )
     for _ in range(10):
         u = data.draw(st.integers(0, history.end - 1))
         v = data.draw(st.integers(u + 1, history.end))
         within = any(stretch.start <= u and v <= stretch.end for stretch in found)
-        assert within == dumb.was_eligible(history, kind, u, v)
+        assert within == brute_force.was_eligible(history, kind, u, v)
 
 
 def stretches(story: Story, kind: Eligibility = "clique") -> list[tuple[int, int]]:
     history = story.history()
-    return [(s.start, s.end) for s in eligible_stretches(exposure(history, Bounds()), kind)]
+    return [(s.start, s.end) for s in eligible_periods(cluster_health(history, Bounds()), kind)]
 
 
 def five() -> Story:
@@ -116,7 +113,7 @@ def test_a_skipped_fault_is_none_and_an_unverified_one_is_a_doubt() -> None:
     assert stretches(five().cut(10, 20, cut, effect={"skipped": "no leader"})) == [(0, 100)]
     assert stretches(five().cut(10, 20, cut, effect={"verified": False})) == [(0, 10)]
     history = five().hurt("kill", 10, 20, nodes=["n1"], effect={"verified": False}).history()
-    assert not exposure(history, Bounds()).down.any()
+    assert not cluster_health(history, Bounds()).down.any()
 
 
 def test_a_heal_that_was_not_verified_ends_nothing_for_sure() -> None:
@@ -151,9 +148,9 @@ def test_a_wipe_is_over_at_once_or_when_the_node_is_back() -> None:
 
 def test_only_members_count_but_no_fault_at_all_means_none_anywhere() -> None:
     story = five().hurt("pause", 10, 20, nodes=["client"])
-    exposed = exposure(story.history(), Bounds(members=("n1", "n2", "n3", "n4", "n5")))
-    assert [(s.start, s.end) for s in eligible_stretches(exposed, "clique")] == [(0, 100)]
-    assert [(s.start, s.end) for s in quiet_stretches(exposed)] == [(0, 10)]
+    health = cluster_health(story.history(), Bounds(members=("n1", "n2", "n3", "n4", "n5")))
+    assert [(s.start, s.end) for s in eligible_periods(health, "clique")] == [(0, 100)]
+    assert [(s.start, s.end) for s in fault_free_periods(health)] == [(0, 10)]
 
 
 def test_what_is_found_greedily_among_many_nodes_is_eligible() -> None:
@@ -164,7 +161,7 @@ def test_what_is_found_greedily_among_many_nodes_is_eligible() -> None:
     story.cut(10, 20, both_ways(names[:9], names[9:])).hurt("heal", 40, 50)
     kinds: tuple[Eligibility, ...] = ("clique", "hub", "isolated")
     for kind in kinds:
-        assert covered(eligible_stretches(exposure(story.history(), Bounds()), kind)) >= 80
+        assert covered(eligible_periods(cluster_health(story.history(), Bounds()), kind)) >= 80
     story.hurt("kill", 60, 70, nodes=names[:11])
     assert all(end <= 60 for _, end in stretches(story))
 
@@ -180,7 +177,7 @@ def test_fifteen_nodes_are_tried_exhaustively() -> None:
 
 def test_time_covered_counts_overlaps_once() -> None:
     spans = [(0, 5), (3, 8), (10, 12)]
-    assert covered(Stretch(start=a, end=b, witness=()) for a, b in spans) == 10
+    assert covered(Period(start=a, end=b, witness=()) for a, b in spans) == 10
 
 
 def test_no_history_has_no_stretch() -> None:
@@ -195,13 +192,13 @@ def test_what_a_kill_says_of_links_does_not_make_it_a_cut() -> None:
 
 def test_links_to_those_who_are_no_members_do_not_count() -> None:
     story = five().cut(10, 20, both_ways(["client"], ["n1", "n2", "n3", "n4", "n5"]))
-    exposed = exposure(story.history(), Bounds(members=("n1", "n2", "n3", "n4", "n5")))
-    assert exposed.joined.all()
-    assert not exposed.quiet.all()
+    health = cluster_health(story.history(), Bounds(members=("n1", "n2", "n3", "n4", "n5")))
+    assert health.connected.all()
+    assert not health.fault_free.all()
 
 
 def test_a_partition_that_names_no_links_may_have_cut_its_nodes_off() -> None:
     story = five().hurt("partition", 10, 20, nodes=["n1", "n2", "n3"])
     assert stretches(story) == [(0, 10)]
-    assert not exposure(story.history(), Bounds()).down.any()
+    assert not cluster_health(story.history(), Bounds()).down.any()
     assert stretches(story.hurt("heal", 30, 40)) == [(0, 10), (40, 100)]

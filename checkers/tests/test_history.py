@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.checkers.history import Columns, Entry, History, HistoryError
-from splitbrain.checkers.reading import Kind
+from splitbrain.checkers.history import History, HistoryEntry, HistoryError, UncheckedRecording
+from splitbrain.checkers.recording import Kind
 from splitbrain.checkers.tests.histories import Story, from_text
 
 INVOKE = {"index": 0, "time": 10, "process": 1, "type": "invoke", "f": "observe", "node": "n1", "value": None}
@@ -116,7 +116,7 @@ def test_operations_that_are_not_known_here_keep_what_was_asked_and_answered() -
 
 
 def test_entries_that_are_structs_read_like_dicts() -> None:
-    structs = [msgspec.convert(entry, Entry) for entry in (INVOKE, ANSWER)]
+    structs = [msgspec.convert(entry, HistoryEntry) for entry in (INVOKE, ANSWER)]
     assert len(History.from_entries(structs).observations) == 1
 
 
@@ -280,7 +280,7 @@ def test_columns_filled_as_things_happen_hold_what_the_same_lines_do() -> None:
         (11, 3, "invoke", "observe", "n2", None, None),
         (12, 4, "invoke", "confirm", "n2", None, None),
     ]
-    columns = Columns()
+    columns = UncheckedRecording()
     for time, process, kind, f, node, value, error in lines:
         if kind == "invoke":
             columns.invoke(time, process, f, node, value)
@@ -288,8 +288,8 @@ def test_columns_filled_as_things_happen_hold_what_the_same_lines_do() -> None:
             columns.ok(time, process, f, node, value)
         else:
             columns.other(time, process, kind, f, node, value, error)
-    packed = History.from_columns(columns, "memory")
-    read = History.from_entries([Entry(at, *line) for at, line in enumerate(lines)], "memory")
+    packed = History.from_recording(columns, "memory")
+    read = History.from_entries([HistoryEntry(at, *line) for at, line in enumerate(lines)], "memory")
     assert (packed.lines, packed.end, packed.nodes, packed.faults) == (read.lines, read.end, read.nodes, read.faults)
     assert packed.to_dataframe().equals(read.to_dataframe())
     for f in ("confirm", "append"):

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from splitbrain.checkers.history import History
 from splitbrain.checkers.judge import judge
-from splitbrain.checkers.linearizability import Act, check, registers
+from splitbrain.checkers.linearizability import check, registers
+from splitbrain.checkers.linearization import RegisterOperation
 from splitbrain.checkers.tests.histories import Story
 from splitbrain.checkers.verdict import Outcome
 
@@ -61,7 +62,7 @@ def stories(draw: st.DrawFn) -> Register:
     return story
 
 
-def fits(order: tuple[Act, ...]) -> bool:
+def fits(order: tuple[RegisterOperation, ...]) -> bool:
     """Whether the acts can happen in that order, none before one that was answered before it was asked for."""
     if any(b.returns is not None and b.returns < a.invoked for i, a in enumerate(order) for b in order[i + 1 :]):
         return False
@@ -71,7 +72,7 @@ def fits(order: tuple[Act, ...]) -> bool:
     return value is not None
 
 
-def orders(acts: list[Act]) -> Iterator[tuple[Act, ...]]:
+def orders(acts: list[RegisterOperation]) -> Iterator[tuple[RegisterOperation, ...]]:
     """Every order of the answered ones with any of the others."""
     unknown = [act for act in acts if act.returns is None]
     for chosen in range(1 << len(unknown)):

@@ -1,4 +1,4 @@
-"""Locks: holds that surely overlap, and updates that were lost; on literal histories and against dumb twins."""
+"""Locks: holds that surely overlap, and updates that were lost; on literal histories and against brute_force twins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.checkers.judge import judge
-from splitbrain.checkers.lock_holds import holds
+from splitbrain.checkers.lock_holds import lock_holds
 from splitbrain.checkers.lost_updates import check as lost_updates
 from splitbrain.checkers.mutual_exclusion import check as mutual_exclusion
 from splitbrain.checkers.tests.histories import Story
@@ -81,7 +81,7 @@ def test_an_overlap_is_found_iff_some_pair_of_holds_overlaps(drawn: list[tuple[i
     for process, (got, length) in enumerate(drawn):
         story.held(process, 2 * got, 2 * (got + length))
     history = story.history()
-    found = holds(history)
+    found = lock_holds(history)
     pairs = [(a, b) for i, a in enumerate(found) for b in found[i + 1 :]]
     dual = any(max(a.first_line, b.first_line) < min(a.last_line, b.last_line) for a, b in pairs)
     assert (mutual_exclusion(history).outcome is Outcome.INVALID) == dual

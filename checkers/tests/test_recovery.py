@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import exposure
+from splitbrain.checkers.cluster_health import cluster_health
 from splitbrain.checkers.history import History
-from splitbrain.checkers.recovery import Confirms, agreements, recoveries, unavailability
+from splitbrain.checkers.recovery import Confirmations, agreements, recoveries, unavailability
 from splitbrain.checkers.tests.histories import Story, both_ways
 
 NODES = ["n1", "n2", "n3"]
 
 
 def recovered(history: History) -> list[dict[str, Any]]:
-    return recoveries(history, Confirms.of(history))
+    return recoveries(history, Confirmations.of(history))
 
 
 def agreed(history: History) -> list[int | None]:
-    return [heal["agreement_ns"] for heal in agreements(history, exposure(history, Bounds()))]
+    return [heal["agreement_ns"] for heal in agreements(history, cluster_health(history, Bounds()))]
 
 
 def failover() -> Story:
@@ -66,7 +66,7 @@ def test_skipped_faults_and_repairs_have_no_recovery() -> None:
 
 def test_the_longest_unavailability_is_told_with_its_lines() -> None:
     history = failover().confirmed("n2", 50, 52).confirmed("n2", 90, 99).history()
-    facts = unavailability(history, Confirms.of(history))
+    facts = unavailability(history, Confirmations.of(history))
     assert facts["unavailable"] == [52, 99]
     confirms = history.operations("confirm")
     assert facts["unavailable_lines"] == confirms.complete_index[[2, 3]].tolist()
@@ -75,12 +75,12 @@ def test_the_longest_unavailability_is_told_with_its_lines() -> None:
 
 def test_without_confirmations_there_is_no_unavailability_to_tell() -> None:
     history = Story().saw("n1", 1, 2).history()
-    assert unavailability(history, Confirms.of(history))["longest_unavailable_ns"] is None
+    assert unavailability(history, Confirmations.of(history))["longest_unavailable_ns"] is None
 
 
 def test_a_single_confirmation_at_the_very_end_leaves_no_gap() -> None:
     history = Story().confirmed("n1", 3, 5).history()
-    assert unavailability(history, Confirms.of(history))["longest_unavailable_ns"] == 0
+    assert unavailability(history, Confirmations.of(history))["longest_unavailable_ns"] == 0
 
 
 def healed() -> Story:
@@ -133,7 +133,7 @@ def test_a_node_that_is_down_need_not_agree_but_one_that_is_cut_off_makes_it_moo
 def test_confirmations_belong_to_the_reign_of_their_own_node() -> None:
     story = Story().led("n1", 0, 1, term=1).led("n2", 2, 3, term=2).confirmed("n1", 4, 5).confirmed("n2", 6, 7)
     history = story.confirmed("n3", 8, 9).history()
-    assert Confirms.of(history).led.tolist() == [0, 1, -1]
+    assert Confirmations.of(history).led.tolist() == [0, 1, -1]
 
 
 def test_a_fault_on_a_follower_recovers_with_the_first_confirmation_whoever_gives_it() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.checkers.running_max import Rivals
+from splitbrain.checkers.running_max import RunningMax
 
 Rows = list[tuple[int, int]]
 
@@ -18,7 +18,7 @@ def best_by_looking(rows: Rows, count: int, client: int) -> int | None:
 
 def best(rows: Rows, count: int, client: int) -> int | None:
     values = np.array([value for value, _ in rows], np.int64)
-    rivals = Rivals.of(values, np.array([group for _, group in rows], np.int64))
+    rivals = RunningMax.of(values, np.array([group for _, group in rows], np.int64))
     place = int(rivals.best(np.array([count]), np.array([client]))[0])
     return None if place < 0 else int(values[place])
 

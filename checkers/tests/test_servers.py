@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from splitbrain.checkers import coverage
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import eligible_stretches, exposure
+from splitbrain.checkers.cluster_health import cluster_health
+from splitbrain.checkers.eligibility import eligible_periods
 from splitbrain.checkers.history import History
 from splitbrain.checkers.recovery import agreements
 from splitbrain.checkers.stability import check as stability
 from splitbrain.checkers.stall import check as stall
-from splitbrain.checkers.tests import dumb
+from splitbrain.checkers.tests import brute_force
 from splitbrain.checkers.tests.histories import Story, both_ways
 from splitbrain.checkers.verdict import Outcome
 from splitbrain.names import Eligibility
@@ -28,10 +29,10 @@ BOUNDS = Bounds(stall_ns=20, slack_ns=5, suspicion_ns=5, members=NODES, servers=
 def served(history: History, servers: tuple[str, ...], u: int, v: int) -> bool:
     """Whether one majority of the servers was whole, and one node joined to all of it, throughout [u, v]: by looking
     at every nanosecond."""
-    nodes = [name for name in dumb.NODES if name not in servers]
+    nodes = [name for name in brute_force.NODES if name not in servers]
     ensembles = combinations(servers, len(servers) // 2 + 1)
     return any(
-        all(dumb.eligible(history, "clique", (node, *ensemble), t) for t in range(u, v))
+        all(brute_force.eligible(history, "clique", (node, *ensemble), t) for t in range(u, v))
         for ensemble in ensembles
         for node in nodes
     )
@@ -39,12 +40,12 @@ def served(history: History, servers: tuple[str, ...], u: int, v: int) -> bool:
 
 @pytest.mark.parametrize("servers", [("n3",), ("n2", "n3")])
 @settings(deadline=None, max_examples=60)
-@given(story=dumb.nemesis(), data=st.data())
+@given(story=brute_force.nemesis(), data=st.data())
 def test_a_period_is_eligible_iff_one_majority_of_servers_and_one_node_were_so_all_through_it(
     servers: tuple[str, ...], story: Story, data: st.DataObject
 ) -> None:
     history = story.history()
-    found = eligible_stretches(exposure(history, Bounds(members=dumb.NODES, servers=servers)), "clique")
+    found = eligible_periods(cluster_health(history, Bounds(members=brute_force.NODES, servers=servers)), "clique")
     for _ in range(10):
         u = data.draw(st.integers(0, history.end - 1))
         v = data.draw(st.integers(u + 1, history.end))
@@ -52,7 +53,7 @@ def test_a_period_is_eligible_iff_one_majority_of_servers_and_one_node_were_so_a
 
 
 def stretches(story: Story, kind: Eligibility = "clique") -> list[tuple[int, int]]:
-    return [(s.start, s.end) for s in eligible_stretches(exposure(story.until(100).history(), BOUNDS), kind)]
+    return [(s.start, s.end) for s in eligible_periods(cluster_health(story.until(100).history(), BOUNDS), kind)]
 
 
 def test_nodes_that_do_not_reach_one_another_do_not_matter_where_all_reach_the_servers() -> None:
@@ -67,7 +68,7 @@ def test_one_node_is_enough_and_so_is_a_majority_of_the_servers() -> None:
 
 def test_the_witness_is_one_node_and_the_servers_that_it_reached() -> None:
     story = Story().hurt("pause", 0, 1, nodes=["n1"]).cut(0, 1, both_ways(["n2"], ["s2"])).until(100)
-    (found,) = eligible_stretches(exposure(story.history(), BOUNDS), "clique")
+    (found,) = eligible_periods(cluster_health(story.history(), BOUNDS), "clique")
     assert found.witness == ("n2", "s1", "s3")
 
 
@@ -80,9 +81,9 @@ def test_servers_around_a_hub_serve_where_the_system_says_so() -> None:
     bounds = replace(BOUNDS, servers=("s1", "s2", "s3", "s4", "s5"))
     arms = ["s2", "s3", "s4", "s5"]
     story = Story().cut(10, 20, [(a, b) for a in arms for b in arms if a != b]).until(100)
-    exposed = exposure(story.history(), bounds)
-    assert [(s.start, s.end) for s in eligible_stretches(exposed, "hub")] == [(0, 100)]
-    assert [(s.start, s.end) for s in eligible_stretches(exposed, "clique")] == [(0, 10)]
+    health = cluster_health(story.history(), bounds)
+    assert [(s.start, s.end) for s in eligible_periods(health, "hub")] == [(0, 100)]
+    assert [(s.start, s.end) for s in eligible_periods(health, "clique")] == [(0, 10)]
 
 
 def test_a_server_outside_that_can_be_heard_spoils_an_isolated_majority_only() -> None:
@@ -139,7 +140,7 @@ def agreed(story: Story) -> list[int | None]:
     for at in range(0, 100, 10):
         story.led("n1", at, at + 1, term=1).saw("n2", at, at + 1, leader="n1", term=1)
     history = story.hurt("heal", 50, 52).until(100).history()
-    return [heal["agreement_ns"] for heal in agreements(history, exposure(history, BOUNDS))]
+    return [heal["agreement_ns"] for heal in agreements(history, cluster_health(history, BOUNDS))]
 
 
 def test_agreement_after_a_heal_is_asked_of_the_nodes_alone_and_only_if_all_reach_the_servers() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.stability import check
-from splitbrain.checkers.tests import dumb
+from splitbrain.checkers.tests import brute_force
 from splitbrain.checkers.tests.histories import Story, both_ways, from_text
 from splitbrain.checkers.verdict import Outcome
 
@@ -19,8 +19,8 @@ NODES = ["n1", "n2", "n3"]
 
 @settings(deadline=None)
 @given(
-    dumb.nemesis(acts=4),
-    st.lists(st.tuples(st.sampled_from(dumb.NODES), st.integers(0, 40), st.integers(0, 4)), max_size=5),
+    brute_force.nemesis(acts=4),
+    st.lists(st.tuples(st.sampled_from(brute_force.NODES), st.integers(0, 40), st.integers(0, 4)), max_size=5),
 )
 def test_a_change_is_unprovoked_iff_nothing_was_wrong_with_the_leader_all_the_while(
     story: Story, claims: list[tuple[str, int, int]]
@@ -34,13 +34,15 @@ def test_a_change_is_unprovoked_iff_nothing_was_wrong_with_the_leader_all_the_wh
     def fine(node: str, start: int, end: int) -> bool:
         ticks = [t for t in range(history.end) if t + 1 >= start and t <= end] or [history.end - 1]
         friends = [
-            other for other in dumb.NODES if all(dumb.joined(history, node, other, t) for t in ticks) or other == node
+            other
+            for other in brute_force.NODES
+            if all(brute_force.joined(history, node, other, t) for t in ticks) or other == node
         ]
-        return start >= 0 and len(friends) >= 2 and all(dumb.healthy(history, node, t) for t in ticks)
+        return start >= 0 and len(friends) >= 2 and all(brute_force.healthy(history, node, t) for t in ticks)
 
     if len(set(firsts)) == len(firsts):
         unprovoked = sum(fine(node, min(at, first) - 5, first) for (_, at, node, _), (first, *_) in pairwise(windows))
-        verdict = check(history, Bounds(suspicion_ns=5, members=dumb.NODES))
+        verdict = check(history, Bounds(suspicion_ns=5, members=brute_force.NODES))
         assert verdict.facts.get("unprovoked_changes", 0) == unprovoked
         assert (verdict.outcome is Outcome.INVALID) == bool(unprovoked)
 

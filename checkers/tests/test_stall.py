@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.stall import check, often_enough
-from splitbrain.checkers.tests import dumb
+from splitbrain.checkers.tests import brute_force
 from splitbrain.checkers.tests.histories import Story, both_ways
 from splitbrain.checkers.verdict import Outcome, Verdict
 
 NODES = ["n1", "n2", "n3", "n4", "n5"]
 BOUNDS = Bounds(stall_ns=20, slack_ns=5, canary_late_ns=3)  # a stall takes more than 45
-TINY = Bounds(stall_ns=2, slack_ns=1, canary_late_ns=0, members=dumb.NODES)
+TINY = Bounds(stall_ns=2, slack_ns=1, canary_late_ns=0, members=brute_force.NODES)
 
 
 def watched(end: int, every: int = 5, led: tuple[str, int, int] | None = None) -> Story:
@@ -39,11 +39,11 @@ def guarantees(verdict: Verdict) -> list[str]:
 
 
 @settings(deadline=None)
-@given(dumb.nemesis(acts=4), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), max_size=5))
+@given(brute_force.nemesis(acts=4), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), max_size=5))
 def test_a_stall_is_proven_iff_some_stretch_of_time_proves_it(story: Story, confirmed: list[tuple[int, int]]) -> None:
     end = story.history().end
     for at in range(end):
-        for node in dumb.NODES:
+        for node in brute_force.NODES:
             story.saw(node, at, at)
     for at, width in confirmed:
         story.confirmed("n1", min(at, end), min(at + width, end))
@@ -56,14 +56,14 @@ def test_a_stall_is_proven_iff_some_stretch_of_time_proves_it(story: Story, conf
         if not any(min(at, end) < v and min(at + width, end) > u for at, width in confirmed)
         and not any(u < at < v for at, _ in confirmed)
     ]
-    calm = any(all(dumb.quiet(history, t) for t in range(u, v)) for u, v in silent)
-    stalled = any(dumb.was_eligible(history, "clique", u, v) for u, v in silent)
+    calm = any(all(brute_force.quiet(history, t) for t in range(u, v)) for u, v in silent)
+    stalled = any(brute_force.was_eligible(history, "clique", u, v) for u, v in silent)
     verdict = check(history, TINY)
     assert (verdict.outcome is Outcome.INVALID) == stalled
     assert ("convergence" in guarantees(verdict)) == calm
     for finding in verdict.findings:
         assert finding.end - finding.start > 5
-        assert dumb.was_eligible(history, "clique", finding.start, finding.end)
+        assert brute_force.was_eligible(history, "clique", finding.start, finding.end)
 
 
 @given(st.lists(st.integers(0, 20), max_size=8).map(sorted), st.integers(0, 10), st.integers(11, 20), st.integers(1, 8))

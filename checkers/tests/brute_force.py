@@ -1,4 +1,4 @@
-"""A dumb twin of the exposure of a cluster: looks at one nanosecond after another, and at every set of nodes."""
+"""A brute_force twin of the exposure of a cluster: looks at one nanosecond after another, and at every set of nodes."""
 
 from __future__ import annotations
 
