@@ -18,12 +18,15 @@ from splitbrain.checkers.operations import Ints, Mask
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterHealth:
-    """The state of the cluster between any two successive acts of the nemesis.
+    """The state of the cluster in each interval between two edges.
 
-    ``edges`` (ns) bound the intervals: number k lies between edges k and k + 1. The columns below have one row an
-    interval; nodes and servers are places in ``names``, the nodes first. ``healthy`` and ``down`` are sure, and so is
-    ``connected`` (both ways, and both ends healthy); ``open`` [from, to] says only that the link was not surely cut.
-    ``fault_free`` intervals have no fault possibly active anywhere.
+    ``edges`` (ns, ascending) bound K intervals; interval k lies between edges k and k + 1. The columns have one row per
+    interval; their N other axes are indexes into ``names``, nodes before servers:
+
+    - ``healthy`` [K, N]: certainly up and undisturbed. ``down`` [K, N]: certainly killed.
+    - ``connected`` [K, N, N]: both ends certainly healthy, and both directions of the link certainly intact.
+    - ``maybe_open`` [K, from, to]: the link is not certainly cut.
+    - ``fault_free`` [K]: no fault is possibly active anywhere.
     """
 
     members: tuple[str, ...]
@@ -42,7 +45,7 @@ class ClusterHealth:
 
 
 def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
-    """What was sure about each of the members and servers, interval by interval."""
+    """Compute the health of the members and servers of ``bounds`` over the whole history."""
     members = tuple(name for name in bounds.members or history.nodes if name not in bounds.servers)
     names = members + bounds.servers
     place = {name: at for at, name in enumerate(names)}
@@ -84,7 +87,7 @@ def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
 
 
 def _span(edges: Ints, period: tuple[int, int] | None) -> slice:
-    """The intervals that lie within the period, both of whose ends are edges (or beyond them)."""
+    """The intervals within the period; each of its ends is an edge or lies beyond all edges."""
     if period is None or period[1] <= period[0]:
         return slice(0, 0)
     start, end = np.searchsorted(edges, period)

@@ -25,8 +25,10 @@ MOST_ENUMERATED = 15
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Period:
-    """A period (ns) throughout which the witness was an eligible majority: a fixed set of nodes, or a node and a
-    majority of the servers."""
+    """A closed interval [start, end] in ns in which the same witness was eligible throughout.
+
+    The witness is a majority of the nodes, or one node and a majority of the servers.
+    """
 
     start: int
     end: int
@@ -34,16 +36,16 @@ class Period:
 
 
 def fault_free_periods(health: ClusterHealth) -> list[Period]:
-    """The longest periods in which no fault was possibly active."""
-    return _stretches(health.edges, health.fault_free[:, None], [health.members])
+    """The maximal periods in which no fault was possibly active, in order; their witness is all members."""
+    return _maximal_runs(health.edges, health.fault_free[:, None], [health.members])
 
 
 def eligible_periods(health: ClusterHealth, kind: Eligibility) -> list[Period]:
-    """The longest periods in each of which one majority was eligible throughout, by their starts.
+    """The maximal periods in each of which one majority was eligible throughout, by their starts.
 
-    For up to 15 members every majority is tried, and for a hub every node, which is exact. For larger cliques
-    those found greedily in each state of the cluster are: what is returned is eligible, but a longer period may
-    have been missed.
+    They may overlap, with different witnesses. The result is exact for up to 15 members, of which every majority is
+    tried, and for hubs. Larger cliques are found greedily in each state of the cluster: every period returned is
+    eligible, but a longer one may be missed.
     """
     n = len(health.members)
     if not n or not len(health.fault_free):
@@ -55,24 +57,24 @@ def eligible_periods(health: ClusterHealth, kind: Eligibility) -> list[Period]:
     sets = _all_majorities(n, kind) if n <= MOST_ENUMERATED else _greedy_majorities(health, kind)
     states: dict[bytes, Mask] = {}
     rows = [_eligible_in(health, at, kind, sets, states) for at in range(len(health.fault_free))]
-    return _stretches(health.edges, np.array(rows), [_names(health, chosen) for chosen in sets])
+    return _maximal_runs(health.edges, np.array(rows), [_names(health, chosen) for chosen in sets])
 
 
 def _served_periods(health: ClusterHealth, kind: Eligibility) -> list[Period]:
-    """Those in which a majority of the servers was eligible, and one node was connected to all of it, throughout."""
+    """Periods in which a majority of the servers was eligible and one node was connected to all of it."""
     served = serving(health, kind)
     ensembles = [_names(health, chosen) for chosen in _ensembles(health, kind)]
     witnesses = [(node, *ensemble) for node in health.members for ensemble in ensembles]
-    return _stretches(health.edges, served.reshape(len(served), -1), witnesses)
+    return _maximal_runs(health.edges, served.reshape(len(served), -1), witnesses)
 
 
 def serving(health: ClusterHealth, kind: Eligibility) -> Mask:
-    """[interval, node, majority of the servers]: whether that majority was eligible among the servers, and the node
-    healthy and connected to all of it."""
+    """Mask [interval, node, majority of the servers]: the majority was eligible, and the node healthy and connected to
+    all of it."""
     sets = _ensembles(health, kind)
     fit = np.zeros((len(health.fault_free), len(sets)), bool)
     reached = np.zeros((len(health.fault_free), len(health.members), len(sets)), bool)
-    own = slice(len(health.members), None)
+    ties = slice(len(health.members), None)
     for at, chosen in enumerate(sets):
         reached[:, :, at] = health.connected[:, : len(health.members), chosen].all(axis=2)
         among: Mask = health.connected[:, chosen][:, :, chosen]
@@ -81,28 +83,28 @@ def serving(health: ClusterHealth, kind: Eligibility) -> Mask:
             continue
         fit[:, at] = among.all(axis=(1, 2))
         if kind == "isolated":
-            entrances: Mask = (health.maybe_open & ~health.down[:, :, None])[:, own][:, ~chosen[own]][:, :, chosen]
+            entrances: Mask = (health.maybe_open & ~health.down[:, :, None])[:, ties][:, ~chosen[ties]][:, :, chosen]
             fit[:, at] &= ~np.any(entrances, axis=(1, 2))
     return reached & fit[:, None, :]
 
 
 def _ensembles(health: ClusterHealth, kind: Eligibility) -> Mask:
-    """The majorities of the servers, as places among all names."""
+    """The majorities of the servers, as a mask [majority, name]."""
     sets = _all_majorities(len(health.servers), kind)
     return np.concatenate((np.zeros((len(sets), len(health.members)), bool), sets), axis=1)
 
 
 def _hub_periods(health: ClusterHealth) -> list[Period]:
-    """Those in which some node was connected to the same others, with itself a majority, throughout."""
+    """Periods in which some node was connected to the same others, a majority together with itself."""
     found: list[Period] = []
     enough = len(health.members) // 2 + 1
     for hub in range(len(health.members)):
         reached = 0
-        own = health.connected[:, hub]
-        # Where nothing is newly connected a stretch that began one interval earlier lasts as long.
-        gains = (np.diff(own, axis=0, prepend=False) & own).any(axis=1)
-        for start in np.flatnonzero(gains & (own.sum(axis=1) >= enough)).tolist():
-            connected = np.logical_and.accumulate(own[start:], axis=0)
+        ties = health.connected[:, hub]
+        # Without a new connection, a period that began one interval earlier lasts as long.
+        gains = (np.diff(ties, axis=0, prepend=False) & ties).any(axis=1)
+        for start in np.flatnonzero(gains & (ties.sum(axis=1) >= enough)).tolist():
+            connected = np.logical_and.accumulate(ties[start:], axis=0)
             end = start + int(np.argmin(np.append(connected.sum(axis=1) >= enough, False)))
             if end > reached:
                 reached = end
@@ -117,7 +119,7 @@ def _names(health: ClusterHealth, chosen: Mask) -> tuple[str, ...]:
 
 
 def _eligible_in(health: ClusterHealth, at: int, kind: Eligibility, sets: Mask, states: dict[bytes, Mask]) -> Mask:
-    """Which of the sets are eligible in that interval; states that come again are looked up."""
+    """Mask of the sets that are eligible in interval ``at``; ``states`` caches the results by state."""
     connected = health.connected[at]
     entrances = health.maybe_open[at] & ~health.down[at][:, None]
     state = connected.tobytes() + (entrances.tobytes() if kind == "isolated" else b"")
@@ -127,7 +129,7 @@ def _eligible_in(health: ClusterHealth, at: int, kind: Eligibility, sets: Mask, 
 
 
 def _eligible(connected: Mask, entrances: Mask, kind: Eligibility, sets: Mask) -> Mask:
-    """``entrances`` [from, to] are the links through which an outsider may be heard."""
+    """Mask of the eligible sets; ``entrances`` [from, to] are the links over which a node may be heard."""
     inside = sets.astype(np.float32)  # counting by matrix products, which only floats do fast
     clique: Mask = (inside @ (~connected).astype(np.float32) * inside).sum(axis=1) == 0
     if kind == "clique":
@@ -138,7 +140,10 @@ def _eligible(connected: Mask, entrances: Mask, kind: Eligibility, sets: Mask) -
 
 
 def _all_majorities(n: int, kind: Eligibility) -> Mask:
-    """Every smallest majority; where outsiders matter every larger one too, for it leaves fewer of them."""
+    """Every smallest majority as a mask [majority, node].
+
+    Larger ones are added for ``isolated``, because they leave fewer nodes outside.
+    """
     smallest = n // 2 + 1
     sizes = range(smallest, n + 1 if kind == "isolated" else smallest + 1)
     chosen = [members for size in sizes for members in combinations(range(n), size)]
@@ -149,7 +154,7 @@ def _all_majorities(n: int, kind: Eligibility) -> Mask:
 
 
 def _greedy_majorities(health: ClusterHealth, kind: Eligibility) -> Mask:
-    """For each state of the cluster a majority grown from each node, best connected first."""
+    """For each state of the cluster, a majority grown from each node, best connected first."""
     found: dict[bytes, Mask] = {}
     for connected in {state.tobytes(): state for state in health.connected}.values():
         for node in np.flatnonzero(connected.diagonal()).tolist():
@@ -160,7 +165,7 @@ def _greedy_majorities(health: ClusterHealth, kind: Eligibility) -> Mask:
 
 
 def _grown(connected: Mask, node: int, kind: Eligibility) -> Mask:
-    """A clique around the node: up to a majority, or as large as can be where outsiders matter."""
+    """A clique around the node, grown to a majority, or for ``isolated`` as far as possible."""
     enough = len(connected) if kind == "isolated" else len(connected) // 2 + 1
     chosen = np.zeros(len(connected), bool)
     candidates = connected[node].copy()
@@ -171,14 +176,14 @@ def _grown(connected: Mask, node: int, kind: Eligibility) -> Mask:
     return chosen
 
 
-def _stretches(edges: Ints, holds: Mask, witnesses: list[tuple[str, ...]]) -> list[Period]:
-    """The maximal runs of each column, without those that lie within another's."""
+def _maximal_runs(edges: Ints, holds: Mask, witnesses: list[tuple[str, ...]]) -> list[Period]:
+    """The maximal runs of true in each column of ``holds`` [interval, witness], without those inside another run."""
     padded = np.zeros((holds.shape[1], holds.shape[0] + 2), np.int8)
     padded[:, 1:-1] = holds.T
     steps = np.diff(padded, axis=1)
     column, first = np.nonzero(steps == 1)
     _, last = np.nonzero(steps == -1)
-    # Of many majorities that held over the same period one is enough; only then are objects made.
+    # Many majorities hold over the same period, of which one is enough; so objects are made last.
     order = np.lexsort((-last, first))
     column, first, last = column[order], first[order], last[order]
     record = np.flatnonzero(np.diff(np.maximum.accumulate(last), prepend=-1))
@@ -189,18 +194,18 @@ def _stretches(edges: Ints, holds: Mask, witnesses: list[tuple[str, ...]]) -> li
 
 
 def _longest(found: list[Period]) -> list[Period]:
-    """Those that do not lie within another, by their starts."""
+    """The periods that do not lie within another, by their starts."""
     kept: list[Period] = []
-    for stretch in sorted(found, key=lambda stretch: (stretch.start, -stretch.end)):
-        if not kept or stretch.end > kept[-1].end:
-            kept.append(stretch)
+    for period in sorted(found, key=lambda period: (period.start, -period.end)):
+        if not kept or period.end > kept[-1].end:
+            kept.append(period)
     return kept
 
 
-def covered(stretches: Iterable[Period]) -> int:
-    """How many ns lie in at least one of the stretches, which come by their starts."""
+def covered(periods: Iterable[Period]) -> int:
+    """The total time (ns) covered by the periods, which are sorted by their starts."""
     total, reached = 0, 0
-    for stretch in stretches:
-        total += max(0, stretch.end - max(stretch.start, reached))
-        reached = max(reached, stretch.end)
+    for period in periods:
+        total += max(0, period.end - max(period.start, reached))
+        reached = max(reached, period.end)
     return total

@@ -1,7 +1,7 @@
-"""Faults as the history describes them: the two lines of each, paired.
+"""Faults as the history describes them: the begin line and the done line of each, paired.
 
-Nothing here knows what a fault does or who inflicted it; a fault is a name, the nodes and directed links it
-was aimed at, and when it began, was in effect, and with what result.
+A fault here is a name, target nodes and directed links, the times at which it began and was in effect, and the result.
+The effects of the names are known only to ``checkers.fault_periods``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Link = tuple[str, str]
 
 
 class NemesisLine(Protocol):
-    """A nemesis line of the history, as far as pairing needs it."""
+    """The fields of a nemesis line that pairing needs."""
 
     index: int
     time: int
@@ -26,21 +26,26 @@ class NemesisLine(Protocol):
 
 
 class Malformed(ValueError):
-    """A line that is not what a history may hold: what was expected, what came, and in which line (from 0)."""
+    """A malformed history line: what was expected, what was found, and the line's ``index`` (from 0)."""
 
     def __init__(self, expected: str, got: object, index: int) -> None:
         super().__init__(f"expected {expected}, got {got!r}")
         self.index = index
 
+    @property
+    def with_line(self) -> str:
+        """The message with the line, counted from 1 as in errors of the reader."""
+        return f"line {self.index + 1} of the history: {self}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """One act of the nemesis: something hurt, or something healed.
+    """One act of the nemesis: a fault or a repair.
 
-    ``begin`` and ``done`` are ns, ``done`` None if the history ends before it. ``links`` are directed: from, to.
-    ``asked`` and ``effect`` are the values of the two lines. ``verified`` is None where the history does not say
-    whether the fault took effect, which is taken as "it did". ``skipped`` is the reason why it was never tried.
-    ``fault_class`` is the class that the nemesis gives it, by its name even where an old history has its code.
+    ``begin`` and ``done`` are ns; ``done`` is None if the history ends before it. ``links`` are directed: from, to.
+    ``asked`` and ``effect`` are the values of the begin line and the done line. ``verified`` says whether the fault was
+    seen to take effect; None, if the history does not say, counts as yes. ``skipped`` is the reason for not trying.
+    ``fault_class`` is the name of its class, also where an old history has a code.
     """
 
     id: int | str
@@ -59,7 +64,7 @@ class Fault:
 
     @property
     def in_effect(self) -> bool:
-        """It was carried out and nothing says that it failed to take effect."""
+        """True if the fault was carried out and not seen to fail."""
         return self.done is not None and self.skipped is None and self.verified is not False
 
     @property
@@ -81,10 +86,10 @@ class _FaultHalf(NamedTuple):
 
 
 def pair_faults(lines: Iterable[NemesisLine]) -> tuple[Fault, ...]:
-    """The faults of the nemesis lines, in the order in which they began.
+    """Pair the nemesis lines into faults, in the order in which they began.
 
-    Halves belong together by ``f`` and ``id``; without an id, a "done" ends the oldest open fault of its name.
-    Lines that state no phase begin and end by turns. A "done" without a "begin" raises Malformed.
+    A begin and a done belong together by ``f`` and ``id``; without an id, a done ends the oldest open fault of that
+    name. Lines without a phase are begin and done in turn. Raises Malformed for a done without a begin.
     """
     begun: list[_FaultHalf] = []
     done: dict[int, _FaultHalf] = {}
@@ -98,7 +103,7 @@ def pair_faults(lines: Iterable[NemesisLine]) -> tuple[Fault, ...]:
             queue.append(len(begun))
             begun.append(half)
         elif partner is None:
-            raise Malformed(f"the begin of {line.f} {half.id} before its done", phase, line.index)
+            raise Malformed(f"a begin of {line.f} {half.id} before its done", phase, line.index)
         else:
             queue.remove(partner)
             done[partner] = half
@@ -106,7 +111,7 @@ def pair_faults(lines: Iterable[NemesisLine]) -> tuple[Fault, ...]:
 
 
 def read_nemesis_line(line: NemesisLine) -> _FaultHalf:
-    """The line's value, checked; whatever is no object says nothing."""
+    """Check the value of a nemesis line; a value that is no object counts as empty. Raises Malformed."""
     value = line.value if isinstance(line.value, Mapping) else {}
     phase = value.get("phase", "begin")
     if phase not in ("begin", "done"):

@@ -27,10 +27,10 @@ REPAIRS = HEALS | RESTARTS | RESUMES
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FaultPeriod:
-    """What one fault did to some nodes or links, over one period; with neither, to the intact cluster.
+    """The period during which one fault affected some nodes or links, or with neither, the whole cluster.
 
-    ``possibly`` and ``surely`` are [from, to] in ns; ``surely`` is None where nothing is sure. ``cuts`` tells a cut or
-    a kill from a mere disturbance.
+    ``possible`` and ``certain`` are closed intervals [from, to] in ns; ``possible`` may end after the history;
+    ``certain`` is None if the fault is never certain. ``cuts`` is true for a cut or a kill, false for a milder fault.
     """
 
     nodes: tuple[str, ...]
@@ -41,17 +41,17 @@ class FaultPeriod:
 
 
 def is_repair(fault: Fault) -> bool:
-    """Whether the act mends: it heals, restarts or resumes."""
+    """True for an act that repairs: it heals, restarts or resumes."""
     return fault.f in REPAIRS
 
 
 def on_links(fault: Fault) -> bool:
-    """Whether the fault is about links, and its nodes only say whose."""
+    """True for a fault of links; its nodes then only name the ends."""
     return fault.f in ON_LINKS or (bool(fault.links) and fault.f not in KILLS | PAUSES | WIPES | REPAIRS)
 
 
 def fault_periods(faults: tuple[Fault, ...], end: int) -> Iterator[FaultPeriod]:
-    """What every fault did, over which period; ``end`` is when the history ends."""
+    """The periods of all faults, by fault and then by their ends; ``end`` (ns) is the end of the history."""
     for at, fault in enumerate(faults):
         if fault.skipped is not None or fault.f in HEALS | RESUMES:
             continue
@@ -67,47 +67,48 @@ def fault_periods(faults: tuple[Fault, ...], end: int) -> Iterator[FaultPeriod]:
 def _grouped_by_end(
     fault: Fault, subjects: Iterable[str | Link | None], later: list[Fault], end: int
 ) -> Iterator[FaultPeriod]:
-    """One FaultPeriod for all subjects that were mended at the same time. The subject None is the intact cluster."""
+    """One FaultPeriod for all subjects that were repaired at the same time. The subject None is the whole cluster."""
     periods: dict[tuple[int | None, int | None], list[str | Link | None]] = defaultdict(list)
     for subject in subjects:
-        periods[_repaired(fault, subject, later)].append(subject)
-    for (mending, over), group in periods.items():
+        periods[_repair_times(fault, subject, later)].append(subject)
+    for (undoing, over), group in periods.items():
         links = tuple(subject for subject in group if isinstance(subject, tuple))
         nodes = tuple(subject for subject in group if isinstance(subject, str))
-        yield _fault_period(fault, nodes, links, mending, over, end)
+        yield _fault_period(fault, nodes, links, undoing, over, end)
 
 
-def _repaired(fault: Fault, subject: str | Link | None, later: list[Fault]) -> tuple[int | None, int | None]:
-    """When mending began, from when on it is not sure that the fault lasts, and when it was surely over."""
-    mending = None
+def _repair_times(fault: Fault, subject: str | Link | None, later: list[Fault]) -> tuple[int | None, int | None]:
+    """When the repair began, which ends the certain period, and when it was certainly done, which ends the possible
+    one; None for never."""
+    undoing = None
     for act in later:
-        if _repairs(act, fault, subject):
-            mending = act.begin if mending is None else mending
+        if _undoes(act, fault, subject):
+            undoing = act.begin if undoing is None else undoing
             if act.done is not None and act.verified is not False:
-                return mending, act.done
+                return undoing, act.done
     # A wipe is over at once, unless a restart shows that the node had yet to come back.
-    return mending, fault.done if fault.f in WIPES else None
+    return undoing, fault.done if fault.f in WIPES else None
 
 
 def _fault_period(
     fault: Fault,
     nodes: tuple[str, ...],
     links: tuple[Link, ...],
-    mending: int | None,
+    undoing: int | None,
     over: int | None,
     end: int,
 ) -> FaultPeriod:
     certain = None
     if fault.in_effect and fault.done is not None and fault.f not in RESTARTS:
-        certain = (fault.done, end if mending is None else mending)
-    # An act that takes no time, as in a simulation, is an interruption all the same.
+        certain = (fault.done, end if undoing is None else undoing)
+    # In a simulation an act takes no time; it disturbs its targets for 1 ns all the same.
     last = end + 1 if over is None else max(over, fault.begin + 1)
     cuts = fault.f in (CUTS if links else KILLS)
     return FaultPeriod(nodes=nodes, links=links, possible=(fault.begin, last), certain=certain, cuts=cuts)
 
 
-def _repairs(act: Fault, fault: Fault, subject: str | Link | None) -> bool:
-    """Whether ``act`` undoes what ``fault`` did to the subject."""
+def _undoes(act: Fault, fault: Fault, subject: str | Link | None) -> bool:
+    """True if ``act`` undoes the fault for the subject."""
     heals = act.asked.get("heals", act.effect.get("heals"))
     if isinstance(heals, list | tuple):
         return fault.id in heals
@@ -120,5 +121,5 @@ def _repairs(act: Fault, fault: Fault, subject: str | Link | None) -> bool:
 
 
 def touched(fault: Fault) -> frozenset[str]:
-    """The nodes that the fault was about, at the ends of its links too."""
+    """The nodes that the fault affects, including the ends of its links."""
     return frozenset(fault.nodes).union(*fault.links)

@@ -183,7 +183,7 @@ class JudgedProperty:
                 return dict(self.promises)
 
     def as_json(self) -> dict[str, Any]:
-        """What ``verdicts.json`` holds of it: nothing but JSON's own types."""
+        """The entry of ``verdicts.json``, made of JSON types only."""
         return {
             "verdict": self.outcome.word,
             "promise": self._promise(),
@@ -198,7 +198,7 @@ class JudgedProperty:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """All properties of one run, and the worst of their outcomes."""
+    """The judged properties of one run, and the worst of their outcomes."""
 
     outcome: Outcome
     properties: tuple[JudgedProperty, ...]
@@ -207,7 +207,7 @@ class Judgement:
         return next(judged for judged in self.properties if judged.name == name)
 
     def as_json(self, run: str | None = None) -> dict[str, Any]:
-        """The object that ``check --json`` prints; ``run`` is the run's directory or the history's path."""
+        """The object that ``check --json`` prints; ``run`` is the directory of the run or the path of the history."""
         return {
             "verdict": self.outcome.word,
             "run": run,
@@ -241,7 +241,7 @@ def judge(
 def _checked(tested: Property, history: History, bounds: Bounds) -> Verdict:
     try:
         return tested.check(history, bounds)
-    except Exception as failure:  # a checker's own bug: unknown, and the others go on
+    except Exception as failure:  # a bug in the checker: unknown, and the others go on
         words = f"the checker failed: {type(failure).__name__}: {failure}"
         return Verdict(property=tested.name, outcome=Outcome.UNKNOWN, words=words)
 

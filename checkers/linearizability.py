@@ -1,20 +1,13 @@
-"""Linearizability of registers: every operation seems to happen at one instant between its invocation and its answer.
+"""Linearizability: each operation appears to take effect instantaneously between its invocation and its response.
 
-Herlihy and Wing, "Linearizability", TOPLAS 1990. A history is linearizable iff its part about each key is, so keys are
-judged one by one. The search is that of Wing and Gong (1993) in the form that Lowe calls just-in-time linearization
-("Testing for linearizability", 2017): the lines are gone through in order, and an operation is given its place only
-when it has to have one, when its answer comes; before it any that are under way may be placed. What is kept are the
-configurations that this can lead to: the register's value, and which operations under way have been placed already.
-None left means that no order fits.
+Herlihy and Wing, "Linearizability: a correctness condition for concurrent objects", TOPLAS 12(3), 1990. The property is
+local: a history is linearizable iff its part about each register is, so registers are judged one by one
+(``checkers.linearization``). After ``BUDGET`` configurations in total the outcome is unknown. An operation of unknown
+fate may take effect at any later time, or never; one that failed never did.
 
-An operation of unknown fate may happen at any later time, or never, and so stays under way for good; one that failed
-never happened. What keeps the configurations few: an operation that changes nothing is placed as soon as it fits; of
-several of unknown fate that would do the same the first is placed first; and a configuration that has used more of
-those than another with the same value can do no more than it. After ``BUDGET`` configurations the answer is unknown.
-
-Operations: ``read`` (ok: the value), ``write`` (of the value), ``cas`` ({"from", "to"}; ok: also {"swapped"}, where
-false says that the value was another than "from"; without it ok means swapped). Registers begin as null. Of several
-registers each value is an object with a ``key``, and ``value`` for what is read or written.
+Operations: ``read`` (ok: the value), ``write`` (of the value), ``cas`` ({"from", "to"}; ok: also {"swapped"}: false
+means that the value was not "from"; without it, ok means swapped). Registers start as null. With several registers,
+each value is an object with a ``key``, and with ``value`` for the value read or written.
 """
 
 from __future__ import annotations
@@ -48,28 +41,31 @@ BUDGET = 500_000
 
 
 def check(history: History, budget: int = BUDGET) -> Verdict:
-    """Whether the operations on each register can be put in an order that fits."""
+    """Check each register, within ``budget`` configurations in total.
+
+    The evidence of a violation is the answer that fits no order and those just before it.
+    """
     try:
         known = registers(history)
     except Malformed as wrong:
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=f"history line {wrong.index}: {wrong}")
+        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=wrong.with_line)
     found: list[Finding] = []
     undecided: list[Key] = []
-    looked_at = 0
+    examined = 0
     for key, acts in known.items():
-        search = LinearizationSearch(budget - looked_at)
+        search = LinearizationSearch(budget - examined)
         try:
-            stuck = search.run(acts)
+            counterexample = search.run(acts)
         except BudgetExceeded:
             undecided.append(key)
         else:
-            found += [] if stuck is None else [_finding(key, stuck)]
-        looked_at += search.looked_at
+            found += [] if counterexample is None else [_finding(key, counterexample)]
+        examined += search.examined
     facts = {
         "registers": len(known),
         "register_operations": sum(len(acts) for acts in known.values()),
         "register_operations_of_unknown_fate": sum(act.returns is None for acts in known.values() for act in acts),
-        "configurations": looked_at,
+        "configurations": examined,
         "configurations_allowed": budget,
         "registers_undecided": len(undecided),
     }
@@ -89,79 +85,79 @@ def _verdict(found: list[Finding], undecided: list[Key], facts: Mapping[str, Any
     operations = counted(facts["register_operations"], "operation")
     if undecided:
         outcome = Outcome.UNKNOWN
-        words = f"no answer for {counted(len(undecided), 'register')} within "
+        words = f"{counted(len(undecided), 'register')} undecided after "
         words += f"{facts['configurations_allowed']:,} configurations"
     elif facts["register_operations"] == facts["register_operations_of_unknown_fate"]:
-        outcome, words = Outcome.UNKNOWN, "no operation on a register was ever answered, so nothing was tested"
+        outcome, words = Outcome.UNKNOWN, "no operation on a register was answered, so linearizability was not tested"
     else:
         on = counted(facts["registers"], "register")
-        outcome, words = Outcome.VALID, f"{operations} on {on} fit one order each"
+        outcome, words = Outcome.VALID, f"{operations} on {on}: linearizable"
     return Verdict(property=PROPERTY, outcome=outcome, words=words, facts=facts)
 
 
-def _finding(key: Key, stuck: Counterexample) -> Finding:
+def _finding(key: Key, counterexample: Counterexample) -> Finding:
     register = "the register" if key is None else f"the register {key}"
-    values = listed(value.decode() for value in stuck.values[:4]) + (" and more" if len(stuck.values) > 4 else "")
-    act = stuck.act
-    lines = {act.returns, *(each.returns for each in stuck.recent)} - {None}
+    more = " and more" if len(counterexample.values) > 4 else ""
+    values = listed(value.decode() for value in counterexample.values[:4]) + more
+    act = counterexample.operation
+    lines = {act.returns, *(each.returns for each in counterexample.recent)} - {None}
+    answer = f"{act.description}, answered at {instant(act.end)}"
     return Finding(
         guarantee=GUARANTEE,
-        words=f"{act.told}, answered at {instant(act.end)}, fits no order: {register} can then only have held {values}",
+        words=f"{answer}, fits no order: {register} can only have held {values}",
         evidence=tuple(sorted(line for line in lines if line is not None)),
-        start=min(each.start for each in (act, *stuck.recent)),
+        start=min(each.start for each in (act, *counterexample.recent)),
         end=act.end,
-        facts={"key": key, "values": [value.decode() for value in stuck.values[:16]]},
+        facts={"key": key, "values": [value.decode() for value in counterexample.values[:16]]},
     )
 
 
-# From lines to acts
-
-
 def registers(history: History) -> dict[Key, list[RegisterOperation]]:
-    """The acts on each register that may have happened and could be seen to, in the order of their invocations."""
+    """The operations on each register that constrain the order, sorted by invocation; failed ones and unanswered reads
+    do not. Raises Malformed."""
     known: dict[Key, list[RegisterOperation]] = defaultdict(list)
     for f in NEEDS:
         done = history.operations(f)
         for row in range(len(done)):
             unseen = f == "read" and done.outcome[row] != OK
             if done.outcome[row] != FAIL and not unseen:
-                known[key_of(done.asked[row])].append(_act(history, f, done, row))
+                known[key_of(done.asked[row])].append(_operation(history, f, done, row))
     return {key: sorted(acts, key=lambda act: act.invoked) for key, acts in known.items()}
 
 
-def _act(history: History, f: str, done: Operations, row: int) -> RegisterOperation:
+def _operation(history: History, f: str, done: Operations, row: int) -> RegisterOperation:
     ok, line = bool(done.ok[row]), int(done.invoke_index[row])
     asked, answered = done.asked[row], done.answered[row]
-    needs = spurns = makes = None
+    requires = excludes = writes = None
     match f:
         case "read":
-            needs = _value(answered, asked)
-            told = f"a read of {needs.decode()}"
+            requires = _value(answered, asked)
+            description = f"a read of {requires.decode()}"
         case "write":
-            makes = _value(asked, asked)
-            told = f"a write of {makes.decode()}"
+            writes = _value(asked, asked)
+            description = f"a write of {writes.decode()}"
         case _:
             pair = mapping(asked, "a cas", line)
-            needs, makes = _json(pair.get("from")), _json(pair.get("to"))
-            told = f"a swap of {needs.decode()} for {makes.decode()}"
+            requires, writes = _json(pair.get("from")), _json(pair.get("to"))
+            description = f"a cas from {requires.decode()} to {writes.decode()}"
             if ok and isinstance(answered, Mapping) and answered.get("swapped") is False:
-                needs, spurns, makes = None, needs, None
-                told += " that did not find it"
+                requires, excludes, writes = None, requires, None
+                description += " that found another value"
     node = int(done.node[row])
     return RegisterOperation(
-        needs=needs,
-        spurns=spurns,
-        makes=makes,
+        requires=requires,
+        excludes=excludes,
+        writes=writes,
         invoked=line,
         returns=int(done.complete_index[row]) if ok else None,
         start=int(done.invoke[row]),
         end=int(done.complete[row]) if ok else history.end,
-        told=told + ("" if node == NONE else f" at {history.nodes[node]}"),
+        description=description + ("" if node == NONE else f" at {history.nodes[node]}"),
     )
 
 
 def _value(value: object, asked: object) -> Value:
-    """What was read or written: of a register with a key it stands beside the key."""
+    """The value read or written, which stands beside the key if there is one."""
     return _json(value.get("value") if key_of(asked) is not None and isinstance(value, Mapping) else value)
 
 

@@ -29,95 +29,99 @@ Value = bytes
 class RegisterOperation:
     """One operation on one register.
 
-    It can happen where the value is ``needs`` (None: anywhere) and not ``spurns`` (None: no such value), and makes the
-    value ``makes`` (None: as it was). ``returns`` is the line of its answer, None where its fate is unknown.
+    It can take effect if the value is ``requires`` (None: any value) and is not ``excludes`` (None: no such value), and
+    then sets it to ``writes`` (None: unchanged). ``invoked`` and ``returns`` are the lines (from 0) of invocation and
+    answer, ``start`` and ``end`` their times (ns); ``returns`` is None if its fate is unknown.
     """
 
-    needs: Value | None
-    spurns: Value | None
-    makes: Value | None
+    requires: Value | None
+    excludes: Value | None
+    writes: Value | None
     invoked: int
     returns: int | None
     start: int
     end: int
-    told: str
+    description: str
 
     def after(self, value: Value) -> Value | None:
-        """The register's value after it; None if it cannot happen at this value."""
-        if (self.needs is not None and self.needs != value) or self.spurns == value:
+        """The register's value afterwards; None if the operation cannot take effect at this value."""
+        if (self.requires is not None and self.requires != value) or self.excludes == value:
             return None
-        return value if self.makes is None else self.makes
+        return value if self.writes is None else self.writes
 
     @property
     def effect(self) -> tuple[Value | None, Value | None]:
-        return self.needs, self.makes
+        """A key that is equal for operations of unknown fate with the same effect."""
+        return self.requires, self.writes
 
 
 class Counterexample(NamedTuple):
-    """No order fits any more once ``act`` has been answered; the register may have held any of ``values`` before.
-    ``recent`` are the acts answered last before it."""
+    """Proof that no order fits: the answer of ``operation`` fits none of the possible ``values`` of the register.
 
-    act: RegisterOperation
+    ``recent`` are the last operations answered before it.
+    """
+
+    operation: RegisterOperation
     values: tuple[Value, ...]
     recent: tuple[RegisterOperation, ...]
 
 
 class BudgetExceeded(Exception):
-    """More configurations than were to be looked at."""
+    """More configurations than the budget allows."""
 
 
 class LinearizationSearch:
-    """One search; ``looked_at`` counts the configurations that it came to.
+    """One search over one register; ``examined`` counts the configurations examined.
 
-    Acts under way have a bit each. Those that will be answered give theirs back; of those of unknown fate it is kept.
+    Each pending operation has a bit. It is freed when the operation is answered; those of unknown fate keep theirs.
     """
 
     def __init__(self, budget: int) -> None:
-        self.looked_at = 0
+        self.examined = 0
         self._budget = budget
-        self._sure: dict[int, RegisterOperation] = {}  # under way and to be answered, by bit
-        self._open: dict[tuple[Value | None, Value | None], list[int]] = {}  # of unknown fate: bits by what they do
-        self._acts: dict[int, RegisterOperation] = {}
-        self._idle: list[int] = []  # bits that were given back
+        self._answered: dict[int, RegisterOperation] = {}  # pending, will be answered; by bit
+        self._indeterminate: dict[tuple[Value | None, Value | None], list[int]] = {}  # of unknown fate: bits by effect
+        self._operations: dict[int, RegisterOperation] = {}
+        self._free_bits: list[int] = []  # freed bits
 
-    def run(self, acts: Iterable[RegisterOperation]) -> Counterexample | None:
-        """Where no order fits any more; None if one does to the end. Raises BudgetExceeded."""
+    def run(self, operations: Iterable[RegisterOperation]) -> Counterexample | None:
+        """Search for an order of the operations; None if there is one. Raises BudgetExceeded."""
         bits: dict[int, int] = {}
         recent: list[RegisterOperation] = []
         present: set[tuple[Value, int]] = {(b"null", 0)}
-        for act, answered in _events(acts):
+        for operation, answered in _events(operations):
             if not answered:
-                bits[act.invoked] = self._begin(act)
+                bits[operation.invoked] = self._begin(operation)
                 continue
-            bit = bits[act.invoked]
-            following = self._place(present, bit)
+            bit = bits[operation.invoked]
+            following = self._linearize(present, bit)
             if not following:
                 values = tuple(sorted({value for value, _ in present}))
-                return Counterexample(act, values, tuple(recent[-MOST_RECENT:]))
+                return Counterexample(operation, values, tuple(recent[-MOST_RECENT:]))
             present = self._fewest({(value, placed & ~bit) for value, placed in following})
-            del self._sure[bit]
-            self._idle.append(bit)
-            recent.append(act)
+            del self._answered[bit]
+            self._free_bits.append(bit)
+            recent.append(operation)
         return None
 
-    def _begin(self, act: RegisterOperation) -> int:
-        bit = self._idle.pop() if self._idle else 1 << len(self._acts)
-        self._acts[bit] = act
-        if act.returns is not None:
-            self._sure[bit] = act
+    def _begin(self, operation: RegisterOperation) -> int:
+        bit = self._free_bits.pop() if self._free_bits else 1 << len(self._operations)
+        self._operations[bit] = operation
+        if operation.returns is not None:
+            self._answered[bit] = operation
         else:
-            self._open.setdefault(act.effect, []).append(bit)
+            self._indeterminate.setdefault(operation.effect, []).append(bit)
         return bit
 
-    def _place(self, present: set[tuple[Value, int]], wanted: int) -> set[tuple[Value, int]]:
-        """Every configuration in which the wanted act has just been placed, or had been before."""
+    def _linearize(self, present: set[tuple[Value, int]], wanted: int) -> set[tuple[Value, int]]:
+        """Every configuration reachable from ``present`` in which the wanted operation (a bit) is linearized."""
         found = {each for each in present if each[1] & wanted}
         front = [self._settled(*each) for each in present if not each[1] & wanted]
         known = set(front)
         while front:
             value, placed = front.pop()
-            self.looked_at += 1
-            if self.looked_at > self._budget:
+            self.examined += 1
+            if self.examined > self._budget:
                 raise BudgetExceeded
             if placed & wanted:
                 found.add((value, placed))
@@ -133,27 +137,27 @@ class LinearizationSearch:
         return found
 
     def _settled(self, value: Value, placed: int) -> tuple[Value, int]:
-        """With everything placed that fits at this value and changes nothing: to wait with it can only do harm."""
-        for bit, act in self._sure.items():
-            if act.makes is None and not placed & bit and act.after(value) is not None:
+        """Linearize every operation that fits this value and does not change it; delaying those never helps."""
+        for bit, operation in self._answered.items():
+            if operation.writes is None and not placed & bit and operation.after(value) is not None:
                 placed |= bit
         return value, placed
 
     def _next(self, value: Value, placed: int) -> Iterator[tuple[int, Value]]:
-        """The acts that can be placed next, with the value that they leave."""
-        for bit, act in self._sure.items():
-            if not placed & bit and (after := act.after(value)) is not None:
+        """The operations that can be linearized next, as bits, with the resulting value."""
+        for bit, operation in self._answered.items():
+            if not placed & bit and (after := operation.after(value)) is not None:
                 yield bit, after
-        for bits in self._open.values():
+        for bits in self._indeterminate.values():
             first = next((bit for bit in bits if not placed & bit), None)
-            if first is not None and (after := self._acts[first].after(value)) not in (None, value):
+            if first is not None and (after := self._operations[first].after(value)) not in (None, value):
                 yield first, after
 
     def _fewest(self, configurations: set[tuple[Value, int]]) -> set[tuple[Value, int]]:
-        """Without those that used up more acts of unknown fate than another one that is the same otherwise."""
-        if not self._open:
+        """Drop each configuration that used more operations of unknown fate than an otherwise equal one."""
+        if not self._indeterminate:
             return configurations
-        sure = sum(self._sure)
+        sure = sum(self._answered)
         alike: dict[tuple[Value, int], list[int]] = defaultdict(list)
         for value, placed in sorted(configurations, key=lambda each: each[1].bit_count()):
             kept = alike[value, placed & sure]
@@ -162,8 +166,8 @@ class LinearizationSearch:
         return {(value, placed) for (value, _), kept in alike.items() for placed in kept}
 
 
-def _events(acts: Iterable[RegisterOperation]) -> list[tuple[RegisterOperation, bool]]:
+def _events(operations: Iterable[RegisterOperation]) -> list[tuple[RegisterOperation, bool]]:
     """Invocations (False) and answers (True) in the order of their lines."""
-    lines = [(act.invoked, act, False) for act in acts]
-    lines += [(act.returns, act, True) for act in acts if act.returns is not None]
-    return [(act, answered) for _, act, answered in sorted(lines, key=lambda line: line[0])]
+    lines = [(operation.invoked, operation, False) for operation in operations]
+    lines += [(operation.returns, operation, True) for operation in operations if operation.returns is not None]
+    return [(operation, answered) for _, operation, answered in sorted(lines, key=lambda line: line[0])]

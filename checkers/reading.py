@@ -19,7 +19,7 @@ BATCH = 512
 
 
 class HistoryError(ValueError):
-    """A history that cannot be read: where, what was expected, what came."""
+    """A history that cannot be read: the file, the line (from 1), what was expected and what was found."""
 
     def __init__(self, source: str, line: int, problem: str) -> None:
         super().__init__(f"{source}, line {line}: {problem}")
@@ -29,7 +29,7 @@ class HistoryError(ValueError):
 
 
 def record_lines(lines: Iterable[bytes], source: str) -> Recording:
-    """What the JSON lines say. Lines may end in a newline or not; raises HistoryError."""
+    """Record JSON lines, with or without a newline at the end. Raises HistoryError."""
     recording = Recording()
     for entries in _decoded(lines, source, recording):
         _take_all(recording, entries, source)
@@ -38,7 +38,7 @@ def record_lines(lines: Iterable[bytes], source: str) -> Recording:
 
 
 def record_entries(entries: Iterable[HistoryEntry | Mapping[str, Any]], source: str) -> Recording:
-    """What the entries say, for histories that never were a file; raises HistoryError."""
+    """Record entries in memory. Raises HistoryError."""
     recording = Recording()
     _take_all(recording, (_entry(entry, source, line) for line, entry in enumerate(entries, 1)), source)
     recording.finish()
@@ -64,7 +64,7 @@ def _entry(entry: HistoryEntry | Mapping[str, Any], source: str, line: int) -> H
 
 
 def _decoded(lines: Iterable[bytes], source: str, recording: Recording) -> Iterator[list[HistoryEntry]]:
-    """The entries of the lines, batch by batch; only a batch that has something wrong is read line by line."""
+    """Decode the lines batch by batch; a batch with an error is decoded line by line."""
     decoder = msgspec.json.Decoder(HistoryEntry)
     remaining = iter(lines)
     while batch := list(islice(remaining, BATCH)):
@@ -96,7 +96,7 @@ def _decoded_singly(
 
 
 def _is_cut_off(line: bytes) -> bool:
-    """A line that was being written when the run died: no newline, and no JSON yet."""
+    """True for a line cut off while it was written: no newline, and not yet JSON."""
     if line.endswith(b"\n"):
         return False
     try:
@@ -109,7 +109,7 @@ def _is_cut_off(line: bytes) -> bool:
 def _lowered(problem: Exception) -> str:
     words = str(problem)
     if not words.startswith(("Expected", "Object missing")):
-        words = f"expected one JSON object, got something else: {words}"
+        words = f"expected one JSON object: {words}"
     return words[0].lower() + words[1:]
 
 

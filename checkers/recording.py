@@ -26,7 +26,7 @@ MOST_NODES = 2**15 - 1
 
 
 class HistoryEntry(msgspec.Struct, gc=False):
-    """One line of a history. ``time`` is ns since its start; unknown keys are ignored."""
+    """One line of a history. ``time`` is ns since the start of the history; unknown keys are ignored."""
 
     index: Count
     time: Count
@@ -61,22 +61,27 @@ SAMPLE = np.dtype([("time", "i8"), ("late", "i8")])
 
 @dataclass(slots=True)
 class Table:
-    """The packed rows of one ``f``, in the order of completion; processes and values are kept unless there are too
-    many."""
+    """The packed rows of one ``f``, in the order of completion.
 
-    observed: bool = False  # with what the nodes said of themselves in each row
+    ``values`` holds process, invoked value and answer of each row; it stays empty for observe and confirm.
+    """
+
+    observed: bool = False  # rows of observe, which hold claims too
     rows: bytearray = field(default_factory=bytearray)
     values: list[tuple[int | str, Any, Any]] = field(default_factory=list)
 
     def sorted(self, layout: np.dtype[Any]) -> tuple[NDArray[Any], list[tuple[int | str, Any, Any]]]:
-        """The rows and values in the order of their invoke lines."""
+        """The rows and values in the order of their invoke lines; ``layout`` is ROW or OBSERVATION."""
         rows = np.frombuffer(self.rows, dtype=layout)
         order = np.argsort(rows["invoke_index"], kind="stable")
         return rows[order], [self.values[at] for at in order] if self.values else []
 
 
 class Recording:
-    """Takes entries in order and holds what they say. Raises Malformed for one that cannot stand where it does."""
+    """Checks entries in order and packs them into tables.
+
+    Raises Malformed for an entry that is wrong or out of place.
+    """
 
     def __init__(self) -> None:
         self.count = 0
@@ -92,12 +97,12 @@ class Recording:
         self._open: dict[int | str, HistoryEntry] = {}
 
     def take(self, entry: HistoryEntry) -> None:
-        """The next line. This and what it calls run once a line, so they are plain rather than short."""
+        """Add the next line. Runs once per line, and so favours speed over brevity."""
         index = self.count
         if entry.index != index:
             raise Malformed(f"index {index}", entry.index, index)
         if entry.time < self.end:
-            raise Malformed(f"a time of at least {self.end}, that of the line before", entry.time, index)
+            raise Malformed(f"a time of at least {self.end}, as in the line before", entry.time, index)
         if entry.type == "invoke":
             self._invoke(entry)
         else:
@@ -110,7 +115,7 @@ class Recording:
         self.end = entry.time
 
     def finish(self) -> None:
-        """Whatever is still open never completed."""
+        """Close the recording: operations still pending never completed."""
         for invoked in self._open.values():
             self._append(invoked, NONE, INFO, NONE, None)
         self._open.clear()
@@ -118,21 +123,21 @@ class Recording:
     def _invoke(self, entry: HistoryEntry) -> None:
         if entry.process in self._open:
             before = self._open[entry.process]
-            expected = f"process {entry.process!r} to complete its {before.f} of line {before.index + 1} first"
+            expected = f"a completion of {before.f}, invoked by process {entry.process!r} in line {before.index + 1}"
             raise Malformed(expected, f"invoke of {entry.f}", entry.index)
         if entry.process == "nemesis":
-            raise Malformed('type "info" of the nemesis', entry.type, entry.index)
+            raise Malformed('type "info" for the nemesis', entry.type, entry.index)
         if entry.node is None and entry.f == "observe":
-            raise Malformed("the node that is observed", entry.node, entry.index)
+            raise Malformed("the name of the observed node", entry.node, entry.index)
         self._open[entry.process] = entry
 
     def _complete(self, invoked: HistoryEntry, entry: HistoryEntry) -> None:
         if entry.f != invoked.f:
-            expected = f"the completion of {invoked.f}, which process {entry.process!r} invoked in line "
-            raise Malformed(f"{expected}{invoked.index + 1}", entry.f, entry.index)
+            expected = f"a completion of {invoked.f}, invoked by process {entry.process!r} in line {invoked.index + 1}"
+            raise Malformed(expected, entry.f, entry.index)
         if entry.node != invoked.node and entry.node is not None:
             if invoked.node is not None:
-                expected = f"{invoked.node!r}, the node of the invoke in line {invoked.index + 1}"
+                expected = f"node {invoked.node!r}, as in the invoke of line {invoked.index + 1}"
                 raise Malformed(expected, entry.node, entry.index)
             invoked.node = entry.node
         if entry.f == "canary":
@@ -159,7 +164,7 @@ class Recording:
                 table.values.append((invoked.process, invoked.value, answered))
 
     def _claim(self, entry: HistoryEntry) -> tuple[bool, int, int, int, int]:
-        """What the node said of itself: leading, the leader's code, the term, the reign's code, the vote's code."""
+        """The claim of an observation: leading, and the numbers of leader, term, reign and vote (-1: null)."""
         value = entry.value
         if type(value) is not dict or type(value.get("leading")) is not bool:
             _claim_malformed(entry, "leading to be true or false", value)
@@ -171,7 +176,7 @@ class Recording:
         if term is None:
             term = NONE
         elif type(term) is not int or not 0 <= term < 2**63:
-            _claim_malformed(entry, "term to be a whole number from 0 to 2**63 - 1, or null", term)
+            _claim_malformed(entry, "term to be an integer from 0 to 2**63 - 1, or null", term)
         if reign is None:
             code = NONE
         elif type(reign) is str or type(reign) is int:
@@ -181,15 +186,15 @@ class Recording:
         return value["leading"], self._code(leader), term, code, self._code(vote)
 
     def _event(self, entry: HistoryEntry) -> None:
-        """A line that completes nothing: a fault, the canary, what a node reports, or something unknown."""
+        """Add a line that completes no operation: a fault, a canary sample, a node event or a note."""
         if entry.f == "canary":
             late = entry.value.get("late") if isinstance(entry.value, Mapping) else None
             if type(late) is not int or not abs(late) < 2**63:
-                raise Malformed('the canary\'s value to hold "late" in ns', entry.value, entry.index)
+                raise Malformed('a canary value with "late" in ns', entry.value, entry.index)
             self.canary += _SAMPLE.pack(entry.time, late)
             return
         if entry.type != "info" or isinstance(entry.process, int):
-            expected = f"an open invoke of process {entry.process!r} before its completion"
+            expected = f"an invoke of process {entry.process!r} before its completion"
             raise Malformed(expected, f"{entry.type} of {entry.f}", entry.index)
         if entry.process == "nemesis":
             read_nemesis_line(entry)
@@ -209,17 +214,16 @@ class Recording:
         except KeyError:
             code = self.node_codes[node] = len(self.node_codes)
             if code >= MOST_NODES:
-                raise Malformed(f"at most {MOST_NODES} names of nodes", node, self.count) from None
+                raise Malformed(f"at most {MOST_NODES} node names", node, self.count) from None
             return code
 
 
 class UncheckedRecording(Recording):
-    """A recording made as things happen, by somebody who keeps its rules: what clients ask by the thousand is packed
-    unchecked, and all else goes the usual way."""
+    """A recording by a trusted writer during a run: observe and confirm are packed unchecked, the rest is checked."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._asked: dict[int | str, tuple[Table, int, int, int]] = {}  # by process: its table, node, time and index
+        self._asked: dict[int | str, tuple[Table, int, int, int]] = {}  # pending, by process: table, node, time, index
 
     def invoke(self, time: int, process: int | str, f: str, node: str | None, value: Any = None) -> None:
         if f == "observe" or f == "confirm":
@@ -257,7 +261,7 @@ class UncheckedRecording(Recording):
     def other(
         self, time: int, process: int | str, type: Kind, f: str, node: str | None, value: Any, error: Any
     ) -> None:
-        """Any other line: an operation that failed or of which nobody knows, a fault, a note."""
+        """Add any other line: a failed or indeterminate operation, a fault, a note."""
         asked = self._asked.pop(process, None)
         if asked is None:
             self.take(HistoryEntry(self.count, time, process, type, f, node, value, error))
@@ -281,4 +285,4 @@ def _pack_unanswered(
 
 
 def _claim_malformed(entry: HistoryEntry, expected: str, got: object) -> NoReturn:
-    raise Malformed(f"of an observe that is ok {expected}", got, entry.index)
+    raise Malformed(f"{expected} in an observe that is ok", got, entry.index)

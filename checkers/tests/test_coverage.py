@@ -53,17 +53,17 @@ def test_probes_during_faults_are_counted_once_however_many_faults_there_are() -
 @pytest.mark.parametrize(
     ("story", "words"),
     [
-        (Story().cut(10, 20, CUT), "nothing was observed"),
-        (Story().saw("n1", 0, 1).cut(10, 20, CUT), "no node was ever seen leading"),
-        (led(), "no fault was inflicted"),
-        (led().hurt("heal", 10, 20), "no fault was inflicted"),
+        (Story().cut(10, 20, CUT), "no node was observed"),
+        (Story().saw("n1", 0, 1).cut(10, 20, CUT), "no node was seen leading"),
+        (led(), "no fault was injected"),
+        (led().hurt("heal", 10, 20), "no fault was injected"),
         (led().cut(10, 20, CUT, effect={"skipped": "no leader"}), "no fault took effect"),
         (led().cut(10, None, CUT), "no fault took effect"),
         (
             led().cut(10, 20, CUT, id=4, effect={"verified": False}),
-            "1 fault did not verifiably take effect: partition 4",
+            "1 fault could not be verified: partition 4",
         ),
-        (led().cut(10, 20, [("n2", "n3")]), "no leader was ever touched by a fault"),
+        (led().cut(10, 20, [("n2", "n3")]), "no fault affected a leader"),
         (led().cut(10, 20, CUT).canary(5, 90).canary(9, 90).canary(12, 1), "the machine was late throughout"),
     ],
 )

@@ -27,7 +27,7 @@ def test_two_servers_that_name_two_leaders_in_one_epoch_break_it() -> None:
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 5))
     (finding,) = verdict.findings
     assert (finding.guarantee, finding.nodes) == ("term-safety", ("n1", "n2"))
-    assert "epoch 3 has 2 leaders: s1 named n1 at" in finding.words
+    assert "epoch 3 had 2 leaders: s1 named n1 at" in finding.words
 
 
 def test_one_server_that_changes_its_mind_within_an_epoch_breaks_it() -> None:
@@ -41,7 +41,7 @@ def test_refused_questions_say_nothing() -> None:
 
 def test_an_answer_without_an_epoch_is_named() -> None:
     verdict = check(said(Story(), "s1", 10, "n1", None).history())
-    assert (verdict.outcome, "line 1" in verdict.words) == (Outcome.UNKNOWN, True)
+    assert (verdict.outcome, "line 2" in verdict.words) == (Outcome.UNKNOWN, True)
 
 
 def test_where_servers_have_epochs_nobody_asks_the_leaders_for_terms() -> None:

@@ -289,10 +289,13 @@ def test_keys_of_two_kinds_are_not_held_against_one_another() -> None:
 
 def test_nothing_is_known_without_a_leader_or_with_one_node_only() -> None:
     nobody = check(Story().saw("n1", 0, 1).saw("n2", 2, 3).history())
-    assert (nobody.outcome, nobody.words) == (Outcome.UNKNOWN, "no node was seen leading, so nothing was tested")
+    assert (nobody.outcome, nobody.words) == (
+        Outcome.UNKNOWN,
+        "no node was seen leading, so exclusivity was not tested",
+    )
     alone = check(Story().led("n1", 0, 1, term=1).history())
     assert alone.outcome is Outcome.UNKNOWN
-    assert alone.words == "fewer than two nodes ever answered, so nothing was tested"
+    assert alone.words == "fewer than two nodes answered, so exclusivity was not tested"
     assert check(Story().history()).outcome is Outcome.UNKNOWN
 
 
@@ -304,7 +307,7 @@ def test_of_many_conflicts_the_longest_are_listed_and_the_rest_announced() -> No
             story.led(node, 10 * at + 2 + at % 3, 10 * at + 9, reign=f"{node}-{at}")
     verdict = check(story.history())
     assert len(verdict.findings) == MOST_FINDINGS
-    assert "there are more" in verdict.words
+    assert "only the 200 longest overlaps are listed" in verdict.words
     assert verdict.facts["conflicting_reigns"] == 2 * (MOST_FINDINGS + 5)
     assert verdict.facts["longest_overlap_ns"] == 3
     assert verdict.findings[0].start < verdict.findings[-1].start

@@ -49,7 +49,7 @@ def test_a_fence_that_holds_is_valid_and_its_stale_writes_are_counted() -> None:
     assert verdict.outcome is Outcome.VALID
     counts = ("appends_attempted", "stale_attempted", "stale_accepted", "stale_refused", "tokens")
     assert [verdict.facts[name] for name in counts] == [3, 1, 0, 1, 2]
-    assert "1 stale write tried, 0 accepted and 1 refused" in verdict.words
+    assert "1 stale write attempted, 0 accepted and 1 refused" in verdict.words
 
 
 def test_a_stale_write_accepted_after_a_newer_one_was_acknowledged_breaks_f1_and_f3() -> None:
@@ -93,7 +93,7 @@ def test_one_token_of_two_holders_breaks_f2() -> None:
     story = Book().wrote("n1-1", 0, 2, 7, 0).wrote("n2-1", 10, 12, 7, 1)
     verdict = check(story.read(30, 31, ("n1-1", 7), ("n2-1", 7)).history(), BOUNDS)
     assert rules(verdict) == [["F2"]]
-    assert "writes of n1 and n2 with one token, 7" in verdict.words
+    assert "writes of n1 and n2 with the same token 7" in verdict.words
     same = Book().wrote("n1-1", 0, 2, 7, 0).wrote("n1-2", 10, 12, 7, 1)
     assert check(same.read(30, 31, ("n1-1", 7), ("n1-2", 7)).history(), BOUNDS).outcome is Outcome.VALID
 
@@ -149,7 +149,7 @@ def forgotten(refusals: int) -> Book:
 def test_a_fence_that_refuses_everybody_for_ever_breaks_f5() -> None:
     verdict = check(forgotten(20).history(), BOUNDS)
     assert rules(verdict) == [["F5"]]
-    assert "every one of 20 writes of n2 was refused for 97 ns" in verdict.words
+    assert "all 20 writes of n2 were refused for 97 ns" in verdict.words
     assert check(forgotten(5).history(), BOUNDS).outcome is Outcome.VALID
 
 
@@ -177,7 +177,7 @@ def test_a_malformed_value_is_named_by_its_line() -> None:
         from_text('{"index": 0, "time": 0, "process": 1, "type": "invoke", "f": "append", "value": {"entry": 3}}')
     )
     assert verdict.outcome is Outcome.UNKNOWN
-    assert verdict.words == "history line 0: expected the entry of an append to be a string, got 3"
+    assert verdict.words == "line 1 of the history: expected the entry of an append to be a string, got 3"
 
 
 def test_a_history_without_a_ledger_is_not_judged_by_it_and_one_with_a_ledger_is() -> None:

@@ -101,7 +101,7 @@ def test_a_recorded_history_has_the_verdict_that_is_known(recorded: dict[str, An
 def test_a_read_of_what_had_been_overwritten_before_it_began_is_caught_with_its_lines() -> None:
     verdict = check(Register().wrote(0, 1, 1).wrote(2, 3, 2).read(4, 5, 1).history())
     assert verdict.outcome is Outcome.INVALID
-    assert "a read of 1, answered at 0.000 s, fits no order: the register can then only have held 2" in verdict.words
+    assert "a read of 1, answered at 0.000 s, fits no order: the register can only have held 2" in verdict.words
     assert verdict.evidence == (1, 3, 5)
     assert Register().wrote(0, 1, 1).wrote(2, 5, 2).read(4, 6, 1).verdict() == "valid"
 
@@ -156,7 +156,7 @@ def test_many_operations_of_unknown_fate_that_do_the_same_are_as_good_as_one() -
 def test_nothing_answered_is_unknown_and_a_malformed_value_is_named_by_its_line() -> None:
     assert Register().wrote(0, 1, 1, "fail").wrote(0, 1, 2, "info").verdict() == "unknown"
     wrong = check(Story().asked("cas", None, 0, 1, "ok", sent=3).history())
-    assert wrong.words == "history line 0: expected the value of a cas to be an object, got 3"
+    assert wrong.words == "line 1 of the history: expected the value of a cas to be an object, got 3"
 
 
 def test_only_histories_with_registers_are_judged_by_it() -> None:

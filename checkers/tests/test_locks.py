@@ -37,7 +37,7 @@ def test_two_holds_that_overlap_break_mutual_exclusion_and_two_in_turn_do_not() 
     assert overlap(Locked().held(1, 10, 20).held(2, 30, 40)) is Outcome.VALID
     verdict = mutual_exclusion(Locked().held(1, 10, 30).held(2, 20, 40).history())
     assert verdict.outcome is Outcome.INVALID
-    assert "n1 and n2 both held the lock for 10 ns from 0.000 s on" in verdict.words
+    assert "n1 and n2 both held the lock for 10 ns from 0.000 s;" in verdict.words
     assert (verdict.findings[0].start, verdict.findings[0].end, verdict.evidence) == (20, 30, (1, 3, 4, 6))
 
 
@@ -117,7 +117,7 @@ def test_what_was_added_and_acknowledged_is_there_and_what_was_refused_is_not(
 def test_the_lost_update_is_told_with_its_lines() -> None:
     verdict = lost_updates(added("n2-1").history())
     assert "the addition of n1-1 by n1" in verdict.words
-    assert "1 of 2 acknowledged additions were lost" in verdict.words
+    assert "1 of 2 acknowledged additions lost" in verdict.words
     assert verdict.evidence == (2, 9)
 
 
@@ -130,7 +130,7 @@ def test_nothing_added_or_never_read_is_unknown() -> None:
     assert lost_updates(Story().asked("read-set", None, 0, 1, "ok", []).history()).outcome is Outcome.UNKNOWN
     assert lost_updates(Story().asked("add", "n1", 0, 1, "ok", sent="a").history()).outcome is Outcome.UNKNOWN
     wrong = lost_updates(added().asked("read-set", None, 30, 31, "ok", 7).history())
-    assert wrong.words == "history line 11: expected the value of a read-set that is ok to be a list, got 7"
+    assert wrong.words == "line 12 of the history: expected the value of a read-set that is ok to be a list, got 7"
 
 
 def test_only_histories_with_a_lock_or_a_set_are_judged_by_them() -> None:

@@ -152,7 +152,7 @@ def test_a_claim_that_was_never_asked_to_confirm_is_unknown() -> None:
     story = confirming(watched(200, led=("n1", 0, 200)), "n1", 2, 100)
     verdict = check(story.history(), BOUNDS)
     assert verdict.outcome is Outcome.UNKNOWN
-    assert "claimed" in verdict.words
+    assert "a leader was not asked to confirm" in verdict.words
 
 
 def test_a_starved_machine_proves_nothing() -> None:
@@ -177,14 +177,14 @@ def test_lateness_that_is_tolerated_is_added_to_the_bound() -> None:
 def test_a_run_without_a_long_enough_stretch_is_unknown() -> None:
     verdict = check(confirming(watched(40), "n1", 0, 40).history(), BOUNDS)
     assert verdict.outcome is Outcome.UNKNOWN
-    assert "no majority was surely whole" in verdict.words
+    assert "no majority was certainly connected" in verdict.words
 
 
 def test_without_confirmations_only_a_cluster_where_nobody_leads_stalls() -> None:
     assert check(watched(200).history(), BOUNDS).outcome is Outcome.INVALID
     led = check(watched(200, led=("n1", 0, 200)).history(), BOUNDS)
     assert led.outcome is Outcome.UNKNOWN
-    assert led.words == "leadership was claimed but never confirmed: nobody asked it to"
+    assert led.words == "leadership was claimed, but no leader was asked to confirm it"
     partly = check(watched(200, led=("n1", 0, 100)).history(), BOUNDS)
     assert (partly.outcome, guarantees(partly)) == (Outcome.INVALID, ["convergence"])
 
@@ -235,7 +235,8 @@ def test_a_stall_that_is_too_long_only_with_its_faulty_part_is_one_of_availabili
     verdict = check(story.history(), Bounds(stall_ns=20, slack_ns=5, members=("n1", "n2", "n3")))
     assert [(f.guarantee, f.start, f.end) for f in verdict.findings] == [("availability", 4, 100)]
     assert verdict.words == (
-        "nothing was confirmed for 96 ns during faults, from 0.000 s to 0.000 s, though n1 and n2 were up and connected"
+        "no confirmation succeeded for 96 ns during faults, from 0.000 s to 0.000 s, "
+        "though n1 and n2 were up and connected"
     )
 
 
@@ -278,8 +279,8 @@ def test_of_several_stalls_the_longest_is_told_and_all_are_listed() -> None:
     story = confirming(confirming(watched(300), "n1", 0, 20), "n1", 100, 120)
     verdict = check(story.history(), BOUNDS)
     assert [(f.start, f.end) for f in verdict.findings] == [(12, 100), (112, 300)]
-    assert verdict.words.startswith("nothing was confirmed for 188 ns while no fault was active")
-    assert verdict.words.endswith("; 2 stalls in all")
+    assert verdict.words.startswith("no confirmation succeeded for 188 ns while no fault was active")
+    assert verdict.words.endswith("; 2 stalls in total")
     first, last = verdict.findings
     confirms = story.history().operations("confirm").complete_index.tolist()
     assert verdict.evidence == last.evidence

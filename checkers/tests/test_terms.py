@@ -126,7 +126,7 @@ SPLIT_BRAIN = """
 def test_two_leaders_of_one_term_break_it_however_far_apart() -> None:
     verdict = term_safety.check(from_text(SPLIT_BRAIN))
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 3))
-    assert verdict.words == "term 7 has 2 leaders: n1 and n2"
+    assert verdict.words == "term 7 had 2 leaders: n1 and n2"
     assert (verdict.findings[0].start, verdict.findings[0].end) == (2, 92)
     assert verdict.findings[0].guarantee == "term-safety"
 
@@ -134,9 +134,15 @@ def test_two_leaders_of_one_term_break_it_however_far_apart() -> None:
 def test_a_claim_to_lead_names_oneself() -> None:
     verdict = agreement.check(from_text(SPLIT_BRAIN))
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 3))
-    assert verdict.words == "two leaders are named for term 7: n1 names n1 and n2 names n2"
+    assert verdict.words == "two leaders were named for term 7: n1 named n1 and n2 named n2"
     assert (verdict.findings[0].start, verdict.findings[0].end) == (2, 92)
     assert verdict.facts["terms_with_a_change_of_mind"] == 0
+
+
+def test_a_single_term_is_worded_in_the_singular() -> None:
+    history = Story().led("n1", 0, 1, term=1).saw("n2", 0, 1, leader="n1", term=1).history()
+    assert term_safety.check(history).words == "the only term had one leader"
+    assert agreement.check(history).words == "all nodes named the same leader in the only term"
 
 
 def test_leaders_of_different_terms_break_nothing() -> None:
@@ -176,7 +182,7 @@ def test_terms_are_numbers_and_ten_is_more_than_nine() -> None:
 def test_a_term_that_goes_down_is_proven_by_two_lines() -> None:
     verdict = term_monotonicity.check(Story().saw("n1", 0, 1, term=10).saw("n1", 2, 3, term=9).history())
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 3))
-    assert verdict.words == "the term of n1 went down from 10 to 9"
+    assert verdict.words == "the term of n1 decreased from 10 to 9"
 
 
 def test_overlapping_observations_are_in_no_order() -> None:
@@ -219,6 +225,6 @@ def test_of_many_findings_some_are_listed_and_all_are_counted() -> None:
     assert [len(verdict.findings) for verdict in (safety, agreed, falling)] == [200, 200, 200]
     assert safety.facts["terms_broken"] == agreed.facts["terms_broken"] == 250
     assert falling.facts["regressions"] == 249
-    assert "so do 249 other terms" in safety.words
-    assert "so it is in 249 other terms" in agreed.words
+    assert "; 249 other terms likewise" in safety.words
+    assert "; 249 other terms likewise" in agreed.words
     assert all("200 are listed" in verdict.words for verdict in (safety, agreed, falling))

@@ -88,7 +88,7 @@ def test_two_votes_in_one_term_are_proven_by_two_lines() -> None:
 
 def test_one_vote_a_term_said_often_and_another_in_the_next_term_is_as_it_should_be() -> None:
     verdict = vote_safety.check(told((7, '"n1"'), (7, '"n1"'), (8, '"n3"')))
-    assert (verdict.outcome, verdict.words) == (Outcome.VALID, "none of 2 votes was given twice")
+    assert (verdict.outcome, verdict.words) == (Outcome.VALID, "2 votes observed, each for one candidate")
 
 
 def test_a_vote_for_itself_is_one_too() -> None:
@@ -96,7 +96,7 @@ def test_a_vote_for_itself_is_one_too() -> None:
 
 
 def test_a_vote_that_is_no_name_is_malformed() -> None:
-    with pytest.raises(HistoryError, match="vote to be a node's name or null, got 7"):
+    with pytest.raises(HistoryError, match="vote to be a node's name or null in an observe that is ok, got 7"):
         told((7, "7"))
 
 
@@ -139,4 +139,4 @@ def test_of_many_findings_some_are_listed_and_all_are_counted() -> None:
     verdict = vote_safety.check(story.history())
     assert len(verdict.findings) == 200
     assert verdict.facts == {"votes_shown": 250, "voted_twice": 250}
-    assert "so it is with 249 other votes, of which 200 are listed" in verdict.words
+    assert "249 other votes likewise, of which 200 are listed" in verdict.words

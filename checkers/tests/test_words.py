@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splitbrain.checkers.verdict import Outcome, worst
-from splitbrain.checkers.words import counted, duration, instant, listed
+from splitbrain.checkers.words import all_of, counted, cut_short, duration, each_of, instant, listed
 
 
 def test_durations_have_three_figures_and_a_unit() -> None:
@@ -12,12 +12,18 @@ def test_durations_have_three_figures_and_a_unit() -> None:
 
 
 def test_names_and_counts_read_as_words() -> None:
-    assert [listed(["a", "b", "c"][:n]) for n in range(4)] == ["nobody", "a", "a and b", "a, b and c"]
+    assert [listed(["a", "b", "c"][:n]) for n in range(4)] == ["none", "a", "a and b", "a, b and c"]
     assert (counted(1, "stall"), counted(2_000, "stall"), instant(1_500_000_000)) == (
         "1 stall",
         "2,000 stalls",
         "1.500 s",
     )
+
+
+def test_counts_have_a_singular() -> None:
+    assert [each_of(n, "term") for n in (1, 3)] == ["the only term", "each of 3 terms"]
+    assert [all_of(n, "write") for n in (1, 3)] == ["the only write", "all 3 writes"]
+    assert [cut_short(total, 200) for total in (200, 201)] == ["", ", of which 200 are listed"]
 
 
 def test_the_worst_of_several_wins_and_of_none_nothing_is_known() -> None:
