@@ -45,7 +45,7 @@ class ClusterHealth:
 
 
 def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
-    """Compute the health of the members and servers of ``bounds`` over the whole history."""
+    """Compute the health of the members and servers of ``bounds`` over the entire history."""
     members = tuple(name for name in bounds.members or history.nodes if name not in bounds.servers)
     names = members + bounds.servers
     place = {name: at for at, name in enumerate(names)}

@@ -2,7 +2,7 @@
 
 The outcome is never invalid. It is unknown if no fault took effect, if a fault was not verified, if no leader was seen
 or affected by a fault (nor a server that elections rest on), or if the machine was too late throughout. A skipped fault
-tests nothing: other harnesses passed runs whose faults never happened (openraft issues 1878, 1910 and 1919).
+tests nothing: other harnesses passed runs in which the faults never happened (openraft issues 1878, 1910 and 1919).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ REPAIRS = HEALS | RESTARTS | RESUMES
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FaultPeriod:
-    """The period during which one fault affected some nodes or links, or with neither, the whole cluster.
+    """The period during which one fault affected some nodes or links, or with neither the entire cluster.
 
     ``possible`` and ``certain`` are closed intervals [from, to] in ns; ``possible`` may end after the history;
     ``certain`` is None if the fault is never certain. ``cuts`` is true for a cut or a kill, false for a milder fault.
@@ -67,7 +67,7 @@ def fault_periods(faults: tuple[Fault, ...], end: int) -> Iterator[FaultPeriod]:
 def _grouped_by_end(
     fault: Fault, subjects: Iterable[str | Link | None], later: list[Fault], end: int
 ) -> Iterator[FaultPeriod]:
-    """One FaultPeriod for all subjects that were repaired at the same time. The subject None is the whole cluster."""
+    """One FaultPeriod for all subjects that were repaired at the same time. The subject None is the entire cluster."""
     periods: dict[tuple[int | None, int | None], list[str | Link | None]] = defaultdict(list)
     for subject in subjects:
         periods[_repair_times(fault, subject, later)].append(subject)

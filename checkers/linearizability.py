@@ -52,10 +52,10 @@ def check(history: History, budget: int = BUDGET) -> Verdict:
     found: list[Finding] = []
     undecided: list[Key] = []
     examined = 0
-    for key, acts in known.items():
+    for key, on_key in known.items():
         search = LinearizationSearch(budget - examined)
         try:
-            counterexample = search.run(acts)
+            counterexample = search.run(on_key)
         except BudgetExceeded:
             undecided.append(key)
         else:
@@ -63,8 +63,10 @@ def check(history: History, budget: int = BUDGET) -> Verdict:
         examined += search.examined
     facts = {
         "registers": len(known),
-        "register_operations": sum(len(acts) for acts in known.values()),
-        "register_operations_of_unknown_fate": sum(act.returns is None for acts in known.values() for act in acts),
+        "register_operations": sum(len(on_key) for on_key in known.values()),
+        "register_operations_of_unknown_fate": sum(
+            each.returns is None for on_key in known.values() for each in on_key
+        ),
         "configurations": examined,
         "configurations_allowed": budget,
         "registers_undecided": len(undecided),
@@ -99,15 +101,15 @@ def _finding(key: Key, counterexample: Counterexample) -> Finding:
     register = "the register" if key is None else f"the register {key}"
     more = " and more" if len(counterexample.values) > 4 else ""
     values = listed(value.decode() for value in counterexample.values[:4]) + more
-    act = counterexample.operation
-    lines = {act.returns, *(each.returns for each in counterexample.recent)} - {None}
-    answer = f"{act.description}, answered at {instant(act.end)}"
+    operation = counterexample.operation
+    lines = {operation.returns, *(each.returns for each in counterexample.recent)} - {None}
+    answer = f"{operation.description}, answered at {instant(operation.end)}"
     return Finding(
         guarantee=GUARANTEE,
         words=f"{answer}, fits no order: {register} can only have held {values}",
         evidence=tuple(sorted(line for line in lines if line is not None)),
-        start=min(each.start for each in (act, *counterexample.recent)),
-        end=act.end,
+        start=min(each.start for each in (operation, *counterexample.recent)),
+        end=operation.end,
         facts={"key": key, "values": [value.decode() for value in counterexample.values[:16]]},
     )
 
@@ -122,7 +124,7 @@ def registers(history: History) -> dict[Key, list[RegisterOperation]]:
             unseen = f == "read" and done.outcome[row] != OK
             if done.outcome[row] != FAIL and not unseen:
                 known[key_of(done.asked[row])].append(_operation(history, f, done, row))
-    return {key: sorted(acts, key=lambda act: act.invoked) for key, acts in known.items()}
+    return {key: sorted(on_key, key=lambda each: each.invoked) for key, on_key in known.items()}
 
 
 def _operation(history: History, f: str, done: Operations, row: int) -> RegisterOperation:

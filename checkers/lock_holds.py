@@ -47,13 +47,13 @@ def lock_holds(history: History) -> list[LockHold]:
     held: dict[tuple[int | str, Key], LockHold] = {}
     for line, f, row in _events(history):
         done = history.operations(f)
-        who = done.process[row], key_of(done.asked[row])
+        holding = done.process[row], key_of(done.asked[row])
         if f == "acquire":
             node = int(done.node[row])
             time = int(done.complete[row])
-            held[who] = LockHold(
-                key=who[1],
-                process=who[0],
+            held[holding] = LockHold(
+                key=holding[1],
+                process=holding[0],
                 node=None if node == NONE else history.nodes[node],
                 first_line=line,
                 last_line=line,
@@ -62,8 +62,10 @@ def lock_holds(history: History) -> list[LockHold]:
                 lost=False,
                 released=False,
             )
-        elif who in held:
-            found.append(_released(held.pop(who), line, int(done.invoke[row]), bool(done.ok[row]), done.answered[row]))
+        elif holding in held:
+            found.append(
+                _released(held.pop(holding), line, int(done.invoke[row]), bool(done.ok[row]), done.answered[row])
+            )
     return sorted([*found, *held.values()], key=lambda hold: hold.first_line)
 
 

@@ -89,12 +89,12 @@ def _finding(
     history: History, element: str, added: Operations, row: int, read: Operations, reading: int, *, lost: bool
 ) -> Finding:
     node = int(added.node[row])
-    who = "" if node == NONE else f" by {history.nodes[node]}"
+    by = "" if node == NONE else f" by {history.nodes[node]}"
     time = int(read.complete[reading])
     fate = "was acknowledged but is missing from" if lost else "was refused but is in"
     return Finding(
         guarantee=GUARANTEE,
-        words=f"the addition of {element}{who} at {instant(int(added.complete[row]))} {fate} the set read "
+        words=f"the addition of {element}{by} at {instant(int(added.complete[row]))} {fate} the set read "
         f"at {instant(time)}",
         evidence=(int(added.complete_index[row]), int(read.complete_index[reading])),
         start=int(added.invoke[row]),

@@ -250,13 +250,13 @@ def _verdict(inputs: _Inputs, cases: list[_Case], disagreements: list[Finding], 
 
 def _finding(inputs: _Inputs, case: _Case) -> Finding:
     sign = "no confirmation succeeded" if len(inputs.asked_to_confirm) else "no node claimed to lead"
-    who = f"{listed(case.witness)} {'were' if len(case.witness) > 1 else 'was'} up and connected"
+    connected = f"{listed(case.witness)} {'were' if len(case.witness) > 1 else 'was'} up and connected"
     state = "while no fault was active" if case.guarantee == AFTER_HEALING else "during faults"
     lines = {case.gap.line_before, case.gap.line_after, *_attempts(inputs, case)} - {NONE}
     return Finding(
         guarantee=case.guarantee,
         words=f"{sign} for {duration(case.end - case.start)} {state}, from {instant(case.start)} to "
-        f"{instant(case.end)}, though {who}",
+        f"{instant(case.end)}, though {connected}",
         evidence=tuple(sorted(lines)),
         start=case.start,
         end=case.end,

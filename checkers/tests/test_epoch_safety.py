@@ -1,4 +1,4 @@
-"""Epoch safety: what servers say of who leads, in literal histories."""
+"""Epoch safety: the opinions of servers about the leader, in literal histories."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def said(story: Story, server: str, at: int, leader: Any, epoch: Any) -> Story:
     return story.asked("opinion", server, at, at + 1, "ok", {"leader": leader, "epoch": epoch})
 
 
-def test_one_leader_an_epoch_is_what_is_promised() -> None:
+def test_one_leader_per_epoch_is_valid() -> None:
     story = said(Story(), "s1", 10, "n1", 0)
     said(said(said(story, "s2", 12, "n1", 0), "s1", 20, "n2", 1), "s2", 22, "n1", 0)
     verdict = check(story.history())
@@ -44,7 +44,7 @@ def test_an_answer_without_an_epoch_is_named() -> None:
     assert (verdict.outcome, "line 2" in verdict.words) == (Outcome.UNKNOWN, True)
 
 
-def test_where_servers_have_epochs_nobody_asks_the_leaders_for_terms() -> None:
+def test_epoch_safety_replaces_the_checks_of_terms() -> None:
     story = said(Story().led("n1", 1, 2, reign="a"), "s1", 10, "n1", 0)
     names = {judged.name for judged in judge(story.history()).properties}
     assert "epoch-safety" in names

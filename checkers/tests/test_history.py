@@ -1,4 +1,4 @@
-"""Reading a history: every line is understood or named."""
+"""Reading a history: every line is understood or named in an error."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def test_names_of_mixed_form_sort_without_an_error() -> None:
 
 def test_a_fault_pairs_its_two_lines_by_id() -> None:
     story = Story()
-    told = {"shape": "one-way", "class": "partial-partition", "effect": {"verified": True}}
-    story.cut(1, 5, [("n1", "n2")], id=7, **told)
-    story.hurt("pause", 2, None, id=8, nodes=["n3"]).hurt("kill", 3, 4, id=9, effect={"skipped": "no leader"})
+    stated = {"shape": "one-way", "class": "partial-partition", "effect": {"verified": True}}
+    story.cut(1, 5, [("n1", "n2")], id=7, **stated)
+    story.fault("pause", 2, None, id=8, nodes=["n3"]).fault("kill", 3, 4, id=9, effect={"skipped": "no leader"})
     cut, pause, kill = story.history().faults
     assert (cut.id, cut.begin, cut.done, cut.links, cut.verified) == (7, 1, 5, (("n1", "n2"),), True)
     assert (cut.fault_class, cut.shape, cut.in_effect) == ("partial-partition", "one-way", True)
@@ -85,12 +85,12 @@ def test_faults_without_ids_or_phases_pair_in_order() -> None:
     assert [(fault.begin, fault.done, fault.nodes) for fault in history.faults] == [(0, 1, ("n1",)), (2, 3, ("n1",))]
 
 
-def test_the_canary_and_node_events_are_kept_as_what_they_are() -> None:
+def test_the_canary_and_node_events_are_kept_apart_from_operations() -> None:
     event = {"process": "n3", "type": "info", "f": "led", "node": "n3", "value": {"term": 7, "at": 4}}
     other = {"process": "x", "type": "info", "f": "weather", "node": None, "value": "rain"}
-    told = Story().canary(5, 3)
-    told.lines += [(6, event), (7, other)]
-    history = told.history()
+    drawn = Story().canary(5, 3)
+    drawn.lines += [(6, event), (7, other)]
+    history = drawn.history()
     assert (history.canary.time.tolist(), history.canary.late.tolist(), history.end) == ([5], [3], 7)
     assert [(e.node, e.f, e.time, e.value) for e in history.node_events] == [("n3", "led", 6, event["value"])]
     assert [note.f for note in history.notes] == ["weather"]
@@ -104,7 +104,7 @@ def test_a_canary_may_also_be_an_operation() -> None:
     assert History.from_entries(entries).canary.late.tolist() == [2]
 
 
-def test_operations_that_are_not_known_here_keep_what_was_asked_and_answered() -> None:
+def test_unknown_operations_keep_the_values_of_invocation_and_answer() -> None:
     story = Story()
     story.lines += [
         (1, {"process": 1, "type": "invoke", "f": "append", "node": "n2", "value": {"token": 7}}),
@@ -183,7 +183,7 @@ def test_an_empty_line_is_no_json_object() -> None:
         History.from_lines([*lines(INVOKE), b"\n", *lines(ANSWER)])
 
 
-def test_a_last_line_that_was_cut_off_is_left_out_and_said_to_be() -> None:
+def test_a_last_line_that_was_cut_off_is_dropped_and_reported() -> None:
     history = History.from_lines([*lines(INVOKE, ANSWER), b'{"index": 2, "ti'])
     assert (history.truncated, history.lines, len(history.observations)) == (True, 2, 1)
 
@@ -191,7 +191,7 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_said_to_be() -> None:
 @pytest.mark.parametrize(
     "cut",
     [
-        [b'{"index": 2, "ti\n'],  # whole, for it ends in a newline
+        [b'{"index": 2, "ti\n'],  # complete, because it ends in a newline
         [b'{"index": 2, "ti', *lines(ANSWER)],  # not the last
         [b'{"index": 2, "time": 30}'],  # JSON, but no line of a history
     ],
@@ -202,10 +202,10 @@ def test_no_other_broken_line_is_let_go(cut: list[bytes]) -> None:
 
 
 def test_a_history_cut_at_any_byte_still_reads() -> None:
-    whole = b"".join(lines(INVOKE, ANSWER))
-    for size in range(len(whole)):
-        history = History.from_lines(whole[:size].splitlines(keepends=True))
-        assert history.lines == whole[:size].count(b"\n") + (size in (len(lines(INVOKE)[0]) - 1, len(whole) - 1))
+    complete = b"".join(lines(INVOKE, ANSWER))
+    for size in range(len(complete)):
+        history = History.from_lines(complete[:size].splitlines(keepends=True))
+        assert history.lines == complete[:size].count(b"\n") + (size in (len(lines(INVOKE)[0]) - 1, len(complete) - 1))
 
 
 def test_an_empty_history_is_a_history() -> None:
@@ -237,7 +237,7 @@ def test_the_frame_holds_names_and_missing_values() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_whatever_the_bytes_reading_ends_in_a_history_or_a_history_error(noise: bytes) -> None:
+def test_reading_any_bytes_gives_a_history_or_a_history_error(noise: bytes) -> None:
     try:
         History.from_lines(noise.splitlines(keepends=True))
     except HistoryError as problem:
@@ -250,23 +250,23 @@ def test_whatever_the_bytes_reading_ends_in_a_history_or_a_history_error(noise: 
         max_size=12,
     )
 )
-def test_columns_hold_exactly_what_the_story_told(
-    told: list[tuple[int, int, int, bool, int]],
+def test_columns_hold_exactly_the_recorded_observations(
+    drawn: list[tuple[int, int, int, bool, int]],
 ) -> None:
     story = Story()
-    for node, start, length, leading, term in told:
+    for node, start, length, leading, term in drawn:
         story.saw(f"n{node}", start, start + length, leading=leading, term=term)
     history = story.history()
     seen = history.observations
     rows = zip(seen.node, seen.invoke, seen.complete, seen.leading, seen.term, strict=True)
     back = [(history.nodes[n], int(a), int(b), bool(led), int(term)) for n, a, b, led, term in rows]
-    assert sorted(back) == sorted((f"n{n}", a, a + w, led, term) for n, a, w, led, term in told)
+    assert sorted(back) == sorted((f"n{n}", a, a + w, led, term) for n, a, w, led, term in drawn)
     assert np.all(np.diff(seen.invoke_index) > 0)
 
 
-def test_columns_filled_as_things_happen_hold_what_the_same_lines_do() -> None:
+def test_an_unchecked_recording_equals_the_reading_of_its_lines() -> None:
     claim = {"leading": True, "leader": "n10", "term": 3, "reign": "a-1"}
-    nobody = {"leading": False, "leader": None, "term": None, "reign": None}
+    no_leader = {"leading": False, "leader": None, "term": None, "reign": None}
     lines: list[tuple[int, int | str, Kind, str, str | None, Any, Any]] = [
         (1, 0, "invoke", "observe", "n10", None, None),
         (2, 1, "invoke", "confirm", "n2", None, None),
@@ -280,7 +280,7 @@ def test_columns_filled_as_things_happen_hold_what_the_same_lines_do() -> None:
         (8, 0, "fail", "observe", "n10", None, "refused"),
         (9, 1, "info", "confirm", "n2", None, "no answer"),
         (9, 0, "invoke", "observe", "n10", None, None),
-        (10, 0, "ok", "observe", "n10", nobody, None),
+        (10, 0, "ok", "observe", "n10", no_leader, None),
         (11, 3, "invoke", "observe", "n2", None, None),
         (12, 4, "invoke", "confirm", "n2", None, None),
     ]

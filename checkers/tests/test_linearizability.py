@@ -1,4 +1,4 @@
-"""Linearizability, against a twin that tries every order, and on histories whose verdicts are known."""
+"""Linearizability, against a model that tries every order, and on histories with known verdicts."""
 
 from __future__ import annotations
 
@@ -63,20 +63,22 @@ def stories(draw: st.DrawFn) -> Register:
 
 
 def fits(order: tuple[RegisterOperation, ...]) -> bool:
-    """Whether the acts can happen in that order, none before one that was answered before it was asked for."""
+    """True if the operations can take effect in that order, none before one answered before its invocation."""
     if any(b.returns is not None and b.returns < a.invoked for i, a in enumerate(order) for b in order[i + 1 :]):
         return False
     value: bytes | None = b"null"
-    for act in order:
-        value = None if value is None else act.after(value)
+    for operation in order:
+        value = None if value is None else operation.after(value)
     return value is not None
 
 
-def orders(acts: list[RegisterOperation]) -> Iterator[tuple[RegisterOperation, ...]]:
+def orders(operations: list[RegisterOperation]) -> Iterator[tuple[RegisterOperation, ...]]:
     """Every order of the answered ones with any of the others."""
-    unknown = [act for act in acts if act.returns is None]
+    unknown = [operation for operation in operations if operation.returns is None]
     for chosen in range(1 << len(unknown)):
-        took_place = [act for act in acts if act not in unknown or chosen >> unknown.index(act) & 1]
+        took_place = [
+            operation for operation in operations if operation not in unknown or chosen >> unknown.index(operation) & 1
+        ]
         yield from permutations(took_place)
 
 
@@ -84,8 +86,8 @@ def orders(acts: list[RegisterOperation]) -> Iterator[tuple[RegisterOperation, .
 @given(stories())
 def test_a_register_is_linearizable_iff_some_order_of_its_operations_fits(story: Register) -> None:
     history = story.history()
-    acts = registers(history).get(None, [])
-    expected = any(fits(order) for order in orders(acts))
+    operations = registers(history).get(None, [])
+    expected = any(fits(order) for order in orders(operations))
     assert (check(history).outcome is not Outcome.INVALID) == expected
 
 
@@ -98,7 +100,7 @@ def test_a_recorded_history_has_the_verdict_that_is_known(recorded: dict[str, An
     assert check(History.from_entries(lines)).outcome.word == recorded["verdict"]
 
 
-def test_a_read_of_what_had_been_overwritten_before_it_began_is_caught_with_its_lines() -> None:
+def test_a_read_of_an_overwritten_value_is_found_with_its_lines() -> None:
     verdict = check(Register().wrote(0, 1, 1).wrote(2, 3, 2).read(4, 5, 1).history())
     assert verdict.outcome is Outcome.INVALID
     assert "a read of 1, answered at 0.000 s, fits no order: the register can only have held 2" in verdict.words

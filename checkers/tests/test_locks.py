@@ -1,4 +1,4 @@
-"""Locks: holds that surely overlap, and updates that were lost; on literal histories and against brute_force twins."""
+"""Locks: holds that certainly overlap and updates that were lost, on literal histories and against brute force."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_locks_of_different_keys_do_not_exclude_one_another() -> None:
     assert overlap(Locked().held(1, 10, 30, key="a").held(2, 20, 40, key="a")) is Outcome.INVALID
 
 
-def test_a_lock_that_nobody_ever_got_was_not_tested() -> None:
+def test_a_lock_that_was_never_acquired_was_not_tested() -> None:
     story = Story().asked("acquire", "n1", 0, 1, "fail")
     assert overlap(story) is Outcome.UNKNOWN
     assert mutual_exclusion(story.history()).facts["acquires_refused"] == 1
@@ -105,16 +105,16 @@ def added(*there: str) -> Story:
         (("n1-1", "n2-1", "n3-1"), True, 0),
         (("n1-1", "n2-1", "n9-1"), True, 0),
     ],
-    ids=["whole", "unknown", "one lost", "all lost", "refused", "invented"],
+    ids=["intact", "unknown", "one lost", "all lost", "refused", "invented"],
 )
-def test_what_was_added_and_acknowledged_is_there_and_what_was_refused_is_not(
+def test_an_acknowledged_addition_is_in_the_set_and_a_refused_one_is_not(
     there: tuple[str, ...], broken: bool, lost: int
 ) -> None:
     verdict = lost_updates(added(*there).history())
     assert (verdict.outcome is Outcome.INVALID, verdict.facts["additions_lost"]) == (broken, lost)
 
 
-def test_the_lost_update_is_told_with_its_lines() -> None:
+def test_a_lost_update_is_reported_with_its_lines() -> None:
     verdict = lost_updates(added("n2-1").history())
     assert "the addition of n1-1 by n1" in verdict.words
     assert "1 of 2 acknowledged additions lost" in verdict.words
