@@ -62,6 +62,7 @@ class _Member:
 
     @classmethod
     def of(cls, history: History, code: int) -> _Member:
+        """The successful answers of node number ``code``."""
         seen = history.observations
         rows = np.flatnonzero(seen.ok & (seen.node == code))
         return cls(

@@ -33,10 +33,12 @@ class Append:
 
     @property
     def accepted(self) -> bool:
+        """True if the resource acknowledged the append."""
         return self.outcome == OK
 
     @property
     def refused(self) -> bool:
+        """True if the resource refused the append."""
         return self.outcome == FAIL
 
     @property

@@ -226,6 +226,7 @@ class UncheckedRecording(Recording):
         self._asked: dict[int | str, tuple[Table, int, int, int]] = {}  # pending, by process: table, node, time, index
 
     def invoke(self, time: int, process: int | str, f: str, node: str | None, value: Any = None) -> None:
+        """Add an invocation."""
         if f == "observe" or f == "confirm":
             self._asked[process] = (self.tables[f], self._code(node), time, self.count)
             self.count += 1
@@ -234,6 +235,7 @@ class UncheckedRecording(Recording):
             self.take(HistoryEntry(self.count, time, process, "invoke", f, node, value))
 
     def ok(self, time: int, process: int | str, f: str, node: str | None, value: Any) -> None:
+        """Add a completion with ok."""
         if process not in self._asked:
             self.take(HistoryEntry(self.count, time, process, "ok", f, node, value))
             return
@@ -271,6 +273,7 @@ class UncheckedRecording(Recording):
             self.end = time
 
     def finish(self) -> None:
+        """Close the recording: operations still pending never completed."""
         super().finish()
         for asked in self._asked.values():
             _pack_unanswered(*asked, NONE, INFO, NONE)

@@ -39,6 +39,7 @@ class Confirmations:
 
     @classmethod
     def of(cls, history: History) -> Confirmations:
+        """Collect the successful confirmations of a history."""
         confirms, seen = history.operations("confirm"), history.observations
         rows = np.flatnonzero(confirms.ok)
         rows = rows[np.argsort(confirms.complete[rows], kind="stable")]
@@ -148,6 +149,7 @@ class _AnswerSeries:
 
     @classmethod
     def of(cls, history: History, node: int) -> _AnswerSeries:
+        """Compute the series of node number ``node``."""
         seen = history.observations
         rows = np.flatnonzero(seen.ok & (seen.node == node))
         leader = np.where(seen.leading[rows], node, seen.leader[rows]).astype(np.int64)

@@ -24,6 +24,7 @@ class Starvation:
 
     @classmethod
     def of(cls, history: History, bounds: Bounds) -> Starvation:
+        """Compute the starved periods from the canary samples of a history."""
         time, late = history.canary
         starved = late > bounds.canary_late_ns
         start, end = time[starved] - late[starved], time[starved]
