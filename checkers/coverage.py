@@ -43,7 +43,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         words, outcome = "; ".join(gaps), Outcome.UNKNOWN
     else:
         servers = " or a server" if bounds.servers else ""
-        words = f"{counted(len(effective), 'fault')} took effect, {len(touching):,} of them on a leader{servers}"
+        words = f"{counted(len(effective), 'fault')} took effect, {len(touching):,} on a leader{servers}"
         outcome = Outcome.VALID
     cut = "; the last line was cut off and dropped" if history.truncated else ""
     return Verdict(property=PROPERTY, outcome=outcome, words=words + cut, facts=facts)

@@ -317,8 +317,8 @@ def _verdict(
         outcome, words = Outcome.UNKNOWN, f"the ledger was never read, so its contents are unknown; {stale}"
     else:
         outcome = Outcome.VALID
-        words = f"{facts['appends_accepted']:,} of {counted(facts['appends_attempted'], 'write')} accepted, "
-        words += f"in the order of {counted(facts['tokens'], 'token')}; {stale}"
+        writes = f"{counted(facts['appends_attempted'], 'write')} under {counted(facts['tokens'], 'token')}"
+        words = f"{facts['appends_accepted']:,} of {writes} accepted, in token order; {stale}"
     return Verdict(
         property=PROPERTY,
         outcome=outcome,

@@ -60,7 +60,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     }
     if not len(unprovoked):
         words = (
-            f"{counted(len(old), 'leader change')}, {'none' if len(old) > 1 else 'not'} unprovoked"
+            f"{counted(len(old), 'leader change')}, {'all ' if len(old) > 1 else ''}excused"
             if len(old)
             else "the first leader led to the end"
         )

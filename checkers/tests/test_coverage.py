@@ -25,7 +25,7 @@ def test_a_verified_fault_on_the_leader_is_coverage() -> None:
     )
     verdict = check(story.confirmed("n2", 25, 26).saw("n2", 27, 28).asked("observe", "n3", 28, 29, "fail").history())
     assert verdict.outcome is Outcome.VALID
-    assert verdict.words == "1 fault took effect, 1 of them on a leader"
+    assert verdict.words == "1 fault took effect, 1 on a leader"
     facts = verdict.facts
     assert facts["faults_by_name"] == {"partition": 1}
     assert (facts["faults_by_shape"], facts["faults_by_class"]) == ({"isolated-leader": 1}, {"leader-isolated": 1})

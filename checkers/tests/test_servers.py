@@ -164,5 +164,5 @@ def test_a_fault_on_a_server_affects_every_leader_and_one_on_a_follower_does_not
         faulty = led.fault("pause", 10, 20, nodes=[node], effect={"verified": True})
         return coverage.check(faulty.history(), BOUNDS).words
 
-    assert words("s1") == "1 fault took effect, 1 of them on a leader or a server"
+    assert words("s1") == "1 fault took effect, 1 on a leader or a server"
     assert words("n2") == "no fault affected a leader"
