@@ -1,7 +1,7 @@
-"""What a system promises about time, as its checkers need it; every figure is in nanoseconds.
+"""Bounds: the time limits and assumptions about a system that its checkers need.
 
-A liveness property without a bound cannot fail (Fischer, Lynch and Paterson 1985: no deterministic bound exists
-in an asynchronous system), so each bound is a choice of the tester, stated here and printed with every verdict.
+A liveness property without a bound cannot fail. No deterministic bound exists in an asynchronous system (Fischer, Lynch
+and Paterson 1985), so each bound is a choice of the tester, stated here and printed with every verdict.
 """
 
 from __future__ import annotations
@@ -13,20 +13,18 @@ from splitbrain.names import MS, Eligibility
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
-    """What a history is judged by: the bounds, and what else a checker must know of the system.
+    """The bounds (ns) and the assumptions about the system that a history is judged by.
 
-    ``stall_ns`` is within what time an eligible majority has a working leader; a stall must exceed twice that
-    plus ``slack_ns`` plus what the canary measured. ``suspicion_ns`` is the longest time for which an earlier
-    disturbance may still move the leadership. ``eligibility`` names the majorities that the system serves
-    (``splitbrain.names.ELIGIBILITIES``).
-    A canary sample later than ``canary_late_ns`` shows a starved machine. ``members`` are the nodes whose
-    majority counts; none given means every node that the history names.
-
-    ``servers`` are machines that the election rests on and that never stand for it, nor are observed. Where there are
-    some, their majority counts instead, and ``eligibility`` is about it; of the nodes one is enough, if it is healthy
-    and connected both ways to all of that majority.
-
-    ``votes_kept`` says that a node shows its vote only when no crash can undo it any more.
+    - ``stall_ns``: the time within which an eligible majority has a working leader. A stall must exceed twice that plus
+      ``slack_ns`` plus the lateness that the canary measured.
+    - ``suspicion_ns``: the longest time for which an earlier disturbance may still move the leadership.
+    - ``eligibility``: which majorities the system serves (``splitbrain.names.ELIGIBILITIES``).
+    - ``canary_late_ns``: a canary sample later than this shows a starved machine.
+    - ``members``: the nodes that form majorities; empty means every node that the history names.
+    - ``servers``: machines that the election rests on; they are neither candidates nor observed. If there are any,
+      ``eligibility`` is about their majorities, and one node suffices if it is healthy and connected both ways to all
+      servers of the majority.
+    - ``votes_kept``: a node shows its vote only after the vote is durable.
     """
 
     stall_ns: int = 2_100 * MS

@@ -1,10 +1,11 @@
-"""Nodes that never come to agree, though nothing hinders them: a failure to converge.
+"""Convergence: once no fault has been active for longer than the bound, all nodes agree on one leader in one term.
 
-With no fault active for longer than the bound, all nodes must name one leader in one term at some instant. That they
-never did is shown as strongly as observations can: for no leader and term do the widest stretches in which each node
-may have named it have an instant in common. Who names a leader and no term contradicts no term, as followers do that
-know of none. Nodes must have been asked often enough for that to mean something, and each must have named some leader
-in its time, for some systems' nodes know of none but themselves.
+This is leader election's eventual agreement (the property of the failure detector Omega; Chandra, Hadzilacos and
+Toueg, "The weakest failure detector for solving consensus", JACM 1996) with a bound. A failure is proven if, for every
+leader and term, the widest intervals in which the nodes may have named it have no instant in common. A node that names
+a leader without a term, as followers may that know none, agrees with any term. Nothing is concluded unless the nodes
+were asked often enough, and unless each of them named some leader during the run, because in some systems a node knows
+of no leader but itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from splitbrain.checkers.cluster_health import Stretch
+from splitbrain.checkers.eligibility import Period
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, Ints
 from splitbrain.checkers.starvation import Starvation
@@ -25,13 +26,17 @@ from splitbrain.names import Guarantee
 
 CONVERGENCE: Guarantee = "convergence"
 
-_View = tuple[int, int]  # a leader, by its code, and a term, NONE for an answer that has none
+_View = tuple[int, int]  # a leader, as an index of nodes, and a term; NONE for an answer without a term
 
 
-def lasting_disagreements(
-    history: History, quiet: Iterable[Stretch], bound: int, stall_ns: int, starved: Starvation
+def convergence_failures(
+    history: History, quiet: Iterable[Period], bound: int, stall_ns: int, starved: Starvation
 ) -> list[Finding]:
-    """One finding a quiet stretch longer than ``bound`` (ns) in which the nodes never agreed."""
+    """One finding for each fault-free period longer than ``bound`` (ns) in which the nodes never agreed.
+
+    ``quiet`` are the fault-free periods. Periods with starvation are left out. ``stall_ns`` is twice the longest time
+    allowed between answers of a node.
+    """
     long = [s for s in quiet if s.end - s.start > bound and starved.free(s.start, s.end) == [(s.start, s.end)]]
     if not long:
         return []
@@ -39,16 +44,16 @@ def lasting_disagreements(
     if not all(member.names_leaders for member in members):
         return []
     found = []
-    for stretch in long:
-        answers = [member.within(stretch) for member in members]
-        if all(_often(history, rows, stretch, stall_ns) for rows in answers) and not _agreed(history, answers):
-            found.append(_finding(history, stretch, answers))
+    for period in long:
+        answers = [member.within(period) for member in members]
+        if all(_often(history, rows, period, stall_ns) for rows in answers) and not _agreed(history, answers):
+            found.append(_finding(history, period, answers))
     return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Member:
-    """One node's answers, in the order in which they were asked for."""
+    """One node's answers as observation rows, in the order of their invocations; times in ns."""
 
     rows: Ints
     invoke: Ints
@@ -57,6 +62,7 @@ class _Member:
 
     @classmethod
     def of(cls, history: History, code: int) -> _Member:
+        """The successful answers of node number ``code``."""
         seen = history.observations
         rows = np.flatnonzero(seen.ok & (seen.node == code))
         return cls(
@@ -66,37 +72,37 @@ class _Member:
             names_leaders=bool((seen.leading[rows] | (seen.leader[rows] != NONE)).any()),
         )
 
-    def within(self, stretch: Stretch) -> Ints:
-        """Those asked for and given within the stretch."""
-        first, last = np.searchsorted(self.invoke, (stretch.start, stretch.end))
-        return self.rows[first:last][self.complete[first:last] <= stretch.end]
+    def within(self, period: Period) -> Ints:
+        """The rows invoked and completed within the period."""
+        first, last = np.searchsorted(self.invoke, (period.start, period.end))
+        return self.rows[first:last][self.complete[first:last] <= period.end]
 
 
-def _often(history: History, rows: Ints, stretch: Stretch, stall_ns: int) -> bool:
-    """Whether answers came at least twice in every bound."""
-    times = np.concatenate(([stretch.start], history.observations.complete[rows], [stretch.end]))
+def _often(history: History, rows: Ints, period: Period, stall_ns: int) -> bool:
+    """True if no time between answers exceeds half of ``stall_ns``."""
+    times = np.concatenate(([period.start], history.observations.complete[rows], [period.end]))
     return bool(np.diff(times).max() <= stall_ns // 2)
 
 
 def _agreed(history: History, answers: list[Ints]) -> bool:
-    """Whether, for some leader and term, all may have named it at one instant."""
-    told = [_stretches(history, rows) for rows in answers]
-    for view in {view for each in told for view in each}:
-        stretches = [stretch for each in told if (stretch := _compatible(each, view)) is not None]
-        if len(stretches) == len(told) and max(s[0] for s in stretches) <= min(s[1] for s in stretches):
+    """True if for some leader and term all nodes may have named it at one instant."""
+    named_by = [_widest_intervals(history, rows) for rows in answers]
+    for view in {view for each in named_by for view in each}:
+        intervals = [interval for each in named_by if (interval := _compatible(each, view)) is not None]
+        if len(intervals) == len(named_by) and max(s[0] for s in intervals) <= min(s[1] for s in intervals):
             return True
     return False
 
 
-def _compatible(told: Mapping[_View, tuple[int, int]], view: _View) -> tuple[int, int] | None:
-    """The widest stretch in which a node may have named that leader, in that term or without saying in which."""
+def _compatible(named_by: Mapping[_View, tuple[int, int]], view: _View) -> tuple[int, int] | None:
+    """The widest interval in which a node may have named the leader of ``view``, with its term or with none."""
     leader, _ = view
-    found = [told[same] for same in (view, (leader, NONE)) if same in told]
+    found = [named_by[same] for same in (view, (leader, NONE)) if same in named_by]
     return (min(start for start, _ in found), max(end for _, end in found)) if found else None
 
 
-def _stretches(history: History, rows: Ints) -> dict[_View, tuple[int, int]]:
-    """For each leader and term that the answers name, the widest stretch in which they may have."""
+def _widest_intervals(history: History, rows: Ints) -> dict[_View, tuple[int, int]]:
+    """For each leader and term that the answers name, the widest interval [first invoke, last completion] in ns."""
     seen = history.observations
     leader = np.where(seen.leading[rows], seen.node[rows], seen.leader[rows])
     named = leader != NONE
@@ -105,30 +111,30 @@ def _stretches(history: History, rows: Ints) -> dict[_View, tuple[int, int]]:
     fresh = np.flatnonzero(np.diff(leader[order], prepend=NONE) | np.diff(term[order], prepend=NONE))
     found = {}
     for first, last in pairwise([*fresh.tolist(), len(order)]):
-        own = rows[order[first:last]]
+        same = rows[order[first:last]]
         view = int(leader[order[first]]), int(term[order[first]])
-        found[view] = int(seen.invoke[own].min()), int(seen.complete[own].max())
+        found[view] = int(seen.invoke[same].min()), int(seen.complete[same].max())
     return found
 
 
-def _finding(history: History, stretch: Stretch, answers: list[Ints]) -> Finding:
-    """Told by the last answers, and proven by the first and last ones of every node."""
+def _finding(history: History, period: Period, answers: list[Ints]) -> Finding:
+    """A finding with the last answer of each node as evidence."""
     seen = history.observations
     last = [int(rows[-1]) for rows in answers]
-    told = [f"{node} named {_whom(history, row)}" for node, row in zip(stretch.witness, last, strict=True)]
+    named_by = [f"{node} named {_leader_words(history, row)}" for node, row in zip(period.witness, last, strict=True)]
     return Finding(
         guarantee=CONVERGENCE,
-        words=f"for {duration(stretch.end - stretch.start)} without any fault the nodes never agreed: "
-        f"at {instant(stretch.end)} {', '.join(told)}",
+        words=f"the nodes never agreed on a leader during {duration(period.end - period.start)} without faults: "
+        f"by {instant(period.end)} {', '.join(named_by)}",
         evidence=tuple(sorted(int(seen.complete_index[row]) for row in last)),
-        start=stretch.start,
-        end=stretch.end,
-        nodes=stretch.witness,
+        start=period.start,
+        end=period.end,
+        nodes=period.witness,
     )
 
 
-def _whom(history: History, row: int) -> str:
+def _leader_words(history: History, row: int) -> str:
     seen = history.observations
     leader = int(seen.node[row]) if seen.leading[row] else int(seen.leader[row])
     term = int(seen.term[row])
-    return ("nobody" if leader == NONE else history.nodes[leader]) + ("" if term == NONE else f" in term {term}")
+    return ("no leader" if leader == NONE else history.nodes[leader]) + ("" if term == NONE else f" in term {term}")

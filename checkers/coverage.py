@@ -1,8 +1,8 @@
-"""Coverage: what the run exercised. A run that tested nothing has not passed.
+"""Coverage: the faults and observations of a run sufficed to test something. A run that tested nothing does not pass.
 
-Never invalid; unknown when no fault took effect, when one was not seen to, when no leader was ever seen or touched
-(nor a server that elections rest on), or when the machine was too late to judge by. A fault that was skipped exercised
-nothing: runs of other harnesses were green because their faults never happened (openraft issues 1878, 1910 and 1919).
+The outcome is never invalid. It is unknown if no fault took effect, if a fault was not verified, if no leader was seen
+or affected by a fault (nor a server that elections rest on), or if the machine was too late throughout. A skipped fault
+tests nothing: other harnesses passed runs in which the faults never happened (openraft issues 1878, 1910 and 1919).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import is_repair, touched
 from splitbrain.checkers.fault import Fault
+from splitbrain.checkers.fault_periods import is_repair, touched
 from splitbrain.checkers.history import History
 from splitbrain.checkers.leaderships import leading_at
 from splitbrain.checkers.operations import FAIL, INFO, OK, Operations
@@ -26,59 +26,61 @@ PROPERTY = "coverage"
 
 
 def check(history: History, bounds: Bounds | None = None) -> Verdict:
-    """What the run exercised, and whether that is enough to have tested anything."""
+    """Check that the run tested something. The facts count faults, observations and canary samples."""
     bounds = bounds or Bounds()
-    hurting = [fault for fault in history.faults if not is_repair(fault)]
-    effective = [fault for fault in hurting if fault.in_effect]
+    injected = [fault for fault in history.faults if not is_repair(fault)]
+    effective = [fault for fault in injected if fault.in_effect]
     touching = _touching_leaders(history, effective, frozenset(bounds.servers))
     facts = {
         "observations": int(history.observations.ok.sum()),
         "truncated": history.truncated,
-        **_faults(history, hurting, touching),
+        **_faults(history, injected, touching),
         **_probes(history, effective),
         **_canary(history, bounds),
     }
-    gaps = [*_gaps(history, hurting, effective, touching, frozenset(bounds.servers), facts)]
+    gaps = [*_gaps(history, injected, effective, touching, frozenset(bounds.servers), facts)]
     if gaps:
         words, outcome = "; ".join(gaps), Outcome.UNKNOWN
     else:
         servers = " or a server" if bounds.servers else ""
-        words = f"{counted(len(effective), 'fault')} took effect, {len(touching)} of them on a leader{servers}"
+        words = f"{counted(len(effective), 'fault')} took effect, {len(touching):,} on a leader{servers}"
         outcome = Outcome.VALID
-    cut = "; the last line was cut off and left out" if history.truncated else ""
+    cut = "; the last line was cut off and dropped" if history.truncated else ""
     return Verdict(property=PROPERTY, outcome=outcome, words=words + cut, facts=facts)
 
 
 def _gaps(
     history: History,
-    hurting: list[Fault],
+    injected: list[Fault],
     effective: list[Fault],
     touching: list[Fault],
     servers: frozenset[str],
     facts: Mapping[str, Any],
 ) -> Iterator[str]:
-    """What keeps the run from having tested anything, in words. A fault on a server, where the election rests on
-    servers, is as good as one on a leader."""
+    """The reasons why the run tested nothing, as text.
+
+    A fault on a server that the election rests on counts like one on a leader.
+    """
     if not facts["observations"]:
-        yield "nothing was observed"
+        yield "no node was observed"
     elif not len(history.leaderships):
-        yield "no node was ever seen leading"
+        yield "no node was seen leading"
     unverified = [fault for fault in history.faults if fault.verified is False and fault.skipped is None]
     if unverified:
         names = [f"{fault.f} {fault.id}" for fault in unverified[:5]]
-        yield f"{counted(len(unverified), 'fault')} did not verifiably take effect: {listed(names)}"
+        yield f"{counted(len(unverified), 'fault')} could not be verified: {listed(names)}"
     if not effective:
-        yield "no fault took effect" if hurting else "no fault was inflicted"
+        yield "no fault took effect" if injected else "no fault was injected"
     elif len(history.leaderships) and not touching and all(touched(fault) - servers for fault in effective):
-        yield "no leader was ever touched by a fault"
+        yield "no fault affected a leader"
     if facts["canary_late_share"] is not None and facts["canary_late_share"] > 0.5:
-        yield f"the machine was late throughout (canary at the median {duration(facts['canary_p50_ns'])} late)"
+        yield f"the machine was late throughout (median lateness of the canary {duration(facts['canary_p50_ns'])})"
 
 
 def _touching_leaders(history: History, faults: list[Fault], servers: frozenset[str]) -> list[Fault]:
-    """The faults that touched a node which, by its latest answer before the fault began, led.
+    """The faults that affected a leader: a node that led by its latest answer before the fault began.
 
-    One that touched a server, on which every leader rests, did so too.
+    A fault on a server counts too, because every leader rests on the servers.
     """
     begins = np.array([fault.begin for fault in faults], np.int64)
     leading = leading_at(history.observations, begins, len(history.nodes))
@@ -89,31 +91,31 @@ def _touching_leaders(history: History, faults: list[Fault], servers: frozenset[
     ]
 
 
-def _faults(history: History, hurting: list[Fault], touching: list[Fault]) -> dict[str, Any]:
-    skipped = [fault for fault in hurting if fault.skipped is not None]
-    tried = [fault for fault in hurting if fault.skipped is None]
+def _faults(history: History, injected: list[Fault], touching: list[Fault]) -> dict[str, Any]:
+    skipped = [fault for fault in injected if fault.skipped is not None]
+    tried = [fault for fault in injected if fault.skipped is None]
     return {
-        "faults_begun": len(hurting),
-        "faults_in_effect": sum(fault.in_effect for fault in hurting),
+        "faults_begun": len(injected),
+        "faults_in_effect": sum(fault.in_effect for fault in injected),
         "faults_verified": sum(fault.verified is True for fault in tried),
         "faults_not_verified": sum(fault.verified is False for fault in tried),
         "faults_unfinished": sum(fault.done is None for fault in tried),
         "faults_skipped": len(skipped),
         "skipped_because": dict(Counter(str(fault.skipped) for fault in skipped)),
-        "faults_by_name": dict(Counter(fault.f for fault in hurting if fault.in_effect)),
+        "faults_by_name": dict(Counter(fault.f for fault in injected if fault.in_effect)),
         "faults_by_shape": dict(
-            Counter(fault.shape for fault in hurting if fault.in_effect and fault.shape is not None)
+            Counter(fault.shape for fault in injected if fault.in_effect and fault.shape is not None)
         ),
         "faults_by_class": dict(
-            Counter(fault.fault_class for fault in hurting if fault.in_effect and fault.fault_class)
+            Counter(fault.fault_class for fault in injected if fault.in_effect and fault.fault_class)
         ),
         "faults_on_a_leader": len(touching),
-        "repairs": len(history.faults) - len(hurting),
+        "repairs": len(history.faults) - len(injected),
     }
 
 
 def _probes(history: History, effective: list[Fault]) -> dict[str, Any]:
-    """How many probes were answered, missed or of unknown fate, and how many were made during faults."""
+    """Counts of observations and confirmations: answered, failed, of unknown fate, and made during faults."""
     periods = _periods(history, effective)
     found: dict[str, Any] = {}
     for f, name in (("observe", "observations"), ("confirm", "confirmations")):
@@ -128,7 +130,7 @@ def _probes(history: History, effective: list[Fault]) -> dict[str, Any]:
 
 
 def _periods(history: History, effective: list[Fault]) -> list[tuple[int, int]]:
-    """From each fault's begin to the begin of the next repair; merged, in order."""
+    """The periods from each fault's begin to the begin of the next repair (ns), merged and in order."""
     repairs = np.array([fault.begin for fault in history.faults if is_repair(fault)], np.int64)
     merged: list[tuple[int, int]] = []
     for fault in effective:
@@ -142,7 +144,7 @@ def _periods(history: History, effective: list[Fault]) -> list[tuple[int, int]]:
 
 
 def _during(probes: Operations, periods: list[tuple[int, int]]) -> int:
-    """How many probes were answered ok and were asked within one of the periods."""
+    """The number of probes that were invoked within one of the closed periods and completed with ok."""
     invoke = probes.invoke[probes.ok]
     bounds = np.array(periods, np.int64).reshape(-1, 2)
     until = np.searchsorted(invoke, bounds[:, 1], side="right")

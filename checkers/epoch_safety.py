@@ -1,10 +1,10 @@
-"""Epoch safety: in one epoch, the servers name at most one leader.
+"""Epoch safety: in one configuration epoch, the servers name at most one leader.
 
-For systems whose leaders know no term: the servers that choose them do, and say so when asked (``opinion``). Redis
-Sentinel is one: "every failover is versioned with a unique version number", the config epoch (Redis documentation,
-"High availability with Redis Sentinel", Configuration epochs). No clock is needed: two servers, or one at two times,
-that name two leaders in one epoch have broken it, and since only a greater epoch overrides an opinion, they may never
-agree again.
+For systems in which leaders know no term but the servers that choose them do, and report it as an ``opinion``. In Redis
+Sentinel "every failover is versioned with a unique version number", the config epoch (Redis documentation, "High
+availability with Redis Sentinel", Configuration epochs). No clock is needed: two leaders named in one epoch, by two
+servers or by one at two times, break it. Only a greater epoch overrides an opinion, so the servers may never agree
+again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from splitbrain.checkers.fault import Malformed
 from splitbrain.checkers.history import History
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
-from splitbrain.checkers.words import counted, instant
+from splitbrain.checkers.words import each_of, instant
 from splitbrain.names import Guarantee
 
 PROPERTY = "epoch-safety"
@@ -24,8 +24,8 @@ NEEDS = ("opinion",)
 MOST_FINDINGS = 200
 
 
-class Opinion(NamedTuple):
-    """What a server said: who leads since which epoch; ``line`` and ``time`` are those of its answer."""
+class LeaderOpinion(NamedTuple):
+    """A server's answer: the leader and its epoch. ``line`` (from 0) and ``time`` (ns) are those of the completion."""
 
     server: str
     leader: str
@@ -35,22 +35,25 @@ class Opinion(NamedTuple):
 
 
 def check(history: History) -> Verdict:
-    """Whether two leaders were named in one epoch. The evidence is one opinion for each of the two."""
+    """Check that each epoch had at most one leader. The evidence is one opinion for each of two leaders."""
     try:
-        told = list(opinions(history))
+        given = list(leader_opinions(history))
     except Malformed as wrong:
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=f"history line {wrong.index}: {wrong}")
-    by_epoch: dict[int, dict[str, Opinion]] = {}
-    for opinion in told:
+        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=wrong.with_line)
+    by_epoch: dict[int, dict[str, LeaderOpinion]] = {}
+    for opinion in given:
         by_epoch.setdefault(opinion.epoch, {}).setdefault(opinion.leader, opinion)
     findings = tuple(_finding(epoch, named) for epoch, named in sorted(by_epoch.items()) if len(named) > 1)
-    facts = {"opinions": len(told), "epochs": len(by_epoch), "epochs_broken": len(findings)}
+    facts = {"opinions": len(given), "epochs": len(by_epoch), "epochs_broken": len(findings)}
     if findings:
         outcome, words = Outcome.INVALID, findings[0].words
-    elif not told:
-        outcome, words = Outcome.UNKNOWN, "no server said whom it holds for the leader, so nothing was tested"
+    elif not given:
+        outcome, words = Outcome.UNKNOWN, "no server named a leader, so epoch safety was not tested"
     else:
-        outcome, words = Outcome.VALID, f"in each of {counted(len(by_epoch), 'epoch')} the servers named one leader"
+        outcome, words = (
+            Outcome.VALID,
+            f"{each_of(len(by_epoch), 'epoch')} had one leader by the opinions of the servers",
+        )
     return Verdict(
         property=PROPERTY,
         outcome=outcome,
@@ -61,8 +64,8 @@ def check(history: History) -> Verdict:
     )
 
 
-def opinions(history: History) -> Iterator[Opinion]:
-    """All that were told, in the order of their questions. Raises Malformed for one that says something else."""
+def leader_opinions(history: History) -> Iterator[LeaderOpinion]:
+    """All opinions, in the order of their invocations. Raises Malformed for one without leader and epoch."""
     asked = history.operations("opinion")
     for row in range(len(asked)):
         if not asked.ok[row]:
@@ -71,16 +74,16 @@ def opinions(history: History) -> Iterator[Opinion]:
         match value:
             case {"leader": str(leader), "epoch": int(epoch)}:
                 server = history.nodes[asked.node[row]]
-                yield Opinion(server, leader, epoch, line, int(asked.complete[row]))
+                yield LeaderOpinion(server, leader, epoch, line, int(asked.complete[row]))
             case _:
-                raise Malformed("of an opinion that is ok a leader and an epoch", value, line)
+                raise Malformed("an opinion that is ok to have a leader and an epoch", value, line)
 
 
-def _finding(epoch: int, named: dict[str, Opinion]) -> Finding:
+def _finding(epoch: int, named: dict[str, LeaderOpinion]) -> Finding:
     first, second = sorted(named.values(), key=lambda opinion: opinion.line)[:2]
     return Finding(
         guarantee=GUARANTEE,
-        words=f"epoch {epoch} has {len(named)} leaders: {first.server} named {first.leader} at {instant(first.time)}, "
+        words=f"epoch {epoch} had {len(named)} leaders: {first.server} named {first.leader} at {instant(first.time)}, "
         f"{second.server} named {second.leader} at {instant(second.time)}",
         evidence=(first.line, second.line),
         start=first.time,

@@ -1,13 +1,13 @@
 """Exclusivity: at no instant do two nodes lead, whatever their terms.
 
-Two reigns l and m of different nodes intersect in every execution that fits the observations iff s(l) >= f(m)
-and s(m) >= f(l): some claim of l was invoked after some claim of m had completed, and the other way round, so
-neither reign can be put entirely before the other. That is necessary and sufficient, and looking at pairs is
-enough; it is the zone test of Gibbons and Korach (1997) for registers, with leading for the value. Overlapping
-*windows* prove nothing: each claim holds at some instant in its window only.
+Two reigns l and m of different nodes overlap in every execution that fits the observations iff s(l) >= f(m) and
+s(m) >= f(l): some claim of l was invoked after some claim of m had completed, and vice versa, so neither reign can be
+placed entirely before the other. The condition is necessary and sufficient, and it suffices to look at pairs. It is the
+zone test of Gibbons and Korach ("Testing Shared Memories", SIAM J. Comput. 26(4), 1997), with leadership as the value.
+Overlapping *windows* prove nothing, because each claim holds only at some instant of its window.
 
-Three classes: ``proven``; ``possible``, when nothing is proven but the widest stretches of two reigns meet;
-``excluded``. Only what is proven fails a run.
+The classes: ``proven``; ``possible`` if nothing is proven but the widest intervals of two reigns meet; ``excluded``
+otherwise. Only a proven overlap fails a run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from splitbrain.checkers.history import History
 from splitbrain.checkers.leaderships import KEYLESS, Leaderships, hulls, split
 from splitbrain.checkers.operations import Codes, Ints, Mask
-from splitbrain.checkers.running_max import NOBODY, Rivals
+from splitbrain.checkers.running_max import NO_PLACE, RunningMax
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, duration, instant, listed
 from splitbrain.names import Guarantee
@@ -30,22 +30,22 @@ PROPERTY = "exclusivity"
 GUARANTEE: Guarantee = "exclusivity"
 MOST_FINDINGS = 200
 MOST_REPORTED = 20
-MOST_COMPARED = 1500  # up to so many conflicting reigns, every pair of them is looked at
+MOST_COMPARED = 1500  # with more conflicting reigns, not every pair is examined
 
 
 def check(history: History) -> Verdict:
-    """Whether two nodes led at one instant."""
+    """Check that no two nodes led at one instant. The evidence is the two to four observations that prove it."""
     seen = history.observations
     nodes = np.unique(seen.node[seen.ok])
     known = history.leaderships
     if len(nodes) < 2 or not len(known):
-        words = "no node was seen leading" if len(nodes) >= 2 else "fewer than two nodes ever answered"
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=f"{words}, so nothing was tested")
+        words = "no node was seen leading" if len(nodes) >= 2 else "fewer than two nodes answered"
+        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=f"{words}, so exclusivity was not tested")
     widest = hulls(seen, known)
     refuted = widest.end < known.s
     led = split(seen, known, refuted) if refuted.any() else known
     partner = conflicts(led.node, led.f, led.s)
-    dual = partner != NOBODY
+    dual = partner != NO_PLACE
     if dual.any():
         kind = "proven"
     else:
@@ -62,42 +62,42 @@ def check(history: History) -> Verdict:
 
 
 def conflicts(node: Codes, f: Ints, s: Ints) -> Ints:
-    """For each reign (sorted by ``f``) the place of one that it conflicts with, -1 if there is none.
+    """For each reign (sorted by ``f``) the index of one that it conflicts with, -1 if there is none.
 
-    Among the reigns of other nodes with f(m) <= s(l), some conflict with l iff the largest s(m) is >= f(l).
+    Some reign m of another node with f(m) <= s(l) conflicts with l iff the largest s(m) among them is >= f(l).
     """
-    best = Rivals.of(s, node).best(np.searchsorted(f, s, side="right"), node)
-    return np.where((best != NOBODY) & (s[best] >= f), best, NOBODY)
+    best = RunningMax.of(s, node).best(np.searchsorted(f, s, side="right"), node)
+    return np.where((best != NO_PLACE) & (s[best] >= f), best, NO_PLACE)
 
 
 def may_meet(node: Codes, start: Ints, end: Ints) -> Mask:
-    """Whether the open stretch of each reign meets that of some reign of another node."""
+    """Mask of the reigns whose open interval (start, end) meets that of a reign of another node."""
     order = np.argsort(start, kind="stable")
-    best = Rivals.of(end[order], node[order]).best(np.searchsorted(start[order], end), node)
-    meets: Mask = (best != NOBODY) & (end[order][best] > start)
+    best = RunningMax.of(end[order], node[order]).best(np.searchsorted(start[order], end), node)
+    meets: Mask = (best != NO_PLACE) & (end[order][best] > start)
     return meets
 
 
 def longest_overlaps(led: Leaderships) -> tuple[Ints, Ints]:
-    """For each reign the longest stretch (ns) in which it and one of another node that began no later both surely
-    led, and that reign; below 0 and -1 if there is none."""
-    best = Rivals.of(led.s, led.node).best(np.searchsorted(led.f, led.f, side="right"), led.node)
-    overlap = np.where(best != NOBODY, np.minimum(led.s, led.s[best]) - led.f, NOBODY)
-    return overlap, np.where(overlap >= 0, best, NOBODY)
+    """For each reign the longest proven overlap (ns) with a reign of another node that began no later, and the index of
+    that reign. If there is none, the overlap is negative and the index -1."""
+    best = RunningMax.of(led.s, led.node).best(np.searchsorted(led.f, led.f, side="right"), led.node)
+    overlap = np.where(best != NO_PLACE, np.minimum(led.s, led.s[best]) - led.f, NO_PLACE)
+    return overlap, np.where(overlap >= 0, best, NO_PLACE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two conflicting reigns, and the stretch in which their overlap is proven."""
+    """Two conflicting reigns and the length (ns) of their proven overlap."""
 
     left: int
     right: int
-    overlap: int  # negative when one of them is known at some instant only
+    overlap: int  # negative if it is proven only for some instant
 
 
 def _pairs(led: Leaderships, partner: Ints) -> tuple[list[_Pair], bool]:
-    """The conflicting pairs with the longest overlaps, in order of time, and whether some were left out."""
-    dual = np.flatnonzero(partner != NOBODY)
+    """The conflicting pairs with the longest overlaps, in order of time, and True if none was left out."""
+    dual = np.flatnonzero(partner != NO_PLACE)
     if len(dual) <= MOST_COMPARED:
         node, f, s = led.node[dual], led.f[dual], led.s[dual]
         meet = (s[:, None] >= f) & (s >= f[:, None]) & (node[:, None] != node)
@@ -105,7 +105,7 @@ def _pairs(led: Leaderships, partner: Ints) -> tuple[list[_Pair], bool]:
         left, right = dual[left], dual[right]
     else:
         longest = longest_overlaps(led)[1][dual]
-        known = longest != NOBODY
+        known = longest != NO_PLACE
         ones = np.concatenate((dual, dual[known]))
         others = np.concatenate((partner[dual], longest[known]))
         pairs = np.unique(np.minimum(ones, others) * len(led) + np.maximum(ones, others))
@@ -152,13 +152,13 @@ def _key_words(led: Leaderships, at: int) -> str:
 
 
 def _evidence(led: Leaderships, reigns: tuple[int, ...]) -> tuple[int, ...]:
-    """The completion lines that set s and f of each: two to four of them for a pair."""
+    """The completion lines that determine s and f of the reigns; two to four for a pair."""
     lines = {int(line[at]) for at in reigns for line in (led.s_line, led.f_line)}
     return tuple(sorted(lines))
 
 
 def _broken_keys(history: History, led: Leaderships, refuted: Mask, denied_at: Ints) -> Mapping[str, Any]:
-    """Reigns whose key did not keep its promise: a denial lies strictly between two of their claims."""
+    """Facts about reigns that are not contiguous: a denial lies strictly between two of their claims."""
     broken = [
         {
             "node": history.nodes[led.node[at]],
@@ -171,23 +171,23 @@ def _broken_keys(history: History, led: Leaderships, refuted: Mask, denied_at: I
 
 
 def _contradictions(history: History, led: Leaderships) -> Mapping[str, Any]:
-    """Two reigns of one node that cannot have been apart: its answers contradict one another."""
+    """Facts about reigns of one node that must overlap: its answers contradict each other."""
     found: list[dict[str, Any]] = []
     count = 0
     keyed = led.kind != KEYLESS if led.keys_comparable else np.zeros(len(led), bool)
     for node in np.unique(led.node):
-        own = np.flatnonzero(keyed & (led.node == node))
-        f, s = led.f[own], led.s[own]
-        # Every conflicting pair shows at the one that is later by f, among those before it.
-        earlier = np.minimum(np.searchsorted(f, s, side="right"), np.arange(len(own)))
-        best = Rivals.of(s, np.arange(len(own))).best(earlier, np.arange(len(own)))
-        clash = np.flatnonzero((best != NOBODY) & (s[best] >= f)) if len(own) else own
+        same = np.flatnonzero(keyed & (led.node == node))
+        f, s = led.f[same], led.s[same]
+        # Each conflicting pair is found at the later of the two by f, among those before it.
+        earlier = np.minimum(np.searchsorted(f, s, side="right"), np.arange(len(same)))
+        best = RunningMax.of(s, np.arange(len(same))).best(earlier, np.arange(len(same)))
+        clash = np.flatnonzero((best != NO_PLACE) & (s[best] >= f)) if len(same) else same
         count += len(clash)
         found += [
             {
                 "node": history.nodes[node],
-                "reigns": [led.key(int(own[best[at]])), led.key(int(own[at]))],
-                "lines": list(_evidence(led, (int(own[best[at]]), int(own[at])))),
+                "reigns": [led.key(int(same[best[at]])), led.key(int(same[at]))],
+                "lines": list(_evidence(led, (int(same[best[at]]), int(same[at])))),
             }
             for at in clash[: MOST_REPORTED - len(found)].tolist()
         ]
@@ -198,15 +198,15 @@ def _verdict(history: History, led: Leaderships, partner: Ints, kind: str, facts
     asides = _asides(facts)
     if kind != "proven":
         words = (
-            "no two nodes are proven to have led at one instant, though they may have"
+            "two nodes may have led at one instant, but none are proven to"
             if kind == "possible"
-            else "at no instant did two nodes lead"
+            else "no two nodes led at one instant"
         )
         return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words + asides, kind=kind, facts=facts)
     pairs, complete = _pairs(led, partner)
     findings = tuple(_finding(history, led, pair) for pair in pairs)
     worst = max(findings, key=lambda finding: finding.facts["overlap_ns"])
-    more = "" if complete else f"; the {len(findings)} longest overlaps are listed, and there are more"
+    more = "" if complete else f"; only the {len(findings)} longest overlaps are listed"
     others = f", and {counted(len(findings) - 1, 'other pair')}" if len(findings) > 1 else ""
     return Verdict(
         property=PROPERTY,
@@ -221,7 +221,7 @@ def _verdict(history: History, led: Leaderships, partner: Ints, kind: str, facts
 
 def _asides(facts: Mapping[str, Any]) -> str:
     broken, clashes = facts["reigns_not_contiguous"], facts["contradictory_self_reports"]
-    words = f"; reign not contiguous: {counted(broken, 'key')} lost and used again" if broken else ""
+    words = f"; {counted(broken, 'reign')} not contiguous: a key was lost and used again" if broken else ""
     if clashes:
         words += f"; {counted(clashes, 'contradictory self-report')}: check that answers are read atomically"
     return words

@@ -1,7 +1,7 @@
-"""Faults as the history describes them: the two lines of each, paired.
+"""Faults as the history describes them: the begin line and the done line of each, paired.
 
-Nothing here knows what a fault does or who inflicted it; a fault is a name, the nodes and directed links it
-was aimed at, and when it began, was in effect, and with what result.
+A fault here is a name, target nodes and directed links, the times at which it began and was in effect, and the result.
+The effects of the names are known only to ``checkers.fault_periods``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from splitbrain.names import fault_class_of
 Link = tuple[str, str]
 
 
-class Line(Protocol):
-    """A nemesis line of the history, as far as pairing needs it."""
+class NemesisLine(Protocol):
+    """The fields of a nemesis line that pairing needs."""
 
     index: int
     time: int
@@ -26,21 +26,26 @@ class Line(Protocol):
 
 
 class Malformed(ValueError):
-    """A line that is not what a history may hold: what was expected, what came, and in which line (from 0)."""
+    """A malformed history line: what was expected, what was found, and the line's ``index`` (from 0)."""
 
     def __init__(self, expected: str, got: object, index: int) -> None:
         super().__init__(f"expected {expected}, got {got!r}")
         self.index = index
 
+    @property
+    def with_line(self) -> str:
+        """The message with the line, counted from 1 as in errors of the reader."""
+        return f"line {self.index + 1} of the history: {self}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fault:
-    """One act of the nemesis: something hurt, or something healed.
+    """One act of the nemesis: a fault or a repair.
 
-    ``begin`` and ``done`` are ns, ``done`` None if the history ends before it. ``links`` are directed: from, to.
-    ``asked`` and ``effect`` are the values of the two lines. ``verified`` is None where the history does not say
-    whether the fault took effect, which is taken as "it did". ``skipped`` is the reason why it was never tried.
-    ``fault_class`` is the class that the nemesis gives it, by its name even where an old history has its code.
+    ``begin`` and ``done`` are ns; ``done`` is None if the history ends before it. ``links`` are directed: from, to.
+    ``asked`` and ``effect`` are the values of the begin line and the done line. ``verified`` says whether the fault was
+    seen to take effect; None, if the history does not say, counts as yes. ``skipped`` is the reason for not trying.
+    ``fault_class`` is the name of its class, also where an old history has a code.
     """
 
     id: int | str
@@ -59,7 +64,7 @@ class Fault:
 
     @property
     def in_effect(self) -> bool:
-        """It was carried out and nothing says that it failed to take effect."""
+        """True if the fault was carried out and not seen to fail."""
         return self.done is not None and self.skipped is None and self.verified is not False
 
     @property
@@ -74,23 +79,23 @@ class Fault:
         return None if shape is None else str(shape)
 
 
-class _Half(NamedTuple):
-    line: Line
+class _FaultHalf(NamedTuple):
+    line: NemesisLine
     value: Mapping[str, Any]
     id: int | str | None
 
 
-def pair(lines: Iterable[Line]) -> tuple[Fault, ...]:
-    """The faults of the nemesis lines, in the order in which they began.
+def pair_faults(lines: Iterable[NemesisLine]) -> tuple[Fault, ...]:
+    """Pair the nemesis lines into faults, in the order in which they began.
 
-    Halves belong together by ``f`` and ``id``; without an id, a "done" ends the oldest open fault of its name.
-    Lines that state no phase begin and end by turns. A "done" without a "begin" raises Malformed.
+    A begin and a done belong together by ``f`` and ``id``; without an id, a done ends the oldest open fault of that
+    name. Lines without a phase are begin and done in turn. Raises Malformed for a done without a begin.
     """
-    begun: list[_Half] = []
-    done: dict[int, _Half] = {}
+    begun: list[_FaultHalf] = []
+    done: dict[int, _FaultHalf] = {}
     waiting: dict[str, list[int]] = {}
     for line in lines:
-        half = read_half(line)
+        half = read_nemesis_line(line)
         queue = waiting.setdefault(line.f, [])
         partner = next((at for at in queue if half.id is None or begun[at].id in (half.id, None)), None)
         phase = half.value.get("phase", "begin" if partner is None else "done")
@@ -98,15 +103,15 @@ def pair(lines: Iterable[Line]) -> tuple[Fault, ...]:
             queue.append(len(begun))
             begun.append(half)
         elif partner is None:
-            raise Malformed(f"the begin of {line.f} {half.id} before its done", phase, line.index)
+            raise Malformed(f"a begin of {line.f} {half.id} before its done", phase, line.index)
         else:
             queue.remove(partner)
             done[partner] = half
     return tuple(_fault(half, done.get(at)) for at, half in enumerate(begun))
 
 
-def read_half(line: Line) -> _Half:
-    """The line's value, checked; whatever is no object says nothing."""
+def read_nemesis_line(line: NemesisLine) -> _FaultHalf:
+    """Check the value of a nemesis line; a value that is no object counts as empty. Raises Malformed."""
     value = line.value if isinstance(line.value, Mapping) else {}
     phase = value.get("phase", "begin")
     if phase not in ("begin", "done"):
@@ -119,10 +124,10 @@ def read_half(line: Line) -> _Half:
         raise Malformed("nodes to be a list of names", nodes, line.index)
     if not isinstance(links, list | tuple) or not all(_is_link(link) for link in links):
         raise Malformed("links to be a list of pairs of names", links, line.index)
-    return _Half(line, value, fault)
+    return _FaultHalf(line, value, fault)
 
 
-def _fault(begun: _Half, done: _Half | None) -> Fault:
+def _fault(begun: _FaultHalf, done: _FaultHalf | None) -> Fault:
     line, asked = begun.line, begun.value
     effect = done.value if done is not None else {}
     named = (line.node,) if line.node is not None else ()

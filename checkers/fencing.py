@@ -1,19 +1,19 @@
-"""Fencing: a resource that checks tokens accepts nothing from a holder that was already replaced there.
+"""Fencing: a resource that checks fencing tokens accepts no write of a holder that has been superseded there.
 
-A token is handed out with each leadership, greater every time, and the resource checks it in one step with the write:
-it accepts a write iff its token is at least the greatest accepted so far and, if equal, of the same holder (Kleppmann,
-"How to do distributed locking", 2016; Burrows, "The Chubby lock service", OSDI 2006, section 2.4, sequencers). Judged
-is what the resource made of it, by the resource's own order; no clock is needed. Five rules:
+Each leadership comes with a greater token. The resource checks it atomically with the write: it accepts a write iff the
+token is at least the greatest accepted so far and, if equal, of the same holder (Kleppmann, "How to do distributed
+locking", 2016; Burrows, "The Chubby lock service", OSDI 2006, section 2.4, sequencers). The writes are judged by the
+resource's order; no clock is needed. Five rules, named in ``facts["rules"]`` of a finding:
 
-- F1: the tokens of accepted writes never go back in the resource's order.
+- F1: the tokens of accepted writes never decrease in the resource's order.
 - F2: one token has one holder.
-- F3: a write that was sent after one with a greater token had been acknowledged is refused.
-- F4: a write that was acknowledged stands in the ledger for good, at its place, once; one that was refused does not.
-- F5: the fence does not refuse everybody for ever. It does when tokens start anew below the greatest one accepted, as
-  terms do after a whole cluster forgot them: then safety turned into a failure of liveness, which is the better one.
+- F3: a write that is sent after a write with a greater token was acknowledged is refused.
+- F4: an acknowledged write stays in the ledger, once and at its position; a refused write is never there.
+- F5: the fence does not refuse every write for ever. It does if tokens restart below the greatest one accepted, as
+  terms do after all nodes lost their state. Safety is then kept at the expense of liveness.
 
-Not a violation: a stale holder's write that is accepted before any newer token reached the resource. A fence cannot
-know better, so a new leader advances it before it reads what it will rely on. Such writes are counted.
+No violation: a stale holder's write that is accepted before a newer token reached the resource. The fence cannot detect
+it, so a new leader must advance the fence before it reads. These writes are counted.
 """
 
 from __future__ import annotations
@@ -24,23 +24,25 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import exposure, quiet_stretches
+from splitbrain.checkers.cluster_health import cluster_health
+from splitbrain.checkers.eligibility import fault_free_periods
 from splitbrain.checkers.fault import Malformed
 from splitbrain.checkers.history import History
 from splitbrain.checkers.ledger import Append, Reading, appends, readings
 from splitbrain.checkers.starvation import Starvation
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
-from splitbrain.checkers.words import counted, cut_short, duration, instant, listed
+from splitbrain.checkers.words import all_of, counted, cut_short, duration, instant, listed
 from splitbrain.names import Guarantee
 
 PROPERTY = "fencing"
 GUARANTEE: Guarantee = "fencing"
 NEEDS = ("append", "read-ledger")
 MOST_FINDINGS = 200
+UNKNOWN_HOLDER = "an unknown holder"
 
 
-class Write(NamedTuple):
-    """A write that the resource accepted, with the token that it had; ``tried`` is None if nobody asked for it."""
+class AcceptedWrite(NamedTuple):
+    """A write that the resource accepted, with its token; ``tried`` is None if no client attempted it."""
 
     entry: str
     token: int
@@ -49,18 +51,20 @@ class Write(NamedTuple):
 
     @property
     def lines(self) -> tuple[int, ...]:
+        """The history lines (from 0) to cite as evidence."""
         return () if self.tried is None else self.tried.lines
 
-    def told(self) -> str:
-        return f"{self.entry} of {self.holder or 'somebody'} with token {self.token}"
+    def description(self) -> str:
+        """The write as text for a finding."""
+        return f"{self.entry} of {self.holder or UNKNOWN_HOLDER} with token {self.token}"
 
 
 def check(history: History, bounds: Bounds | None = None) -> Verdict:
-    """Whether a shared ledger kept to the five rules."""
+    """Check a shared ledger against the five rules; ``bounds`` matter for F5 only."""
     try:
         tried, read = appends(history), readings(history)
     except Malformed as wrong:
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=f"history line {wrong.index}: {wrong}")
+        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=wrong.with_line)
     order = _order(tried, read)
     findings = (
         *_gone_back(history, tried, order, read),
@@ -72,9 +76,11 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     return _verdict(tried, read, findings, _facts(tried))
 
 
-def _order(tried: Sequence[Append], read: Sequence[Reading]) -> list[Write]:
-    """The accepted writes with a token in the resource's order: the longest ledger read, then what was acknowledged at
-    later places."""
+def _order(tried: Sequence[Append], read: Sequence[Reading]) -> list[AcceptedWrite]:
+    """The accepted writes with tokens, in the resource's order.
+
+    The order is that of the longest ledger read, followed by writes acknowledged at later positions.
+    """
     of_name = {append.entry: append for append in tried}
     longest = max((reading.entries for reading in read), key=len, default=())
     beyond = sorted(
@@ -88,16 +94,16 @@ def _order(tried: Sequence[Append], read: Sequence[Reading]) -> list[Write]:
     for name, token, holder in stands:
         append = of_name.get(name)
         if token is not None:
-            found.append(Write(name, token, holder or (append.holder if append is not None else None), append))
+            found.append(AcceptedWrite(name, token, holder or (append.holder if append is not None else None), append))
     return found
 
 
 def _gone_back(
-    history: History, tried: Sequence[Append], order: Sequence[Write], read: Sequence[Reading]
+    history: History, tried: Sequence[Append], order: Sequence[AcceptedWrite], read: Sequence[Reading]
 ) -> Iterator[Finding]:
-    """F1 and F3: one finding for each write that was accepted behind a newer one."""
+    """F1 and F3: one finding for each write accepted after one with a greater token."""
     late = _sent_too_late(tried)
-    newest: Write | None = None
+    newest: AcceptedWrite | None = None
     for write in order:
         if newest is None or write.token >= newest.token:
             newest = write
@@ -105,22 +111,22 @@ def _gone_back(
             yield _stale_write(history, write, late.pop(write.entry), ("F1", "F3"), read)
         else:
             yield _stale_write(history, write, newest, ("F1",), read)
-    for append in tried:  # those of which the order is not known
+    for append in tried:  # writes whose position is unknown
         if append.entry in late and append.token is not None:
-            write = Write(append.entry, append.token, append.holder, append)
+            write = AcceptedWrite(append.entry, append.token, append.holder, append)
             yield _stale_write(history, write, late[append.entry], ("F3",), read)
 
 
-def _sent_too_late(tried: Sequence[Append]) -> dict[str, Write]:
-    """Of each accepted write that was sent after one with a greater token had been acknowledged: that one."""
+def _sent_too_late(tried: Sequence[Append]) -> dict[str, AcceptedWrite]:
+    """By entry, for each accepted write sent after one with a greater token was acknowledged: the latter."""
     accepted = [
-        (append.complete_line, Write(append.entry, append.token, append.holder, append))
+        (append.complete_line, AcceptedWrite(append.entry, append.token, append.holder, append))
         for append in tried
         if append.accepted and append.token is not None and append.complete_line is not None
     ]
     accepted.sort(key=lambda each: each[0])
-    found: dict[str, Write] = {}
-    greatest: Write | None = None
+    found: dict[str, AcceptedWrite] = {}
+    greatest: AcceptedWrite | None = None
     at = 0
     for append in tried:
         while at < len(accepted) and accepted[at][0] < append.invoke_line:
@@ -134,13 +140,13 @@ def _sent_too_late(tried: Sequence[Append]) -> dict[str, Write]:
 
 
 def _stale_write(
-    history: History, stale: Write, newer: Write, rules: tuple[str, ...], read: Sequence[Reading]
+    history: History, stale: AcceptedWrite, newer: AcceptedWrite, rules: tuple[str, ...], read: Sequence[Reading]
 ) -> Finding:
-    when = "sent when that was acknowledged already" if "F3" in rules else "as the resource's own order shows"
+    when = "though it was sent after that was acknowledged" if "F3" in rules else "by the resource's order"
     start, end = _span(history, newer, stale)
     return Finding(
         guarantee=GUARANTEE,
-        words=f"the resource accepted {stale.told()} after {newer.told()}, {when} ({' and '.join(rules)})",
+        words=f"the resource accepted {stale.description()} after {newer.description()}, {when}",
         evidence=_evidence((*newer.lines, *stale.lines), read if rules == ("F1",) else ()),
         start=start,
         end=end,
@@ -149,9 +155,9 @@ def _stale_write(
     )
 
 
-def _shared_tokens(history: History, order: Sequence[Write], read: Sequence[Reading]) -> Iterator[Finding]:
-    """F2: one finding for each token of which writes of several holders were accepted."""
-    holders: dict[int, dict[str, Write]] = {}
+def _shared_tokens(history: History, order: Sequence[AcceptedWrite], read: Sequence[Reading]) -> Iterator[Finding]:
+    """F2: one finding for each token under which writes of several holders were accepted."""
+    holders: dict[int, dict[str, AcceptedWrite]] = {}
     for write in order:
         if write.holder is not None:
             holders.setdefault(write.token, {}).setdefault(write.holder, write)
@@ -161,7 +167,7 @@ def _shared_tokens(history: History, order: Sequence[Write], read: Sequence[Read
             start, end = _span(history, first, second)
             yield Finding(
                 guarantee=GUARANTEE,
-                words=f"the resource accepted writes of {listed(firsts)} with one token, {token} (F2)",
+                words=f"the resource accepted writes of {listed(firsts)} with the same token {token}",
                 evidence=_evidence((*first.lines, *second.lines), read),
                 start=start,
                 end=end,
@@ -170,8 +176,8 @@ def _shared_tokens(history: History, order: Sequence[Write], read: Sequence[Read
             )
 
 
-def _span(history: History, *writes: Write) -> tuple[int, int]:
-    """From the first invocation to the last completion of those that somebody asked for, else the whole history."""
+def _span(history: History, *writes: AcceptedWrite) -> tuple[int, int]:
+    """From the first invocation to the last completion of the attempted writes (ns), else the entire history."""
     tried = [write.tried for write in writes if write.tried is not None]
     if not tried:
         return 0, history.end
@@ -180,13 +186,13 @@ def _span(history: History, *writes: Write) -> tuple[int, int]:
 
 
 def _evidence(lines: Sequence[int], read: Sequence[Reading]) -> tuple[int, ...]:
-    """The lines, and that of the longest ledger read, where an order rests on it."""
+    """The lines and the line of the longest ledger read, if any, sorted."""
     longest = max(read, key=lambda reading: len(reading.entries), default=None)
     return tuple(sorted({*lines, *(() if longest is None else (longest.complete_line,))}))
 
 
 def _lost(tried: Sequence[Append], read: Sequence[Reading]) -> Iterator[Finding]:
-    """F4: a write that was acknowledged before a reading began, and does not stand there once and at its place."""
+    """F4: one finding for each acknowledged write that a later reading does not show once and at its position."""
     missed: set[str] = set()
     for reading in read:
         places: dict[str, list[int]] = {}
@@ -203,12 +209,12 @@ def _lost(tried: Sequence[Append], read: Sequence[Reading]) -> Iterator[Finding]
 
 
 def _not_as_acknowledged(append: Append, stands: Sequence[int], reading: Reading) -> Finding:
-    place = "" if append.position is None else f" at place {append.position}"
-    found = f"stands at {listed(map(str, stands))}" if stands else "is not there"
+    place = "" if append.position is None else f" at position {append.position}"
+    found = f"stands at {listed(map(str, stands))}" if stands else "is missing"
     return Finding(
         guarantee=GUARANTEE,
-        words=f"{append.entry} of {append.holder or 'somebody'} was acknowledged{place}, and {found} when the ledger "
-        f"is read at {instant(reading.complete)} (F4)",
+        words=f"{append.entry} of {append.holder or UNKNOWN_HOLDER} was acknowledged{place}, but {found} in the ledger "
+        f"read at {instant(reading.complete)}",
         evidence=tuple(sorted({*append.lines, reading.complete_line})),
         start=append.invoke,
         end=reading.complete,
@@ -218,21 +224,20 @@ def _not_as_acknowledged(append: Append, stands: Sequence[int], reading: Reading
 
 
 def _never_accepted(tried: Sequence[Append], read: Sequence[Reading]) -> Iterator[Finding]:
-    """F4: what stands in the ledger though it was refused, or though nobody had asked for it."""
+    """F4: one finding for each entry of a ledger that was refused or never attempted."""
     of_name = {append.entry: append for append in tried}
-    told: set[str] = set()
+    reported: set[str] = set()
     for reading in read:
         for entry in reading.entries:
             append = of_name.get(entry.entry)
             refused = append is not None and append.refused
             invented = append is None or append.invoke_line > reading.complete_line
-            if (refused or invented) and entry.entry not in told:
-                told.add(entry.entry)
-                why = "was refused" if refused else "nobody had asked for"
+            if (refused or invented) and entry.entry not in reported:
+                reported.add(entry.entry)
+                why = "was refused" if refused else "no client had written"
                 yield Finding(
                     guarantee=GUARANTEE,
-                    words=f"{entry.entry} stands in the ledger that was read at {instant(reading.complete)}, which "
-                    f"{why} (F4)",
+                    words=f"the ledger read at {instant(reading.complete)} contains {entry.entry}, which {why}",
                     evidence=tuple(sorted({*(() if append is None else append.lines), reading.complete_line})),
                     start=reading.invoke if append is None else min(append.invoke, reading.invoke),
                     end=reading.complete,
@@ -241,21 +246,22 @@ def _never_accepted(tried: Sequence[Append], read: Sequence[Reading]) -> Iterato
 
 
 def _shut_out(history: History, bounds: Bounds, tried: Sequence[Append]) -> Iterator[Finding]:
-    """F5: no fault was active, and yet every write was refused for longer than a stall may last."""
+    """F5: one finding for each run of refusals longer than a stall may last, while no fault was active."""
     starved = Starvation.of(history, bounds)
     bound = 2 * bounds.stall_ns + bounds.slack_ns + starved.tolerated
     ended = sorted((append for append in tried if append.complete is not None), key=lambda append: append.lines)
-    for stretch in quiet_stretches(exposure(history, bounds)):
-        within = [a for a in ended if a.invoke >= stretch.start and (a.complete or 0) <= stretch.end]
+    for period in fault_free_periods(cluster_health(history, bounds)):
+        within = [a for a in ended if a.invoke >= period.start and (a.complete or 0) <= period.end]
         for refused, run in groupby(within, key=lambda append: append.refused):
             writes = list(run)
             if refused and (last := writes[-1]).complete and last.complete - writes[0].invoke > bound:
                 holders = dict.fromkeys(write.holder for write in writes if write.holder is not None)
                 yield Finding(
                     guarantee=GUARANTEE,
-                    words=f"every one of {counted(len(writes), 'write')} of {listed(holders)} was refused for "
+                    words=f"{all_of(len(writes), 'write')} of {listed(holders)} "
+                    f"{'was' if len(writes) == 1 else 'were'} refused for "
                     f"{duration(last.complete - writes[0].invoke)} while no fault was active, until "
-                    f"{instant(last.complete)} (F5)",
+                    f"{instant(last.complete)}",
                     evidence=tuple(sorted({*writes[0].lines, *last.lines})),
                     start=writes[0].invoke,
                     end=last.complete,
@@ -265,8 +271,10 @@ def _shut_out(history: History, bounds: Bounds, tried: Sequence[Append]) -> Iter
 
 
 def _facts(tried: Sequence[Append]) -> dict[str, Any]:
-    """How many writes there were and what became of them. Stale: with a token below one that another holder had tried
-    to write with before."""
+    """Counts of the attempted writes by outcome.
+
+    A write is stale if its token is below one that was attempted before.
+    """
     became: Counter[str] = Counter()
     held: int | None = None
     for append in tried:
@@ -299,18 +307,18 @@ def _verdict(
     stale = _stale_words(facts)
     if findings:
         cut = cut_short(len(findings), MOST_FINDINGS)
-        words = f"{findings[0].words}; {counted(len(findings), 'finding')} in all{cut}; {stale}"
+        words = f"{findings[0].words}; {counted(len(findings), 'finding')} in total{cut}; {stale}"
         outcome = Outcome.INVALID
     elif not tried:
-        outcome, words = Outcome.UNKNOWN, "nobody tried to write to the ledger, so nothing was tested"
+        outcome, words = Outcome.UNKNOWN, "no write to the ledger was attempted, so fencing was not tested"
     elif not any(append.token is not None for append in tried):
-        outcome, words = Outcome.UNKNOWN, "no write had a token, so there was nothing to fence by"
+        outcome, words = Outcome.UNKNOWN, "no write had a token, so fencing was not tested"
     elif not read:
-        outcome, words = Outcome.UNKNOWN, f"the ledger was never read, so nobody knows what stands in it; {stale}"
+        outcome, words = Outcome.UNKNOWN, f"the ledger was never read, so its contents are unknown; {stale}"
     else:
         outcome = Outcome.VALID
-        words = f"{counted(facts['appends_attempted'], 'write')} under {counted(facts['tokens'], 'token')}, of which "
-        words += f"{facts['appends_accepted']:,} stand in the ledger in the order of their tokens; {stale}"
+        writes = f"{counted(facts['appends_attempted'], 'write')} under {counted(facts['tokens'], 'token')}"
+        words = f"{facts['appends_accepted']:,} of {writes} accepted, in token order; {stale}"
     return Verdict(
         property=PROPERTY,
         outcome=outcome,
@@ -322,10 +330,10 @@ def _verdict(
 
 
 def _stale_words(facts: Mapping[str, Any]) -> str:
-    """What became of the stale writes."""
+    """The fate of the stale writes as text."""
     if not facts["stale_attempted"]:
-        return "no stale write was tried"
+        return "no stale write was attempted"
     return (
-        f"{counted(facts['stale_attempted'], 'stale write')} tried, {facts['stale_accepted']:,} accepted and "
+        f"{counted(facts['stale_attempted'], 'stale write')} attempted, {facts['stale_accepted']:,} accepted and "
         f"{facts['stale_refused']:,} refused"
     )

@@ -1,8 +1,8 @@
-"""A history: what was asked, what was answered and what was hurt, on one clock, ready to be judged.
+"""History: the recorded operations, faults and events of one run, on one clock.
 
-The promise: a History is a value. It is read once, checked line by line (see ``checkers.reading``), and never
-changed; every checker is a function of it. The order of lines is an order that really held, because an invoke is
-written before anything is sent and a completion after the answer has come (Jepsen's rule for its journal).
+A History is immutable. It is checked line by line as it is read (``checkers.reading``), and every checker is a function
+of it. The order of the lines really held: an invocation is written before anything is sent, a completion after the
+answer has come (Jepsen's rule for its journal).
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from splitbrain.checkers.fault import Fault, Malformed, pair
+from splitbrain.checkers.fault import Fault, Malformed, pair_faults
 from splitbrain.checkers.leaderships import Leaderships, leaderships
 from splitbrain.checkers.operations import Ints, Mask, Observations, Operations
-from splitbrain.checkers.reading import (
-    OBSERVATION,
-    ROW,
-    SAMPLE,
-    Columns,
-    Entry,
-    HistoryError,
-    Recording,
-    Table,
-    record_entries,
-    record_lines,
-)
+from splitbrain.checkers.reading import HistoryError, record_entries, record_lines
+from splitbrain.checkers.recording import OBSERVATION, ROW, SAMPLE, HistoryEntry, Recording, Table, UncheckedRecording
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Canary", "Columns", "Entry", "Fault", "History", "HistoryError", "NodeEvent", "Observations", "Operations"]
+__all__ = [
+    "Canary",
+    "Fault",
+    "History",
+    "HistoryEntry",
+    "HistoryError",
+    "NodeEvent",
+    "Observations",
+    "Operations",
+    "UncheckedRecording",
+]
 
 
 class Canary(NamedTuple):
-    """How late the controller itself woke up: one entry a sample, both columns in ns."""
+    """The controller's lateness at waking up: one entry per sample, both columns in ns."""
 
     time: Ints
     late: Ints
@@ -48,7 +48,10 @@ class Canary(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeEvent:
-    """What a node reported of itself, such as ``led`` or ``followed``; ``value`` is as it was written."""
+    """An event that a node reported, such as ``led`` or ``followed``.
+
+    ``index`` is the history line, ``time`` is ns since the start, ``value`` is unchecked.
+    """
 
     index: int
     time: int
@@ -59,11 +62,12 @@ class NodeEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """One run, as it was recorded.
+    """One recorded run.
 
-    ``nodes`` are all the names seen (of nodes asked, leaders named, and nodes and links hurt), n2 before n10.
-    ``end`` is the time of the last line. ``truncated`` says that the last line was cut off and left out.
-    ``notes`` are lines that concern no operation and that no checker here knows.
+    ``source`` names the history in errors, ``lines`` is the number of lines, ``end`` the time of the last (ns).
+    ``truncated``: the last line was cut off and dropped. ``nodes`` are all names seen (nodes asked, leaders named,
+    targets of faults) in natural order, n2 before n10. ``observations`` are the observe operations, ``others`` all
+    others by their ``f``. ``notes`` are info lines that no checker knows.
     """
 
     source: str
@@ -75,33 +79,35 @@ class History:
     faults: tuple[Fault, ...]
     canary: Canary
     node_events: tuple[NodeEvent, ...]
-    notes: tuple[Entry, ...]
+    notes: tuple[HistoryEntry, ...]
     others: Mapping[str, Operations]
 
     @classmethod
     def read(cls, path: Path | str) -> History:
-        """The history in a file of JSON lines. Raises HistoryError, or OSError if there is no such file."""
+        """Read a file of JSON lines. Raises HistoryError for a malformed line, OSError if the file cannot be read."""
         with Path(path).open("rb") as file:
             return cls.from_lines(file, str(path))
 
     @classmethod
     def from_lines(cls, lines: Iterable[bytes], source: str = "history.jsonl") -> History:
-        """The history that the lines hold; ``source`` is how errors name it."""
+        """Read JSON lines. Raises HistoryError, naming the history by ``source``."""
         return _history(record_lines(lines, source), source)
 
     @classmethod
-    def from_entries(cls, entries: Iterable[Entry | Mapping[str, Any]], source: str = "history.jsonl") -> History:
-        """The history of entries that are in memory already."""
+    def from_entries(
+        cls, entries: Iterable[HistoryEntry | Mapping[str, Any]], source: str = "history.jsonl"
+    ) -> History:
+        """Build a history from entries in memory. Raises HistoryError, naming the history by ``source``."""
         return _history(record_entries(entries, source), source)
 
     @classmethod
-    def from_columns(cls, columns: Columns, source: str) -> History:
-        """The history of what was packed as it happened; nothing may be added to the columns any more."""
-        columns.finish()
-        return _history(columns, source)
+    def from_recording(cls, recording: UncheckedRecording, source: str) -> History:
+        """Build a history from a finished recording, to which nothing may be added afterwards."""
+        recording.finish()
+        return _history(recording, source)
 
     def operations(self, f: str) -> Operations:
-        """All invocations of ``f``; no rows if there were none."""
+        """All invocations of ``f``, in the order of their lines; no rows if there are none."""
         if f == "observe":
             return self.observations
         known = self.others.get(f)
@@ -109,17 +115,17 @@ class History:
 
     @cached_property
     def code(self) -> Mapping[str, int]:
-        """The place of each node in ``nodes``."""
+        """The index of each node in ``nodes``, by its name."""
         return {name: code for code, name in enumerate(self.nodes)}
 
     @cached_property
     def leaderships(self) -> Leaderships:
-        """The reigns that the observations show, as the nodes' own keys tell them apart."""
+        """The reigns that the observations show, by the keys that nodes give them."""
         return leaderships(self.observations)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """The observations as a table for reports: names in place of codes, missing values where null."""
-        import pandas as pd  # half a second to import, and only reports need it
+        """The observations as a data frame: names in place of indexes, missing values in place of -1."""
+        import pandas as pd  # imported here: it takes half a second, and only reports need it
 
         seen = self.observations
         names = np.array([*self.nodes, None], dtype=object)
@@ -141,13 +147,13 @@ class History:
 
 
 def natural(name: str) -> tuple[str, str]:
-    """A key that sorts n2 before n10."""
+    """A sort key for natural order, n2 before n10."""
     return re.sub(r"[0-9]+", lambda number: number[0].zfill(20), name), name
 
 
 def _history(recording: Recording, source: str) -> History:
     try:
-        faults = pair(recording.nemesis)
+        faults = pair_faults(recording.nemesis)
     except Malformed as problem:
         raise HistoryError(source, problem.index + 1, str(problem)) from problem
     nodes, recode = _nodes(recording, faults)
@@ -167,13 +173,13 @@ def _history(recording: Recording, source: str) -> History:
 
 
 def _nodes(recording: Recording, faults: Iterable[Fault]) -> tuple[tuple[str, ...], NDArray[np.int16]]:
-    """All names in order, and from the reader's codes to places in it."""
+    """All names in natural order, and the index there of each name that the recording numbered."""
     seen = set(recording.node_codes)
     for fault in faults:
         seen.update(fault.nodes, *fault.links)
     nodes = tuple(sorted(seen, key=natural))
     place = {name: code for code, name in enumerate(nodes)}
-    # The last entry serves code -1, which is no node.
+    # The last entry serves number -1, which is no node.
     return nodes, np.array([*(place[name] for name in recording.node_codes), -1], dtype=np.int16)
 
 

@@ -1,4 +1,4 @@
-"""The judge: holds what the checkers found against what the system promises.
+"""The judge: weighs the findings of the checkers against the promises of the system.
 
 A checker finds violations as if everything were guaranteed. Each finding names the guarantee that it breaks, and the
 promise for that guarantee decides (``splitbrain.names.PROMISES``): a violation of a guaranteed one makes the run
@@ -41,9 +41,9 @@ ALL_PROMISED: Promises = MappingProxyType(dict.fromkeys(GUARANTEES, "guaranteed"
 class Property:
     """A property's name, its description for reports, the guarantees that it tests, and its checker.
 
-    ``needs`` names operations of a workload of its own: a history that holds none of them is not judged by it.
-    ``gives_way_to`` names operations by which another property answers the same question better. ``told`` says whether
-    what it is about was told in a history at all.
+    ``needs`` names operations of a workload; a history without any of them is not judged by this property, and neither
+    is one with any of ``gives_way_to``, operations by which another property answers the same question better.
+    ``recorded`` is true for a history that holds the observations that the property is about.
     """
 
     name: str
@@ -52,12 +52,13 @@ class Property:
     check: Callable[[History, Bounds], Verdict]
     needs: tuple[str, ...] = ()
     gives_way_to: tuple[str, ...] = ()
-    told: Callable[[History], bool] = lambda history: True
+    recorded: Callable[[History], bool] = lambda history: True
 
     def concerns(self, history: History) -> bool:
-        held = history.others.keys()
-        asked = (not self.needs or not held.isdisjoint(self.needs)) and held.isdisjoint(self.gives_way_to)
-        return asked and self.told(history)
+        """True if the history is to be judged by this property."""
+        names = history.others.keys()
+        needed = not self.needs or not names.isdisjoint(self.needs)
+        return needed and names.isdisjoint(self.gives_way_to) and self.recorded(history)
 
 
 PROPERTIES: tuple[Property, ...] = (
@@ -87,7 +88,7 @@ PROPERTIES: tuple[Property, ...] = (
         help="No node ever votes for two candidates in one term, by the votes that nodes show.",
         guarantees=("term-safety",),
         check=lambda history, bounds: vote_safety.check(history, bounds.votes_kept),
-        told=vote_safety.shown,
+        recorded=vote_safety.shown,
     ),
     Property(
         name="epoch-safety",
@@ -157,9 +158,9 @@ PROPERTIES: tuple[Property, ...] = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JudgedProperty:
-    """A property's verdict, and its outcome once it is held to the promises for its guarantees.
+    """A property's verdict, and its outcome under the promises for its guarantees.
 
-    ``weakness`` is "shown" or "not shown" where a weakness is known, else None.
+    ``weakness`` is "shown" or "not shown" if one of them is a known weakness, else None.
     """
 
     found: Verdict
@@ -170,10 +171,11 @@ class JudgedProperty:
 
     @property
     def name(self) -> str:
+        """The name of the property."""
         return self.found.property
 
     def _promise(self) -> Promise | dict[Guarantee, Promise] | None:
-        """The promise for the one guarantee, or for each where there are several; None where there is none."""
+        """The promise for the one guarantee, or for each of several; None if the property tests none."""
         match len(self.promises):
             case 0:
                 return None
@@ -183,7 +185,7 @@ class JudgedProperty:
                 return dict(self.promises)
 
     def as_json(self) -> dict[str, Any]:
-        """What ``verdicts.json`` holds of it: nothing but JSON's own types."""
+        """The entry of ``verdicts.json``, made of JSON types only."""
         return {
             "verdict": self.outcome.word,
             "promise": self._promise(),
@@ -198,16 +200,17 @@ class JudgedProperty:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """All properties of one run, and the worst of their outcomes."""
+    """The judged properties of one run, and the worst of their outcomes."""
 
     outcome: Outcome
     properties: tuple[JudgedProperty, ...]
 
     def __getitem__(self, name: str) -> JudgedProperty:
+        """The judged property of that name, which must exist."""
         return next(judged for judged in self.properties if judged.name == name)
 
     def as_json(self, run: str | None = None) -> dict[str, Any]:
-        """The object that ``check --json`` prints; ``run`` is the run's directory or the history's path."""
+        """The object that ``check --json`` prints; ``run`` is the directory of the run or the path of the history."""
         return {
             "verdict": self.outcome.word,
             "run": run,
@@ -222,11 +225,10 @@ def judge(
     strict: bool = False,
     only: Collection[str] | None = None,
 ) -> Judgement:
-    """Every property that concerns the history, held to the promises; without a promise a guarantee counts as
-    guaranteed.
+    """Judge a history by every property that concerns it, under the promises.
 
-    With ``strict`` a known weakness that was not shown makes the run invalid. ``only`` names the properties that are
-    asked for, None all of them.
+    A guarantee without a promise counts as guaranteed. ``bounds`` are in ns. With ``strict``, a known weakness that was
+    not reproduced makes the run invalid. ``only`` names the properties to judge; None means all.
     """
     bounds = bounds or Bounds()
     judged = tuple(
@@ -241,13 +243,13 @@ def judge(
 def _checked(tested: Property, history: History, bounds: Bounds) -> Verdict:
     try:
         return tested.check(history, bounds)
-    except Exception as failure:  # a checker's own bug: unknown, and the others go on
+    except Exception as failure:  # a bug in the checker: unknown, and the others go on
         words = f"the checker failed: {type(failure).__name__}: {failure}"
         return Verdict(property=tested.name, outcome=Outcome.UNKNOWN, words=words)
 
 
 def hold(found: Verdict, promises: Promises, strict: bool = False) -> JudgedProperty:
-    """One verdict held to the promises for its guarantees; with none it stands as it is."""
+    """Weigh one verdict against the promises for its guarantees; without promises it stands unchanged."""
     if not promises:
         return JudgedProperty(found=found, outcome=found.outcome, words=found.words)
     held = {guarantee: _held(found, guarantee, promise, strict) for guarantee, promise in promises.items()}
@@ -278,15 +280,15 @@ def _held(found: Verdict, guarantee: Guarantee, promise: Promise, strict: bool) 
 
 
 def _aside(found: Verdict, promises: Promises, held: Mapping[Guarantee, Outcome]) -> str:
-    """The part of the promises in the outcome, where that is not plain."""
+    """The bearing of the promises on the verdict, as a suffix; empty if the outcome says enough."""
     broken = {finding.guarantee for finding in found.findings}
     notes = []
     for guarantee, promise in promises.items():
         match promise:
             case "undefined":
-                notes.append(f"{guarantee} is undefined for this system and not judged")
+                notes.append(f"{guarantee}: undefined for this system, not judged")
             case "not-promised" if guarantee in broken:
-                notes.append(f"{guarantee} is not promised under these faults")
+                notes.append(f"{guarantee}: not promised under these faults")
             case "known-weakness" if guarantee in broken:
                 notes.append(f"{guarantee}: known weakness, reproduced")
             case "known-weakness":

@@ -1,10 +1,10 @@
-"""Reigns: the claims of one node under one key, and what they prove about when it led.
+"""Reigns: the claims of one node under one key, and the interval in which they prove that it led.
 
-Of a reign with claims observed in [a_i, b_i], ``s`` is the latest invoke and ``f`` the earliest completion. If
-f <= s the node led throughout [f, s], and no more than that is certain, provided that the reign is contiguous (the
-zones of Gibbons and Korach, "Testing Shared Memories", SIAM J. Comput. 26(4), 1997: a leadership is the value, an
-observation the read). Contiguity is what a key promises; an observation to the contrary that lies within
-[f, s] refutes it, and then the reign is split there. Splitting only ever weakens what is proven.
+For the claims of a reign, observed in [a_i, b_i], let ``s`` be the latest a_i and ``f`` the earliest b_i. If f <= s and
+the reign is contiguous, the node led throughout [f, s], and nothing more is certain. These are the zones of Gibbons and
+Korach ("Testing Shared Memories", SIAM J. Comput. 26(4), 1997), with a leadership as the value and an observation as
+the read. A key is expected to be contiguous. A denial within [f, s] refutes that, and then the reign is split there;
+splitting can only weaken the proof.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splitbrain.checkers.operations import NONE, Codes, Ints, Mask, Observations
-from splitbrain.checkers.running_max import NOBODY, Rivals
+from splitbrain.checkers.running_max import NO_PLACE, RunningMax
 
 EVER = np.iinfo(np.int64).max
 KEYLESS, BY_TERM, BY_REIGN = 0, 1, 2
@@ -24,12 +24,12 @@ KEYLESS, BY_TERM, BY_REIGN = 0, 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class Leaderships:
-    """One entry a reign, sorted by ``f``.
+    """Reigns as columns, with one entry per reign, sorted by ``f``.
 
-    A claim's key is its reign if given, else its term; with neither, each claim is a reign of its own. ``s`` and
-    ``f`` are ns, ``s_line`` and ``f_line`` the completion lines of the observations that set them. ``term`` is that
-    of the earliest claim. ``first_row`` is the observation row of the earliest claim. ``of_row`` gives each
-    observation row its reign, -1 if it claims none.
+    A claim's key is its reign if given, else its term; a claim with neither is a separate reign. ``kind`` is BY_REIGN,
+    BY_TERM or KEYLESS. ``s`` and ``f`` are ns; ``s_line`` and ``f_line`` are the completion lines of the observations
+    that determine them. ``term`` and ``reign`` are those of the earliest claim, whose observation row is ``first_row``.
+    ``of_row`` has one entry per observation: the reign that it claims, -1 for none.
     """
 
     node: Codes
@@ -49,22 +49,23 @@ class Leaderships:
 
     @property
     def keys_comparable(self) -> bool:
-        """Whether two different keys are different reigns: not when some are reigns and others terms."""
+        """True if different keys mean different reigns; false if some keys are reigns and others terms."""
         return not (np.any(self.kind == BY_TERM) and np.any(self.kind == BY_REIGN))
 
     def key(self, at: int) -> str:
-        """The reign's key, for a reader."""
+        """The key of reign ``at`` as text."""
         if self.kind[at] == BY_REIGN:
             return str(self.reign_names[self.reign[at]])
         return f"term {self.term[at]}" if self.kind[at] == BY_TERM else f"line {self.f_line[at]}"
 
     def term_of(self, at: int) -> int | None:
+        """The term of reign ``at``, None if it has none."""
         return None if self.term[at] == NONE else int(self.term[at])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hulls:
-    """The widest stretch, open at both ends, in which each reign can lie, by the observations that deny it.
+    """The widest open interval (start, end) in ns in which each reign can lie, given the denials.
 
     ``denied_at`` is the observation row that bounds it from above, -1 if none does.
     """
@@ -75,7 +76,7 @@ class Hulls:
 
 
 def leaderships(seen: Observations) -> Leaderships:
-    """The reigns that the observations show."""
+    """Group the claims to lead into reigns."""
     claims = np.flatnonzero(seen.ok & seen.leading)
     reign, term = seen.reign[claims], seen.term[claims]
     kind = np.where(reign != NONE, BY_REIGN, np.where(term != NONE, BY_TERM, KEYLESS)).astype(np.int8)
@@ -84,19 +85,19 @@ def leaderships(seen: Observations) -> Leaderships:
 
 
 def denials(seen: Observations, led: Leaderships) -> Mask:
-    """Which observations deny a reign of their node: it does not lead, or leads under another key.
+    """Mask of the observations that deny a reign of their node: it does not lead, or leads under another key.
 
-    A claim without a key denies nothing, and neither does a key of another kind.
+    A claim without a key denies nothing, and neither does one with a key of another kind.
     """
-    told = np.zeros(len(seen), bool)
+    denying = np.zeros(len(seen), bool)
     if led.keys_comparable:
         claims = led.of_row != NONE
-        told[claims] = led.kind[led.of_row[claims]] != KEYLESS
-    return seen.ok & (told | ~seen.leading)
+        denying[claims] = led.kind[led.of_row[claims]] != KEYLESS
+    return seen.ok & (denying | ~seen.leading)
 
 
 def claimed_at(seen: Observations, times: Ints, node: int) -> Ints:
-    """For each time the latest row of the node's answers that had completed by then, -1 if there is none."""
+    """For each time (ns), the row of the node's latest answer completed at or before it; -1 if there is none."""
     rows = np.flatnonzero(seen.ok & (seen.node == node))
     order = rows[np.argsort(seen.complete[rows], kind="stable")]
     before = np.searchsorted(seen.complete[order], times, side="right")
@@ -104,7 +105,7 @@ def claimed_at(seen: Observations, times: Ints, node: int) -> Ints:
 
 
 def leading_at(seen: Observations, times: Ints, nodes: int) -> Mask:
-    """[time, node]: whether by its latest answer before that time the node led."""
+    """Mask [time, node]: the node led by its latest answer completed at or before the time (ns)."""
     led = np.zeros((len(times), nodes), bool)
     leading = np.append(seen.leading, False)  # the last entry serves row -1, which is no answer
     for node in range(nodes):
@@ -113,36 +114,36 @@ def leading_at(seen: Observations, times: Ints, nodes: int) -> Mask:
 
 
 def hulls(seen: Observations, led: Leaderships) -> Hulls:
-    """Bounds of each reign by the latest denial surely before it and the earliest surely after it."""
+    """Bound each reign by the latest denial certainly before it and the earliest certainly after it."""
     start = np.full(len(led), -EVER, dtype=np.int64)
     end = np.full(len(led), EVER, dtype=np.int64)
     denied_at = np.full(len(led), NONE, dtype=np.int64)
     denying = denials(seen, led)
     for node in np.unique(led.node):
-        own = np.flatnonzero(led.node == node)
+        same = np.flatnonzero(led.node == node)
         rows = np.flatnonzero(denying & (seen.node == node))
         invoke, complete, group = seen.invoke[rows], seen.complete[rows], led.of_row[rows]
-        # Surely after: invoked after some claim completed. Rows are in the order of their invokes, so the last
-        # ones are meant, and read backwards they are the first.
-        later = len(rows) - np.searchsorted(invoke, led.f[own], side="right")
-        at = Rivals.of(-complete[::-1], group[::-1]).best(later, own)
-        found = at != NOBODY
+        # Certainly after: invoked after some claim completed. Rows are in the order of their invocations, so these are
+        # the last rows; reversed, they are the first.
+        later = len(rows) - np.searchsorted(invoke, led.f[same], side="right")
+        at = RunningMax.of(-complete[::-1], group[::-1]).best(later, same)
+        found = at != NO_PLACE
         after = len(rows) - 1 - at[found]
-        end[own[found]] = complete[after]
-        denied_at[own[found]] = rows[after]
-        # Surely before: completed before some claim was invoked.
+        end[same[found]] = complete[after]
+        denied_at[same[found]] = rows[after]
+        # Certainly before: completed before some claim was invoked.
         order = np.argsort(complete, kind="stable")
-        earlier = np.searchsorted(complete[order], led.s[own], side="left")
-        at = Rivals.of(invoke[order], group[order]).best(earlier, own)
-        found = at != NOBODY
-        start[own[found]] = invoke[order][at[found]]
+        earlier = np.searchsorted(complete[order], led.s[same], side="left")
+        at = RunningMax.of(invoke[order], group[order]).best(earlier, same)
+        found = at != NO_PLACE
+        start[same[found]] = invoke[order][at[found]]
     return Hulls(start=start, end=end, denied_at=denied_at)
 
 
 def split(seen: Observations, led: Leaderships, refuted: Mask) -> Leaderships:
-    """The reigns with the refuted ones split at every denial between their claims.
+    """Split the reigns of the mask ``refuted`` at every denial between their claims.
 
-    A claim of a refuted reign whose window overlaps a denial may belong to either side, so it stands alone.
+    A claim whose window overlaps a denial may belong to either side, so it becomes a separate reign.
     """
     claims = np.flatnonzero(led.of_row != NONE)
     part = np.zeros(len(seen), np.int64)
@@ -155,30 +156,29 @@ def split(seen: Observations, led: Leaderships, refuted: Mask) -> Leaderships:
 
 
 def _denials_around(seen: Observations, led: Leaderships, rows: Ints, denying: Ints) -> tuple[Ints, Ints]:
-    """For each claim in ``rows``: how many denials of another key lie surely before it, and how many do not lie
-    surely after it."""
+    """For each claim in ``rows``, the number of denials certainly before it, and of those not certainly after it."""
     completes, invokes = np.sort(seen.complete[denying]), seen.invoke[denying]
     before = np.searchsorted(completes, seen.invoke[rows], side="left")
     not_after = np.searchsorted(invokes, seen.complete[rows], side="right")
-    own, client, width = led.of_row[denying], led.of_row[rows], len(denying) + 1
+    key, claimed, width = led.of_row[denying], led.of_row[rows], len(denying) + 1
 
-    def of_own_key(ranks: Ints, counts: Ints) -> Ints:
-        """How many denials of the client's own key have a rank below its count."""
-        ranked = np.sort(own * width + ranks)
-        return np.searchsorted(ranked, client * width + counts) - np.searchsorted(ranked, client * width)
+    def of_same_key(ranks: Ints, counts: Ints) -> Ints:
+        """The number of denials with the claim's key whose rank is below its count; they deny other reigns only."""
+        ranked = np.sort(key * width + ranks)
+        return np.searchsorted(ranked, claimed * width + counts) - np.searchsorted(ranked, claimed * width)
 
     completed = np.searchsorted(completes, seen.complete[denying])
     invoked = np.searchsorted(invokes, invokes)
-    return before - of_own_key(completed, before), not_after - of_own_key(invoked, not_after)
+    return before - of_same_key(completed, before), not_after - of_same_key(invoked, not_after)
 
 
 def _grouped(seen: Observations, claims: Ints, keys: tuple[NDArray[Any], ...]) -> Leaderships:
-    """Claims with equal keys make a reign."""
+    """Make a reign of the claims that agree in all ``keys``."""
     order = np.lexsort(keys)
     fresh = np.ones(len(order), bool)
     fresh[1:] = np.any([key[order][1:] != key[order][:-1] for key in keys], axis=0)
     starts = np.flatnonzero(fresh)
-    rows = claims[order]  # within a reign in the order of their invokes, since lexsort is stable
+    rows = claims[order]  # in the order of their invocations within a reign, because lexsort is stable
     last = rows[np.append(starts[1:], len(rows)) - 1] if len(rows) else rows
     f = np.minimum.reduceat(seen.complete[rows], starts) if len(rows) else rows
     size = np.diff(np.append(starts, len(rows)))

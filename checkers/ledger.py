@@ -1,6 +1,6 @@
-"""A ledger's history as values: what clients tried to append, with which token, and what was read of it.
+"""Ledger operations as values: the appends that clients attempted, with their tokens, and the ledgers read.
 
-An entry's name is what its client gave it, and belongs to one append only.
+Clients name entries, and each name belongs to one append only.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import FAIL, NONE, OK, Operations
-from splitbrain.checkers.values import mapping, sequence, text, whole
+from splitbrain.checkers.values import integer, mapping, sequence, text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Append:
-    """One attempt. Times are ns, lines are history lines; of one that never completed both ends are None.
+    """One attempted append.
 
-    ``token`` is None where the holder had none to give. ``outcome`` is 0 accepted, 1 refused, 2 nobody knows;
-    ``position`` is the place in the ledger that the resource told, from 0.
+    Times are ns, lines are history lines from 0; ``complete`` and ``complete_line`` are None if it never completed.
+    ``token`` is None if the holder had none. ``outcome`` is 0 for accepted, 1 for refused, 2 for unknown. ``position``
+    is the place in the ledger, from 0, that the resource answered.
     """
 
     entry: str
@@ -32,21 +33,23 @@ class Append:
 
     @property
     def accepted(self) -> bool:
+        """True if the resource acknowledged the append."""
         return self.outcome == OK
 
     @property
     def refused(self) -> bool:
+        """True if the resource refused the append."""
         return self.outcome == FAIL
 
     @property
     def lines(self) -> tuple[int, ...]:
-        """The line that proves most of it: its completion, else its invocation."""
+        """The line to cite as evidence: the completion, else the invocation."""
         return (self.invoke_line,) if self.complete_line is None else (self.complete_line,)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """What stands at one place of a ledger that was read; ``holder`` is None where the reading does not say."""
+class LedgerEntry:
+    """One entry of a ledger that was read; ``token`` and ``holder`` are None if the reading lacks them."""
 
     entry: str
     token: int | None
@@ -55,9 +58,9 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """The whole ledger, as it was read in [invoke, complete] (ns)."""
+    """The entire ledger as read at some instant in [invoke, complete] (ns)."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     invoke: int
     invoke_line: int
     complete: int
@@ -65,7 +68,7 @@ class Reading:
 
 
 def appends(history: History) -> list[Append]:
-    """Every attempt, in the order of the invocations. Raises Malformed for a value that is none of an append."""
+    """All attempted appends, in the order of their invocations. Raises Malformed."""
     done = history.operations("append")
     return [_append(history, done, row) for row in range(len(done))]
 
@@ -79,19 +82,19 @@ def _append(history: History, done: Operations, row: int) -> Append:
     node = int(done.node[row])
     return Append(
         entry=text(asked.get("entry"), "the entry of an append", line),
-        token=None if token is None else whole(token, "the token of an append", line),
+        token=None if token is None else integer(token, "the token of an append", line),
         holder=None if node == NONE else history.nodes[node],
         invoke=int(done.invoke[row]),
         invoke_line=line,
         complete=None if end_line == NONE else int(done.complete[row]),
         complete_line=None if end_line == NONE else end_line,
         outcome=outcome,
-        position=None if position is None else whole(position, "the position of an append", end_line),
+        position=None if position is None else integer(position, "the position of an append", end_line),
     )
 
 
 def readings(history: History) -> list[Reading]:
-    """Every time that the ledger was read, in the order of the completions. Raises Malformed."""
+    """All successful readings of the ledger, in the order of their completions. Raises Malformed."""
     done = history.operations("read-ledger")
     found = [_reading(done, row) for row in range(len(done)) if done.ok[row]]
     return sorted(found, key=lambda reading: reading.complete_line)
@@ -108,11 +111,11 @@ def _reading(done: Operations, row: int) -> Reading:
     )
 
 
-def _entry(value: object, line: int) -> Entry:
-    told = mapping(value, "each entry of a read-ledger", line)
-    token, holder = told.get("token"), told.get("holder")
-    return Entry(
-        entry=text(told.get("entry"), "the entry in a read-ledger", line),
-        token=None if token is None else whole(token, "the token in a read-ledger", line),
+def _entry(value: object, line: int) -> LedgerEntry:
+    fields = mapping(value, "each entry of a read-ledger", line)
+    token, holder = fields.get("token"), fields.get("holder")
+    return LedgerEntry(
+        entry=text(fields.get("entry"), "the entry in a read-ledger", line),
+        token=None if token is None else integer(token, "the token in a read-ledger", line),
         holder=None if holder is None else text(holder, "the holder in a read-ledger", line),
     )

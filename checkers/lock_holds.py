@@ -1,9 +1,9 @@
-"""Who surely held a lock, and when: from acquiring it to beginning to give it back.
+"""Lock holds: the intervals in which a process certainly held a lock.
 
-A hold is definite on [completion of acquire, invocation of release] if the release is ok. Where the release says that
-the lock had been lost before (``"held": false``), or its fate is unknown, or there is none, only the instant at which
-it was acquired is definite: a lease may have run out since, and the lock's interface never claimed otherwise. Instants
-are lines of the history, whose order really held; no clock is needed.
+A hold is definite on [completion of acquire, invocation of release] if the release is ok. If the release reports that
+the lock was lost before (``"held": false``), or its fate is unknown, or there is no release, only the instant of
+acquiring is definite, because a lease may have expired since. Holds are compared by their lines in the history, whose
+order really held; no clock is needed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ Key = str | int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hold:
-    """One hold of the lock ``key``; lines from 0, times in ns. ``lost``: the release said that it was held no more."""
+class LockHold:
+    """One hold of the lock ``key``, definite from ``first_line`` to ``last_line``, and from ``start`` to ``end`` (ns).
+
+    Both intervals are closed. ``lost``: the release reported that the lock was no longer held. ``released``: the
+    release is ok.
+    """
 
     key: Key
     process: int | str
@@ -31,23 +35,25 @@ class Hold:
     lost: bool
     released: bool
 
-    def told(self) -> str:
+    @property
+    def holder(self) -> str:
+        """The node, or else the process, as text."""
         return self.node if self.node is not None else f"process {self.process}"
 
 
-def holds(history: History) -> list[Hold]:
-    """Every hold that was granted, in the order of the lines at which it was."""
-    found: list[Hold] = []
-    held: dict[tuple[int | str, Key], Hold] = {}
+def lock_holds(history: History) -> list[LockHold]:
+    """All holds, in the order of the lines at which they were granted."""
+    found: list[LockHold] = []
+    held: dict[tuple[int | str, Key], LockHold] = {}
     for line, f, row in _events(history):
         done = history.operations(f)
-        who = done.process[row], key_of(done.asked[row])
+        holding = done.process[row], key_of(done.asked[row])
         if f == "acquire":
             node = int(done.node[row])
             time = int(done.complete[row])
-            held[who] = Hold(
-                key=who[1],
-                process=who[0],
+            held[holding] = LockHold(
+                key=holding[1],
+                process=holding[0],
                 node=None if node == NONE else history.nodes[node],
                 first_line=line,
                 last_line=line,
@@ -56,19 +62,21 @@ def holds(history: History) -> list[Hold]:
                 lost=False,
                 released=False,
             )
-        elif who in held:
-            found.append(_released(held.pop(who), line, int(done.invoke[row]), bool(done.ok[row]), done.answered[row]))
+        elif holding in held:
+            found.append(
+                _released(held.pop(holding), line, int(done.invoke[row]), bool(done.ok[row]), done.answered[row])
+            )
     return sorted([*found, *held.values()], key=lambda hold: hold.first_line)
 
 
 def _events(history: History) -> list[tuple[int, str, int]]:
-    """The completions of acquires that were granted and the invocations of releases, by line: (line, f, row)."""
+    """The completions of granted acquires and the invocations of releases, by line: (line, f, row)."""
     acquires, releases = history.operations("acquire"), history.operations("release")
     events = [(int(acquires.complete_index[row]), "acquire", row) for row in range(len(acquires)) if acquires.ok[row]]
     return sorted([*events, *((int(releases.invoke_index[row]), "release", row) for row in range(len(releases)))])
 
 
-def _released(hold: Hold, line: int, time: int, ok: bool, answer: object) -> Hold:
+def _released(hold: LockHold, line: int, time: int, ok: bool, answer: object) -> LockHold:
     lost = ok and isinstance(answer, Mapping) and answer.get("held") is False
     if not ok or lost:
         return replace(hold, lost=lost, released=ok)
@@ -76,11 +84,11 @@ def _released(hold: Hold, line: int, time: int, ok: bool, answer: object) -> Hol
 
 
 def key_of(value: object) -> Key:
-    """Which of several locks or registers an operation is about: the ``key`` of its value, None where there is one."""
+    """The lock or register of an operation: the ``key`` of its value, None if it has none."""
     key = value.get("key") if isinstance(value, Mapping) else None
     return key if isinstance(key, str | int) else None
 
 
-def refused(history: History) -> int:
-    """How many tries to acquire failed."""
+def refused_acquires(history: History) -> int:
+    """The number of acquires that failed."""
     return int((history.operations("acquire").outcome == FAIL).sum())

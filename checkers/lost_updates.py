@@ -1,9 +1,9 @@
-"""Lost updates: every addition that was acknowledged is there when the set is read later, and nothing else is.
+"""Lost updates: a read of the set returns every element whose addition was acknowledged before, and no others.
 
-Each client reads a shared set, adds an element of its own and writes the set back, while it holds a lock. The set
-knows no tokens, so if two ever hold at once, or one goes on after it lost the lock, one's write undoes the other's:
-what breaks mutual exclusion shows as data that is gone (Jepsen's "locking set"; Kingsbury, "Jepsen: etcd 3.4.3", 2020).
-No clock is needed: an addition is owed to every reading that began after it was acknowledged.
+Each client reads a shared set, adds a unique element and writes the set back while it holds a lock. The set checks no
+tokens. If two clients hold the lock at once, or one goes on after losing it, one write overwrites the other, so a
+breach of mutual exclusion shows as lost data (Jepsen's "locking set"; Kingsbury, "Jepsen: etcd 3.4.3", 2020). No clock
+is needed: a read must return each addition acknowledged before the read was invoked.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ MOST_FINDINGS = 200
 
 
 def check(history: History) -> Verdict:
-    """Whether some reading of the set misses what it owes, or holds what nobody added."""
+    """Check every read of the set. The evidence is the acknowledgement of the addition and the read."""
     added, read = history.operations("add"), history.operations("read-set")
     try:
         findings = tuple(_findings(history, added, read))
     except Malformed as wrong:
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=f"history line {wrong.index}: {wrong}")
+        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=wrong.with_line)
     lost = sum(finding.facts["lost"] for finding in findings)
     acknowledged = int(added.ok.sum())
     facts = {
@@ -41,12 +41,12 @@ def check(history: History) -> Verdict:
     }
     if findings:
         outcome = Outcome.INVALID
-        words = f"{findings[0].words}; {lost:,} of {counted(acknowledged, 'acknowledged addition')} were lost"
+        words = f"{findings[0].words}; {lost:,} of {counted(acknowledged, 'acknowledged addition')} lost"
     elif not acknowledged or not facts["readings"]:
         missing = "nothing was added" if not acknowledged else "the set was never read"
-        outcome, words = Outcome.UNKNOWN, f"{missing}, so nothing was tested"
+        outcome, words = Outcome.UNKNOWN, f"{missing}, so lost updates were not tested"
     else:
-        outcome, words = Outcome.VALID, f"all of {counted(acknowledged, 'acknowledged addition')} were there when read"
+        outcome, words = Outcome.VALID, f"0 of {counted(acknowledged, 'acknowledged addition')} lost"
     return Verdict(
         property=PROPERTY,
         outcome=outcome,
@@ -58,26 +58,26 @@ def check(history: History) -> Verdict:
 
 
 def _findings(history: History, added: Operations, read: Operations) -> Iterator[Finding]:
-    """One finding an element, for the first reading that is wrong about it."""
+    """One finding per element, for the first read that is wrong about it."""
     row_of = {str(element): row for row, element in enumerate(added.asked)}
-    told: set[str] = set()
+    reported: set[str] = set()
     for reading in range(len(read)):
         if not read.ok[reading]:
             continue
         line = int(read.complete_index[reading])
         there = {str(element) for element in sequence(read.answered[reading], "a read-set that is ok", line)}
         for element, row in row_of.items():
-            owed = added.ok[row] and added.complete_index[row] < read.invoke_index[reading]
+            expected = added.ok[row] and added.complete_index[row] < read.invoke_index[reading]
             refused = added.outcome[row] == FAIL and element in there
-            if ((owed and element not in there) or refused) and element not in told:
-                told.add(element)
+            if ((expected and element not in there) or refused) and element not in reported:
+                reported.add(element)
                 yield _finding(history, element, added, row, read, reading, lost=not refused)
-        for element in sorted(there - row_of.keys() - told):
-            told.add(element)
+        for element in sorted(there - row_of.keys() - reported):
+            reported.add(element)
             time = int(read.complete[reading])
             yield Finding(
                 guarantee=GUARANTEE,
-                words=f"{element} was read at {instant(time)}, and nobody had added it",
+                words=f"the set read at {instant(time)} contains {element}, which no client added",
                 evidence=(line,),
                 start=int(read.invoke[reading]),
                 end=time,
@@ -89,16 +89,16 @@ def _finding(
     history: History, element: str, added: Operations, row: int, read: Operations, reading: int, *, lost: bool
 ) -> Finding:
     node = int(added.node[row])
-    who = "somebody" if node == NONE else history.nodes[node]
+    by = "" if node == NONE else f" by {history.nodes[node]}"
     time = int(read.complete[reading])
-    fate = "was acknowledged, and is gone" if lost else "was refused, and is there"
+    fate = "was acknowledged but is missing from" if lost else "was refused but is in"
     return Finding(
         guarantee=GUARANTEE,
-        words=f"the addition of {element} by {who} at {instant(int(added.complete[row]))} {fate} when the set is read "
+        words=f"the addition of {element}{by} at {instant(int(added.complete[row]))} {fate} the set read "
         f"at {instant(time)}",
         evidence=(int(added.complete_index[row]), int(read.complete_index[reading])),
         start=int(added.invoke[row]),
         end=time,
-        nodes=() if node == NONE else (who,),
+        nodes=() if node == NONE else (history.nodes[node],),
         facts={"lost": lost},
     )

@@ -1,14 +1,15 @@
-"""Mutual exclusion: at no instant do two clients hold one lock (Dijkstra, CACM 1965).
+"""Mutual exclusion: at no instant do two clients hold the same lock.
 
-Proven broken by two definite holds that overlap (``checkers.lock_holds``): each was acquired before the other began to
-be given back, and both releases say that the lock was held until then. A hold that was lost without notice, by a lease
-that ran out, is no such claim; it is counted, and what it did harm shows in ``lost-updates``.
+Dijkstra, "Solution of a problem in concurrent programming control", CACM 8(9), 1965. A violation is proven by two
+definite holds that overlap (``checkers.lock_holds``): each was acquired before the release of the other was invoked,
+and both releases report that the lock was held until then. A hold that was lost without notice, because a lease
+expired, makes no claim. It is counted, and its damage shows in ``lost-updates``.
 """
 
 from __future__ import annotations
 
 from splitbrain.checkers.history import History
-from splitbrain.checkers.lock_holds import Hold, holds, refused
+from splitbrain.checkers.lock_holds import LockHold, lock_holds, refused_acquires
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, duration, instant
 from splitbrain.names import Guarantee
@@ -20,17 +21,17 @@ MOST_FINDINGS = 200
 
 
 def check(history: History) -> Verdict:
-    """Whether any two holds of one lock surely overlap."""
-    held = holds(history)
+    """Check that no two holds of one lock overlap. The evidence is the first and last lines of both."""
+    held = lock_holds(history)
     facts = {
         "holds": len(held),
         "holds_lost": sum(hold.lost for hold in held),
         "holds_of_unknown_end": sum(not hold.released for hold in held),
-        "acquires_refused": refused(history),
+        "acquires_refused": refused_acquires(history),
     }
     findings = _overlaps(held)
     if findings:
-        words = f"{findings[0].words}; {counted(len(findings), 'hold')} in all began while another lasted"
+        words = f"{findings[0].words}; {counted(len(findings), 'hold')} in total began during another"
         return Verdict(
             property=PROPERTY,
             outcome=Outcome.INVALID,
@@ -40,18 +41,18 @@ def check(history: History) -> Verdict:
             facts=facts,
         )
     if not held:
-        words = "nobody ever got the lock, so nothing was tested"
+        words = "the lock was never acquired, so mutual exclusion was not tested"
         return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words, facts=facts)
-    words = f"no two of {counted(len(held), 'hold')} surely overlap"
+    words = f"{counted(len(held), 'hold')}, no overlap"
     if facts["holds_lost"]:
-        words += f"; {counted(facts['holds_lost'], 'hold')} ended before the holder knew"
+        words += f"; {counted(facts['holds_lost'], 'hold')} lost before the release"
     return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words, facts=facts)
 
 
-def _overlaps(held: list[Hold]) -> list[Finding]:
-    """One finding for each hold that began while the longest of the others lasted."""
+def _overlaps(held: list[LockHold]) -> list[Finding]:
+    """One finding for each hold that began during an earlier one that lasts longest."""
     found = []
-    longest: dict[object, Hold] = {}
+    longest: dict[object, LockHold] = {}
     for hold in held:
         other = longest.get(hold.key)
         if other is not None and hold.first_line < other.last_line:
@@ -61,13 +62,13 @@ def _overlaps(held: list[Hold]) -> list[Finding]:
     return found
 
 
-def _finding(one: Hold, other: Hold) -> Finding:
+def _finding(one: LockHold, other: LockHold) -> Finding:
     end = min(one.end, other.end)
     lock = "the lock" if one.key is None else f"the lock {one.key}"
     return Finding(
         guarantee=GUARANTEE,
-        words=f"{one.told()} and {other.told()} both held {lock} for {duration(end - other.start)} "
-        f"from {instant(other.start)} on",
+        words=f"{one.holder} and {other.holder} both held {lock} for {duration(end - other.start)} "
+        f"from {instant(other.start)}",
         evidence=tuple(sorted({one.first_line, one.last_line, other.first_line, other.last_line})),
         start=other.start,
         end=end,

@@ -1,9 +1,9 @@
-"""The operations of a history as columns: one row an invocation, in the order of the invoke lines.
+"""Operations of a history as columns: one row per invocation, in the order of the invoke lines.
 
-Columns rather than objects, because a history may hold a million observations and every checker reads them
-all. Times are integer nanoseconds of the one clock of the history, so rows sorted by line are sorted by
-``invoke`` as well. A claim that was observed in [invoke, complete] holds at some instant in that window, never at
-both ends (Gibbons and Korach 1997, on reads of a register).
+Columns rather than objects, because a history may hold a million observations and every checker reads all of them.
+Times are integer ns on the history's clock, so rows sorted by line are also sorted by ``invoke``. A claim observed in
+[invoke, complete] holds at some instant of that closed window, not throughout it (Gibbons and Korach 1997, on reads
+of a register).
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ NONE = -1
 
 @dataclass(frozen=True, kw_only=True)
 class Operations:
-    """All invocations of one ``f``; every column has one entry a row.
+    """All invocations of one ``f``; every column has one entry per row.
 
-    ``node`` is a code into ``History.nodes`` (-1: none). ``outcome`` is 0 ok, 1 fail, 2 info or never completed;
-    in the last case ``complete`` and ``complete_index`` are -1. The index columns number history lines from 0.
-    ``process`` is who asked, ``asked`` and ``answered`` are the values of the invoke and of the completion; they are
-    empty for the operations that a history has by the million (observe, confirm).
+    ``node`` is an index into ``History.nodes`` (-1: none). ``invoke`` and ``complete`` are ns. ``outcome`` is 0 for ok,
+    1 for fail, 2 for info or never completed; an operation that never completed has -1 for ``complete`` and
+    ``complete_index``. The index columns number history lines from 0. ``process`` is the client, ``asked`` and
+    ``answered`` are the values of the invocation and the completion. These three are empty for observe and confirm,
+    of which a history may hold millions.
     """
 
     f: str
@@ -50,16 +51,16 @@ class Operations:
 
     @cached_property
     def ok(self) -> Mask:
-        """Which rows completed with ok."""
+        """Mask of the rows that completed with ok."""
         return np.equal(self.outcome, OK)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observations(Operations):
-    """What nodes said of themselves. The columns below mean something only where ``ok`` is set.
+    """The claims of nodes about themselves. The columns below are valid only where ``ok`` is set.
 
-    ``leader`` and ``vote`` are codes into ``History.nodes``, ``reign`` one into ``reign_names``; -1 stands for null
-    there and in ``term``.
+    ``leader`` and ``vote`` are indexes into ``History.nodes``, ``reign`` is one into ``reign_names``. -1 stands for
+    null there and in ``term``.
     """
 
     leading: Mask

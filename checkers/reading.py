@@ -1,36 +1,25 @@
-"""From the lines of a history to its columns, checking each line on the way.
+"""Reading: JSON lines, or entries in memory, into a recording.
 
-The promise: a line is either understood or named. Whatever is malformed raises ``HistoryError`` with the file,
-the number of the line, what was expected and what came; only a last line that was cut off while it was being
-written is let go, and said to be missing. Observations, confirmations and canary samples are packed as they
-come, so two million lines do not become two million objects.
+Every malformed line raises ``HistoryError`` with the file, the line number, what was expected and what was found. The
+one exception is a last line that was cut off while it was written: it is dropped, and ``Recording.truncated`` is set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
-from struct import Struct as Packing
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from splitbrain.checkers.fault import Malformed, read_half
-from splitbrain.checkers.operations import FAIL, INFO, NONE, OK
+from splitbrain.checkers.fault import Malformed
+from splitbrain.checkers.recording import HistoryEntry, Recording
 
-Kind = Literal["invoke", "ok", "fail", "info"]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-OUTCOMES = {"ok": OK, "fail": FAIL, "info": INFO}
-NODE_EVENTS = frozenset({"led", "followed"})
-MOST_NODES = 2**15 - 1
 BATCH = 512
 
 
 class HistoryError(ValueError):
-    """A history that cannot be read: where, what was expected, what came."""
+    """A history that cannot be read: the file, the line (from 1), what was expected and what was found."""
 
     def __init__(self, source: str, line: int, problem: str) -> None:
         super().__init__(f"{source}, line {line}: {problem}")
@@ -39,265 +28,8 @@ class HistoryError(ValueError):
         self.problem = problem
 
 
-class Entry(msgspec.Struct, gc=False):
-    """One line of a history. ``time`` is ns since its start; unknown keys are ignored."""
-
-    index: Count
-    time: Count
-    process: int | str
-    type: Kind
-    f: str
-    node: str | None = None
-    value: Any = None
-    error: Any = None
-
-
-_ROW = Packing("=hqqbqq")
-_OBSERVATION = Packing("=hqqbqq?hqqh")
-_SAMPLE = Packing("=qq")
-_NO_CLAIM = (False, NONE, NONE, NONE, NONE)
-
-ROW = np.dtype(
-    [
-        ("node", "i2"),
-        ("invoke", "i8"),
-        ("complete", "i8"),
-        ("outcome", "i1"),
-        ("invoke_index", "i8"),
-        ("complete_index", "i8"),
-    ]
-)
-OBSERVATION = np.dtype(
-    [*ROW.descr, ("leading", "?"), ("leader", "i2"), ("term", "i8"), ("reign", "i8"), ("vote", "i2")]
-)
-SAMPLE = np.dtype([("time", "i8"), ("late", "i8")])
-
-
-@dataclass(slots=True)
-class Table:
-    """The packed rows of one ``f``, in the order of completion; processes and values are kept unless there are too
-    many."""
-
-    observed: bool = False  # with what the nodes said of themselves in each row
-    rows: bytearray = field(default_factory=bytearray)
-    values: list[tuple[int | str, Any, Any]] = field(default_factory=list)
-
-    def sorted(self, layout: np.dtype[Any]) -> tuple[NDArray[Any], list[tuple[int | str, Any, Any]]]:
-        """The rows and values in the order of their invoke lines."""
-        rows = np.frombuffer(self.rows, dtype=layout)
-        order = np.argsort(rows["invoke_index"], kind="stable")
-        return rows[order], [self.values[at] for at in order] if self.values else []
-
-
-class Recording:
-    """Takes entries in order and holds what they say. Raises Malformed for one that cannot stand where it does."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.end = 0
-        self.truncated = False
-        self.node_codes: dict[str, int] = {}
-        self.reign_codes: dict[str, int] = {}
-        self.tables: dict[str, Table] = {"observe": Table(observed=True), "confirm": Table()}
-        self.canary = bytearray()
-        self.nemesis: list[Entry] = []
-        self.node_events: list[Entry] = []
-        self.notes: list[Entry] = []
-        self._open: dict[int | str, Entry] = {}
-
-    def take(self, entry: Entry) -> None:
-        """The next line. This and what it calls run once a line, so they are plain rather than short."""
-        index = self.count
-        if entry.index != index:
-            raise Malformed(f"index {index}", entry.index, index)
-        if entry.time < self.end:
-            raise Malformed(f"a time of at least {self.end}, that of the line before", entry.time, index)
-        if entry.type == "invoke":
-            self._invoke(entry)
-        else:
-            invoked = self._open.pop(entry.process, None)
-            if invoked is None:
-                self._event(entry)
-            else:
-                self._complete(invoked, entry)
-        self.count = index + 1
-        self.end = entry.time
-
-    def finish(self) -> None:
-        """Whatever is still open never completed."""
-        for invoked in self._open.values():
-            self._append(invoked, NONE, INFO, NONE, None)
-        self._open.clear()
-
-    def _invoke(self, entry: Entry) -> None:
-        if entry.process in self._open:
-            before = self._open[entry.process]
-            expected = f"process {entry.process!r} to complete its {before.f} of line {before.index + 1} first"
-            raise Malformed(expected, f"invoke of {entry.f}", entry.index)
-        if entry.process == "nemesis":
-            raise Malformed('type "info" of the nemesis', entry.type, entry.index)
-        if entry.node is None and entry.f == "observe":
-            raise Malformed("the node that is observed", entry.node, entry.index)
-        self._open[entry.process] = entry
-
-    def _complete(self, invoked: Entry, entry: Entry) -> None:
-        if entry.f != invoked.f:
-            expected = f"the completion of {invoked.f}, which process {entry.process!r} invoked in line "
-            raise Malformed(f"{expected}{invoked.index + 1}", entry.f, entry.index)
-        if entry.node != invoked.node and entry.node is not None:
-            if invoked.node is not None:
-                expected = f"{invoked.node!r}, the node of the invoke in line {invoked.index + 1}"
-                raise Malformed(expected, entry.node, entry.index)
-            invoked.node = entry.node
-        if entry.f == "canary":
-            self._event(entry)
-        else:
-            self._append(invoked, entry.time, OUTCOMES[entry.type], entry.index, entry)
-
-    def _append(self, invoked: Entry, complete: int, outcome: int, index: int, completed: Entry | None) -> None:
-        node, f = self._code(invoked.node), invoked.f
-        try:
-            table = self.tables[f]
-        except KeyError:
-            table = self.tables[f] = Table()
-        row = (node, invoked.time, complete, outcome, invoked.index, index)
-        if f == "observe":
-            claim = self._claim(completed) if completed is not None and outcome == OK else _NO_CLAIM
-            table.rows += _OBSERVATION.pack(*row, *claim)
-        else:
-            table.rows += _ROW.pack(*row)
-            if f != "confirm":
-                answered = completed.value if completed is not None else None
-                table.values.append((invoked.process, invoked.value, answered))
-
-    def _claim(self, entry: Entry) -> tuple[bool, int, int, int, int]:
-        """What the node said of itself: leading, the leader's code, the term, the reign's code, the vote's code."""
-        value = entry.value
-        if type(value) is not dict or type(value.get("leading")) is not bool:
-            _claim_malformed(entry, "leading to be true or false", value)
-        leader, term, reign, vote = value.get("leader"), value.get("term"), value.get("reign"), value.get("vote")
-        if leader is not None and type(leader) is not str:
-            _claim_malformed(entry, "leader to be a node's name or null", leader)
-        if vote is not None and type(vote) is not str:
-            _claim_malformed(entry, "vote to be a node's name or null", vote)
-        if term is None:
-            term = NONE
-        elif type(term) is not int or not 0 <= term < 2**63:
-            _claim_malformed(entry, "term to be a whole number from 0 to 2**63 - 1, or null", term)
-        if reign is None:
-            code = NONE
-        elif type(reign) is str or type(reign) is int:
-            code = self.reign_codes.setdefault(str(reign), len(self.reign_codes))
-        else:
-            _claim_malformed(entry, "reign to be a string or null", reign)
-        return value["leading"], self._code(leader), term, code, self._code(vote)
-
-    def _event(self, entry: Entry) -> None:
-        """A line that completes nothing: a fault, the canary, what a node reports, or something unknown."""
-        if entry.f == "canary":
-            late = entry.value.get("late") if isinstance(entry.value, Mapping) else None
-            if type(late) is not int or not abs(late) < 2**63:
-                raise Malformed('the canary\'s value to hold "late" in ns', entry.value, entry.index)
-            self.canary += _SAMPLE.pack(entry.time, late)
-            return
-        if entry.type != "info" or isinstance(entry.process, int):
-            expected = f"an open invoke of process {entry.process!r} before its completion"
-            raise Malformed(expected, f"{entry.type} of {entry.f}", entry.index)
-        if entry.process == "nemesis":
-            read_half(entry)
-            self.nemesis.append(entry)
-        elif entry.f in NODE_EVENTS:
-            self._code(str(entry.process))
-            self.node_events.append(entry)
-        else:
-            self.notes.append(entry)
-        self._code(entry.node)
-
-    def _code(self, node: str | None) -> int:
-        if node is None:
-            return NONE
-        try:
-            return self.node_codes[node]
-        except KeyError:
-            code = self.node_codes[node] = len(self.node_codes)
-            if code >= MOST_NODES:
-                raise Malformed(f"at most {MOST_NODES} names of nodes", node, self.count) from None
-            return code
-
-
-class Columns(Recording):
-    """A recording made as things happen, by somebody who keeps its rules: what clients ask by the thousand is packed
-    unchecked, and all else goes the usual way."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._asked: dict[int | str, tuple[Table, int, int, int]] = {}  # by process: its table, node, time and index
-
-    def invoke(self, time: int, process: int | str, f: str, node: str | None, value: Any = None) -> None:
-        if f == "observe" or f == "confirm":
-            self._asked[process] = (self.tables[f], self._code(node), time, self.count)
-            self.count += 1
-            self.end = time
-        else:
-            self.take(Entry(self.count, time, process, "invoke", f, node, value))
-
-    def ok(self, time: int, process: int | str, f: str, node: str | None, value: Any) -> None:
-        if process not in self._asked:
-            self.take(Entry(self.count, time, process, "ok", f, node, value))
-            return
-        table, code, asked, index = self._asked.pop(process)
-        if f == "confirm":
-            table.rows += _ROW.pack(code, asked, time, OK, index, self.count)
-        else:
-            leader, term, reign = value["leader"], value["term"], value["reign"]
-            table.rows += _OBSERVATION.pack(
-                code,
-                asked,
-                time,
-                OK,
-                index,
-                self.count,
-                value["leading"],
-                self._code(leader),
-                NONE if term is None else term,
-                NONE if reign is None else self.reign_codes.setdefault(reign, len(self.reign_codes)),
-                self._code(value.get("vote")),
-            )
-        self.count += 1
-        self.end = time
-
-    def other(
-        self, time: int, process: int | str, type: Kind, f: str, node: str | None, value: Any, error: Any
-    ) -> None:
-        """Any other line: an operation that failed or of which nobody knows, a fault, a note."""
-        asked = self._asked.pop(process, None)
-        if asked is None:
-            self.take(Entry(self.count, time, process, type, f, node, value, error))
-        else:
-            _pack_unanswered(*asked, time, OUTCOMES[type], self.count)
-            self.count += 1
-            self.end = time
-
-    def finish(self) -> None:
-        super().finish()
-        for asked in self._asked.values():
-            _pack_unanswered(*asked, NONE, INFO, NONE)
-        self._asked.clear()
-
-
-def _pack_unanswered(
-    table: Table, node: int, asked: int, index: int, complete: int, outcome: int, complete_index: int
-) -> None:
-    row = (node, asked, complete, outcome, index, complete_index)
-    table.rows += _OBSERVATION.pack(*row, *_NO_CLAIM) if table.observed else _ROW.pack(*row)
-
-
-def _claim_malformed(entry: Entry, expected: str, got: object) -> NoReturn:
-    raise Malformed(f"of an observe that is ok {expected}", got, entry.index)
-
-
 def record_lines(lines: Iterable[bytes], source: str) -> Recording:
-    """What the JSON lines say. Lines may end in a newline or not; raises HistoryError."""
+    """Record JSON lines, with or without a newline at the end. Raises HistoryError."""
     recording = Recording()
     for entries in _decoded(lines, source, recording):
         _take_all(recording, entries, source)
@@ -305,15 +37,15 @@ def record_lines(lines: Iterable[bytes], source: str) -> Recording:
     return recording
 
 
-def record_entries(entries: Iterable[Entry | Mapping[str, Any]], source: str) -> Recording:
-    """What the entries say, for histories that never were a file; raises HistoryError."""
+def record_entries(entries: Iterable[HistoryEntry | Mapping[str, Any]], source: str) -> Recording:
+    """Record entries in memory. Raises HistoryError."""
     recording = Recording()
     _take_all(recording, (_entry(entry, source, line) for line, entry in enumerate(entries, 1)), source)
     recording.finish()
     return recording
 
 
-def _take_all(recording: Recording, entries: Iterable[Entry], source: str) -> None:
+def _take_all(recording: Recording, entries: Iterable[HistoryEntry], source: str) -> None:
     take = recording.take
     try:
         for entry in entries:
@@ -322,18 +54,18 @@ def _take_all(recording: Recording, entries: Iterable[Entry], source: str) -> No
         raise HistoryError(source, problem.index + 1, str(problem)) from problem
 
 
-def _entry(entry: Entry | Mapping[str, Any], source: str, line: int) -> Entry:
-    if isinstance(entry, Entry):
+def _entry(entry: HistoryEntry | Mapping[str, Any], source: str, line: int) -> HistoryEntry:
+    if isinstance(entry, HistoryEntry):
         return entry
     try:
-        return msgspec.convert(entry, Entry)
+        return msgspec.convert(entry, HistoryEntry)
     except msgspec.ValidationError as problem:
         raise HistoryError(source, line, _lowered(problem)) from problem
 
 
-def _decoded(lines: Iterable[bytes], source: str, recording: Recording) -> Iterator[list[Entry]]:
-    """The entries of the lines, batch by batch; only a batch that has something wrong is read line by line."""
-    decoder = msgspec.json.Decoder(Entry)
+def _decoded(lines: Iterable[bytes], source: str, recording: Recording) -> Iterator[list[HistoryEntry]]:
+    """Decode the lines batch by batch; a batch with an error is decoded line by line."""
+    decoder = msgspec.json.Decoder(HistoryEntry)
     remaining = iter(lines)
     while batch := list(islice(remaining, BATCH)):
         try:
@@ -348,9 +80,9 @@ def _decoded(lines: Iterable[bytes], source: str, recording: Recording) -> Itera
 
 def _decoded_singly(
     batch: list[bytes], remaining: Iterator[bytes], source: str, recording: Recording
-) -> Iterator[list[Entry]]:
+) -> Iterator[list[HistoryEntry]]:
     first = recording.count + 1
-    decoder = msgspec.json.Decoder(Entry)
+    decoder = msgspec.json.Decoder(HistoryEntry)
     for number, line in enumerate(batch, first):
         try:
             entry = decoder.decode(line)
@@ -364,7 +96,7 @@ def _decoded_singly(
 
 
 def _is_cut_off(line: bytes) -> bool:
-    """A line that was being written when the run died: no newline, and no JSON yet."""
+    """True for a line cut off while it was written: no newline, and not yet JSON."""
     if line.endswith(b"\n"):
         return False
     try:
@@ -377,7 +109,7 @@ def _is_cut_off(line: bytes) -> bool:
 def _lowered(problem: Exception) -> str:
     words = str(problem)
     if not words.startswith(("Expected", "Object missing")):
-        words = f"expected one JSON object, got something else: {words}"
+        words = f"expected one JSON object: {words}"
     return words[0].lower() + words[1:]
 
 

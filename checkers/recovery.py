@@ -1,8 +1,8 @@
-"""How long the cluster took to work again after each fault, and to agree after each heal: figures, no verdict.
+"""Recovery times: how long the cluster took to work again after each fault, and to agree after each repair.
 
-Evidence of work is a confirmation, an operation that needed a round trip to a quorum; that a node says it leads is
-none. Agreement is dated by what is certain: the latest instant by which every node's unbroken series of equal
-answers had begun (its definite stretch, as for reigns).
+These are measurements without a verdict. The evidence that the cluster works is a confirmation, an operation that needs
+a round trip to a quorum; a claim to lead is no evidence. Agreement is dated by the last node to begin its unbroken
+series of equal answers, counted from the series' first certain instant, as for reigns.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from splitbrain.checkers.cluster_health import Exposure, is_repair, serving, touched
+from splitbrain.checkers.cluster_health import ClusterHealth
+from splitbrain.checkers.eligibility import serving
 from splitbrain.checkers.fault import Fault
+from splitbrain.checkers.fault_periods import is_repair, touched
 from splitbrain.checkers.history import History
 from splitbrain.checkers.leaderships import claimed_at, leading_at
 from splitbrain.checkers.operations import NONE, Ints
 
 
 @dataclass(frozen=True, kw_only=True)
-class Confirms:
-    """The confirmations that succeeded, in the order of their completion (ns).
+class Confirmations:
+    """The successful confirmations as columns, in the order of their completion; times in ns.
 
-    ``led`` is the reign that the confirming node had by its latest answer, -1 if it had none.
+    ``line`` is the completion line. ``led`` is the reign of the confirming node by its latest answer, -1 if it has
+    none.
     """
 
     node: Ints
@@ -35,16 +38,17 @@ class Confirms:
     led: Ints
 
     @classmethod
-    def of(cls, history: History) -> Confirms:
+    def of(cls, history: History) -> Confirmations:
+        """Collect the successful confirmations of a history."""
         confirms, seen = history.operations("confirm"), history.observations
         rows = np.flatnonzero(confirms.ok)
         rows = rows[np.argsort(confirms.complete[rows], kind="stable")]
         node, complete = confirms.node[rows].astype(np.int64), confirms.complete[rows]
         led = np.full(len(rows), NONE, dtype=np.int64)
         for code in np.unique(node[node != NONE]).tolist():
-            own = np.flatnonzero(node == code)
-            answer = claimed_at(seen, complete[own], code)
-            led[own] = np.append(history.leaderships.of_row, NONE)[answer]
+            same = np.flatnonzero(node == code)
+            answer = claimed_at(seen, complete[same], code)
+            led[same] = np.append(history.leaderships.of_row, NONE)[answer]
         return cls(
             node=node,
             invoke=confirms.invoke[rows],
@@ -54,8 +58,8 @@ class Confirms:
         )
 
 
-def unavailability(history: History, confirms: Confirms) -> Mapping[str, Any]:
-    """The longest time (ns) from one confirmation to the next, or from the last one to the end of the history."""
+def unavailability(history: History, confirms: Confirmations) -> Mapping[str, Any]:
+    """Facts about the longest time (ns) between confirmations, or from the last one to the end of the history."""
     if not len(confirms.complete):
         return {"longest_unavailable_ns": None, "unavailable": None, "unavailable_lines": []}
     gap = _longest_gap(confirms, history.end, 0, history.end)
@@ -67,25 +71,25 @@ def unavailability(history: History, confirms: Confirms) -> Mapping[str, Any]:
     }
 
 
-def recoveries(history: History, confirms: Confirms) -> list[dict[str, Any]]:
-    """One entry a fault that was carried out; times in ns, None for what never happened before the next fault.
+def recoveries(history: History, confirms: Confirmations) -> list[dict[str, Any]]:
+    """One entry per completed fault; times in ns, None for an event that did not occur before the next fault.
 
-    ``recovery_ns`` counts from the fault's begin to the first confirmation that was asked for after it was in
-    effect; if it touched a leader, to the first under another leadership where there is one.
-    ``gap_ns`` is the longest time without a confirmation that meets the fault.
+    ``recovery_ns`` is the time from the fault's begin to the first confirmation invoked after it was in effect; if it
+    affected a leader, to the first one under another leadership, if any. ``gap_ns`` is the longest time without a
+    confirmation that meets the interval from the fault's begin to the next fault.
     """
-    hurting = [fault for fault in history.faults if not is_repair(fault) and fault.skipped is None]
-    begins = np.array([fault.begin for fault in hurting], np.int64)
+    injected = [fault for fault in history.faults if not is_repair(fault) and fault.skipped is None]
+    begins = np.array([fault.begin for fault in injected], np.int64)
     leading = leading_at(history.observations, begins, len(history.nodes))
     ends = [*begins.tolist(), history.end + 1][1:]
     return [
         _recovery(history, confirms, fault, until, leaders)
-        for fault, until, leaders in zip(hurting, ends, leading, strict=True)
+        for fault, until, leaders in zip(injected, ends, leading, strict=True)
         if fault.done is not None
     ]
 
 
-def _recovery(history: History, confirms: Confirms, fault: Fault, until: int, leaders: Any) -> dict[str, Any]:
+def _recovery(history: History, confirms: Confirmations, fault: Fault, until: int, leaders: Any) -> dict[str, Any]:
     assert fault.done is not None
     leader_touched = bool(touched(fault) & {history.nodes[code] for code in np.flatnonzero(leaders)})
     last = int(np.searchsorted(confirms.complete, fault.begin, side="right")) - 1
@@ -114,10 +118,12 @@ def _recovery(history: History, confirms: Confirms, fault: Fault, until: int, le
     }
 
 
-def _longest_gap(confirms: Confirms, end: int, start: int, until: int) -> tuple[int, int, tuple[int, ...]]:
-    """The longest time between successive confirmations that meets [start, until]: from, to, and the lines at
-    its ends. It begins with the history if nothing was confirmed before, and ends with ``until`` at the latest: what
-    comes after is somebody else's."""
+def _longest_gap(confirms: Confirmations, end: int, start: int, until: int) -> tuple[int, int, tuple[int, ...]]:
+    """The longest time between successive confirmations that meets [start, until]: from, to, lines at its ends.
+
+    It begins with the history if there is no confirmation before. It ends at ``until`` at the latest, because the time
+    after belongs to the next fault.
+    """
     first = max(0, int(np.searchsorted(confirms.complete, start, side="right")) - 1)
     last = int(np.searchsorted(confirms.complete, until, side="left")) + 1
     times, lines = confirms.complete[first:last].tolist(), confirms.line[first:last].tolist()
@@ -133,8 +139,8 @@ def _longest_gap(confirms: Confirms, end: int, start: int, until: int) -> tuple[
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Beliefs:
-    """One node's series of equal answers: whom it named in which term, first sure and last sure instant (ns)."""
+class _AnswerSeries:
+    """One node's series of equal answers: the leader and term named, and the first and last certain instant (ns)."""
 
     start: Ints
     end: Ints
@@ -142,7 +148,8 @@ class _Beliefs:
     term: Ints
 
     @classmethod
-    def of(cls, history: History, node: int) -> _Beliefs:
+    def of(cls, history: History, node: int) -> _AnswerSeries:
+        """Compute the series of node number ``node``."""
         seen = history.observations
         rows = np.flatnonzero(seen.ok & (seen.node == node))
         leader = np.where(seen.leading[rows], node, seen.leader[rows]).astype(np.int64)
@@ -155,10 +162,13 @@ class _Beliefs:
         return cls(start=start, end=end, leader=leader[starts], term=term[starts])
 
 
-def agreements(history: History, exposed: Exposure) -> list[dict[str, Any]]:
-    """One entry a repair that left all nodes that were up connected: how long (ns) until these named one leader
-    under one term, and went on doing so until the next fault; None if they did not."""
-    beliefs = {node: _Beliefs.of(history, code) for node, code in history.code.items()}
+def agreements(history: History, health: ClusterHealth) -> list[dict[str, Any]]:
+    """One entry per repair after which all live nodes were connected.
+
+    ``agreement_ns`` is the time until these named one leader in one term and continued to until the next fault; None
+    if they did not.
+    """
+    beliefs = {node: _AnswerSeries.of(history, code) for node, code in history.code.items()}
     faults = history.faults
     found = []
     for at, fault in enumerate(faults):
@@ -166,7 +176,7 @@ def agreements(history: History, exposed: Exposure) -> list[dict[str, Any]]:
             continue
         following = (act.begin for act in faults[at + 1 :] if not is_repair(act) and act.skipped is None)
         until = next(following, history.end)
-        live = _live(exposed, fault.done, until)
+        live = _live(health, fault.done, until)
         if live is not None:
             agreed = _agreed(beliefs, live, until)
             found.append(
@@ -180,28 +190,30 @@ def agreements(history: History, exposed: Exposure) -> list[dict[str, Any]]:
     return found
 
 
-def _live(exposed: Exposure, since: int, until: int) -> list[str] | None:
-    """The nodes that were surely healthy; None if they were not surely connected throughout, to one another or to one
-    majority of the servers."""
-    first, last = np.searchsorted(exposed.edges, (since, until))
+def _live(health: ClusterHealth, since: int, until: int) -> list[str] | None:
+    """The nodes that were certainly healthy throughout [since, until] (ns).
+
+    None if they were not certainly connected throughout, to one another or all to one majority of the servers.
+    """
+    first, last = np.searchsorted(health.edges, (since, until))
     if first >= last:
         return None
-    healthy = np.flatnonzero(np.logical_and.reduce(exposed.healthy[first:last, : len(exposed.members)])).tolist()
-    if exposed.servers:
-        whole = serving(exposed, "clique")[first:last][:, healthy].all(axis=(0, 1)).any()
+    healthy = np.flatnonzero(np.logical_and.reduce(health.healthy[first:last, : len(health.members)])).tolist()
+    if health.servers:
+        connected = serving(health, "clique")[first:last][:, healthy].all(axis=(0, 1)).any()
     else:
-        whole = exposed.joined[first:last][:, healthy][:, :, healthy].all()
-    return [exposed.members[at] for at in healthy] if whole else None
+        connected = health.connected[first:last][:, healthy][:, :, healthy].all()
+    return [health.members[at] for at in healthy] if connected else None
 
 
-def _agreed(beliefs: Mapping[str, _Beliefs], live: list[str], until: int) -> int | None:
-    """The first instant from which all live nodes surely named the same leader in the same term."""
-    told = [beliefs[node] for node in live if node in beliefs]
-    last = [(belief, int(np.searchsorted(belief.start, until, side="right")) - 1) for belief in told]
-    if len(told) < max(1, len(live)) or any(at < 0 for _, at in last):
+def _agreed(beliefs: Mapping[str, _AnswerSeries], live: list[str], until: int) -> int | None:
+    """The first instant (ns) from which all live nodes certainly named the same leader in the same term."""
+    series = [beliefs[node] for node in live if node in beliefs]
+    last = [(belief, int(np.searchsorted(belief.start, until, side="right")) - 1) for belief in series]
+    if len(series) < max(1, len(live)) or any(at < 0 for _, at in last):
         return None
     leaders = {int(belief.leader[at]) for belief, at in last}
-    terms = {int(belief.term[at]) for belief, at in last} - {NONE}  # some name a leader and know no term
+    terms = {int(belief.term[at]) for belief, at in last} - {NONE}  # some nodes name a leader without a term
     agreed = max(int(belief.start[at]) for belief, at in last)
     definite = agreed <= min(int(belief.end[at]) for belief, at in last)
     return agreed if len(leaders) == 1 and len(terms) <= 1 and definite and NONE not in leaders else None

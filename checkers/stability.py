@@ -2,11 +2,11 @@
 
 "Once a leader is elected, it remains the leader for as long as it does not crash and its links have been behaving
 well, irrespective of the behavior of other processes and links" (Aguilera, Delporte-Gallet, Fauconnier and Toueg,
-"Stable Leader Election", DISC 2001). A change from reign l to the next reign m is unprovoked iff all that held for
-l's node from the system's suspicion time before s(l), its last sure instant, until f(m), the first of its
-successor, towards one fixed majority, and the machine was on time. Faults on others do not excuse it. What was before
-the history began is not known, so a leader that fell that early, perhaps to nodes still being started, is excused.
-Where the election rests on servers, that majority is one of theirs, undisturbed and connected among themselves.
+"Stable Leader Election", DISC 2001). A change from reign l to the next reign m is unprovoked iff all of this held for
+l's node, with one fixed majority, from the system's suspicion time before s(l), its last certain instant, until f(m),
+the first certain instant of its successor, and the machine was not starved. Faults on other nodes do not excuse it. A
+change soon after the start of the history is excused, because earlier disturbances, such as nodes still starting, are
+unknown. If the election rests on servers, the majority is one of the servers, undisturbed and connected to each other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import Exposure, exposure, is_repair, serving
+from splitbrain.checkers.cluster_health import ClusterHealth, cluster_health
+from splitbrain.checkers.eligibility import serving
+from splitbrain.checkers.fault_periods import is_repair
 from splitbrain.checkers.history import History
 from splitbrain.checkers.leaderships import EVER, KEYLESS, Leaderships
 from splitbrain.checkers.operations import NONE, Codes, Ints, Mask, Observations
@@ -33,16 +35,21 @@ NS_A_MINUTE = 60_000_000_000
 
 
 def check(history: History, bounds: Bounds | None = None) -> Verdict:
-    """Whether a leader that nothing was wrong with lost its leadership, or lost and won it again."""
+    """Check that no change of leader was unprovoked.
+
+    The evidence is the last claim of the old reign and the first of the new one.
+    """
     bounds = bounds or Bounds()
     led = history.leaderships
     if not len(led):
-        words = "no node was seen leading, so nothing was tested"
+        words = "no node was seen leading, so stability was not tested"
         return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words)
     old, new = changes(led, history.observations)
     start = np.minimum(led.s[old], led.f[new]) - bounds.suspicion_ns
-    # Of the time before the history began nothing is sure: nodes may have been started one after another.
-    undisturbed = (start >= 0) & _undisturbed(history, exposure(history, bounds), led.node[old], start, led.f[new])
+    # The time before the history is unknown: nodes may have been started one after another.
+    undisturbed = (start >= 0) & _undisturbed(
+        history, cluster_health(history, bounds), led.node[old], start, led.f[new]
+    )
     starved = Starvation.of(history, bounds).within(start, led.f[new])
     unprovoked = np.flatnonzero(undisturbed & ~starved)
     facts = {
@@ -53,9 +60,9 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     }
     if not len(unprovoked):
         words = (
-            f"{counted(len(old), 'leader change')}, none of them without a reason"
+            f"{counted(len(old), 'leader change')}, {'all ' if len(old) > 1 else ''}excused"
             if len(old)
-            else ("the first leader led to the end")
+            else "the first leader led to the end"
         )
         return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words, facts=facts)
     findings = tuple(
@@ -65,7 +72,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     return Verdict(
         property=PROPERTY,
         outcome=Outcome.INVALID,
-        words=f"{len(unprovoked):,} of {counted(len(old), 'leader change')} had no reason{cut}: {findings[0].words}",
+        words=f"{len(unprovoked):,} of {counted(len(old), 'leader change')} unprovoked{cut}: {findings[0].words}",
         evidence=findings[0].evidence,
         findings=findings,
         facts=facts,
@@ -73,11 +80,11 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
 
 
 def changes(led: Leaderships, seen: Observations) -> tuple[Ints, Ints]:
-    """The reigns that ended in a change, and those that followed them, in the order in which reigns became sure.
+    """The changes of leader: indexes of the reigns that ended, and of those that followed, sorted by ``f``.
 
-    Claims of one node without a key are not told apart, so one after another they are no change. Neither is a reign
-    that came and went, or came last, in no newer term, followed by nobody else, while the one before it surely went on:
-    two led at once, but none lost anything (a master that comes back with its old role, until it is told).
+    Claims of one node without a key cannot be distinguished, so in succession they are no change. Neither is a reign in
+    no newer term and without followers, during which the previous reign certainly continued: there were two leaders,
+    but neither lost its leadership (a Redis master that returns in its old role until it is demoted).
     """
     ends = np.where(_goes_on(led, seen), EVER, led.s)
     pairs = []
@@ -95,14 +102,14 @@ def changes(led: Leaderships, seen: Observations) -> tuple[Ints, Ints]:
 
 
 def _followed(led: Leaderships, reign: int, seen: Observations) -> bool:
-    """Whether another node said, while the reign surely lasted, that it followed that leader."""
+    """True if another node named that leader at some instant while the reign certainly lasted."""
     node = led.node[reign]
     during = seen.ok & (seen.complete >= led.f[reign]) & (seen.invoke <= led.s[reign])
     return bool(np.any(during & (seen.leader == node) & (seen.node != node)))
 
 
 def _goes_on(led: Leaderships, seen: Observations) -> Mask:
-    """Whether each reign is what its node claimed in its last answer."""
+    """Mask of the reigns that their nodes claimed in their last answers."""
     going = np.zeros(len(led), bool)
     answers = np.flatnonzero(seen.ok)[::-1]
     _, last = np.unique(seen.node[answers], return_index=True)
@@ -111,31 +118,30 @@ def _goes_on(led: Leaderships, seen: Observations) -> Mask:
     return going
 
 
-def _undisturbed(history: History, exposed: Exposure, node: Codes, start: Ints, end: Ints) -> Mask:
-    """Whether each node was healthy and joined to the same nodes, with itself a majority, from start to end; or to
-    the same majority of the servers, where there are some."""
+def _undisturbed(history: History, health: ClusterHealth, node: Codes, start: Ints, end: Ints) -> Mask:
+    """Mask of the nodes that were healthy and connected to one fixed majority throughout [start, end] (ns)."""
     fine = np.zeros(len(node), bool)
-    intervals = len(exposed.quiet)
+    intervals = len(health.fault_free)
     if not intervals:
         return fine
-    # The interval of each end; an end on an edge belongs to both, which the wider choice takes in.
-    first = np.clip(np.searchsorted(exposed.edges, start, side="left") - 1, 0, intervals - 1)
-    last = np.clip(np.searchsorted(exposed.edges, end, side="right") - 1, 0, intervals - 1)
-    # [interval, node, whoever it should be joined to], and how many of these it takes.
-    ties = serving(exposed, "clique") if exposed.servers else exposed.joined
-    enough = 1 if exposed.servers else len(exposed.members) // 2 + 1
-    for place, member in enumerate(exposed.members):
-        own = np.flatnonzero(node == history.code.get(member, NONE))
-        # A row of ones behind the last interval lets every slice have an end.
+    # The interval of each end. An end on an edge belongs to two intervals; the wider choice includes both.
+    first = np.clip(np.searchsorted(health.edges, start, side="left") - 1, 0, intervals - 1)
+    last = np.clip(np.searchsorted(health.edges, end, side="right") - 1, 0, intervals - 1)
+    # [interval, node, peer or majority of servers], and how many of the last axis are required.
+    ties = serving(health, "clique") if health.servers else health.connected
+    enough = 1 if health.servers else len(health.members) // 2 + 1
+    for place, member in enumerate(health.members):
+        changed = np.flatnonzero(node == history.code.get(member, NONE))
+        # A row of ones after the last interval gives every slice an end.
         tied = np.concatenate((ties[:, place], np.ones((1, ties.shape[2]), bool)))
-        slices = np.stack((first[own], last[own] + 1), axis=1).ravel()
-        throughout = np.logical_and.reduceat(tied, slices, axis=0)[::2] if len(own) else tied[:0]
-        fine[own] = throughout.sum(axis=1) >= enough
+        slices = np.stack((first[changed], last[changed] + 1), axis=1).ravel()
+        throughout = np.logical_and.reduceat(tied, slices, axis=0)[::2] if len(changed) else tied[:0]
+        fine[changed] = throughout.sum(axis=1) >= enough
     return fine
 
 
 def _rates(history: History, led: Leaderships, new: Ints) -> Mapping[str, Any]:
-    """Changes after each heal (before the next fault), term growth, and changes a minute."""
+    """Facts about rates: changes after each repair (before the next act), term growth, changes per minute."""
     acts = [fault for fault in history.faults if fault.skipped is None]
     ends = [*(act.begin for act in acts), history.end][1:]
     first = led.f[new]

@@ -1,4 +1,4 @@
-"""When the machine itself was late, by the canary: a starved machine must not be taken for a stalled cluster."""
+"""Starvation: when the machine itself was late, by the canary, so that it is not mistaken for a stalled cluster."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from splitbrain.checkers.operations import Ints, Mask
 
 @dataclass(frozen=True, kw_only=True)
 class Starvation:
-    """Periods (ns, closed, disjoint, in order) in which the canary slept too long.
+    """Starved periods: closed intervals in ns, disjoint and in order, in which the canary overslept.
 
-    ``tolerated`` is the longest lateness that was still no starvation.
+    ``tolerated`` (ns) is the longest lateness below the limit, which the other bounds are extended by.
     """
 
     start: Ints
@@ -24,10 +24,11 @@ class Starvation:
 
     @classmethod
     def of(cls, history: History, bounds: Bounds) -> Starvation:
+        """Compute the starved periods from the canary samples of a history."""
         time, late = history.canary
         starved = late > bounds.canary_late_ns
         start, end = time[starved] - late[starved], time[starved]
-        # One canary at a time: its samples come in order, and so do the starts of what it slept through.
+        # There is one canary, so its samples are in order, and so are the starts of its sleeps.
         fresh = np.ones(len(start), bool)
         fresh[1:] = start[1:] > end[:-1]
         return cls(
@@ -37,11 +38,11 @@ class Starvation:
         )
 
     def within(self, start: Ints, end: Ints) -> Mask:
-        """For each [start, end] whether the machine was starved at some time in it."""
+        """Mask of the closed intervals [start, end] (ns) that meet a starved period."""
         return np.searchsorted(self.start, end, side="right") > np.searchsorted(self.end, start, side="left")
 
     def free(self, start: int, end: int) -> list[tuple[int, int]]:
-        """What is left of [start, end] when the starved periods are taken out."""
+        """The parts of [start, end] (ns) outside all starved periods."""
         first = int(np.searchsorted(self.end, start, side="left"))
         last = int(np.searchsorted(self.start, end, side="right"))
         begins = [start, *self.end[first:last].tolist()]

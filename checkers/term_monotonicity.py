@@ -1,8 +1,8 @@
-"""Term monotonicity: what a node says of its term never goes down, across restarts too.
+"""Term monotonicity: the current term of a node increases monotonically, across restarts too.
 
-Two observations of one node are compared only if the first had completed before the second was invoked. Terms
-live in durable state (Ongaro and Ousterhout 2014, figure 2), so a node that was wiped in between is excused; that is
-counted, not hidden.
+Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", 2014, figure 2: ``currentTerm`` "increases
+monotonically" and is durable. Two observations of one node are compared only if the first completed before the second
+was invoked. A node whose state was wiped in between is excused, and counted.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from splitbrain.checkers.fault import Fault
+from splitbrain.checkers.fault_periods import RESTARTS, WIPES
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, Ints
 from splitbrain.checkers.running_max import running_argmax
@@ -22,19 +23,17 @@ from splitbrain.names import Guarantee
 PROPERTY = "term-monotonicity"
 GUARANTEE: Guarantee = "term-safety"
 MOST_FINDINGS = 200
-WIPES = frozenset({"wipe", "amnesia"})
-RESTARTS = frozenset({"restart", "start"})
 
 
 def check(history: History) -> Verdict:
-    """Whether some node's term went down. The evidence is the higher term and then the lower one."""
+    """Check that no node's term decreased. The evidence is an observation of the higher term and one of the lower."""
     seen = history.observations
     rows = np.flatnonzero(seen.ok & (seen.term != NONE))
     findings: list[Finding] = []
     compared = broken = excused = 0
     for node in np.unique(seen.node[rows]):
-        own = rows[seen.node[rows] == node]
-        invoke, complete, term = seen.invoke[own], seen.complete[own], seen.term[own]
+        same = rows[seen.node[rows] == node]
+        invoke, complete, term = seen.invoke[same], seen.complete[same], seen.term[same]
         lost = losses(history.faults, history.nodes[node], history.end)
         earlier = regressions(invoke, complete, term, lost)
         fallen = np.flatnonzero(earlier != NONE)
@@ -43,19 +42,19 @@ def check(history: History) -> Verdict:
         if lost:
             excused += int((regressions(invoke, complete, term, []) != NONE).sum()) - len(fallen)
         for at in fallen[: MOST_FINDINGS - len(findings)].tolist():
-            findings.append(_finding(history, int(own[earlier[at]]), int(own[at])))
+            findings.append(_finding(history, int(same[earlier[at]]), int(same[at])))
     facts = {"observations_compared": compared, "regressions": broken, "excused_by_a_wipe": excused}
     if findings:
         words, outcome = findings[0].words, Outcome.INVALID
         if broken > 1:
-            words += f"; {counted(broken, 'observation')} in all lie below an earlier term"
+            words += f"; {counted(broken, 'observation')} in total below an earlier term"
         words += cut_short(broken, len(findings))
     elif compared:
-        words, outcome = "no node's term ever went down", Outcome.VALID
+        words, outcome = "no node's term decreased", Outcome.VALID
         if excused:
-            words += f", but for {counted(excused, 'observation')} of nodes whose state had been wiped"
+            words += f", except in {counted(excused, 'observation')} after state was wiped"
     else:
-        words, outcome = "no node told a term twice, so nothing was tested", Outcome.UNKNOWN
+        words, outcome = "no node was seen in a term twice, so term monotonicity was not tested", Outcome.UNKNOWN
     return Verdict(
         property=PROPERTY,
         outcome=outcome,
@@ -67,14 +66,14 @@ def check(history: History) -> Verdict:
 
 
 def regressions(invoke: Ints, complete: Ints, term: Ints, lost: list[tuple[int, int]]) -> Ints:
-    """For each observation of one node (sorted by invoke) an earlier one with a higher term, -1 if there is none.
+    """For each observation of one node (sorted by invoke), the index of an earlier one with a higher term, or -1.
 
-    Earlier means completed before this one was invoked, and ``lost`` are periods in each of which the node
-    may have forgotten everything: none of them may lie between the two, in whole or in part.
+    Earlier means completed before this one was invoked. ``lost`` are closed periods (ns) in each of which the node may
+    have lost its state; none may overlap the time between the two observations.
     """
     found = np.full(len(invoke), NONE, dtype=np.int64)
     for forgets, since, until in _epochs(lost):
-        # Observations completed before the loss ``until`` began can still see all that came after ``since``.
+        # Observations completed before ``until``, when the next loss begins, are compared with all since ``forgets``.
         remembered = np.flatnonzero(invoke > forgets)
         asking = np.flatnonzero((complete >= since) & (complete < until))
         if not len(remembered) or not len(asking):
@@ -89,7 +88,7 @@ def regressions(invoke: Ints, complete: Ints, term: Ints, lost: list[tuple[int, 
 
 
 def _epochs(lost: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """(forgets, since, until): an observation completed in [since, until) is compared only with those that were
+    """Triples (forgets, since, until) in ns: an observation completed in [since, until) is compared only with those
     invoked after ``forgets``."""
     begins = sorted(begin for begin, _ in lost)
     return [
@@ -99,14 +98,14 @@ def _epochs(lost: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
 
 
 def losses(faults: Iterable[Fault], node: str, end: int) -> list[tuple[int, int]]:
-    """When the node may have lost its state: from the begin of a wipe until it is over.
+    """The closed periods (ns) in which the node may have lost its state: from the begin of each wipe until it is over.
 
-    A process that goes on running after its files were removed forgets only when it is started again, so a loss
-    lasts until the node's next restart if one follows, unless the node is wiped again before that.
+    A process that keeps running after its files were removed forgets only when it is restarted. So a loss lasts until
+    the node's next restart, if one follows before the next wipe. ``end`` is the end of the history.
     """
-    own = [fault for fault in faults if node in fault.nodes and fault.skipped is None]
+    same = [fault for fault in faults if node in fault.nodes and fault.skipped is None]
     return [
-        (fault.begin, _until_restart(fault, own[at + 1 :], end)) for at, fault in enumerate(own) if fault.f in WIPES
+        (fault.begin, _until_restart(fault, same[at + 1 :], end)) for at, fault in enumerate(same) if fault.f in WIPES
     ]
 
 
@@ -126,7 +125,7 @@ def _finding(history: History, earlier: int, later: int) -> Finding:
     high, low = int(seen.term[earlier]), int(seen.term[later])
     return Finding(
         guarantee=GUARANTEE,
-        words=f"the term of {node} went down from {high} to {low}",
+        words=f"the term of {node} decreased from {high} to {low}",
         evidence=(int(seen.complete_index[earlier]), int(seen.complete_index[later])),
         start=int(seen.complete[earlier]),
         end=int(seen.invoke[later]),

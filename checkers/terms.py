@@ -1,4 +1,4 @@
-"""Rows of a history grouped by term, for the properties that need no clock."""
+"""Observations grouped by term, for the properties that need no clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from splitbrain.checkers.operations import Codes, Ints, Mask
 
 @dataclass(frozen=True, kw_only=True)
 class ByTerm:
-    """Observation rows sorted by term; ``starts`` are the places at which a new term begins."""
+    """Observation rows sorted by term.
+
+    ``terms`` are the distinct terms in ascending order; ``starts`` are the positions in ``rows`` at which each begins.
+    """
 
     rows: Ints
     terms: Ints
@@ -20,14 +23,14 @@ class ByTerm:
 
     @classmethod
     def of(cls, rows: Ints, term: Ints) -> ByTerm:
-        """``term`` holds the term of every observation row; ``rows`` are those that count."""
+        """Group ``rows`` (indexes of observations) by ``term``, which has one entry per observation."""
         rows = rows[np.argsort(term[rows], kind="stable")]
         sorted_terms = term[rows]
         starts = np.flatnonzero(np.diff(sorted_terms, prepend=-1))
         return cls(rows=rows, terms=sorted_terms[starts], starts=starts)
 
     def differs(self, column: Codes) -> Mask:
-        """For each term, whether its rows differ in the column."""
+        """Mask of the terms whose rows have more than one value in the column."""
         if not len(self.rows):
             return np.zeros(0, bool)
         values = column[self.rows]
@@ -35,6 +38,6 @@ class ByTerm:
         return np.not_equal(least, most)
 
     def rows_of(self, at: int) -> NDArray[np.int64]:
-        """The rows of the term at that place, in the order of their invokes."""
+        """The rows of term number ``at``, in the order of their invocations."""
         end = self.starts[at + 1] if at + 1 < len(self.starts) else len(self.rows)
         return self.rows[self.starts[at] : end]

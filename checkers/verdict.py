@@ -1,7 +1,7 @@
-"""What a checker answers: valid, unknown or invalid, with the evidence.
+"""Verdicts: valid, unknown or invalid, with the evidence.
 
-Three values, and the worst of several wins (invalid > unknown > valid). "Could not tell" is never a pass: the
-whole harness rests on that (Jepsen's ``merge-valid`` orders them the same way).
+The worst of several wins (invalid > unknown > valid), as in Jepsen's ``merge-valid``. "Unknown" is never a pass: the
+harness rests on that.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from splitbrain.names import Guarantee
 
 
 class Outcome(IntEnum):
-    """Ordered so that the worst of several is their ``max``."""
+    """The three outcomes, ordered so that the worst of several is their ``max``."""
 
     VALID = 0
     UNKNOWN = 1
@@ -23,20 +23,21 @@ class Outcome(IntEnum):
 
     @property
     def word(self) -> str:
+        """The outcome as histories and reports write it: "valid", "unknown" or "invalid"."""
         return self.name.lower()
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
-    """The worst of several; of none at all nothing is known."""
+    """The worst of several outcomes; UNKNOWN if there are none."""
     return max(outcomes, default=Outcome.UNKNOWN)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One violation, as the history proves it.
+    """One violation that the history proves.
 
-    ``guarantee`` is the one that it breaks. ``evidence`` are indexes of history lines; ``start`` and ``end`` (ns,
-    closed) bound the time that it is about.
+    ``guarantee`` is the one that it breaks. ``evidence`` holds indexes of history lines. The violation lies in the
+    closed interval [``start``, ``end``], in ns.
     """
 
     guarantee: Guarantee
@@ -50,15 +51,15 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What one property's checker found, as if everything were promised; ``checkers.judge`` holds it to a contract.
+    """The result of one checker, as if everything were promised; ``checkers.judge`` weighs it against the promises.
 
-    ``words`` is one sentence for a reader. ``facts`` are measured figures, all of them what JSON can hold.
+    ``words`` is one sentence for a reader. ``facts`` are measured figures, all of them JSON values.
     """
 
     property: str
     outcome: Outcome
     words: str
     evidence: tuple[int, ...] = ()
-    kind: str | None = None  # of exclusivity: proven, possible or excluded
+    kind: str | None = None  # exclusivity only: proven, possible or excluded
     findings: tuple[Finding, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)

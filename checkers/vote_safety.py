@@ -1,12 +1,13 @@
-"""Vote safety: in one term a node votes for one candidate, itself included, across restarts too.
+"""Vote safety: each node votes for at most one candidate in a given term, across restarts too.
 
-That is what a term's having one leader rests on (Ongaro and Ousterhout 2014, section 5.2: two majorities share a voter,
-who would have voted twice), and it fails before there are two leaders. Two observations of one node that show votes for
-two candidates in one term prove it, whichever came first, for a vote is never taken back.
+Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", 2014, section 5.2. Term safety rests on it:
+two majorities share a voter, so with two leaders some node has voted twice. It breaks before there are two leaders. Two
+observations of one node with votes for two candidates in one term prove a violation in either order, because a vote is
+never withdrawn. A vote of a node for itself counts.
 
-Two excuses. A node that was wiped in between may vote again. And where a vote may be shown before it is durable
-(etcd answers while it flushes), a node that is killed meanwhile has promised nobody anything: there only observations
-are compared between which the nemesis did nothing at all.
+Two excuses. A node whose state was wiped in between may vote again. And where a vote may be observed before it is
+durable (etcd answers while it flushes), a crash may undo it; then two observations are compared only if the nemesis did
+nothing between them.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ MOST_FINDINGS = 200
 
 
 def shown(history: History) -> bool:
-    """Whether some node ever showed a vote: without one there is nothing to judge."""
+    """True if some observation shows a vote; without one the property is not judged."""
     return bool((history.observations.vote != NONE).any())
 
 
 def check(history: History, votes_kept: bool = False) -> Verdict:
-    """Whether some node voted twice in a term. The evidence is an observation of either vote.
+    """Check that no node voted twice in a term. The evidence is one observation of each vote.
 
-    ``votes_kept``: no vote is shown that a crash can undo.
+    ``votes_kept``: every observed vote is durable.
     """
     seen = history.observations
     rows = np.flatnonzero(seen.ok & (seen.term != NONE) & (seen.vote != NONE))
@@ -41,22 +42,22 @@ def check(history: History, votes_kept: bool = False) -> Verdict:
     votes = broken = 0
     acts = [(act.begin, history.end if act.done is None else act.done) for act in history.faults if act.skipped is None]
     for node in np.unique(seen.node[rows]):
-        own = rows[seen.node[rows] == node]
+        rows_of_node = rows[seen.node[rows] == node]
         forgetting = losses(history.faults, history.nodes[node], history.end) if votes_kept else acts
-        first, second = doubles(own, history, forgetting)
-        votes += len(np.unique(seen.term[own]))
+        first, second = doubles(rows_of_node, history, forgetting)
+        votes += len(np.unique(seen.term[rows_of_node]))
         broken += len(first)
         for pair in list(zip(first.tolist(), second.tolist(), strict=True))[: MOST_FINDINGS - len(findings)]:
             findings.append(_finding(history, *pair))
     if findings:
         words, outcome = findings[0].words, Outcome.INVALID
         if broken > 1:
-            words += f"; so it is with {counted(broken - 1, 'other vote')}"
+            words += f"; {counted(broken - 1, 'other vote')} likewise"
         words += cut_short(broken, len(findings))
     elif votes:
-        words, outcome = f"none of {counted(votes, 'vote')} was given twice", Outcome.VALID
+        words, outcome = f"{counted(votes, 'vote')} observed, each for one candidate", Outcome.VALID
     else:
-        words, outcome = "no node showed a vote with its term, so nothing was tested", Outcome.UNKNOWN
+        words, outcome = "no node showed a vote with its term, so vote safety was not tested", Outcome.UNKNOWN
     return Verdict(
         property=PROPERTY,
         outcome=outcome,
@@ -67,23 +68,23 @@ def check(history: History, votes_kept: bool = False) -> Verdict:
     )
 
 
-def doubles(own: Ints, history: History, forgetting: list[tuple[int, int]]) -> tuple[Ints, Ints]:
-    """Rows of one node, in pairs: each term in which it showed two votes, once for every vote beyond the first.
+def doubles(rows_of_node: Ints, history: History, forgetting: list[tuple[int, int]]) -> tuple[Ints, Ints]:
+    """Pairs of rows of one node with different votes in one term, one pair for every vote beyond the first.
 
-    ``forgetting`` are periods in each of which it may have forgotten its vote: no row may meet one, and none may lie
-    between the two of a pair.
+    ``forgetting`` are closed periods (ns) in each of which the node may have forgotten its vote: rows that meet one are
+    left out, and none may lie between the two rows of a pair.
     """
     seen = history.observations
-    begun = np.searchsorted(np.sort([begin for begin, _ in forgetting]), seen.complete[own], side="right")
-    over = np.searchsorted(np.sort([end for _, end in forgetting]), seen.invoke[own], side="left")
-    own, epoch = own[begun == over], over[begun == over]
-    told = np.stack((epoch, seen.term[own], seen.vote[own].astype(np.int64)))
-    if own.size:  # most answers repeat the one before them
-        changed = np.append(True, (told[:, 1:] != told[:, :-1]).any(axis=0))
-        own, told = own[changed], told[:, changed]
-    votes, at = np.unique(told, axis=1, return_index=True)
+    begun = np.searchsorted(np.sort([begin for begin, _ in forgetting]), seen.complete[rows_of_node], side="right")
+    over = np.searchsorted(np.sort([end for _, end in forgetting]), seen.invoke[rows_of_node], side="left")
+    rows_of_node, epoch = rows_of_node[begun == over], over[begun == over]
+    votes_seen = np.stack((epoch, seen.term[rows_of_node], seen.vote[rows_of_node].astype(np.int64)))
+    if rows_of_node.size:  # most answers repeat the one before
+        changed = np.append(True, (votes_seen[:, 1:] != votes_seen[:, :-1]).any(axis=0))
+        rows_of_node, votes_seen = rows_of_node[changed], votes_seen[:, changed]
+    votes, at = np.unique(votes_seen, axis=1, return_index=True)
     twice = np.flatnonzero((votes[:2, 1:] == votes[:2, :-1]).all(axis=0))
-    return own[at[twice]], own[at[twice + 1]]
+    return rows_of_node[at[twice]], rows_of_node[at[twice + 1]]
 
 
 def _finding(history: History, one: int, other: int) -> Finding:

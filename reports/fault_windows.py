@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from splitbrain.checkers.cluster_health import KILLS, PAUSES, Hurt, hurts, is_repair, on_links
 from splitbrain.checkers.fault import Fault, Link
+from splitbrain.checkers.fault_periods import KILLS, PAUSES, FaultPeriod, fault_periods, is_repair, on_links
 from splitbrain.checkers.history import History
 
 SLACK = 50_000_000  # ns by which when a cut ended and the lines about it may differ
@@ -95,7 +95,7 @@ def windows(history: History) -> tuple[Window, ...]:
     )
 
 
-def _of(history: History, at: int) -> list[Hurt]:
+def _of(history: History, at: int) -> list[FaultPeriod]:
     """What fault number `at` did, without what later acts did: a restart disturbs its node too."""
     fault = history.faults[at]
     if fault.skipped is not None:
@@ -103,18 +103,18 @@ def _of(history: History, at: int) -> list[Hurt]:
     left = set[object](fault.links if fault.links and on_links(fault) else fault.nodes)
     repairs = (act for act in history.faults[at + 1 :] if is_repair(act))
     found = []
-    for hurt in hurts((fault, *repairs), history.end):
-        found.append(hurt)
-        left.difference_update(hurt.links, hurt.nodes)
+    for period in fault_periods((fault, *repairs), history.end):
+        found.append(period)
+        left.difference_update(period.links, period.nodes)
         if not left:
             break
     return found
 
 
-def _window(fault: Fault, did: Sequence[Hurt], end: int) -> Window:
-    over = max((hurt.possibly[1] for hurt in did), default=fault.begin if fault.done is None else fault.done)
+def _window(fault: Fault, did: Sequence[FaultPeriod], end: int) -> Window:
+    over = max((period.possible[1] for period in did), default=fault.begin if fault.done is None else fault.done)
     undone = bool(did) and over <= end
-    undoing = [hurt.surely[1] for hurt in did if hurt.surely is not None]
+    undoing = [period.certain[1] for period in did if period.certain is not None]
     return Window(
         fault=fault,
         begin=fault.begin,

@@ -105,17 +105,19 @@ def _leader(effect: Effect | None) -> str:
 
 
 def faults_note(frames: Frames, schedule: Json) -> str:
-    """How many faults were planned, begun, verified and skipped."""
+    """A sentence with the numbers of faults injected, planned, skipped and not verified."""
     planned, begun = len(words.sequence(schedule.get("steps"))), len(frames.hurt)
     if not begun:
-        return "No fault was begun." + (f" {planned} were planned." if planned else "")
+        return "No fault was injected." + (f" {counted(planned, 'fault')} planned." if planned else "")
     skipped = sum(1 for window in frames.hurt if window.fault.skipped)
     failed = sum(1 for window in frames.hurt if window.fault.verified is False)
-    told = [f"{begun} begun" + (f" by a plan of {counted(planned, 'step')}" if planned else "")]
-    told += [f"{skipped} skipped"] if skipped else []
-    told += [f"{failed} not verified to have taken effect"] if failed else []
-    told += [f"the first {MAX_FAULT_ROWS} are listed"] if begun > MAX_FAULT_ROWS else []
-    return "; ".join(told).capitalize() + "."
+    injected = begun - skipped
+    planned_words = f"{injected} of {counted(planned, 'planned fault')} injected"
+    parts = [planned_words if injected <= planned else f"{counted(injected, 'fault')} injected"]
+    parts += [f"{skipped} skipped"] if skipped else []
+    parts += [f"{failed} not verified to have taken effect"] if failed else []
+    parts += [f"the first {MAX_FAULT_ROWS} are listed"] if begun > MAX_FAULT_ROWS else []
+    return "; ".join(parts) + "."
 
 
 _CHART_LEFT, _CHART_RIGHT = 250.0, 965.0

@@ -62,9 +62,8 @@ def headline(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> str:
             counted = f" ({held} judged as guaranteed)" if held else ""
             return f"Every guarantee that {system} gives under these faults held{counted}."
         case _:
-            unsure = _all(name for name, _ in deciding)
-            about = f" about {unsure}" if unsure else ""
-            return f"This run cannot tell{about}, so it is not a pass.{_first_words(deciding)}"
+            undecided = _all(name for name, _ in deciding) or "the verdict"
+            return f"Inconclusive: {_reason(deciding) or f'{undecided} could not be decided'}."
 
 
 def _all(names: Iterable[str]) -> str:
@@ -73,8 +72,13 @@ def _all(names: Iterable[str]) -> str:
 
 
 def _first_words(deciding: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    words = next((str(row["words"]) for _, row in deciding if row.get("words")), "")
-    return f" {words[:1].upper()}{words[1:]}{'' if words.endswith(('.', '!', '?')) else '.'}" if words else ""
+    words = _reason(deciding)
+    return f" {words[:1].upper()}{words[1:]}." if words else ""
+
+
+def _reason(deciding: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """The words of the first property that has any, without a full stop."""
+    return next((str(row["words"]) for _, row in deciding if row.get("words")), "").rstrip(".")
 
 
 def weaknesses(verdicts: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Histories for tests, told as a story: what was seen when, what was hurt when; the lines follow from that."""
+"""A builder of test histories: observations and faults by time, from which the lines follow."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ NEMESIS: Line = {"process": "nemesis", "type": "info", "node": None}
 
 @dataclass
 class Story:
-    """Collects events in any order. Every operation is a client of its own, so windows may overlap at will.
+    """Collects events in any order. Every operation has a separate client, so windows may overlap freely.
 
-    Times are ns. At equal times lines stand in the order in which they were told, but no completion comes before
-    its invoke.
+    Times are ns. At equal times lines keep the order of the calls, but no completion comes before its invocation.
     """
 
     lines: list[tuple[int, Line]] = field(default_factory=list)
@@ -37,7 +36,7 @@ class Story:
         process: int | None = None,
     ) -> Story:
         """An operation in [a, b]; with b None it never completes. ``sent`` is the value of its invocation, ``process``
-        who asks, if that is not a client of its own."""
+        the client, a new one by default."""
         line = {"process": self.clients if process is None else process, "f": f, "node": node}
         self.clients += 1
         self.lines.append((a, {**line, "type": "invoke", "value": sent}))
@@ -70,8 +69,8 @@ class Story:
     def refused(self, node: str, a: int, b: int) -> Story:
         return self.asked("confirm", node, a, b, "fail")
 
-    def hurt(self, f: str, begin: int, done: int | None, *, id: int | None = None, **value: Any) -> Story:
-        """A fault from its begin line to its done line; what only the latter says goes into ``effect``."""
+    def fault(self, f: str, begin: int, done: int | None, *, id: int | None = None, **value: Any) -> Story:
+        """A fault from its begin line to its done line; ``effect`` holds the values of the latter only."""
         effect = value.pop("effect", {})
         value["id"] = self.faults if id is None else id
         self.faults = value["id"] + 1
@@ -81,7 +80,7 @@ class Story:
         return self
 
     def cut(self, begin: int, done: int | None, links: Iterable[tuple[str, str]], **value: Any) -> Story:
-        return self.hurt("partition", begin, done, links=[list(link) for link in links], **value)
+        return self.fault("partition", begin, done, links=[list(link) for link in links], **value)
 
     def canary(self, time: int, late: int) -> Story:
         line = {"process": "canary", "type": "info", "f": "canary", "node": None, "value": {"late": late}}
@@ -93,7 +92,7 @@ class Story:
         return self.canary(time, 0)
 
     def history(self) -> History:
-        ordered = sorted(self.lines, key=lambda told: told[0])
+        ordered = sorted(self.lines, key=lambda line: line[0])
         return History.from_entries({"index": at, "time": time, **line} for at, (time, line) in enumerate(ordered))
 
 

@@ -52,13 +52,13 @@ def test_followers_that_know_no_term_contradict_none(named: str, outcome: Outcom
     assert judged(followed(story, "n2", "n1", END // 2, END, term=None)).outcome is outcome
 
 
-def test_one_that_follows_nobody_for_ever_has_not_converged_if_it_ever_named_somebody() -> None:
+def test_a_node_that_follows_no_leader_for_ever_has_not_converged_if_it_named_one_before() -> None:
     story = cluster(("n1", "n1", 1), ("n2", "n1", 1))
     followed(story, "n3", "n2", 0, 20)
     assert [f.guarantee for f in judged(followed(story, "n3", None, 20, END)).findings] == ["convergence"]
 
 
-def test_of_nodes_that_never_name_anybody_nothing_is_said() -> None:
+def test_nodes_that_never_name_a_leader_are_not_judged() -> None:
     assert judged(cluster(("n1", "n1", 1), ("n2", None, 1), ("n3", "n1", 1))).outcome is Outcome.VALID
 
 
@@ -74,9 +74,9 @@ def test_disagreement_must_last_longer_than_the_bound(end: int, outcome: Outcome
     assert judged(cluster(("n1", "n1", 1), ("n2", "n2", 2), end=end)).outcome is outcome
 
 
-def test_while_a_fault_is_active_nobody_must_agree() -> None:
+def test_no_agreement_is_required_while_a_fault_is_active() -> None:
     story = cluster(("n1", "n1", 1), ("n2", "n2", 2), ("n3", "n1", 1))
-    story.hurt("partition", 50, 60, id=0, nodes=["n2"], links=[["n1", "n2"], ["n2", "n1"]])
+    story.fault("partition", 50, 60, id=0, nodes=["n2"], links=[["n1", "n2"], ["n2", "n1"]])
     assert not judged(story).findings
 
 

@@ -21,11 +21,11 @@ def test_a_verified_fault_on_the_leader_is_coverage() -> None:
     story = (
         led()
         .cut(10, 20, CUT, shape="isolated-leader", **{"class": "leader-isolated"}, effect={"verified": True})
-        .hurt("heal", 30, 40)
+        .fault("heal", 30, 40)
     )
     verdict = check(story.confirmed("n2", 25, 26).saw("n2", 27, 28).asked("observe", "n3", 28, 29, "fail").history())
     assert verdict.outcome is Outcome.VALID
-    assert verdict.words == "1 fault took effect, 1 of them on a leader"
+    assert verdict.words == "1 fault took effect, 1 on a leader"
     facts = verdict.facts
     assert facts["faults_by_name"] == {"partition": 1}
     assert (facts["faults_by_shape"], facts["faults_by_class"]) == ({"isolated-leader": 1}, {"leader-isolated": 1})
@@ -44,7 +44,7 @@ def test_only_faults_in_effect_are_counted_by_shape_and_class() -> None:
 
 
 def test_probes_during_faults_are_counted_once_however_many_faults_there_are() -> None:
-    story = led().cut(10, 11, CUT).cut(15, 16, CUT).hurt("heal", 20, 21).cut(30, 31, CUT)
+    story = led().cut(10, 11, CUT).cut(15, 16, CUT).fault("heal", 20, 21).cut(30, 31, CUT)
     for at in (9, 10, 17, 20, 25, 30, 40):
         story.saw("n2", at, at)
     assert check(story.history()).facts["observations_during_faults"] == 5
@@ -53,17 +53,17 @@ def test_probes_during_faults_are_counted_once_however_many_faults_there_are() -
 @pytest.mark.parametrize(
     ("story", "words"),
     [
-        (Story().cut(10, 20, CUT), "nothing was observed"),
-        (Story().saw("n1", 0, 1).cut(10, 20, CUT), "no node was ever seen leading"),
-        (led(), "no fault was inflicted"),
-        (led().hurt("heal", 10, 20), "no fault was inflicted"),
+        (Story().cut(10, 20, CUT), "no node was observed"),
+        (Story().saw("n1", 0, 1).cut(10, 20, CUT), "no node was seen leading"),
+        (led(), "no fault was injected"),
+        (led().fault("heal", 10, 20), "no fault was injected"),
         (led().cut(10, 20, CUT, effect={"skipped": "no leader"}), "no fault took effect"),
         (led().cut(10, None, CUT), "no fault took effect"),
         (
             led().cut(10, 20, CUT, id=4, effect={"verified": False}),
-            "1 fault did not verifiably take effect: partition 4",
+            "1 fault could not be verified: partition 4",
         ),
-        (led().cut(10, 20, [("n2", "n3")]), "no leader was ever touched by a fault"),
+        (led().cut(10, 20, [("n2", "n3")]), "no fault affected a leader"),
         (led().cut(10, 20, CUT).canary(5, 90).canary(9, 90).canary(12, 1), "the machine was late throughout"),
     ],
 )
@@ -74,33 +74,33 @@ def test_a_run_that_tested_nothing_says_why(story: Story, words: str) -> None:
 
 
 def test_a_fault_on_a_server_is_as_good_as_one_on_a_leader() -> None:
-    story = led().hurt("kill", 10, 20, nodes=["s1"])
+    story = led().fault("kill", 10, 20, nodes=["s1"])
     assert check(story.history(), Bounds(servers=("s1", "s2", "s3"))).outcome is Outcome.VALID
     assert check(story.history(), Bounds()).outcome is Outcome.UNKNOWN
 
 
-def test_one_unverified_fault_spoils_a_run_with_good_ones() -> None:
+def test_one_unverified_fault_makes_a_run_with_verified_ones_unknown() -> None:
     story = led().cut(10, 20, CUT).cut(30, 40, CUT, effect={"verified": False})
     assert check(story.history()).outcome is Outcome.UNKNOWN
-    healed = led().cut(10, 20, CUT).hurt("heal", 30, 40, effect={"verified": False})
+    healed = led().cut(10, 20, CUT).fault("heal", 30, 40, effect={"verified": False})
     assert check(healed.history()).outcome is Outcome.UNKNOWN
 
 
-def test_a_skipped_fault_beside_a_good_one_is_counted_and_spoils_nothing() -> None:
+def test_a_skipped_fault_beside_a_verified_one_is_counted_and_harmless() -> None:
     story = led().cut(10, 20, CUT).cut(30, 40, CUT, effect={"skipped": "no leader"})
     verdict = check(story.history())
     assert verdict.outcome is Outcome.VALID
     assert (verdict.facts["faults_skipped"], verdict.facts["skipped_because"]) == (1, {"no leader": 1})
 
 
-def test_a_fault_touches_whoever_led_by_its_last_answer() -> None:
+def test_a_fault_affects_the_node_that_led_by_its_last_answer() -> None:
     story = led().saw("n1", 5, 6, leader="n2", term=2).led("n2", 5, 6, term=2)
     assert check(story.cut(10, 20, [("n1", "n3")]).history()).outcome is Outcome.UNKNOWN
     assert check(story.cut(30, 40, [("n2", "n3")]).history()).outcome is Outcome.VALID
 
 
-def test_a_fault_that_names_nobody_is_not_held_to_have_missed_the_leader() -> None:
-    assert check(led().hurt("weather", 10, 20).history()).outcome is Outcome.VALID
+def test_a_fault_without_targets_is_not_held_to_have_missed_the_leader() -> None:
+    assert check(led().fault("weather", 10, 20).history()).outcome is Outcome.VALID
 
 
 def test_a_canary_that_is_late_half_of_the_time_is_borne_and_measured() -> None:
@@ -109,7 +109,7 @@ def test_a_canary_that_is_late_half_of_the_time_is_borne_and_measured() -> None:
     assert (facts["canary_samples"], facts["canary_late_share"], facts["canary_max_ns"]) == (2, 0.5, 90)
 
 
-def test_a_line_cut_off_is_told() -> None:
+def test_a_line_cut_off_is_reported() -> None:
     line = b'{"index": 0, "time": 1, "process": 1, "type": "invoke", "f": "observe", "node": "n1"}\n'
     verdict = check(History.from_lines([line, b'{"ind']))
     assert verdict.facts["truncated"] is True

@@ -1,4 +1,4 @@
-"""Epoch safety: what servers say of who leads, in literal histories."""
+"""Epoch safety: the opinions of servers about the leader, in literal histories."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def said(story: Story, server: str, at: int, leader: Any, epoch: Any) -> Story:
     return story.asked("opinion", server, at, at + 1, "ok", {"leader": leader, "epoch": epoch})
 
 
-def test_one_leader_an_epoch_is_what_is_promised() -> None:
+def test_one_leader_per_epoch_is_valid() -> None:
     story = said(Story(), "s1", 10, "n1", 0)
     said(said(said(story, "s2", 12, "n1", 0), "s1", 20, "n2", 1), "s2", 22, "n1", 0)
     verdict = check(story.history())
@@ -27,7 +27,7 @@ def test_two_servers_that_name_two_leaders_in_one_epoch_break_it() -> None:
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 5))
     (finding,) = verdict.findings
     assert (finding.guarantee, finding.nodes) == ("term-safety", ("n1", "n2"))
-    assert "epoch 3 has 2 leaders: s1 named n1 at" in finding.words
+    assert "epoch 3 had 2 leaders: s1 named n1 at" in finding.words
 
 
 def test_one_server_that_changes_its_mind_within_an_epoch_breaks_it() -> None:
@@ -41,10 +41,10 @@ def test_refused_questions_say_nothing() -> None:
 
 def test_an_answer_without_an_epoch_is_named() -> None:
     verdict = check(said(Story(), "s1", 10, "n1", None).history())
-    assert (verdict.outcome, "line 1" in verdict.words) == (Outcome.UNKNOWN, True)
+    assert (verdict.outcome, "line 2" in verdict.words) == (Outcome.UNKNOWN, True)
 
 
-def test_where_servers_have_epochs_nobody_asks_the_leaders_for_terms() -> None:
+def test_epoch_safety_replaces_the_checks_of_terms() -> None:
     story = said(Story().led("n1", 1, 2, reign="a"), "s1", 10, "n1", 0)
     names = {judged.name for judged in judge(story.history()).properties}
     assert "epoch-safety" in names

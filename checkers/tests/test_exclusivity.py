@@ -1,4 +1,4 @@
-"""Exclusivity: the zone test against every placement of the instants, and the rule that cries wolf."""
+"""Exclusivity: the zone test against every placement of the instants, and a naive rule with false positives."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def reigns_of(claims: list[Claim]) -> dict[tuple[str, str], list[Window]]:
 
 
 def always_meet(left: list[Window], right: list[Window]) -> bool:
-    """Whether the hulls of the instants meet wherever in their windows the instants are put."""
+    """True if the hulls of the instants meet for every placement of the instants in their windows."""
     return all(
         max(ls) >= min(rs) and max(rs) >= min(ls)
         for ls in product(*(range(a, b + 1) for a, b in left))
@@ -72,15 +72,15 @@ def one_claim(draw: st.DrawFn) -> Claim:
 def claims_that_keep_their_keys(claims: list[Claim]) -> bool:
     """No node has a claim under another key between two of one key, so no reign is refuted."""
     return all(
-        not (min(b for _, b in own) < c and d < max(a for a, _ in own))
-        for (node, reign), own in reigns_of(claims).items()
+        not (min(b for _, b in windows) < c and d < max(a for a, _ in windows))
+        for (node, reign), windows in reigns_of(claims).items()
         for other, key, c, d in claims
         if other == node and key != reign
     )
 
 
 @given(st.lists(one_claim(), max_size=6).filter(claims_that_keep_their_keys))
-def test_proven_is_exactly_what_no_placement_of_the_instants_avoids(claims: list[Claim]) -> None:
+def test_an_overlap_is_proven_iff_every_placement_of_the_instants_has_it(claims: list[Claim]) -> None:
     pairs = conflicting_pairs(claims)
     history = story_of(claims)
     assert (check(history).kind == "proven") == bool(pairs)
@@ -91,7 +91,9 @@ def test_proven_is_exactly_what_no_placement_of_the_instants_avoids(claims: list
 
 @given(st.lists(one_claim(), max_size=6).filter(claims_that_keep_their_keys))
 def test_the_longest_overlap_is_that_of_the_definite_intervals(claims: list[Claim]) -> None:
-    zones = {key: (min(b for _, b in own), max(a for a, _ in own)) for key, own in reigns_of(claims).items()}
+    zones = {
+        key: (min(b for _, b in windows), max(a for a, _ in windows)) for key, windows in reigns_of(claims).items()
+    }
     overlaps = [
         min(zones[left][1], zones[right][1]) - max(zones[left][0], zones[right][0])
         for left, right in combinations(zones, 2)
@@ -192,18 +194,18 @@ def test_reigns_that_denials_keep_apart_are_excluded() -> None:
 
 
 @given(disjoint_truth())
-def test_possible_is_what_the_widest_stretches_allow(seen: tuple[list[Claim], list[Claim]]) -> None:
+def test_possible_means_that_the_widest_intervals_meet(seen: tuple[list[Claim], list[Claim]]) -> None:
     claims, denials = seen
     reigns = reigns_of(claims)
 
     def hull(node: str, reign: str) -> tuple[float, float]:
-        own = reigns[node, reign]
+        windows = reigns[node, reign]
         others = [
             (a, b) for n, r, a, b in [*claims, *((n, "", a, b) for n, _, a, b in denials)] if n == node and r != reign
         ]
         return (
-            max((c for c, d in others if d < max(a for a, _ in own)), default=float("-inf")),
-            min((d for c, d in others if c > min(b for _, b in own)), default=float("inf")),
+            max((c for c, d in others if d < max(a for a, _ in windows)), default=float("-inf")),
+            min((d for c, d in others if c > min(b for _, b in windows)), default=float("inf")),
         )
 
     meet = any(
@@ -216,7 +218,7 @@ def test_possible_is_what_the_widest_stretches_allow(seen: tuple[list[Claim], li
         assert verdict.kind == ("possible" if meet else "excluded")
 
 
-def test_stretches_that_only_touch_do_not_meet() -> None:
+def test_intervals_that_only_touch_do_not_meet() -> None:
     story = Story().led("n1", 0, 1, term=1).saw("n1", 3, 10).led("n2", 12, 13, term=2)
     assert check(story.saw("n2", 9, 9).history()).kind == "possible"
     assert check(story.saw("n2", 10, 11).history()).kind == "excluded"
@@ -253,7 +255,7 @@ def test_a_denial_within_a_reign_splits_it_so_that_it_proves_nothing() -> None:
     assert verdict.facts["not_contiguous"] == [{"node": "n1", "reign": "a", "lines": [1, 5, 7]}]
 
 
-def test_the_parts_of_a_split_reign_still_prove_what_they_prove() -> None:
+def test_the_parts_of_a_split_reign_still_prove_overlaps() -> None:
     story = Story().led("n1", 0, 1, reign="a").saw("n1", 3, 4).led("n1", 5, 6, reign="a").led("n1", 10, 11, reign="a")
     verdict = check(story.led("n2", 7, 8, reign="b").history())
     assert verdict.kind == "proven"
@@ -288,11 +290,14 @@ def test_keys_of_two_kinds_are_not_held_against_one_another() -> None:
 
 
 def test_nothing_is_known_without_a_leader_or_with_one_node_only() -> None:
-    nobody = check(Story().saw("n1", 0, 1).saw("n2", 2, 3).history())
-    assert (nobody.outcome, nobody.words) == (Outcome.UNKNOWN, "no node was seen leading, so nothing was tested")
+    no_leader = check(Story().saw("n1", 0, 1).saw("n2", 2, 3).history())
+    assert (no_leader.outcome, no_leader.words) == (
+        Outcome.UNKNOWN,
+        "no node was seen leading, so exclusivity was not tested",
+    )
     alone = check(Story().led("n1", 0, 1, term=1).history())
     assert alone.outcome is Outcome.UNKNOWN
-    assert alone.words == "fewer than two nodes ever answered, so nothing was tested"
+    assert alone.words == "fewer than two nodes answered, so exclusivity was not tested"
     assert check(Story().history()).outcome is Outcome.UNKNOWN
 
 
@@ -304,13 +309,13 @@ def test_of_many_conflicts_the_longest_are_listed_and_the_rest_announced() -> No
             story.led(node, 10 * at + 2 + at % 3, 10 * at + 9, reign=f"{node}-{at}")
     verdict = check(story.history())
     assert len(verdict.findings) == MOST_FINDINGS
-    assert "there are more" in verdict.words
+    assert "only the 200 longest overlaps are listed" in verdict.words
     assert verdict.facts["conflicting_reigns"] == 2 * (MOST_FINDINGS + 5)
     assert verdict.facts["longest_overlap_ns"] == 3
     assert verdict.findings[0].start < verdict.findings[-1].start
 
 
-def test_beyond_what_is_compared_pair_by_pair_every_conflict_is_still_counted() -> None:
+def test_every_conflict_is_counted_even_when_not_all_pairs_are_compared() -> None:
     story, many = Story(), MOST_COMPARED + 1
     story.led("n1", 0, 1, reign="long").led("n1", 10 * many, 10 * many + 1, reign="long")
     for at in range(many):
@@ -322,5 +327,5 @@ def test_beyond_what_is_compared_pair_by_pair_every_conflict_is_still_counted() 
     assert max(finding.facts["overlap_ns"] for finding in verdict.findings) == 2
 
 
-def test_the_property_is_called_what_its_users_call_it() -> None:
+def test_the_property_has_its_public_name() -> None:
     assert exclusivity.PROPERTY == check(Story().history()).property == "exclusivity"

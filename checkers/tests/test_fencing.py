@@ -1,4 +1,4 @@
-"""Fencing, rule by rule: a literal history that breaks it, and its neighbour that does not."""
+"""Fencing, rule by rule: a literal history that breaks it, and a similar one that does not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Book(Story):
     """A story of writes to a ledger."""
 
     def wrote(self, name: str, a: int, b: int, token: int | None, at: int | None = None) -> Book:
-        """``name`` such as n1-3 says who wrote; accepted, at a place if that is told."""
+        """An accepted write; a ``name`` such as n1-3 names the writer, ``at`` the position if it was answered."""
         value = None if at is None else {"position": at}
         self.asked("append", name.split("-")[0], a, b, "ok", value, sent={"token": token, "entry": name})
         return self
@@ -49,7 +49,7 @@ def test_a_fence_that_holds_is_valid_and_its_stale_writes_are_counted() -> None:
     assert verdict.outcome is Outcome.VALID
     counts = ("appends_attempted", "stale_attempted", "stale_accepted", "stale_refused", "tokens")
     assert [verdict.facts[name] for name in counts] == [3, 1, 0, 1, 2]
-    assert "1 stale write tried, 0 accepted and 1 refused" in verdict.words
+    assert "1 stale write attempted, 0 accepted and 1 refused" in verdict.words
 
 
 def test_a_stale_write_accepted_after_a_newer_one_was_acknowledged_breaks_f1_and_f3() -> None:
@@ -68,7 +68,7 @@ def test_without_any_order_of_the_resource_the_acknowledgements_alone_show_it() 
 
 
 def test_concurrent_writes_whose_tokens_go_back_in_the_ledger_break_f1_only() -> None:
-    """What a resource does whose check and write are two steps."""
+    """A resource that does not check and write atomically."""
     story = Book().wrote("n2-1", 10, 20, 2, 0).wrote("n1-1", 11, 21, 1, 1)
     verdict = check(story.read(30, 31, ("n2-1", 2), ("n1-1", 1)).history(), BOUNDS)
     assert rules(verdict) == [["F1"]]
@@ -76,7 +76,7 @@ def test_concurrent_writes_whose_tokens_go_back_in_the_ledger_break_f1_only() ->
     assert check(in_order.read(30, 31, ("n1-1", 1), ("n2-1", 2)).history(), BOUNDS).outcome is Outcome.VALID
 
 
-def test_places_that_were_told_show_the_order_of_a_ledger_that_was_never_read() -> None:
+def test_acknowledged_positions_show_the_order_of_a_ledger_that_was_never_read() -> None:
     story = Book().wrote("n2-1", 10, 20, 2, 0).wrote("n1-1", 11, 21, 1, 1)
     assert rules(check(story.history(), BOUNDS)) == [["F1"]]
 
@@ -89,16 +89,16 @@ def test_a_stale_write_before_the_newer_token_came_to_the_resource_is_allowed_an
 
 
 def test_one_token_of_two_holders_breaks_f2() -> None:
-    """What tokens from each node's own counter or clock come to."""
+    """Tokens drawn from a counter or clock of each node."""
     story = Book().wrote("n1-1", 0, 2, 7, 0).wrote("n2-1", 10, 12, 7, 1)
     verdict = check(story.read(30, 31, ("n1-1", 7), ("n2-1", 7)).history(), BOUNDS)
     assert rules(verdict) == [["F2"]]
-    assert "writes of n1 and n2 with one token, 7" in verdict.words
+    assert "writes of n1 and n2 with the same token 7" in verdict.words
     same = Book().wrote("n1-1", 0, 2, 7, 0).wrote("n1-2", 10, 12, 7, 1)
     assert check(same.read(30, 31, ("n1-1", 7), ("n1-2", 7)).history(), BOUNDS).outcome is Outcome.VALID
 
 
-def test_a_reading_may_say_itself_who_the_holder_was() -> None:
+def test_a_reading_may_name_the_holder() -> None:
     story = Book().asked("read-ledger", None, 0, 1, "ok", [{"entry": e, "token": 1, "holder": e} for e in ("a", "b")])
     assert ["F2"] in rules(check(story.history(), BOUNDS))
 
@@ -114,9 +114,9 @@ def test_a_reading_may_say_itself_who_the_holder_was() -> None:
         ([("n1-1", 1), ("n1-2", 1), ("n9-1", 1)], True),
         ([("n1-1", 1), ("n1-2", 1), ("n1-4", 1)], False),
     ],
-    ids=["whole", "lost", "moved", "doubled", "refused", "invented", "unknown"],
+    ids=["intact", "lost", "moved", "doubled", "refused", "invented", "unknown"],
 )
-def test_what_was_acknowledged_stands_once_at_its_place_and_what_was_refused_does_not(
+def test_an_acknowledged_write_stands_once_at_its_position_and_a_refused_one_never(
     entries: list[tuple[str, int]], broken: bool
 ) -> None:
     story = Book().wrote("n1-1", 0, 2, 1, 0).wrote("n1-2", 3, 5, 1, 1)
@@ -139,7 +139,7 @@ def test_an_entry_that_was_read_and_is_gone_later_was_lost() -> None:
 def forgotten(refusals: int) -> Book:
     """All forgot their terms at 10, and the new leader's token is below what the resource knows."""
     story = Book().wrote("n1-1", 0, 2, 9, 0)
-    story.hurt("wipe", 8, 10, nodes=["n1", "n2", "n3"])
+    story.fault("wipe", 8, 10, nodes=["n1", "n2", "n3"])
     for number in range(refusals):
         story.refused_write(f"n2-{number}", 20 + 5 * number, 22 + 5 * number, 1)
     story.read(190, 191, ("n1-1", 9)).until(200)
@@ -149,11 +149,11 @@ def forgotten(refusals: int) -> Book:
 def test_a_fence_that_refuses_everybody_for_ever_breaks_f5() -> None:
     verdict = check(forgotten(20).history(), BOUNDS)
     assert rules(verdict) == [["F5"]]
-    assert "every one of 20 writes of n2 was refused for 97 ns" in verdict.words
+    assert "all 20 writes of n2 were refused for 97 ns" in verdict.words
     assert check(forgotten(5).history(), BOUNDS).outcome is Outcome.VALID
 
 
-def test_a_stale_leader_refused_while_a_fault_lasts_or_while_others_write_is_what_a_fence_is_for() -> None:
+def test_refusing_a_stale_leader_during_a_fault_or_while_others_write_is_valid() -> None:
     cut_off = Book().wrote("n2-1", 0, 2, 2, 0)
     for at in range(20, 120, 5):
         cut_off.refused_write(f"n1-{at}", at, at + 2, 1)
@@ -177,7 +177,7 @@ def test_a_malformed_value_is_named_by_its_line() -> None:
         from_text('{"index": 0, "time": 0, "process": 1, "type": "invoke", "f": "append", "value": {"entry": 3}}')
     )
     assert verdict.outcome is Outcome.UNKNOWN
-    assert verdict.words == "history line 0: expected the entry of an append to be a string, got 3"
+    assert verdict.words == "line 1 of the history: expected the entry of an append to be a string, got 3"
 
 
 def test_a_history_without_a_ledger_is_not_judged_by_it_and_one_with_a_ledger_is() -> None:

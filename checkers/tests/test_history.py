@@ -1,4 +1,4 @@
-"""Reading a history: every line is understood or named."""
+"""Reading a history: every line is understood or named in an error."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.checkers.history import Columns, Entry, History, HistoryError
-from splitbrain.checkers.reading import Kind
+from splitbrain.checkers.history import History, HistoryEntry, HistoryError, UncheckedRecording
+from splitbrain.checkers.recording import Kind
 from splitbrain.checkers.tests.histories import Story, from_text
 
 INVOKE = {"index": 0, "time": 10, "process": 1, "type": "invoke", "f": "observe", "node": "n1", "value": None}
@@ -69,9 +69,9 @@ def test_names_of_mixed_form_sort_without_an_error() -> None:
 
 def test_a_fault_pairs_its_two_lines_by_id() -> None:
     story = Story()
-    told = {"shape": "one-way", "class": "partial-partition", "effect": {"verified": True}}
-    story.cut(1, 5, [("n1", "n2")], id=7, **told)
-    story.hurt("pause", 2, None, id=8, nodes=["n3"]).hurt("kill", 3, 4, id=9, effect={"skipped": "no leader"})
+    stated = {"shape": "one-way", "class": "partial-partition", "effect": {"verified": True}}
+    story.cut(1, 5, [("n1", "n2")], id=7, **stated)
+    story.fault("pause", 2, None, id=8, nodes=["n3"]).fault("kill", 3, 4, id=9, effect={"skipped": "no leader"})
     cut, pause, kill = story.history().faults
     assert (cut.id, cut.begin, cut.done, cut.links, cut.verified) == (7, 1, 5, (("n1", "n2"),), True)
     assert (cut.fault_class, cut.shape, cut.in_effect) == ("partial-partition", "one-way", True)
@@ -85,12 +85,12 @@ def test_faults_without_ids_or_phases_pair_in_order() -> None:
     assert [(fault.begin, fault.done, fault.nodes) for fault in history.faults] == [(0, 1, ("n1",)), (2, 3, ("n1",))]
 
 
-def test_the_canary_and_node_events_are_kept_as_what_they_are() -> None:
+def test_the_canary_and_node_events_are_kept_apart_from_operations() -> None:
     event = {"process": "n3", "type": "info", "f": "led", "node": "n3", "value": {"term": 7, "at": 4}}
     other = {"process": "x", "type": "info", "f": "weather", "node": None, "value": "rain"}
-    told = Story().canary(5, 3)
-    told.lines += [(6, event), (7, other)]
-    history = told.history()
+    drawn = Story().canary(5, 3)
+    drawn.lines += [(6, event), (7, other)]
+    history = drawn.history()
     assert (history.canary.time.tolist(), history.canary.late.tolist(), history.end) == ([5], [3], 7)
     assert [(e.node, e.f, e.time, e.value) for e in history.node_events] == [("n3", "led", 6, event["value"])]
     assert [note.f for note in history.notes] == ["weather"]
@@ -104,7 +104,7 @@ def test_a_canary_may_also_be_an_operation() -> None:
     assert History.from_entries(entries).canary.late.tolist() == [2]
 
 
-def test_operations_that_are_not_known_here_keep_what_was_asked_and_answered() -> None:
+def test_unknown_operations_keep_the_values_of_invocation_and_answer() -> None:
     story = Story()
     story.lines += [
         (1, {"process": 1, "type": "invoke", "f": "append", "node": "n2", "value": {"token": 7}}),
@@ -116,7 +116,7 @@ def test_operations_that_are_not_known_here_keep_what_was_asked_and_answered() -
 
 
 def test_entries_that_are_structs_read_like_dicts() -> None:
-    structs = [msgspec.convert(entry, Entry) for entry in (INVOKE, ANSWER)]
+    structs = [msgspec.convert(entry, HistoryEntry) for entry in (INVOKE, ANSWER)]
     assert len(History.from_entries(structs).observations) == 1
 
 
@@ -124,27 +124,31 @@ def test_entries_that_are_structs_read_like_dicts() -> None:
     ("entries", "number", "words"),
     [
         ([{**INVOKE, "index": 1}], 1, "expected index 0, got 1"),
-        ([INVOKE, {**ANSWER, "time": 9}], 2, "a time of at least 10, that of the line before, got 9"),
+        ([INVOKE, {**ANSWER, "time": 9}], 2, "a time of at least 10, as in the line before, got 9"),
         ([{**INVOKE, "time": -1}], 1, "`int` >= 0"),
         ([{**INVOKE, "time": 1.5}], 1, "expected `int`, got `float`"),
         ([{**INVOKE, "time": 2**70}], 1, "2**70 is no time"),
         ([{**INVOKE, "type": "maybe"}], 1, "'maybe'"),
         ([{**INVOKE, "process": None}], 1, "expected `int | str`, got `null`"),
         ([{key: INVOKE[key] for key in INVOKE if key != "f"}], 1, "missing required field `f`"),
-        ([INVOKE, {**INVOKE, "index": 1}], 2, "process 1 to complete its observe of line 1 first"),
-        ([{**ANSWER, "index": 0}], 1, "an open invoke of process 1 before its completion, got 'ok of observe'"),
-        ([INVOKE, {**ANSWER, "f": "confirm"}], 2, "the completion of observe, which process 1 invoked in line 1"),
-        ([INVOKE, {**ANSWER, "node": "n2"}], 2, "'n1', the node of the invoke in line 1, got 'n2'"),
-        ([{**INVOKE, "node": None}], 1, "the node that is observed"),
+        (
+            [INVOKE, {**INVOKE, "index": 1}],
+            2,
+            "a completion of observe, invoked by process 1 in line 1, got 'invoke of observe'",
+        ),
+        ([{**ANSWER, "index": 0}], 1, "an invoke of process 1 before its completion, got 'ok of observe'"),
+        ([INVOKE, {**ANSWER, "f": "confirm"}], 2, "a completion of observe, invoked by process 1 in line 1"),
+        ([INVOKE, {**ANSWER, "node": "n2"}], 2, "node 'n1', as in the invoke of line 1, got 'n2'"),
+        ([{**INVOKE, "node": None}], 1, "the name of the observed node"),
         ([INVOKE, {**ANSWER, "value": None}], 2, "leading to be true or false"),
         ([INVOKE, {**ANSWER, "value": {"leading": 1}}], 2, "leading to be true or false"),
-        ([INVOKE, {**ANSWER, "value": {**CLAIM, "term": "7"}}], 2, "term to be a whole number"),
-        ([INVOKE, {**ANSWER, "value": {**CLAIM, "term": -4}}], 2, "term to be a whole number"),
-        ([INVOKE, {**ANSWER, "value": {**CLAIM, "term": True}}], 2, "term to be a whole number"),
+        ([INVOKE, {**ANSWER, "value": {**CLAIM, "term": "7"}}], 2, "term to be an integer"),
+        ([INVOKE, {**ANSWER, "value": {**CLAIM, "term": -4}}], 2, "term to be an integer"),
+        ([INVOKE, {**ANSWER, "value": {**CLAIM, "term": True}}], 2, "term to be an integer"),
         ([INVOKE, {**ANSWER, "value": {**CLAIM, "leader": 3}}], 2, "leader to be a node's name or null"),
         ([INVOKE, {**ANSWER, "value": {**CLAIM, "reign": [1]}}], 2, "reign to be a string or null"),
-        ([{**INVOKE, "process": "nemesis", "f": "kill"}], 1, 'type "info" of the nemesis'),
-        ([{**INVOKE, "process": "nemesis", "type": "info", "value": {"phase": "done", "id": 3}}], 1, "the begin of"),
+        ([{**INVOKE, "process": "nemesis", "f": "kill"}], 1, 'type "info" for the nemesis'),
+        ([{**INVOKE, "process": "nemesis", "type": "info", "value": {"phase": "done", "id": 3}}], 1, "a begin of"),
         ([{**INVOKE, "process": "nemesis", "type": "info", "value": {"phase": "middle"}}], 1, '"begin" or "done"'),
         ([{**INVOKE, "process": "nemesis", "type": "info", "value": {"links": [["a"]]}}], 1, "pairs of names"),
         ([{**INVOKE, "process": "nemesis", "type": "info", "value": {"nodes": "n1"}}], 1, "a list of names"),
@@ -179,7 +183,7 @@ def test_an_empty_line_is_no_json_object() -> None:
         History.from_lines([*lines(INVOKE), b"\n", *lines(ANSWER)])
 
 
-def test_a_last_line_that_was_cut_off_is_left_out_and_said_to_be() -> None:
+def test_a_last_line_that_was_cut_off_is_dropped_and_reported() -> None:
     history = History.from_lines([*lines(INVOKE, ANSWER), b'{"index": 2, "ti'])
     assert (history.truncated, history.lines, len(history.observations)) == (True, 2, 1)
 
@@ -187,7 +191,7 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_said_to_be() -> None:
 @pytest.mark.parametrize(
     "cut",
     [
-        [b'{"index": 2, "ti\n'],  # whole, for it ends in a newline
+        [b'{"index": 2, "ti\n'],  # complete, because it ends in a newline
         [b'{"index": 2, "ti', *lines(ANSWER)],  # not the last
         [b'{"index": 2, "time": 30}'],  # JSON, but no line of a history
     ],
@@ -198,10 +202,10 @@ def test_no_other_broken_line_is_let_go(cut: list[bytes]) -> None:
 
 
 def test_a_history_cut_at_any_byte_still_reads() -> None:
-    whole = b"".join(lines(INVOKE, ANSWER))
-    for size in range(len(whole)):
-        history = History.from_lines(whole[:size].splitlines(keepends=True))
-        assert history.lines == whole[:size].count(b"\n") + (size in (len(lines(INVOKE)[0]) - 1, len(whole) - 1))
+    complete = b"".join(lines(INVOKE, ANSWER))
+    for size in range(len(complete)):
+        history = History.from_lines(complete[:size].splitlines(keepends=True))
+        assert history.lines == complete[:size].count(b"\n") + (size in (len(lines(INVOKE)[0]) - 1, len(complete) - 1))
 
 
 def test_an_empty_history_is_a_history() -> None:
@@ -233,7 +237,7 @@ def test_the_frame_holds_names_and_missing_values() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_whatever_the_bytes_reading_ends_in_a_history_or_a_history_error(noise: bytes) -> None:
+def test_reading_any_bytes_gives_a_history_or_a_history_error(noise: bytes) -> None:
     try:
         History.from_lines(noise.splitlines(keepends=True))
     except HistoryError as problem:
@@ -246,23 +250,23 @@ def test_whatever_the_bytes_reading_ends_in_a_history_or_a_history_error(noise: 
         max_size=12,
     )
 )
-def test_columns_hold_exactly_what_the_story_told(
-    told: list[tuple[int, int, int, bool, int]],
+def test_columns_hold_exactly_the_recorded_observations(
+    drawn: list[tuple[int, int, int, bool, int]],
 ) -> None:
     story = Story()
-    for node, start, length, leading, term in told:
+    for node, start, length, leading, term in drawn:
         story.saw(f"n{node}", start, start + length, leading=leading, term=term)
     history = story.history()
     seen = history.observations
     rows = zip(seen.node, seen.invoke, seen.complete, seen.leading, seen.term, strict=True)
     back = [(history.nodes[n], int(a), int(b), bool(led), int(term)) for n, a, b, led, term in rows]
-    assert sorted(back) == sorted((f"n{n}", a, a + w, led, term) for n, a, w, led, term in told)
+    assert sorted(back) == sorted((f"n{n}", a, a + w, led, term) for n, a, w, led, term in drawn)
     assert np.all(np.diff(seen.invoke_index) > 0)
 
 
-def test_columns_filled_as_things_happen_hold_what_the_same_lines_do() -> None:
+def test_an_unchecked_recording_equals_the_reading_of_its_lines() -> None:
     claim = {"leading": True, "leader": "n10", "term": 3, "reign": "a-1"}
-    nobody = {"leading": False, "leader": None, "term": None, "reign": None}
+    no_leader = {"leading": False, "leader": None, "term": None, "reign": None}
     lines: list[tuple[int, int | str, Kind, str, str | None, Any, Any]] = [
         (1, 0, "invoke", "observe", "n10", None, None),
         (2, 1, "invoke", "confirm", "n2", None, None),
@@ -276,11 +280,11 @@ def test_columns_filled_as_things_happen_hold_what_the_same_lines_do() -> None:
         (8, 0, "fail", "observe", "n10", None, "refused"),
         (9, 1, "info", "confirm", "n2", None, "no answer"),
         (9, 0, "invoke", "observe", "n10", None, None),
-        (10, 0, "ok", "observe", "n10", nobody, None),
+        (10, 0, "ok", "observe", "n10", no_leader, None),
         (11, 3, "invoke", "observe", "n2", None, None),
         (12, 4, "invoke", "confirm", "n2", None, None),
     ]
-    columns = Columns()
+    columns = UncheckedRecording()
     for time, process, kind, f, node, value, error in lines:
         if kind == "invoke":
             columns.invoke(time, process, f, node, value)
@@ -288,8 +292,8 @@ def test_columns_filled_as_things_happen_hold_what_the_same_lines_do() -> None:
             columns.ok(time, process, f, node, value)
         else:
             columns.other(time, process, kind, f, node, value, error)
-    packed = History.from_columns(columns, "memory")
-    read = History.from_entries([Entry(at, *line) for at, line in enumerate(lines)], "memory")
+    packed = History.from_recording(columns, "memory")
+    read = History.from_entries([HistoryEntry(at, *line) for at, line in enumerate(lines)], "memory")
     assert (packed.lines, packed.end, packed.nodes, packed.faults) == (read.lines, read.end, read.nodes, read.faults)
     assert packed.to_dataframe().equals(read.to_dataframe())
     for f in ("confirm", "append"):

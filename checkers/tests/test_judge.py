@@ -1,4 +1,4 @@
-"""The judge: what the promises make of what was found."""
+"""The judge: findings weighed against promises."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(dual: bool = False) -> History:
         story.saw("n2", at, at + 1, leading=second, leader="n2" if second else "n1", term=2 if second else 1)
         story.saw("n3", at, at + 1, leader="n2" if second else "n1", term=2 if second else 1)
         story.confirmed("n1" if at < 100 else "n2", at + 1, at + 2) if at < 100 or second else None
-    return story.cut(100, 102, both_ways(["n1"], ["n2", "n3"])).hurt("heal", 180, 182).history()
+    return story.cut(100, 102, both_ways(["n1"], ["n2", "n3"])).fault("heal", 180, 182).history()
 
 
 def promised(**changed: Any) -> Promises:
@@ -91,7 +91,7 @@ def raw(outcome: Outcome, *guarantees: Any, **facts: Any) -> Verdict:
         ("undefined", False, Outcome.VALID),
     ],
 )
-def test_what_could_not_be_told_is_no_pass_where_something_is_promised(
+def test_an_unknown_verdict_is_no_pass_where_something_is_promised(
     promise: Any, strict: bool, outcome: Outcome
 ) -> None:
     assert hold(raw(Outcome.UNKNOWN), {"availability": promise}, strict).outcome is outcome
@@ -116,7 +116,7 @@ def test_a_doubt_about_one_guarantee_stays_beside_a_permitted_finding_of_the_oth
     assert hold(found, {"availability": "guaranteed", "convergence": "guaranteed"}).outcome is Outcome.INVALID
 
 
-def test_the_words_say_what_the_promise_made_of_it() -> None:
+def test_the_words_note_the_bearing_of_the_promise() -> None:
     def words(promise: Any, *broken: str, strict: bool = False) -> str:
         outcome = Outcome.INVALID if broken else Outcome.VALID
         return hold(raw(outcome, *broken), {"availability": promise}, strict).words
@@ -148,12 +148,12 @@ def test_a_checker_that_fails_is_unknown_and_does_not_silence_the_others(monkeyp
 
 
 def test_the_judgement_is_plain_json_of_the_documented_form() -> None:
-    told = judge(run(dual=True), promised(exclusivity="known-weakness", availability="not-promised"), BOUNDS).as_json(
+    judged = judge(run(dual=True), promised(exclusivity="known-weakness", availability="not-promised"), BOUNDS).as_json(
         "store/raft-partition/7"
     )
-    assert json.loads(json.dumps(told)) == told
-    assert (told["verdict"], told["run"]) == ("valid", "store/raft-partition/7")
-    exclusivity, stall = told["properties"]["exclusivity"], told["properties"]["stall"]
+    assert json.loads(json.dumps(judged)) == judged
+    assert (judged["verdict"], judged["run"]) == ("valid", "store/raft-partition/7")
+    exclusivity, stall = judged["properties"]["exclusivity"], judged["properties"]["stall"]
     assert (exclusivity["verdict"], exclusivity["class"], exclusivity["promise"]) == (
         "valid",
         "proven",
@@ -165,7 +165,7 @@ def test_the_judgement_is_plain_json_of_the_documented_form() -> None:
     assert stall["promise"] == {"availability": "not-promised", "convergence": "guaranteed"}
     assert "class" not in stall
     assert "weakness" not in stall
-    assert told["properties"]["coverage"]["promise"] is None
+    assert judged["properties"]["coverage"]["promise"] is None
 
 
 def test_every_evidence_is_a_line_of_the_history() -> None:
@@ -183,7 +183,7 @@ def test_a_history_of_nothing_is_unknown_in_everything() -> None:
     json.dumps(judgement.as_json())
 
 
-def test_judging_changes_nothing_and_says_the_same_again() -> None:
+def test_judging_changes_nothing_and_is_repeatable() -> None:
     history = run(dual=True)
     assert judge(history, bounds=BOUNDS).as_json() == judge(history, bounds=BOUNDS).as_json()
 

@@ -1,4 +1,4 @@
-"""Reigns, their bounds and their splitting, against loops over all claims and denials; ties above all."""
+"""Reigns, their bounds and their splitting, against loops over all claims and denials, with many equal times."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Seen = tuple[str | None, int, int]  # the key of a claim, None for a denial; inv
 
 seen_of_a_node = st.lists(
     st.tuples(st.sampled_from(["a", "b", None]), st.integers(0, 8), st.integers(0, 3)).map(
-        lambda told: (told[0], told[1], told[1] + told[2])
+        lambda drawn: (drawn[0], drawn[1], drawn[1] + drawn[2])
     ),
     min_size=1,
     max_size=7,
 )
 
 
-def told(seen: list[Seen]) -> History:
+def history_of(seen: list[Seen]) -> History:
     story = Story()
     for key, a, b in seen:
         story.saw("n1", a, b) if key is None else story.led("n1", a, b, reign=key)
@@ -30,13 +30,13 @@ def told(seen: list[Seen]) -> History:
 
 
 def zone(seen: list[Seen], key: str) -> Window:
-    own = [(a, b) for k, a, b in seen if k == key]
-    return max(a for a, _ in own), min(b for _, b in own)
+    windows = [(a, b) for k, a, b in seen if k == key]
+    return max(a for a, _ in windows), min(b for _, b in windows)
 
 
 @given(seen_of_a_node)
 def test_s_is_the_latest_invoke_f_the_earliest_completion_and_denials_bound_a_reign(seen: list[Seen]) -> None:
-    history = told(seen)
+    history = history_of(seen)
     led = history.leaderships
     widest = hulls(history.observations, led)
     assert sorted(led.key(at) for at in range(len(led))) == sorted({key for key, _, _ in seen if key is not None})
@@ -50,8 +50,8 @@ def test_s_is_the_latest_invoke_f_the_earliest_completion_and_denials_bound_a_re
 
 
 @given(seen_of_a_node)
-def test_a_refuted_reign_is_split_wherever_a_denial_surely_lies_between(seen: list[Seen]) -> None:
-    history = told(seen)
+def test_a_refuted_reign_is_split_wherever_a_denial_certainly_lies_between(seen: list[Seen]) -> None:
+    history = history_of(seen)
     observations, led = history.observations, history.leaderships
     refuted = hulls(observations, led).end < led.s
     parts = split(observations, led, refuted).of_row

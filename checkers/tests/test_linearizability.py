@@ -1,4 +1,4 @@
-"""Linearizability, against a twin that tries every order, and on histories whose verdicts are known."""
+"""Linearizability, against a model that tries every order, and on histories with known verdicts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from splitbrain.checkers.history import History
 from splitbrain.checkers.judge import judge
-from splitbrain.checkers.linearizability import Act, check, registers
+from splitbrain.checkers.linearizability import check, registers
+from splitbrain.checkers.linearization import RegisterOperation
 from splitbrain.checkers.tests.histories import Story
 from splitbrain.checkers.verdict import Outcome
 
@@ -61,21 +62,23 @@ def stories(draw: st.DrawFn) -> Register:
     return story
 
 
-def fits(order: tuple[Act, ...]) -> bool:
-    """Whether the acts can happen in that order, none before one that was answered before it was asked for."""
+def fits(order: tuple[RegisterOperation, ...]) -> bool:
+    """True if the operations can take effect in that order, none before one answered before its invocation."""
     if any(b.returns is not None and b.returns < a.invoked for i, a in enumerate(order) for b in order[i + 1 :]):
         return False
     value: bytes | None = b"null"
-    for act in order:
-        value = None if value is None else act.after(value)
+    for operation in order:
+        value = None if value is None else operation.after(value)
     return value is not None
 
 
-def orders(acts: list[Act]) -> Iterator[tuple[Act, ...]]:
+def orders(operations: list[RegisterOperation]) -> Iterator[tuple[RegisterOperation, ...]]:
     """Every order of the answered ones with any of the others."""
-    unknown = [act for act in acts if act.returns is None]
+    unknown = [operation for operation in operations if operation.returns is None]
     for chosen in range(1 << len(unknown)):
-        took_place = [act for act in acts if act not in unknown or chosen >> unknown.index(act) & 1]
+        took_place = [
+            operation for operation in operations if operation not in unknown or chosen >> unknown.index(operation) & 1
+        ]
         yield from permutations(took_place)
 
 
@@ -83,8 +86,8 @@ def orders(acts: list[Act]) -> Iterator[tuple[Act, ...]]:
 @given(stories())
 def test_a_register_is_linearizable_iff_some_order_of_its_operations_fits(story: Register) -> None:
     history = story.history()
-    acts = registers(history).get(None, [])
-    expected = any(fits(order) for order in orders(acts))
+    operations = registers(history).get(None, [])
+    expected = any(fits(order) for order in orders(operations))
     assert (check(history).outcome is not Outcome.INVALID) == expected
 
 
@@ -97,10 +100,10 @@ def test_a_recorded_history_has_the_verdict_that_is_known(recorded: dict[str, An
     assert check(History.from_entries(lines)).outcome.word == recorded["verdict"]
 
 
-def test_a_read_of_what_had_been_overwritten_before_it_began_is_caught_with_its_lines() -> None:
+def test_a_read_of_an_overwritten_value_is_found_with_its_lines() -> None:
     verdict = check(Register().wrote(0, 1, 1).wrote(2, 3, 2).read(4, 5, 1).history())
     assert verdict.outcome is Outcome.INVALID
-    assert "a read of 1, answered at 0.000 s, fits no order: the register can then only have held 2" in verdict.words
+    assert "a read of 1, answered at 0.000 s, fits no order: the register can only have held 2" in verdict.words
     assert verdict.evidence == (1, 3, 5)
     assert Register().wrote(0, 1, 1).wrote(2, 5, 2).read(4, 6, 1).verdict() == "valid"
 
@@ -155,7 +158,7 @@ def test_many_operations_of_unknown_fate_that_do_the_same_are_as_good_as_one() -
 def test_nothing_answered_is_unknown_and_a_malformed_value_is_named_by_its_line() -> None:
     assert Register().wrote(0, 1, 1, "fail").wrote(0, 1, 2, "info").verdict() == "unknown"
     wrong = check(Story().asked("cas", None, 0, 1, "ok", sent=3).history())
-    assert wrong.words == "history line 0: expected the value of a cas to be an object, got 3"
+    assert wrong.words == "line 1 of the history: expected the value of a cas to be an object, got 3"
 
 
 def test_only_histories_with_registers_are_judged_by_it() -> None:

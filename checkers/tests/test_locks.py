@@ -1,4 +1,4 @@
-"""Locks: holds that surely overlap, and updates that were lost; on literal histories and against dumb twins."""
+"""Locks: holds that certainly overlap and updates that were lost, on literal histories and against brute force."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.checkers.judge import judge
-from splitbrain.checkers.lock_holds import holds
+from splitbrain.checkers.lock_holds import lock_holds
 from splitbrain.checkers.lost_updates import check as lost_updates
 from splitbrain.checkers.mutual_exclusion import check as mutual_exclusion
 from splitbrain.checkers.tests.histories import Story
@@ -37,7 +37,7 @@ def test_two_holds_that_overlap_break_mutual_exclusion_and_two_in_turn_do_not() 
     assert overlap(Locked().held(1, 10, 20).held(2, 30, 40)) is Outcome.VALID
     verdict = mutual_exclusion(Locked().held(1, 10, 30).held(2, 20, 40).history())
     assert verdict.outcome is Outcome.INVALID
-    assert "n1 and n2 both held the lock for 10 ns from 0.000 s on" in verdict.words
+    assert "n1 and n2 both held the lock for 10 ns from 0.000 s;" in verdict.words
     assert (verdict.findings[0].start, verdict.findings[0].end, verdict.evidence) == (20, 30, (1, 3, 4, 6))
 
 
@@ -69,7 +69,7 @@ def test_locks_of_different_keys_do_not_exclude_one_another() -> None:
     assert overlap(Locked().held(1, 10, 30, key="a").held(2, 20, 40, key="a")) is Outcome.INVALID
 
 
-def test_a_lock_that_nobody_ever_got_was_not_tested() -> None:
+def test_a_lock_that_was_never_acquired_was_not_tested() -> None:
     story = Story().asked("acquire", "n1", 0, 1, "fail")
     assert overlap(story) is Outcome.UNKNOWN
     assert mutual_exclusion(story.history()).facts["acquires_refused"] == 1
@@ -81,7 +81,7 @@ def test_an_overlap_is_found_iff_some_pair_of_holds_overlaps(drawn: list[tuple[i
     for process, (got, length) in enumerate(drawn):
         story.held(process, 2 * got, 2 * (got + length))
     history = story.history()
-    found = holds(history)
+    found = lock_holds(history)
     pairs = [(a, b) for i, a in enumerate(found) for b in found[i + 1 :]]
     dual = any(max(a.first_line, b.first_line) < min(a.last_line, b.last_line) for a, b in pairs)
     assert (mutual_exclusion(history).outcome is Outcome.INVALID) == dual
@@ -105,19 +105,19 @@ def added(*there: str) -> Story:
         (("n1-1", "n2-1", "n3-1"), True, 0),
         (("n1-1", "n2-1", "n9-1"), True, 0),
     ],
-    ids=["whole", "unknown", "one lost", "all lost", "refused", "invented"],
+    ids=["intact", "unknown", "one lost", "all lost", "refused", "invented"],
 )
-def test_what_was_added_and_acknowledged_is_there_and_what_was_refused_is_not(
+def test_an_acknowledged_addition_is_in_the_set_and_a_refused_one_is_not(
     there: tuple[str, ...], broken: bool, lost: int
 ) -> None:
     verdict = lost_updates(added(*there).history())
     assert (verdict.outcome is Outcome.INVALID, verdict.facts["additions_lost"]) == (broken, lost)
 
 
-def test_the_lost_update_is_told_with_its_lines() -> None:
+def test_a_lost_update_is_reported_with_its_lines() -> None:
     verdict = lost_updates(added("n2-1").history())
     assert "the addition of n1-1 by n1" in verdict.words
-    assert "1 of 2 acknowledged additions were lost" in verdict.words
+    assert "1 of 2 acknowledged additions lost" in verdict.words
     assert verdict.evidence == (2, 9)
 
 
@@ -130,7 +130,7 @@ def test_nothing_added_or_never_read_is_unknown() -> None:
     assert lost_updates(Story().asked("read-set", None, 0, 1, "ok", []).history()).outcome is Outcome.UNKNOWN
     assert lost_updates(Story().asked("add", "n1", 0, 1, "ok", sent="a").history()).outcome is Outcome.UNKNOWN
     wrong = lost_updates(added().asked("read-set", None, 30, 31, "ok", 7).history())
-    assert wrong.words == "history line 11: expected the value of a read-set that is ok to be a list, got 7"
+    assert wrong.words == "line 12 of the history: expected the value of a read-set that is ok to be a list, got 7"
 
 
 def test_only_histories_with_a_lock_or_a_set_are_judged_by_them() -> None:

@@ -1,4 +1,4 @@
-"""Systems whose election rests on servers: what is eligible, stalled, unprovoked and agreed then."""
+"""Elections that rest on servers: eligibility, stalls, unprovoked changes and agreement."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from splitbrain.checkers import coverage
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import eligible_stretches, exposure
+from splitbrain.checkers.cluster_health import cluster_health
+from splitbrain.checkers.eligibility import eligible_periods
 from splitbrain.checkers.history import History
 from splitbrain.checkers.recovery import agreements
 from splitbrain.checkers.stability import check as stability
 from splitbrain.checkers.stall import check as stall
-from splitbrain.checkers.tests import dumb
+from splitbrain.checkers.tests import brute_force
 from splitbrain.checkers.tests.histories import Story, both_ways
 from splitbrain.checkers.verdict import Outcome
 from splitbrain.names import Eligibility
@@ -26,12 +27,11 @@ BOUNDS = Bounds(stall_ns=20, slack_ns=5, suspicion_ns=5, members=NODES, servers=
 
 
 def served(history: History, servers: tuple[str, ...], u: int, v: int) -> bool:
-    """Whether one majority of the servers was whole, and one node joined to all of it, throughout [u, v]: by looking
-    at every nanosecond."""
-    nodes = [name for name in dumb.NODES if name not in servers]
+    """True if throughout [u, v] one majority of the servers was healthy and one node connected to all of it."""
+    nodes = [name for name in brute_force.NODES if name not in servers]
     ensembles = combinations(servers, len(servers) // 2 + 1)
     return any(
-        all(dumb.eligible(history, "clique", (node, *ensemble), t) for t in range(u, v))
+        all(brute_force.eligible(history, "clique", (node, *ensemble), t) for t in range(u, v))
         for ensemble in ensembles
         for node in nodes
     )
@@ -39,61 +39,61 @@ def served(history: History, servers: tuple[str, ...], u: int, v: int) -> bool:
 
 @pytest.mark.parametrize("servers", [("n3",), ("n2", "n3")])
 @settings(deadline=None, max_examples=60)
-@given(story=dumb.nemesis(), data=st.data())
+@given(story=brute_force.nemesis(), data=st.data())
 def test_a_period_is_eligible_iff_one_majority_of_servers_and_one_node_were_so_all_through_it(
     servers: tuple[str, ...], story: Story, data: st.DataObject
 ) -> None:
     history = story.history()
-    found = eligible_stretches(exposure(history, Bounds(members=dumb.NODES, servers=servers)), "clique")
+    found = eligible_periods(cluster_health(history, Bounds(members=brute_force.NODES, servers=servers)), "clique")
     for _ in range(10):
         u = data.draw(st.integers(0, history.end - 1))
         v = data.draw(st.integers(u + 1, history.end))
         assert any(s.start <= u and v <= s.end for s in found) == served(history, servers, u, v)
 
 
-def stretches(story: Story, kind: Eligibility = "clique") -> list[tuple[int, int]]:
-    return [(s.start, s.end) for s in eligible_stretches(exposure(story.until(100).history(), BOUNDS), kind)]
+def periods(story: Story, kind: Eligibility = "clique") -> list[tuple[int, int]]:
+    return [(s.start, s.end) for s in eligible_periods(cluster_health(story.until(100).history(), BOUNDS), kind)]
 
 
 def test_nodes_that_do_not_reach_one_another_do_not_matter_where_all_reach_the_servers() -> None:
-    assert stretches(Story().cut(10, 20, both_ways(["n1"], ["n2"]))) == [(0, 100)]
+    assert periods(Story().cut(10, 20, both_ways(["n1"], ["n2"]))) == [(0, 100)]
 
 
 def test_one_node_is_enough_and_so_is_a_majority_of_the_servers() -> None:
-    assert stretches(Story().hurt("kill", 10, 20, nodes=["n1", "s1"])) == [(0, 100)]
-    assert stretches(Story().hurt("kill", 10, 20, nodes=["n1", "n2"])) == [(0, 10)]
-    assert stretches(Story().hurt("kill", 10, 20, nodes=["s1", "s2"])) == [(0, 10)]
+    assert periods(Story().fault("kill", 10, 20, nodes=["n1", "s1"])) == [(0, 100)]
+    assert periods(Story().fault("kill", 10, 20, nodes=["n1", "n2"])) == [(0, 10)]
+    assert periods(Story().fault("kill", 10, 20, nodes=["s1", "s2"])) == [(0, 10)]
 
 
 def test_the_witness_is_one_node_and_the_servers_that_it_reached() -> None:
-    story = Story().hurt("pause", 0, 1, nodes=["n1"]).cut(0, 1, both_ways(["n2"], ["s2"])).until(100)
-    (found,) = eligible_stretches(exposure(story.history(), BOUNDS), "clique")
+    story = Story().fault("pause", 0, 1, nodes=["n1"]).cut(0, 1, both_ways(["n2"], ["s2"])).until(100)
+    (found,) = eligible_periods(cluster_health(story.history(), BOUNDS), "clique")
     assert found.witness == ("n2", "s1", "s3")
 
 
 def test_a_node_that_reaches_a_majority_of_servers_which_do_not_reach_one_another_is_not_served() -> None:
     apart = both_ways(["s1"], ["s2", "s3"]) + both_ways(["s2"], ["s3"])
-    assert stretches(Story().cut(10, 20, apart)) == [(0, 10)]
+    assert periods(Story().cut(10, 20, apart)) == [(0, 10)]
 
 
-def test_servers_around_a_hub_serve_where_the_system_says_so() -> None:
+def test_servers_around_a_hub_serve_if_the_system_serves_hubs() -> None:
     bounds = replace(BOUNDS, servers=("s1", "s2", "s3", "s4", "s5"))
     arms = ["s2", "s3", "s4", "s5"]
     story = Story().cut(10, 20, [(a, b) for a in arms for b in arms if a != b]).until(100)
-    exposed = exposure(story.history(), bounds)
-    assert [(s.start, s.end) for s in eligible_stretches(exposed, "hub")] == [(0, 100)]
-    assert [(s.start, s.end) for s in eligible_stretches(exposed, "clique")] == [(0, 10)]
+    health = cluster_health(story.history(), bounds)
+    assert [(s.start, s.end) for s in eligible_periods(health, "hub")] == [(0, 100)]
+    assert [(s.start, s.end) for s in eligible_periods(health, "clique")] == [(0, 10)]
 
 
-def test_a_server_outside_that_can_be_heard_spoils_an_isolated_majority_only() -> None:
+def test_a_server_outside_that_can_be_heard_disqualifies_only_an_isolated_majority() -> None:
     mute = both_ways(["s3"], ["s1", "s2"])
     deaf = [(a, b) for a, b in mute if b == "s3"]
-    assert stretches(Story().cut(10, 20, deaf), "isolated") == [(0, 10)]
-    assert stretches(Story().cut(10, 20, mute), "isolated") == [(0, 10), (20, 100)]
+    assert periods(Story().cut(10, 20, deaf), "isolated") == [(0, 10)]
+    assert periods(Story().cut(10, 20, mute), "isolated") == [(0, 10), (20, 100)]
 
 
 def watched(end: int) -> Story:
-    """Both nodes asked all the while, of whom none leads; nobody ever asks a server."""
+    """Both nodes are asked throughout and none leads; no server is asked."""
     story = Story().until(end)
     for at in range(0, end, 5):
         for node in NODES:
@@ -102,14 +102,14 @@ def watched(end: int) -> Story:
     return story
 
 
-def test_a_stall_with_whole_servers_is_proven_though_no_server_was_ever_asked() -> None:
-    verdict = stall(watched(100).hurt("kill", 1, 2, nodes=["s3", "n2"]).history(), BOUNDS)
+def test_a_stall_with_healthy_servers_is_proven_though_no_server_is_asked() -> None:
+    verdict = stall(watched(100).fault("kill", 1, 2, nodes=["s3", "n2"]).history(), BOUNDS)
     assert verdict.outcome is Outcome.INVALID
     assert verdict.findings[0].nodes == ("n1", "s1", "s2")
 
 
 def test_no_stall_is_proven_without_a_majority_of_servers_or_without_a_node_that_reaches_it() -> None:
-    assert stall(watched(100).hurt("kill", 1, 2, nodes=["s2", "s3"]).history(), BOUNDS).outcome is Outcome.UNKNOWN
+    assert stall(watched(100).fault("kill", 1, 2, nodes=["s2", "s3"]).history(), BOUNDS).outcome is Outcome.UNKNOWN
     far = both_ways(NODES, SERVERS[1:])
     assert stall(watched(100).cut(1, 2, far).history(), BOUNDS).outcome is Outcome.UNKNOWN
 
@@ -120,16 +120,16 @@ def changed(story: Story) -> Outcome:
     return stability(story.history(), BOUNDS).outcome
 
 
-def test_a_leader_that_reached_a_majority_of_whole_servers_had_no_reason_to_go() -> None:
+def test_a_change_is_unprovoked_if_the_leader_reached_a_majority_of_healthy_servers() -> None:
     assert changed(Story()) is Outcome.INVALID
     assert changed(Story().cut(10, 11, both_ways(["n1"], ["n2"]))) is Outcome.INVALID
-    assert changed(Story().hurt("kill", 30, 31, nodes=["s1", "n2"])) is Outcome.INVALID
+    assert changed(Story().fault("kill", 30, 31, nodes=["s1", "n2"])) is Outcome.INVALID
 
 
-def test_a_leader_cut_off_from_the_servers_or_whose_servers_were_hurt_had_one() -> None:
+def test_a_change_is_excused_if_the_leader_was_cut_off_from_the_servers_or_they_were_faulty() -> None:
     assert changed(Story().cut(30, 31, both_ways(["n1"], ["s1", "s2"]))) is Outcome.VALID
     assert changed(Story().cut(30, 31, [("s1", "n1"), ("s2", "n1")])) is Outcome.VALID
-    assert changed(Story().hurt("pause", 30, 31, nodes=["s1", "s2"])) is Outcome.VALID
+    assert changed(Story().fault("pause", 30, 31, nodes=["s1", "s2"])) is Outcome.VALID
     assert changed(Story().cut(30, 31, both_ways(["s1"], ["s2", "s3"]))) is Outcome.INVALID
     apart = both_ways(["s1"], ["s2", "s3"]) + both_ways(["s2"], ["s3"])
     assert changed(Story().cut(30, 31, apart)) is Outcome.VALID
@@ -138,18 +138,18 @@ def test_a_leader_cut_off_from_the_servers_or_whose_servers_were_hurt_had_one() 
 def agreed(story: Story) -> list[int | None]:
     for at in range(0, 100, 10):
         story.led("n1", at, at + 1, term=1).saw("n2", at, at + 1, leader="n1", term=1)
-    history = story.hurt("heal", 50, 52).until(100).history()
-    return [heal["agreement_ns"] for heal in agreements(history, exposure(history, BOUNDS))]
+    history = story.fault("heal", 50, 52).until(100).history()
+    return [heal["agreement_ns"] for heal in agreements(history, cluster_health(history, BOUNDS))]
 
 
 def test_agreement_after_a_heal_is_asked_of_the_nodes_alone_and_only_if_all_reach_the_servers() -> None:
     assert agreed(Story().cut(10, 11, both_ways(["n1"], SERVERS))) == [0]
-    assert agreed(Story().cut(10, 11, both_ways(["n1"], SERVERS)).hurt("kill", 20, 21, nodes=["s3"])) == [0]
-    assert agreed(Story().cut(10, 11, both_ways(["n1"], SERVERS)).hurt("kill", 20, 21, nodes=["s2", "s3"])) == []
+    assert agreed(Story().cut(10, 11, both_ways(["n1"], SERVERS)).fault("kill", 20, 21, nodes=["s3"])) == [0]
+    assert agreed(Story().cut(10, 11, both_ways(["n1"], SERVERS)).fault("kill", 20, 21, nodes=["s2", "s3"])) == []
 
 
-def test_a_server_that_comes_back_need_not_agree_with_anybody() -> None:
-    story = Story().hurt("pause", 1, 2, nodes=["s1"]).hurt("resume", 5, 6, nodes=["s1"]).until(100)
+def test_a_server_that_comes_back_need_not_agree() -> None:
+    story = Story().fault("pause", 1, 2, nodes=["s1"]).fault("resume", 5, 6, nodes=["s1"]).until(100)
     for at in range(0, 100, 5):
         story.led("n1", at, at + 1, term=1).saw("n2", at, at + 1, leader="n1", term=1).confirmed("n1", at + 1, at + 2)
     history = story.history()
@@ -158,11 +158,11 @@ def test_a_server_that_comes_back_need_not_agree_with_anybody() -> None:
     assert stall(history, taken_for_a_node).facts["heals"][0]["agreement_ns"] is None
 
 
-def test_a_fault_on_a_server_touches_every_leader_and_one_on_a_mere_follower_does_not() -> None:
+def test_a_fault_on_a_server_affects_every_leader_and_one_on_a_follower_does_not() -> None:
     def words(node: str) -> str:
         led = Story().led("n1", 0, 1, term=1).saw("n2", 0, 1, leader="n1", term=1)
-        hurt = led.hurt("pause", 10, 20, nodes=[node], effect={"verified": True})
-        return coverage.check(hurt.history(), BOUNDS).words
+        faulty = led.fault("pause", 10, 20, nodes=[node], effect={"verified": True})
+        return coverage.check(faulty.history(), BOUNDS).words
 
-    assert words("s1") == "1 fault took effect, 1 of them on a leader or a server"
-    assert words("n2") == "no leader was ever touched by a fault"
+    assert words("s1") == "1 fault took effect, 1 on a leader or a server"
+    assert words("n2") == "no fault affected a leader"

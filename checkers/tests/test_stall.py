@@ -1,4 +1,4 @@
-"""Stalls: an eligible majority without a working leader, against a twin that tries every stretch of time."""
+"""Stalls: an eligible majority without a working leader, against a model that tries every interval."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.stall import check, often_enough
-from splitbrain.checkers.tests import dumb
+from splitbrain.checkers.tests import brute_force
 from splitbrain.checkers.tests.histories import Story, both_ways
 from splitbrain.checkers.verdict import Outcome, Verdict
 
 NODES = ["n1", "n2", "n3", "n4", "n5"]
 BOUNDS = Bounds(stall_ns=20, slack_ns=5, canary_late_ns=3)  # a stall takes more than 45
-TINY = Bounds(stall_ns=2, slack_ns=1, canary_late_ns=0, members=dumb.NODES)
+TINY = Bounds(stall_ns=2, slack_ns=1, canary_late_ns=0, members=brute_force.NODES)
 
 
 def watched(end: int, every: int = 5, led: tuple[str, int, int] | None = None) -> Story:
@@ -39,11 +39,11 @@ def guarantees(verdict: Verdict) -> list[str]:
 
 
 @settings(deadline=None)
-@given(dumb.nemesis(acts=4), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), max_size=5))
-def test_a_stall_is_proven_iff_some_stretch_of_time_proves_it(story: Story, confirmed: list[tuple[int, int]]) -> None:
+@given(brute_force.nemesis(acts=4), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), max_size=5))
+def test_a_stall_is_proven_iff_some_interval_proves_it(story: Story, confirmed: list[tuple[int, int]]) -> None:
     end = story.history().end
     for at in range(end):
-        for node in dumb.NODES:
+        for node in brute_force.NODES:
             story.saw(node, at, at)
     for at, width in confirmed:
         story.confirmed("n1", min(at, end), min(at + width, end))
@@ -56,14 +56,14 @@ def test_a_stall_is_proven_iff_some_stretch_of_time_proves_it(story: Story, conf
         if not any(min(at, end) < v and min(at + width, end) > u for at, width in confirmed)
         and not any(u < at < v for at, _ in confirmed)
     ]
-    calm = any(all(dumb.quiet(history, t) for t in range(u, v)) for u, v in silent)
-    stalled = any(dumb.was_eligible(history, "clique", u, v) for u, v in silent)
+    calm = any(all(brute_force.fault_free(history, t) for t in range(u, v)) for u, v in silent)
+    stalled = any(brute_force.was_eligible(history, "clique", u, v) for u, v in silent)
     verdict = check(history, TINY)
     assert (verdict.outcome is Outcome.INVALID) == stalled
     assert ("convergence" in guarantees(verdict)) == calm
     for finding in verdict.findings:
         assert finding.end - finding.start > 5
-        assert dumb.was_eligible(history, "clique", finding.start, finding.end)
+        assert brute_force.was_eligible(history, "clique", finding.start, finding.end)
 
 
 @given(st.lists(st.integers(0, 20), max_size=8).map(sorted), st.integers(0, 10), st.integers(11, 20), st.integers(1, 8))
@@ -113,7 +113,7 @@ def test_a_cluster_that_refuses_from_the_start_stalls_if_it_was_asked_often_enou
 def test_no_fault_active_means_convergence_and_a_fault_means_availability() -> None:
     cut = both_ways(["n1"], NODES[1:])
     story = confirming(watched(400), "n2", 0, 100).cut(100, 110, cut)
-    story = confirming(story, "n2", 260, 300).hurt("heal", 200, 210).refused("n2", 150, 151)
+    story = confirming(story, "n2", 260, 300).fault("heal", 200, 210).refused("n2", 150, 151)
     verdict = check(story.history(), BOUNDS)
     assert guarantees(verdict) == ["availability", "convergence", "convergence"]
     during, after, last = verdict.findings
@@ -125,7 +125,7 @@ def test_no_fault_active_means_convergence_and_a_fault_means_availability() -> N
 def test_a_stall_while_no_majority_was_eligible_is_none() -> None:
     cut = both_ways(["n1", "n2"], NODES[2:]) + both_ways(["n3"], ["n4", "n5"])
     story = confirming(confirming(watched(300), "n2", 0, 100).cut(100, 110, cut), "n2", 240, 300)
-    verdict = check(story.hurt("heal", 230, 235).history(), BOUNDS)
+    verdict = check(story.fault("heal", 230, 235).history(), BOUNDS)
     assert verdict.outcome is Outcome.VALID
     assert verdict.facts["longest_unavailable_ns"] == 150
     assert verdict.facts["unavailable"] == [92, 242]
@@ -133,12 +133,12 @@ def test_a_stall_while_no_majority_was_eligible_is_none() -> None:
     assert len(lines) == 2
 
 
-def test_a_confirmation_whose_window_meets_the_stretch_ends_it() -> None:
+def test_a_confirmation_whose_window_meets_the_period_ends_it() -> None:
     story = confirming(watched(100), "n1", 0, 10).confirmed("n1", 30, 90)
     assert check(story.history(), BOUNDS).outcome is Outcome.VALID
 
 
-def test_nobody_asked_is_unknown() -> None:
+def test_nodes_not_asked_are_unknown() -> None:
     story = Story().until(200)
     for node in NODES:
         story.saw(node, 0, 1)
@@ -152,7 +152,7 @@ def test_a_claim_that_was_never_asked_to_confirm_is_unknown() -> None:
     story = confirming(watched(200, led=("n1", 0, 200)), "n1", 2, 100)
     verdict = check(story.history(), BOUNDS)
     assert verdict.outcome is Outcome.UNKNOWN
-    assert "claimed" in verdict.words
+    assert "a leader was not asked to confirm" in verdict.words
 
 
 def test_a_starved_machine_proves_nothing() -> None:
@@ -174,17 +174,17 @@ def test_lateness_that_is_tolerated_is_added_to_the_bound() -> None:
     assert check(watched(100).canary(50, 3).history(), BOUNDS).facts["bound_ns"] == 48
 
 
-def test_a_run_without_a_long_enough_stretch_is_unknown() -> None:
+def test_a_run_without_a_long_enough_period_is_unknown() -> None:
     verdict = check(confirming(watched(40), "n1", 0, 40).history(), BOUNDS)
     assert verdict.outcome is Outcome.UNKNOWN
-    assert "no majority was surely whole" in verdict.words
+    assert "no majority was certainly connected" in verdict.words
 
 
-def test_without_confirmations_only_a_cluster_where_nobody_leads_stalls() -> None:
+def test_without_confirmations_only_a_cluster_without_a_claim_to_lead_stalls() -> None:
     assert check(watched(200).history(), BOUNDS).outcome is Outcome.INVALID
     led = check(watched(200, led=("n1", 0, 200)).history(), BOUNDS)
     assert led.outcome is Outcome.UNKNOWN
-    assert led.words == "leadership was claimed but never confirmed: nobody asked it to"
+    assert led.words == "leadership was claimed, but no leader was asked to confirm it"
     partly = check(watched(200, led=("n1", 0, 100)).history(), BOUNDS)
     assert (partly.outcome, guarantees(partly)) == (Outcome.INVALID, ["convergence"])
 
@@ -231,19 +231,20 @@ def test_a_silence_as_long_as_the_bound_is_no_stall_and_a_longer_one_is() -> Non
 
 
 def test_a_stall_that_is_too_long_only_with_its_faulty_part_is_one_of_availability() -> None:
-    story = silent(100).hurt("kill", 44, 45, nodes=["n3"]).saw("n2", 0, 1)
+    story = silent(100).fault("kill", 44, 45, nodes=["n3"]).saw("n2", 0, 1)
     verdict = check(story.history(), Bounds(stall_ns=20, slack_ns=5, members=("n1", "n2", "n3")))
     assert [(f.guarantee, f.start, f.end) for f in verdict.findings] == [("availability", 4, 100)]
     assert verdict.words == (
-        "nothing was confirmed for 96 ns during faults, from 0.000 s to 0.000 s, though n1 and n2 were up and connected"
+        "no confirmation succeeded for 96 ns during faults, from 0.000 s to 0.000 s, "
+        "though n1 and n2 were up and connected"
     )
 
 
 def test_a_fault_active_for_as_long_as_the_bound_leaves_it_to_convergence() -> None:
     members = Bounds(stall_ns=20, slack_ns=5, members=("n1", "n2", "n3"))
-    story = silent(200).saw("n2", 0, 1).cut(100, 101, [("n3", "n1")]).hurt("heal", 140, 145)
+    story = silent(200).saw("n2", 0, 1).cut(100, 101, [("n3", "n1")]).fault("heal", 140, 145)
     assert guarantees(check(story.history(), members)) == ["convergence", "convergence"]
-    longer = silent(200).saw("n2", 0, 1).cut(100, 101, [("n3", "n1")]).hurt("heal", 140, 146)
+    longer = silent(200).saw("n2", 0, 1).cut(100, 101, [("n3", "n1")]).fault("heal", 140, 146)
     assert guarantees(check(longer.history(), members)) == ["availability", "convergence", "convergence"]
 
 
@@ -274,12 +275,12 @@ def test_every_claim_must_be_asked_to_confirm_within_the_bound(claimed: int, ask
     assert check(story.history(), BOUNDS).outcome is outcome
 
 
-def test_of_several_stalls_the_longest_is_told_and_all_are_listed() -> None:
+def test_of_several_stalls_the_longest_is_reported_and_all_are_listed() -> None:
     story = confirming(confirming(watched(300), "n1", 0, 20), "n1", 100, 120)
     verdict = check(story.history(), BOUNDS)
     assert [(f.start, f.end) for f in verdict.findings] == [(12, 100), (112, 300)]
-    assert verdict.words.startswith("nothing was confirmed for 188 ns while no fault was active")
-    assert verdict.words.endswith("; 2 stalls in all")
+    assert verdict.words.startswith("no confirmation succeeded for 188 ns while no fault was active")
+    assert verdict.words.endswith("; 2 stalls in total")
     first, last = verdict.findings
     confirms = story.history().operations("confirm").complete_index.tolist()
     assert verdict.evidence == last.evidence
@@ -288,6 +289,6 @@ def test_of_several_stalls_the_longest_is_told_and_all_are_listed() -> None:
 
 def test_one_stall_shows_once_however_many_majorities_it_had() -> None:
     story = confirming(watched(400), "n2", 0, 20)
-    story.cut(50, 60, both_ways(["n1"], NODES[1:])).hurt("heal", 120, 130)
+    story.cut(50, 60, both_ways(["n1"], NODES[1:])).fault("heal", 120, 130)
     story.cut(150, 160, both_ways(["n5"], NODES[:4]))
     assert guarantees(check(story.history(), BOUNDS)) == ["availability"]

@@ -1,4 +1,4 @@
-"""Periods in which the machine itself was late."""
+"""Periods in which the machine was starved."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_period_is_starved_iff_some_instant_of_it_is(samples: list[tuple[int, 
         assert inside or starved_at(samples, tick) or tick in (start, end) or start == end
 
 
-def test_what_is_tolerated_is_the_longest_lateness_that_is_no_starvation() -> None:
+def test_the_tolerated_lateness_is_the_longest_lateness_that_is_no_starvation() -> None:
     starved = Starvation.of(Story().canary(10, 1).canary(20, 2).canary(30, 9).history(), BOUNDS)
     assert (starved.tolerated, starved.start.tolist(), starved.end.tolist()) == (2, [21], [30])
 

@@ -31,7 +31,7 @@ def observations(draw: st.DrawFn) -> list[Seen]:
     return [(node, a, a + w, leading, leader, term) for node, a, w, leading, leader, term in draw(st.lists(one))]
 
 
-def told(seen: list[Seen], story: Story | None = None) -> History:
+def history_of(seen: list[Seen], story: Story | None = None) -> History:
     story = story or Story()
     for node, a, b, leading, leader, term in seen:
         story.saw(node, a, b, leading=leading, leader=leader, term=term)
@@ -39,7 +39,7 @@ def told(seen: list[Seen], story: Story | None = None) -> History:
 
 
 def values(history: History, verdict: Verdict) -> list[tuple[str, bool, str | None, int]]:
-    """What the lines of the evidence said: node, leading, whom it named, term."""
+    """The evidence as values: node, leading, the leader named, term."""
     rows = {int(line): row for row, line in enumerate(history.observations.complete_index)}
     seen = history.observations
     found = []
@@ -55,7 +55,7 @@ def values(history: History, verdict: Verdict) -> list[tuple[str, bool, str | No
 def test_term_safety_is_broken_iff_some_pair_breaks_it(seen: list[Seen]) -> None:
     claims = [(node, term) for node, _, _, leading, _, term in seen if leading and term is not None]
     broken = any(a[0] != b[0] and a[1] == b[1] for a, b in combinations(claims, 2))
-    history = told(seen)
+    history = history_of(seen)
     verdict = term_safety.check(history)
     expected = Outcome.INVALID if broken else Outcome.VALID if claims else Outcome.UNKNOWN
     assert verdict.outcome is expected
@@ -71,7 +71,7 @@ def test_agreement_is_broken_iff_some_pair_breaks_it(seen: list[Seen]) -> None:
     named = [(n, n if leading else leader, term) for n, _, _, leading, leader, term in seen if term is not None]
     named = [(node, leader, term) for node, leader, term in named if leader is not None]
     broken = any(a[0] != b[0] and a[1] != b[1] and a[2] == b[2] for a, b in combinations(named, 2))
-    history = told(seen)
+    history = history_of(seen)
     verdict = agreement.check(history)
     expected = Outcome.INVALID if broken else Outcome.VALID if named else Outcome.UNKNOWN
     assert verdict.outcome is expected
@@ -98,8 +98,8 @@ def test_a_term_goes_down_iff_it_does_in_some_pair_with_no_wipe_between(
 ) -> None:
     story = Story()
     for node, begin, done in wiped:
-        story.hurt("wipe", begin, done, nodes=[node])
-    history = told(seen, story)
+        story.fault("wipe", begin, done, nodes=[node])
+    history = history_of(seen, story)
     fallen = {
         (later, (n2, a2, b2))
         for (n1, a1, b1, _, _, earlier) in seen
@@ -126,17 +126,23 @@ SPLIT_BRAIN = """
 def test_two_leaders_of_one_term_break_it_however_far_apart() -> None:
     verdict = term_safety.check(from_text(SPLIT_BRAIN))
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 3))
-    assert verdict.words == "term 7 has 2 leaders: n1 and n2"
+    assert verdict.words == "term 7 had 2 leaders: n1 and n2"
     assert (verdict.findings[0].start, verdict.findings[0].end) == (2, 92)
     assert verdict.findings[0].guarantee == "term-safety"
 
 
-def test_a_claim_to_lead_names_oneself() -> None:
+def test_a_node_that_claims_to_lead_names_itself() -> None:
     verdict = agreement.check(from_text(SPLIT_BRAIN))
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 3))
-    assert verdict.words == "two leaders are named for term 7: n1 names n1 and n2 names n2"
+    assert verdict.words == "two leaders were named for term 7: n1 named n1 and n2 named n2"
     assert (verdict.findings[0].start, verdict.findings[0].end) == (2, 92)
     assert verdict.facts["terms_with_a_change_of_mind"] == 0
+
+
+def test_a_single_term_is_worded_in_the_singular() -> None:
+    history = Story().led("n1", 0, 1, term=1).saw("n2", 0, 1, leader="n1", term=1).history()
+    assert term_safety.check(history).words == "the only term had one leader"
+    assert agreement.check(history).words == "all nodes named the same leader in the only term"
 
 
 def test_leaders_of_different_terms_break_nothing() -> None:
@@ -176,7 +182,7 @@ def test_terms_are_numbers_and_ten_is_more_than_nine() -> None:
 def test_a_term_that_goes_down_is_proven_by_two_lines() -> None:
     verdict = term_monotonicity.check(Story().saw("n1", 0, 1, term=10).saw("n1", 2, 3, term=9).history())
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 3))
-    assert verdict.words == "the term of n1 went down from 10 to 9"
+    assert verdict.words == "the term of n1 decreased from 10 to 9"
 
 
 def test_overlapping_observations_are_in_no_order() -> None:
@@ -185,28 +191,28 @@ def test_overlapping_observations_are_in_no_order() -> None:
 
 
 def test_a_restart_is_no_excuse_but_a_wipe_is_and_is_counted() -> None:
-    story = Story().saw("n1", 0, 1, term=10).hurt("kill", 2, 3, nodes=["n1"]).hurt("restart", 4, 5, nodes=["n1"])
+    story = Story().saw("n1", 0, 1, term=10).fault("kill", 2, 3, nodes=["n1"]).fault("restart", 4, 5, nodes=["n1"])
     story.saw("n1", 6, 7, term=1)
     assert term_monotonicity.check(story.history()).outcome is Outcome.INVALID
-    story.hurt("wipe", 3, 4, nodes=["n1"])
+    story.fault("wipe", 3, 4, nodes=["n1"])
     verdict = term_monotonicity.check(story.history())
     assert (verdict.outcome, verdict.facts["excused_by_a_wipe"]) == (Outcome.VALID, 1)
 
 
-def test_a_wipe_that_begins_as_the_lower_term_is_told_may_have_come_before_it() -> None:
+def test_a_wipe_that_begins_as_the_lower_term_is_observed_may_have_come_before_it() -> None:
     story = Story().saw("n1", 0, 1, term=10).saw("n1", 2, 4, term=9)
-    assert term_monotonicity.check(story.hurt("wipe", 4, 5, nodes=["n1"]).history()).outcome is Outcome.VALID
+    assert term_monotonicity.check(story.fault("wipe", 4, 5, nodes=["n1"]).history()).outcome is Outcome.VALID
 
 
 def test_a_running_node_forgets_only_when_it_is_started_again() -> None:
-    story = Story().hurt("wipe", 0, 1, nodes=["n1"]).saw("n1", 2, 3, term=10)
-    story.hurt("restart", 4, 5, nodes=["n1"]).saw("n1", 6, 7, term=1)
+    story = Story().fault("wipe", 0, 1, nodes=["n1"]).saw("n1", 2, 3, term=10)
+    story.fault("restart", 4, 5, nodes=["n1"]).saw("n1", 6, 7, term=1)
     assert term_monotonicity.check(story.history()).outcome is Outcome.VALID
 
 
 def test_a_wipe_of_another_node_or_one_that_was_skipped_excuses_nothing() -> None:
-    story = Story().saw("n1", 0, 1, term=10).hurt("wipe", 2, 3, nodes=["n2"])
-    story.hurt("wipe", 2, 3, nodes=["n1"], effect={"skipped": "no leader"}).saw("n1", 4, 5, term=9)
+    story = Story().saw("n1", 0, 1, term=10).fault("wipe", 2, 3, nodes=["n2"])
+    story.fault("wipe", 2, 3, nodes=["n1"], effect={"skipped": "no leader"}).saw("n1", 4, 5, term=9)
     assert term_monotonicity.check(story.history()).outcome is Outcome.INVALID
 
 
@@ -219,6 +225,6 @@ def test_of_many_findings_some_are_listed_and_all_are_counted() -> None:
     assert [len(verdict.findings) for verdict in (safety, agreed, falling)] == [200, 200, 200]
     assert safety.facts["terms_broken"] == agreed.facts["terms_broken"] == 250
     assert falling.facts["regressions"] == 249
-    assert "so do 249 other terms" in safety.words
-    assert "so it is in 249 other terms" in agreed.words
+    assert "; 249 other terms likewise" in safety.words
+    assert "; 249 other terms likewise" in agreed.words
     assert all("200 are listed" in verdict.words for verdict in (safety, agreed, falling))

@@ -38,20 +38,20 @@ def periods(draw: st.DrawFn) -> list[tuple[int, int]]:
 
 
 def apart(one: Seen, other: Seen, act: tuple[int, int]) -> bool:
-    """Whether the node may have forgotten its vote during the act so that these two are no contradiction."""
+    """True if the node may have lost its vote between the two during the act."""
     begin, end = act
     return begin <= max(one[2], other[2]) and end >= min(one[1], other[1])
 
 
 @given(observations(), periods(), st.booleans())
-def test_a_node_voted_twice_iff_some_pair_of_its_answers_says_so(
+def test_a_node_voted_twice_iff_some_pair_of_its_answers_proves_it(
     seen: list[Seen], acts: list[tuple[int, int]], kept: bool
 ) -> None:
     story = Story()
     for node, a, b, term, vote in seen:
         story.saw(node, a, b, term=term, vote=vote)
     for begin, end in acts:
-        story.hurt("kill", begin, end, nodes=["n1"])
+        story.fault("kill", begin, end, nodes=["n1"])
     expected = {
         (one[0], one[3])
         for one, other in combinations(seen, 2)
@@ -73,37 +73,37 @@ def line(index: int, type: str, term: int, vote: str) -> str:
     )
 
 
-def told(*votes: tuple[int, str]) -> History:
+def history_of(*votes: tuple[int, str]) -> History:
     """A history in which n3 tells one after the other in which term it is, and its vote, as JSON has it."""
     lines = [line(2 * at + half, ("invoke", "ok")[half], *vote) for at, vote in enumerate(votes) for half in (0, 1)]
     return from_text("\n".join(lines))
 
 
 def test_two_votes_in_one_term_are_proven_by_two_lines() -> None:
-    verdict = vote_safety.check(told((7, '"n1"'), (7, "null"), (7, '"n2"')), votes_kept=True)
+    verdict = vote_safety.check(history_of((7, '"n1"'), (7, "null"), (7, '"n2"')), votes_kept=True)
     assert (verdict.outcome, verdict.evidence) == (Outcome.INVALID, (1, 5))
     assert verdict.words == "n3 voted twice in term 7, for n1 and for n2"
     assert verdict.facts == {"votes_shown": 1, "voted_twice": 1}
 
 
-def test_one_vote_a_term_said_often_and_another_in_the_next_term_is_as_it_should_be() -> None:
-    verdict = vote_safety.check(told((7, '"n1"'), (7, '"n1"'), (8, '"n3"')))
-    assert (verdict.outcome, verdict.words) == (Outcome.VALID, "none of 2 votes was given twice")
+def test_one_vote_a_term_shown_often_and_another_in_the_next_term_is_valid() -> None:
+    verdict = vote_safety.check(history_of((7, '"n1"'), (7, '"n1"'), (8, '"n3"')))
+    assert (verdict.outcome, verdict.words) == (Outcome.VALID, "2 votes observed, each for one candidate")
 
 
 def test_a_vote_for_itself_is_one_too() -> None:
-    assert vote_safety.check(told((7, '"n3"'), (7, '"n2"'))).outcome is Outcome.INVALID
+    assert vote_safety.check(history_of((7, '"n3"'), (7, '"n2"'))).outcome is Outcome.INVALID
 
 
 def test_a_vote_that_is_no_name_is_malformed() -> None:
-    with pytest.raises(HistoryError, match="vote to be a node's name or null, got 7"):
-        told((7, "7"))
+    with pytest.raises(HistoryError, match="vote to be a node's name or null in an observe that is ok, got 7"):
+        history_of((7, "7"))
 
 
 def restarted() -> Story:
     """n3 votes for n1, is killed and started again, and votes for n2 in the same term."""
-    story = Story().saw("n3", 0, 1, term=7, vote="n1").hurt("kill", 2, 3, nodes=["n3"], id=0)
-    story.hurt("restart", 4, 5, nodes=["n3"], heals=[0], id=1)
+    story = Story().saw("n3", 0, 1, term=7, vote="n1").fault("kill", 2, 3, nodes=["n3"], id=0)
+    story.fault("restart", 4, 5, nodes=["n3"], heals=[0], id=1)
     return story.saw("n3", 6, 7, term=7, vote="n2")
 
 
@@ -112,21 +112,24 @@ def test_a_restart_excuses_a_node_that_may_show_a_vote_before_it_is_durable_and_
     assert vote_safety.check(restarted().history()).outcome is Outcome.VALID
 
 
-def test_after_a_restart_two_votes_are_two_votes_again_whoever_shows_them() -> None:
+def test_after_a_restart_two_votes_prove_a_violation_again() -> None:
     assert vote_safety.check(restarted().saw("n3", 8, 9, term=7, vote="n1").history()).outcome is Outcome.INVALID
 
 
 def test_a_node_that_was_wiped_may_vote_again() -> None:
-    story = restarted().hurt("wipe", 3, 4, nodes=["n3"])
+    story = restarted().fault("wipe", 3, 4, nodes=["n3"])
     assert vote_safety.check(story.history(), votes_kept=True).outcome is Outcome.VALID
 
 
 def test_it_is_judged_where_votes_are_shown_and_nowhere_else() -> None:
-    names = [[each.name for each in judge(history).properties] for history in (told((7, "null")), told((7, '"n1"')))]
+    names = [
+        [each.name for each in judge(history).properties]
+        for history in (history_of((7, "null")), history_of((7, '"n1"')))
+    ]
     assert ["vote-safety" in judged for judged in names] == [False, True]
 
 
-def test_what_a_system_keeps_is_among_what_it_is_judged_by() -> None:
+def test_bounds_say_that_observed_votes_are_durable() -> None:
     history = restarted().history()
     assert judge(history, bounds=Bounds(votes_kept=True))["vote-safety"].outcome is Outcome.INVALID
     assert judge(history, bounds=Bounds())["vote-safety"].outcome is Outcome.VALID
@@ -139,4 +142,4 @@ def test_of_many_findings_some_are_listed_and_all_are_counted() -> None:
     verdict = vote_safety.check(story.history())
     assert len(verdict.findings) == 200
     assert verdict.facts == {"votes_shown": 250, "voted_twice": 250}
-    assert "so it is with 249 other votes, of which 200 are listed" in verdict.words
+    assert "249 other votes likewise, of which 200 are listed" in verdict.words

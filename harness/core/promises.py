@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import is_repair
 from splitbrain.checkers.fault import Fault
+from splitbrain.checkers.fault_periods import is_repair
 from splitbrain.names import FAULT_CLASSES, GUARANTEES, MS, FaultClass, Promise, Promises
 from splitbrain.nodes.systems.base import System
 

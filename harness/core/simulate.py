@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from splitbrain.checkers.history import Columns, Entry, History
+from splitbrain.checkers.history import History, HistoryEntry, UncheckedRecording
 from splitbrain.core.experiment import Experiment, cluster_of
 from splitbrain.core.lifecycle import run_phases
 from splitbrain.core.recorder import Process, Recorder
@@ -41,11 +41,11 @@ class ColumnsRecorder(Recorder):
 
     def __init__(self) -> None:
         super().__init__(_Nowhere())
-        self._columns = Columns()
+        self._columns = UncheckedRecording()
 
     def history(self) -> History:
         """The recorded history; call it once, at the end."""
-        return History.from_columns(self._columns, "memory")
+        return History.from_recording(self._columns, "memory")
 
     def invoke(self, process: Process, f: str, node: str | None, value: Any = None) -> int:
         time = self._time()
@@ -77,11 +77,11 @@ class EntriesRecorder(Recorder):
 
     def __init__(self) -> None:
         super().__init__(_Nowhere())
-        self.entries: list[Entry] = []
+        self.entries: list[HistoryEntry] = []
 
     def _write(self, process: Process, kind: Any, f: str, node: str | None, value: Any, error: str | None) -> int:
         time = self._last = self.now()
-        self.entries.append(Entry(self.lines, time, process, kind, f, node, value, error))
+        self.entries.append(HistoryEntry(self.lines, time, process, kind, f, node, value, error))
         self.lines += 1
         return time
 

@@ -53,9 +53,9 @@ def test_a_partition_without_a_class_may_be_any_cut() -> None:
 
 @pytest.mark.parametrize("stated", [{"class": "server-crash"}, {"cell": "sC1"}])
 def test_repairs_exercise_nothing_where_faults_state_their_classes_by_name_or_by_code(stated: dict[str, Any]) -> None:
-    story = Story().hurt("kill", 10, 11, nodes=["s1"], **stated).hurt("restart", 20, 21, nodes=["s1"])
+    story = Story().fault("kill", 10, 11, nodes=["s1"], **stated).fault("restart", 20, 21, nodes=["s1"])
     assert list(exercised(story.history().faults)) == [("kill", "server-crash")]
-    bare = Story().hurt("kill", 10, 11, nodes=["n1"]).hurt("restart", 20, 21, nodes=["n1"])
+    bare = Story().fault("kill", 10, 11, nodes=["n1"]).fault("restart", 20, 21, nodes=["n1"])
     assert list(exercised(bare.history().faults)) == [("kill", None), ("restart", None)]
 
 

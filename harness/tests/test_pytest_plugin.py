@@ -270,7 +270,7 @@ def test_what_could_not_be_told_is_no_pass() -> None:
     made = trial.run(RAFT_SYSTEM, nemesis="none", nodes=3, seconds=2)
     made.must_hold("exclusivity")
     assert made.verdict == "unknown"
-    with pytest.raises(trial.BrokenPromise, match=r"UNKNOWN  coverage: no fault was inflicted(.|\n)*none"):
+    with pytest.raises(trial.BrokenPromise, match=r"UNKNOWN  coverage: no fault was injected(.|\n)*none"):
         made.must_hold()
 
 

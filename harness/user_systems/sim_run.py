@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from splitbrain.checkers.fault import Fault
-from splitbrain.checkers.history import Entry, History
+from splitbrain.checkers.history import History, HistoryEntry
 from splitbrain.checkers.judge import ALL_PROMISED, JudgedProperty, Judgement, hold
 from splitbrain.checkers.verdict import Outcome
 from splitbrain.checkers.words import counted, duration, instant
@@ -57,7 +57,7 @@ class SimRun:
     experiment: Experiment
     schedule: Schedule
     history: History
-    entries: Sequence[Entry]
+    entries: Sequence[HistoryEntry]
     judged: Judged
     again: tuple[str, ...]
 
@@ -261,7 +261,7 @@ def _can_be_named(name: str, target: object) -> bool:
 
 def _record(
     experiment: Experiment, schedule: Schedule, instrument: Instrument | None = None
-) -> tuple[list[Entry], History]:
+) -> tuple[list[HistoryEntry], History]:
     __tracebackhide__ = True
     recorder = EntriesRecorder()
     try:
@@ -275,7 +275,7 @@ def _record(
     return recorder.entries, History.from_entries(recorder.entries, "memory")
 
 
-def _differs_at(before: Sequence[Entry], after: Sequence[Entry]) -> int | None:
+def _differs_at(before: Sequence[HistoryEntry], after: Sequence[HistoryEntry]) -> int | None:
     for at, (one, other) in enumerate(zip(before, after, strict=False)):
         if one != other:
             return at
@@ -285,7 +285,7 @@ def _differs_at(before: Sequence[Entry], after: Sequence[Entry]) -> int | None:
 # In words
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: HistoryEntry) -> str:
     """A history line for a reader."""
     value = entry.error if entry.error is not None else entry.value
     said = msgspec.json.encode(value).decode() if value is not None else ""
@@ -325,7 +325,7 @@ def _keep(trial: SimRun, repeat: Repeat, store: Path) -> Path:
     return writer.directory.path
 
 
-def _json_line(entry: Entry) -> bytes:
+def _json_line(entry: HistoryEntry) -> bytes:
     """The line as a recorder writes it."""
     value = msgspec.structs.asdict(entry)
     if entry.error is None:

@@ -41,9 +41,9 @@ def test_a_skipped_fault_gives_its_reason_and_an_unverified_one_stands_out() -> 
 
 def test_the_note_counts_planned_begun_skipped_and_failed() -> None:
     assert faults_note(GATHERED, {"steps": [{}, {}, {}, {}]}) == (
-        "3 begun by a plan of 4 steps; 1 skipped; 1 not verified to have taken effect."
+        "2 of 4 planned faults injected; 1 skipped; 1 not verified to have taken effect."
     )
-    assert faults_note(frames.gather(history(until(5)), {}, {}), {}) == "No fault was begun."
+    assert faults_note(frames.gather(history(until(5)), {}, {}), {}) == "No fault was injected."
 
 
 def test_the_chart_holds_each_recovery_and_both_bounds_in_one_scale() -> None:

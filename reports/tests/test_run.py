@@ -136,7 +136,7 @@ def test_a_run_that_stored_next_to_nothing_still_has_a_page(tmp_path: Path) -> N
     assert written[0].name == "report.html"
     text = Page((tmp_path / "report.html").read_text()).words
     assert "a run: ? unknown" in text
-    assert "No fault was begun." in text
+    assert "No fault was injected." in text
     assert "could not be made" not in text
 
 

@@ -22,7 +22,10 @@ def test_an_invalid_run_says_first_what_was_broken() -> None:
 
 def test_an_unknown_run_says_that_it_is_no_pass() -> None:
     said = words.headline({"verdict": "unknown", "properties": {"coverage": {"verdict": "unknown"}}}, {})
-    assert said == "This run cannot tell about coverage, so it is not a pass."
+    assert said == "Inconclusive: coverage could not be decided."
+    assert words.headline(
+        {"properties": {"coverage": {"verdict": "unknown", "words": "no fault was injected"}}}, {}
+    ) == ("Inconclusive: no fault was injected.")
 
 
 def test_a_valid_run_says_how_much_was_promised() -> None:

@@ -1,4 +1,4 @@
-"""A dumb twin of the exposure of a cluster: looks at one nanosecond after another, and at every set of nodes."""
+"""A brute-force model of cluster health: one nanosecond after another, and every set of nodes."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def nemesis(draw: st.DrawFn, acts: int = 6) -> Story:
         if f == "heal":
             value = draw(st.sampled_from([{}, {"links": value.get("links", [["n1", "n2"]])}, {"heals": [at - 1]}]))
         finished = done if draw(st.integers(0, 9)) else None
-        story.hurt(f, time, finished, id=at, effect=effect, **value)
+        story.fault(f, time, finished, id=at, effect=effect, **value)
         time = done + draw(st.integers(1, 12))
     return story.until(time + 5)
 
 
-def mends(act: Fault, fault: Fault, subject: str | Link) -> bool:
+def undoes(act: Fault, fault: Fault, subject: str | Link) -> bool:
     if "heals" in act.asked:
         return fault.id in act.asked["heals"]
     if act.f == "heal":
@@ -46,25 +46,25 @@ def mends(act: Fault, fault: Fault, subject: str | Link) -> bool:
 
 
 def possibly(history: History, fault: Fault, subject: str | Link, t: int) -> bool:
-    """Whether the fault may hurt the subject at some time in [t, t + 1]."""
+    """True if the fault may affect the subject at some instant of [t, t + 1]."""
     if fault.skipped is not None or fault.begin > t or fault.f in ("heal", "resume"):
         return False
     if fault.f == "restart":
         return fault.done is None or t < max(fault.done, fault.begin + 1)
     later = history.faults[history.faults.index(fault) + 1 :]
     return not any(
-        act.done is not None and act.done <= t and mends(act, fault, subject)
+        act.done is not None and act.done <= t and undoes(act, fault, subject)
         for act in later
         if act.skipped is None and act.verified is not False
     )
 
 
-def surely(history: History, fault: Fault, subject: str | Link, t: int) -> bool:
-    """Whether the fault hurts the subject all through [t, t + 1]."""
+def certainly(history: History, fault: Fault, subject: str | Link, t: int) -> bool:
+    """True if the fault affects the subject throughout [t, t + 1]."""
     if not fault.in_effect or fault.done is None or fault.done > t:
         return False
     later = history.faults[history.faults.index(fault) + 1 :]
-    return not any(mends(act, fault, subject) and act.begin <= t for act in later if act.skipped is None)
+    return not any(undoes(act, fault, subject) and act.begin <= t for act in later if act.skipped is None)
 
 
 def healthy(history: History, node: str, t: int) -> bool:
@@ -72,23 +72,23 @@ def healthy(history: History, node: str, t: int) -> bool:
 
 
 def down(history: History, node: str, t: int) -> bool:
-    return any(f.f == "kill" and node in f.nodes and surely(history, f, node, t) for f in history.faults)
+    return any(f.f == "kill" and node in f.nodes and certainly(history, f, node, t) for f in history.faults)
 
 
-def whole(history: History, link: Link, t: int) -> bool:
+def intact(history: History, link: Link, t: int) -> bool:
     return not any(link in fault.links and possibly(history, fault, link, t) for fault in history.faults)
 
 
 def cut(history: History, link: Link, t: int) -> bool:
-    return any(f.f == "partition" and link in f.links and surely(history, f, link, t) for f in history.faults)
+    return any(f.f == "partition" and link in f.links and certainly(history, f, link, t) for f in history.faults)
 
 
-def joined(history: History, a: str, b: str, t: int) -> bool:
-    both = whole(history, (a, b), t) and whole(history, (b, a), t)
+def connected(history: History, a: str, b: str, t: int) -> bool:
+    both = intact(history, (a, b), t) and intact(history, (b, a), t)
     return healthy(history, a, t) and healthy(history, b, t) and both
 
 
-def quiet(history: History, t: int) -> bool:
+def fault_free(history: History, t: int) -> bool:
     return not any(
         possibly(history, fault, subject, t) for fault in history.faults for subject in fault.links or fault.nodes
     )
@@ -99,11 +99,11 @@ def majorities() -> list[tuple[str, ...]]:
 
 
 def eligible(history: History, kind: str, chosen: tuple[str, ...], t: int) -> bool:
-    """Whether the set is eligible all through [t, t + 1]; the first of a hub's set is the hub."""
+    """True if the set is eligible throughout [t, t + 1]; the first node of a set for a hub is the hub."""
     pairs = combinations(chosen, 2) if kind != "hub" else ((chosen[0], other) for other in chosen[1:])
     if not all(healthy(history, node, t) for node in chosen):
         return False
-    if not all(joined(history, a, b, t) for a, b in pairs):
+    if not all(connected(history, a, b, t) for a, b in pairs):
         return False
     if kind != "isolated":
         return True
@@ -118,5 +118,5 @@ def witnesses(kind: str) -> list[tuple[str, ...]]:
 
 
 def was_eligible(history: History, kind: str, u: int, v: int) -> bool:
-    """Whether some one majority was eligible throughout [u, v]."""
+    """True if one majority was eligible throughout [u, v]."""
     return any(all(eligible(history, kind, chosen, t) for t in range(u, v)) for chosen in witnesses(kind))
