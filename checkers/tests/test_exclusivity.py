@@ -107,7 +107,8 @@ def test_the_longest_overlap_is_that_of_the_definite_intervals(claims: list[Clai
 @st.composite
 def disjoint_truth(draw: st.DrawFn, witnessed: bool = False) -> tuple[list[Claim], list[Claim]]:
     """Reigns one after another, and what observers saw of them: claims and denials, each true at some instant of
-    its window. With ``witnessed`` nodes lead again under their old keys, and each lapse was seen."""
+    its window. With ``witnessed`` nodes lead again under their old keys, and each lapse was seen, between claims whose
+    windows stay within their reign: a window that reaches over the lapse could belong to a contiguous reign."""
     turns = draw(st.lists(st.sampled_from(["n1", "n2", "n3"]), min_size=1, max_size=7))
     claims: list[Claim] = []
     denials: list[Claim] = []
@@ -116,7 +117,8 @@ def disjoint_truth(draw: st.DrawFn, witnessed: bool = False) -> tuple[list[Claim
         for _ in range(draw(st.integers(0, 3))):
             node = draw(st.sampled_from(["n1", "n2", "n3"]))
             tau = draw(st.integers(start + 1, start + 9))
-            a, b = tau - draw(st.integers(0, 25)), tau + draw(st.integers(0, 25))
+            low, high = (start, start + 9) if witnessed else (tau - 25, tau + 25)
+            a, b = draw(st.integers(low, tau)), draw(st.integers(tau, high))
             reign = node if witnessed else f"{node}-{turn}"
             (claims if node == leader else denials).append((node, reign, max(a, 0), b))
         if witnessed:
