@@ -44,7 +44,6 @@ from splitbrain.nemesis.faults import (
     Stop,
     Throttle,
     Way,
-    required,
 )
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.shapes import SHAPES, Shape
@@ -185,7 +184,7 @@ def needs(nemesis: Nemesis, nodes: int) -> set[Capability]:
 
 def _needs(card: Card) -> set[Capability]:
     """What a runtime must be able to do for it: the same whatever the dice show."""
-    return set(required(card.fault(Random(0), SHORTEST_MS)))
+    return set(card.fault(Random(0), SHORTEST_MS).required())
 
 
 def _find(name: str, sizes: Mapping[Group, int]) -> Nemesis:

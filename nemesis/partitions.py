@@ -19,11 +19,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise, permutations
 from random import Random
+from typing import Literal, get_args
 
 Link = tuple[str, str]
 Cut = frozenset[Link]
 
 NOTHING: Cut = frozenset()
+
+How = Literal["drop", "reject", "payload"]
+"""What becomes of packets on a cut link: see ``faults.Partition``. The hardest first."""
+HOWS: tuple[How, ...] = get_args(How)
+Way = Literal["both", "in", "out"]
+WAYS: tuple[Way, ...] = get_args(Way)
 
 
 class ImpossibleShape(ValueError):
@@ -118,6 +125,18 @@ def both_ways(pairs: Iterable[Link]) -> Cut:
 def all_links(nodes: Sequence[str]) -> Cut:
     """Every link between two different nodes: the cut in which nobody hears anybody."""
     return frozenset(permutations(nodes, 2))
+
+
+def links_of(nodes: Iterable[str], among: Sequence[str], way: Way = "both") -> Cut:
+    """Every link from or to one of the nodes among those, or only those ``in`` to one or ``out`` of one."""
+    chosen = frozenset(nodes)
+    match way:
+        case "both":
+            return frozenset(link for link in all_links(among) if not chosen.isdisjoint(link))
+        case "in":
+            return frozenset(link for link in all_links(among) if link[1] in chosen)
+        case "out":
+            return frozenset(link for link in all_links(among) if link[0] in chosen)
 
 
 def only(nodes: Sequence[str], pairs: Iterable[Link]) -> Cut:

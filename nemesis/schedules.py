@@ -23,7 +23,7 @@ from random import Random
 from typing import Any
 
 from splitbrain.nemesis.codec import fault_from_json, fault_to_json, mapping, trigger_from_json, trigger_to_json
-from splitbrain.nemesis.faults import Fault, ScheduleError, known, target_of, whole
+from splitbrain.nemesis.faults import Fault, ScheduleError, integer, one_of
 from splitbrain.nemesis.targets import GROUPS, Group
 from splitbrain.nemesis.triggers import Trigger
 
@@ -46,10 +46,10 @@ class Step:
     among: Group = "nodes"
 
     def __post_init__(self) -> None:
-        whole("at_ms", self.at_ms, at_least=0)
-        whole("for_ms", self.for_ms, at_least=1)
-        known("among", self.among, GROUPS)
-        if self.when is None and target_of(self.fault) == "subject":
+        integer("at_ms", self.at_ms, at_least=0)
+        integer("for_ms", self.for_ms, at_least=1)
+        one_of("among", self.among, GROUPS)
+        if self.when is None and self.fault.role == "subject":
             raise ScheduleError("when", "a trigger, whose subject the fault is aimed at", "nothing")
 
     @property
@@ -66,7 +66,7 @@ class Schedule:
     length_ms: int
 
     def __post_init__(self) -> None:
-        whole("length_ms", self.length_ms, at_least=1)
+        integer("length_ms", self.length_ms, at_least=1)
         for i, (before, after) in enumerate(pairwise(self.steps), start=1):
             if after.at_ms < before.at_ms:
                 expected = f"at least {before.at_ms}, when the step before begins"
@@ -83,12 +83,12 @@ def fault_windows_per_hour(schedule: Schedule) -> float:
     return len(schedule.steps) * MS_PER_HOUR / schedule.length_ms
 
 
-def dice(seed: int, step: Step) -> Random:
-    """The dice for planning one step: they hang on the seed and on when it begins, not on the other steps.
+def step_rng(seed: int, step: Step) -> Random:
+    """The random generator for aiming one step, seeded by the run's seed and the beginning of the step only.
 
-    So when a failing schedule is cut down to the steps that matter, those that stay are aimed as they were.
+    So when a failing schedule is shrunk to the steps that matter, those that stay are aimed as before.
     """
-    return Random(f"{seed}/{step.at_ms}")  # a text seeds the same generator in every process
+    return Random(f"{seed}/{step.at_ms}")  # a string seeds the same generator in every process
 
 
 def to_json(schedule: Schedule) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def from_json(value: object) -> Schedule:
         raise ScheduleError("steps", "a list", repr(steps))
     return Schedule(
         steps=tuple(_step_from_json(step, f"steps[{i}]") for i, step in enumerate(steps)),
-        length_ms=whole("length_ms", fields["length_ms"], at_least=1),
+        length_ms=integer("length_ms", fields["length_ms"], at_least=1),
     )
 
 
@@ -126,8 +126,8 @@ def _step_from_json(value: object, where: str) -> Step:
     when = trigger_from_json(fields["when"], f"{where}.when") if "when" in fields else None
     try:
         return Step(
-            at_ms=whole("at_ms", fields["at_ms"], at_least=0),
-            for_ms=whole("for_ms", fields["for_ms"], at_least=1),
+            at_ms=integer("at_ms", fields["at_ms"], at_least=0),
+            for_ms=integer("for_ms", fields["for_ms"], at_least=1),
             fault=fault,
             when=when,
             among=fields.get("among", "nodes"),  # type: ignore[arg-type]  # checked by Step

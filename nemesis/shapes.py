@@ -15,7 +15,7 @@ derives the class from the cut itself: a verdict is held against the fault that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from random import Random
 from types import MappingProxyType
@@ -54,7 +54,7 @@ class Shape:
         if len(view.nodes) < self.min_nodes:
             raise ImpossibleShape(f"{self.name} needs at least {self.min_nodes} nodes, not {len(view.nodes)}")
         if self.needs_leader and view.leader is None:
-            return NoTarget(f"{self.name} is aimed at the leader, and nobody was seen leading")
+            return NoTarget("no leader")
         return self.aim(view, rng)
 
 
@@ -72,6 +72,30 @@ def class_of(nodes: tuple[str, ...], cut: Cut, leader: str | None) -> FaultClass
     if any(cut == partitions.deaf(nodes, node) for node in partitions.others(nodes, leader)):
         return "follower-deaf"
     return "partial-partition"
+
+
+def with_servers(cut: Cut, about: Collection[str], view: View, rng: Random) -> Cut:
+    """Extend a cut among the nodes to the servers, the view's others: they stand where one node stands.
+
+    That is a node with the most links left, and if possible none that the cut is ``about``: so an isolated node reaches
+    no server, nor does a minority.
+    """
+    if not view.others:
+        return cut
+    most = max(_links_left(node, view.nodes, cut) for node in view.nodes)
+    best = [node for node in view.nodes if _links_left(node, view.nodes, cut) == most]
+    home = rng.choice([node for node in best if node not in about] or best)
+    links = set(cut)
+    for sender, receiver in cut:
+        if home == receiver:
+            links.update((sender, server) for server in view.others)
+        if home == sender:
+            links.update((server, receiver) for server in view.others)
+    return frozenset(links)
+
+
+def _links_left(node: str, nodes: tuple[str, ...], cut: Cut) -> int:
+    return sum(node in link and link not in cut for link in partitions.all_links(nodes))
 
 
 def _sides(view: View, cut: Cut) -> Drawn:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from splitbrain.nemesis.faults import known, whole
+from splitbrain.nemesis.faults import integer, one_of
 
 Event = Literal["new-leader", "term-change", "vote-granted", "campaign", "voted"]
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -33,6 +33,6 @@ class Trigger:
     within_ms: int = 2_000
 
     def __post_init__(self) -> None:
-        known("event", self.event, EVENTS)
-        whole("count", self.count, at_least=1, of="events")
-        whole("within_ms", self.within_ms, at_least=1)
+        one_of("event", self.event, EVENTS)
+        integer("count", self.count, at_least=1, of="events")
+        integer("within_ms", self.within_ms, at_least=1)

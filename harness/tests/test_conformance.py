@@ -50,7 +50,8 @@ from splitbrain.nemesis.shapes import SHAPES
 from splitbrain.nemesis.targets import NoTarget, View
 from splitbrain.nodes.clients.base import Fail, Ok, Unknown
 from splitbrain.nodes.systems import SYSTEMS
-from splitbrain.runtimes.base import CAPABILITIES, Cluster, refuse_unsupported, unsupported
+from splitbrain.runtimes.base import Cluster
+from splitbrain.runtimes.capabilities import CAPABILITIES, refuse_unsupported, unsupported
 from splitbrain.runtimes.sim.cluster import SimCluster
 from splitbrain.runtimes.sim.runtime import make
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from splitbrain.nemesis.faults import CLOCKS, MILLION, ClockName
-from splitbrain.nemesis.plans import Skewed
 from splitbrain.nemesis.state import Error, State
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.units import MS
@@ -44,12 +43,12 @@ class Clocks:
         self._shows = shows
         self._asked: dict[str, Asked] = {}  # of each host whose clocks were ever wrong
 
-    async def make(self, wanted: State, struck: Skewed | None) -> None:
-        """Set the clocks of the hosts on which they are not as wanted; ``struck`` is the harm that begins, if any."""
+    async def make(self, wanted: State, jumps_ms: Mapping[str, int]) -> None:
+        """Set the clocks that are not as wanted, and move the monotonic clocks of these nodes ahead once."""
         requests: dict[str, dict[str, Any]] = {}
         for node in self._hands.nodes:
             wall, rate_ppm = _error(wanted, node, "wall"), _error(wanted, node, "monotonic").rate_ppm
-            jump_ms, asked = _jump_ms(struck, node), Asked(wall, rate_ppm)
+            jump_ms, asked = jumps_ms.get(node, 0), Asked(wall, rate_ppm)
             if jump_ms or asked != self._asked.get(node, Asked()):
                 self._asked[node] = asked
                 requests[node] = {
@@ -116,11 +115,3 @@ class Clocks:
 
 def _error(wanted: State, node: str, clock: ClockName) -> Error:
     return wanted.errors.get((node, clock), RIGHT)
-
-
-def _jump_ms(struck: Skewed | None, node: str) -> int:
-    """How far the harm that begins moves the node's monotonic clock ahead, once."""
-    match struck:
-        case Skewed(nodes=nodes, clock="monotonic", offset_ms=offset_ms) if node in nodes:
-            return offset_ms
-    return 0

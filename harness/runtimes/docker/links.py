@@ -11,8 +11,7 @@ from statistics import mean, median
 from typing import Any
 
 from splitbrain.nemesis.partitions import NOTHING, Cut, Link
-from splitbrain.nemesis.plans import LONGEST_QUEUE_MS
-from splitbrain.nemesis.state import Flaws, State, gilbert
+from splitbrain.nemesis.state import LONGEST_QUEUE_MS, Flaws, State, gilbert
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.runtimes.verification import Heard, Measured, amiss, measured, problems, unnoticed
 from splitbrain.units import MS
