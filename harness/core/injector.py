@@ -52,7 +52,7 @@ class Injector:
             await self._cluster.keep_disks()
         start = self._cluster.now()
         end = self._wait_until(start + schedule.length_ms * MS, self._cluster.alarm())
-        await self._cluster.together(end, [self._carry_out_step(step, start) for step in schedule.steps])
+        await self._cluster.run_all(end, [self._carry_out_step(step, start) for step in schedule.steps])
 
     async def heal(self) -> None:
         """Undo everything on every host, whatever there may be."""

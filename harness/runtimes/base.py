@@ -130,7 +130,7 @@ class Cluster(Protocol):
         """Undo everything, on every host, whatever was done before, and verify it. Doing so again does nothing."""
         ...
 
-    async def together(self, main: Job, others: Sequence[Job]) -> None:
+    async def run_all(self, main: Job, others: Sequence[Job]) -> None:
         """Run ``main`` and ``others`` until all have ended; an error in one ends them all, and is raised."""
         ...
 

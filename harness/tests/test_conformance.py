@@ -348,7 +348,7 @@ def test_plans_are_inflicted_and_undone_at_the_same_time(world: World) -> None:
             for act in (cluster.inflict, cluster.undo, cluster.inflict, cluster.undo):
                 seen.append((await act(each)).verified)
 
-        await cluster.together(hurt(plans[0]), [hurt(each) for each in plans[1:]])
+        await cluster.run_all(hurt(plans[0]), [hurt(each) for each in plans[1:]])
         assert seen == [True] * 12
         assert (await cluster.heal()).verified
         await agreed_leader(cluster)
@@ -446,7 +446,7 @@ def test_jobs_run_together_and_an_error_in_one_ends_the_others(world: World) -> 
             await wait(cluster, 1 * MS)
             raise ValueError("broken")
 
-        await cluster.together(broken(), [long(), long()])
+        await cluster.run_all(broken(), [long(), long()])
 
     with pytest.raises(ValueError, match="broken"):
         world.tell(story)

@@ -158,7 +158,7 @@ class DockerCluster:
     async def happens(self, trigger: Trigger, give_up: int) -> str | None:
         raise AssertionError(f"nobody sees a {trigger.event} inside a container, and a schedule with one is refused")
 
-    async def together(self, main: Job, others: Sequence[Job]) -> None:
+    async def run_all(self, main: Job, others: Sequence[Job]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for job in (main, *others):

@@ -64,8 +64,8 @@ class SimCluster:
     def alarm(self) -> Alarm:
         return Alarm(self._kernel)
 
-    async def together(self, main: Job, others: Sequence[Job]) -> None:
-        await self._kernel.together([main, *others])
+    async def run_all(self, main: Job, others: Sequence[Job]) -> None:
+        await self._kernel.run_all([main, *others])
 
     async def observe(self, node: str, timeout_ns: int) -> Reply:
         return await self._answer(self._hosts[node].observe, self._ways[node].draw, timeout_ns)
