@@ -1,7 +1,7 @@
-"""Faults and triggers as JSON: an object whose ``f`` (or ``event``) names the kind, and only what is not default.
+"""Faults and triggers as JSON: an object with the name of the class in ``f``, or an ``event``, without default values.
 
-``{"f": "kill", "target": "leader", "state": "lost"}``. What a value may be is checked where it is made, in the
-dataclasses' own constructors; this module only says where in the document it was.
+``{"f": "kill", "target": "leader", "state": "lost"}``. The constructors of the dataclasses check the values; this
+module adds the place in the document to their errors.
 """
 
 from __future__ import annotations

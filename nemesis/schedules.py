@@ -2,8 +2,8 @@
 
 Times are whole milliseconds from the start of the fault phase. A step's fault begins at ``at_ms`` and is healed
 ``for_ms`` later; one with a trigger waits from ``at_ms`` for an event, and its window begins with that. Steps may
-overlap. A ``Schedule`` cannot be built unless its steps are in order and all are surely healed before the phase
-ends; so whoever carries it out needs no clean-up of its own invention.
+overlap. A ``Schedule`` cannot be built unless its steps are in order and all are healed before the phase ends, so a
+runner needs no clean-up of its own.
 
 As JSON, version 1::
 
@@ -33,7 +33,7 @@ MS_PER_HOUR = 3_600_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One fault and its window: [at_ms, at_ms + for_ms), or so long from when ``when`` has happened.
+    """One fault and its window: [at_ms, at_ms + for_ms), or ``for_ms`` from the event ``when``.
 
     A fault aimed at the ``subject`` needs a trigger to have one. ``among`` says which machines the fault's roles and
     shapes are about.
@@ -50,7 +50,7 @@ class Step:
         integer("for_ms", self.for_ms, at_least=1)
         one_of("among", self.among, GROUPS)
         if self.when is None and self.fault.role == "subject":
-            raise ScheduleError("when", "a trigger, whose subject the fault is aimed at", "nothing")
+            raise ScheduleError("when", "a trigger, for a fault that is aimed at its subject", "nothing")
 
     @property
     def end_ms(self) -> int:
@@ -79,7 +79,7 @@ class Schedule:
 
 
 def fault_windows_per_hour(schedule: Schedule) -> float:
-    """How many faults an hour of such a schedule holds."""
+    """The number of faults per hour of the schedule."""
     return len(schedule.steps) * MS_PER_HOUR / schedule.length_ms
 
 
@@ -107,7 +107,7 @@ def _step_to_json(step: Step) -> dict[str, Any]:
 
 
 def from_json(value: object) -> Schedule:
-    """The inverse of ``to_json``. Raises ``ScheduleError``: where, what was expected and what came."""
+    """The inverse of ``to_json``. Raises ``ScheduleError`` with the place, the expected and the given value."""
     fields = mapping("schedule", value, required=("format", "length_ms", "steps"), closed=True)
     if type(fields["format"]) is not int or fields["format"] != FORMAT:  # True == 1
         raise ScheduleError("format", f"{FORMAT}, the only version there is", repr(fields["format"]))

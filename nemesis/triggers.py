@@ -1,8 +1,8 @@
-"""When a fault strikes, if not at a time: at an event of an election.
+"""Triggers: events of an election at which a fault is injected.
 
-Faults at random times hardly ever meet the few milliseconds in which votes are given; a fault that waits for a vote
-always does. Three of the events can be observed: two on any system, and a vote where nodes show theirs, as soon as it
-is seen. The other two happen inside a node, and only a runtime that sees into its nodes can wait for them.
+Faults at random times hardly ever meet the few milliseconds in which votes are granted; a fault that waits for a vote
+always does. Three of the events can be observed: two on any system, and a vote where nodes show theirs. The other two
+happen inside a node, and only a runtime that sees into its nodes can wait for them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OBSERVED: frozenset[Event] = frozenset({"new-leader", "term-change", "voted"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trigger:
-    """The ``count``-th such event since it was armed, if that comes within ``within_ms``.
+    """The ``count``-th event since it was armed, if that comes within ``within_ms``.
 
     ``new-leader``: a leadership is seen that was not known; ``term-change``: a term is seen higher than any before;
     ``voted``: a node that was asked before is seen to have voted since, for another than itself;

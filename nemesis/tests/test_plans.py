@@ -161,9 +161,9 @@ def test_a_crashed_machine_is_cut_off_from_all_others() -> None:
 def test_how_a_partition_cuts_is_told_when_it_is_not_in_silence() -> None:
     refused = planned(Partition(shape="leader-deaf", how="reject"))
     assert refused.fault.figures() == {"how": "reject"}
-    assert refused.words == "the leader n2 hears nobody, and packets are refused"
+    assert refused.words == "the leader n2 hears no node, and packets are refused"
     bare = planned(Partition(shape="leader-deaf", how="payload"))
-    assert bare.words == "the leader n2 hears nobody, but for bare acknowledgements of TCP"
+    assert bare.words == "the leader n2 hears no node, but for bare acknowledgements of TCP"
     assert refused.recorded_links() == bare.recorded_links() == planned(Partition(shape="leader-deaf")).recorded_links()
 
 

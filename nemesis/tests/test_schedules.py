@@ -72,7 +72,7 @@ def test_a_step_that_waits_is_healed_within_its_wait_and_its_window() -> None:
 
 def test_a_fault_aimed_at_a_subject_needs_a_trigger() -> None:
     assert Step(at_ms=0, for_ms=1, fault=Kill(target="subject"), when=Trigger(event="campaign"))
-    with pytest.raises(ScheduleError, match=r"^when: expected a trigger, whose subject .*, got nothing$"):
+    with pytest.raises(ScheduleError, match=r"^when: expected a trigger, for a fault .*, got nothing$"):
         Step(at_ms=0, for_ms=1, fault=Kill(target="subject"))
     with pytest.raises(ScheduleError, match=r"^steps\[0\]\.when: expected a trigger"):
         from_json(broken("steps/0/fault", {"f": "kill", "target": "subject"}))
