@@ -90,12 +90,14 @@ class Fault:
     """The base of all classes of fault.
 
     ``f`` is its name in schedules and histories, ``undo`` the name of its undoing in a history. ``capabilities`` are
-    all that faults of this class may require. ``about`` says whether a run's history names the links of the fault.
-    A hunt aims a fault that waits for an event mostly at the node of that event where ``aims_at_subjects`` is set.
+    all that faults of this class may require. ``usual_class`` is its fault class unless its fields make it another.
+    ``about`` says whether a run's history names the links of the fault. A hunt aims a fault that waits for an event
+    mostly at the node of that event where ``aims_at_subjects`` is set.
     """
 
     f: ClassVar[str]
     capabilities: ClassVar[tuple[Capability, ...]]
+    usual_class: ClassVar[FaultClass]
     about: ClassVar[Literal["nodes", "links"]] = "nodes"
     undo: ClassVar[Undo] = "heal"
     aims_at_subjects: ClassVar[bool] = False
@@ -109,7 +111,7 @@ class Fault:
     @property
     def fault_class(self) -> FaultClass:
         """The fault class under which promises are stated for it."""
-        raise NotImplementedError
+        return self.usual_class
 
     @property
     def effect(self) -> str:

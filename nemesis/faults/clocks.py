@@ -27,6 +27,7 @@ class Skew(NodeFault):
 
     f: ClassVar[str] = "skew"
     capabilities: ClassVar[tuple[Capability, ...]] = ("skew of the wall clock", "skew of the monotonic clock")
+    usual_class: ClassVar[FaultClass] = "clock-jump"
 
     clock: ClockName = "wall"
     offset_ms: int = 0
@@ -43,7 +44,7 @@ class Skew(NodeFault):
     def fault_class(self) -> FaultClass:
         if self.clock == "monotonic" or self.rate_ppm:
             return "clock-rate"
-        return "clock-jump" if self.flap_ms is None else "clock-strobe"
+        return self.usual_class if self.flap_ms is None else "clock-strobe"
 
     @property
     def effect(self) -> str:

@@ -25,10 +25,7 @@ class Fill(NodeFault):
 
     f: ClassVar[str] = "fill"
     capabilities: ClassVar[tuple[Capability, ...]] = ("full disk",)
-
-    @property
-    def fault_class(self) -> FaultClass:
-        return "crash"
+    usual_class: ClassVar[FaultClass] = "crash"
 
     @property
     def effect(self) -> str:
@@ -44,15 +41,12 @@ class SlowFsync(NodeFault):
 
     f: ClassVar[str] = "slow-fsync"
     capabilities: ClassVar[tuple[Capability, ...]] = ("slow fsync",)
+    usual_class: ClassVar[FaultClass] = "pause"
 
     ms: int
 
     def _check(self) -> None:
         integer("ms", self.ms, at_least=0, at_most=SLOWEST_FSYNC_MS)
-
-    @property
-    def fault_class(self) -> FaultClass:
-        return "pause"
 
     @property
     def effect(self) -> str:
@@ -69,10 +63,7 @@ class FailingFsync(NodeFault):
 
     f: ClassVar[str] = "failing-fsync"
     capabilities: ClassVar[tuple[Capability, ...]] = ("failing fsync",)
-
-    @property
-    def fault_class(self) -> FaultClass:
-        return "crash"
+    usual_class: ClassVar[FaultClass] = "crash"
 
     @property
     def effect(self) -> str:

@@ -47,6 +47,7 @@ class Partition(Fault):
 
     f: ClassVar[str] = "partition"
     capabilities: ClassVar[tuple[Capability, ...]] = ("partition", "partition that refuses", "partition of payload")
+    usual_class: ClassVar[FaultClass] = "partition"
     about: ClassVar[Literal["nodes", "links"]] = "links"
 
     shape: str
@@ -105,15 +106,12 @@ class LinkFault(Fault):
         way: Way
 
     about: ClassVar[Literal["nodes", "links"]] = "links"
+    usual_class: ClassVar[FaultClass] = "loss"
 
     def __post_init__(self) -> None:
         self._check()
         one_of("target", self.target, ROLES)
         one_of("way", self.way, WAYS)
-
-    @property
-    def fault_class(self) -> FaultClass:
-        return "loss"
 
     @property
     def role(self) -> Role:

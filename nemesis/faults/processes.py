@@ -69,6 +69,7 @@ class Kill(NodeFault):
         "kill after some effects",
         "kill of one process",
     )
+    usual_class: ClassVar[FaultClass] = "crash"
     undo: ClassVar[Undo] = "restart"
     aims_at_subjects: ClassVar[bool] = True
 
@@ -93,7 +94,7 @@ class Kill(NodeFault):
     def fault_class(self) -> FaultClass:
         if self.state in FORGETTING:
             return "state-loss"
-        return "crash" if self.flap_ms is None else "restart-storm"
+        return self.usual_class if self.flap_ms is None else "restart-storm"
 
     @property
     def effect(self) -> str:
@@ -144,6 +145,7 @@ class Crash(NodeFault):
         "kill with state torn",
         "kill with state old",
     )
+    usual_class: ClassVar[FaultClass] = "crash"
     undo: ClassVar[Undo] = "restart"
 
     state: Durable = "kept"
@@ -153,7 +155,7 @@ class Crash(NodeFault):
 
     @property
     def fault_class(self) -> FaultClass:
-        return "state-loss" if self.state in FORGETTING else "crash"
+        return "state-loss" if self.state in FORGETTING else self.usual_class
 
     @property
     def effect(self) -> str:
@@ -180,11 +182,8 @@ class Stop(NodeFault):
 
     f: ClassVar[str] = "stop"
     capabilities: ClassVar[tuple[Capability, ...]] = ("stop",)
+    usual_class: ClassVar[FaultClass] = "crash"
     undo: ClassVar[Undo] = "restart"
-
-    @property
-    def fault_class(self) -> FaultClass:
-        return "crash"
 
     @property
     def effect(self) -> str:
@@ -200,11 +199,8 @@ class Oom(NodeFault):
 
     f: ClassVar[str] = "oom"
     capabilities: ClassVar[tuple[Capability, ...]] = ("oom",)
+    usual_class: ClassVar[FaultClass] = "crash"
     undo: ClassVar[Undo] = "restart"
-
-    @property
-    def fault_class(self) -> FaultClass:
-        return "crash"
 
     @property
     def effect(self) -> str:
@@ -223,6 +219,7 @@ class Pause(NodeFault):
 
     f: ClassVar[str] = "pause"
     capabilities: ClassVar[tuple[Capability, ...]] = ("pause", "pause of one process")
+    usual_class: ClassVar[FaultClass] = "pause"
     undo: ClassVar[Undo] = "resume"
     aims_at_subjects: ClassVar[bool] = True
 
@@ -232,10 +229,6 @@ class Pause(NodeFault):
     def _check(self) -> None:
         pattern(self.process)
         flap(self.flap_ms)
-
-    @property
-    def fault_class(self) -> FaultClass:
-        return "pause"
 
     @property
     def effect(self) -> str:
@@ -264,16 +257,13 @@ class Freeze(NodeFault):
 
     f: ClassVar[str] = "freeze"
     capabilities: ClassVar[tuple[Capability, ...]] = ("freeze",)
+    usual_class: ClassVar[FaultClass] = "pause"
     undo: ClassVar[Undo] = "resume"
 
     flap_ms: int | None = None
 
     def _check(self) -> None:
         flap(self.flap_ms)
-
-    @property
-    def fault_class(self) -> FaultClass:
-        return "pause"
 
     @property
     def effect(self) -> str:
@@ -293,15 +283,12 @@ class Slow(NodeFault):
 
     f: ClassVar[str] = "slow"
     capabilities: ClassVar[tuple[Capability, ...]] = ("slow",)
+    usual_class: ClassVar[FaultClass] = "pause"
 
     ms: int
 
     def _check(self) -> None:
         integer("ms", self.ms, at_least=0)
-
-    @property
-    def fault_class(self) -> FaultClass:
-        return "pause"
 
     @property
     def effect(self) -> str:
@@ -318,15 +305,12 @@ class Throttle(NodeFault):
 
     f: ClassVar[str] = "throttle"
     capabilities: ClassVar[tuple[Capability, ...]] = ("throttle",)
+    usual_class: ClassVar[FaultClass] = "pause"
 
     per_mille: int
 
     def _check(self) -> None:
         integer("per_mille", self.per_mille, at_least=0, at_most=999, of="thousandths")
-
-    @property
-    def fault_class(self) -> FaultClass:
-        return "pause"
 
     @property
     def effect(self) -> str:
