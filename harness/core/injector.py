@@ -1,9 +1,9 @@
-"""Carries out a schedule: each fault is begun, verified, and undone, and each of these is in the history.
+"""Carries out a schedule: injects, verifies and undoes each fault, and records each of these in the history.
 
-What is about to be hurt is written down before it is hurt, so a run that dies in between still knows. Every step is
-a task of its own, so one that is slow, or waits for an event that does not come, delays no other's heal. A fault that
-finds nobody to aim at waits up to a bound and is then recorded as skipped, as is one whose event never came; one that
-was not seen to take effect is recorded as not verified. None of these is ever counted as exercise.
+A fault is recorded before it is injected, so the history of a run that dies in between still has it. Every step is a
+separate task, so one that is slow, or waits for an event that does not come, delays no other's heal. A fault without
+a target waits up to a bound and is then recorded as skipped, as is one without its event; one that was not seen to
+take effect is recorded as not verified. None of these counts as exercise.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOOK_AGAIN_NS = 10 * MS
 
 
 class Injector:
-    """The nemesis of one run. ``told`` is called with what is in force, in words, or None."""
+    """The nemesis of one run. ``announce`` is called with the faults in force, in words, or None."""
 
     def __init__(
         self,
@@ -36,18 +36,18 @@ class Injector:
         recorder: Recorder,
         watch: LeaderView,
         seed: int,
-        told: Callable[[str | None], None],
+        announce: Callable[[str | None], None],
     ) -> None:
         self._cluster = cluster
         self._recorder = recorder
         self._watch = watch
         self._seed = seed
-        self._told = told
+        self._announce = announce
         self._ids = itertools.count()
         self._in_force: dict[int, Plan] = {}
 
     async def carry_out(self, schedule: Schedule) -> None:
-        """Run the whole schedule, whose times count from now; ends with its last window healed."""
+        """Run the whole schedule, with times from now; return when its last window is healed."""
         if any(step.fault.needs_disk_copy for step in schedule.steps):
             await self._cluster.keep_disks()
         start = self._cluster.now()
@@ -58,7 +58,7 @@ class Injector:
         """Undo everything on every host, whatever there may be."""
         await self._undo("heal", {}, self._cluster.heal)
         self._in_force.clear()
-        self._told(None)
+        self._announce(None)
 
     async def _carry_out_step(self, step: Step, start: int) -> None:
         alarm = self._cluster.alarm()
@@ -103,7 +103,7 @@ class Injector:
             await self._wait_until(self._cluster.now() + LOOK_AGAIN_NS, alarm)
 
     async def _view(self, step: Step, subject: str | None) -> View:
-        """Who has just been seen to win is the leader, whatever others still claim; who has been killed is none."""
+        """The cluster as observed: a node that has just won leads, whatever others claim; a killed node does not."""
         seen = await self._seen(step.among)
         if seen.leader in state_of(self._in_force.values()).down:
             seen = replace(seen, leader=None, term=None)
@@ -129,9 +129,9 @@ class Injector:
         self._note(step.fault.f, "done", {**value, "skipped": why})
 
     async def _inject(self, planned: Plan, among: Group, ends: int, because: dict[str, Any], alarm: Alarm) -> None:
-        """Strike and undo, by turns if it flaps; a turn that is over before its time has come is left out.
+        """Inject and undo, in turns if it flaps; a turn that is over before its time has come is left out.
 
-        Each turn is classed anew: the second may isolate one who led only when the first began."""
+        Each turn is classed anew: the node that a later one isolates may no longer be the leader."""
         began = self._cluster.now()
         for start_ms, end_ms in windows(planned, max(1, -(-(ends - began) // MS))):
             until = min(began + end_ms * MS, ends)
@@ -149,7 +149,7 @@ class Injector:
         self._in_force[fault] = planned
         described |= await self._combined([*self._in_force.values()], among)
         self._note(planned.f, "begin", {**value, **described, **planned.fault.figures(), **because})
-        self._tell()
+        self._announce_in_force()
         effect = await self._cluster.inflict(planned)
         self._note(planned.f, "done", {**value, **_measured(effect)})
         await self._wait_until(until, alarm)
@@ -159,7 +159,7 @@ class Injector:
         undone |= await self._combined([left for key, left in self._in_force.items() if key != fault], among)
         await self._undo(planned.undo_f, undone, lambda: self._cluster.undo(planned))
         self._in_force.pop(fault, None)
-        self._tell()
+        self._announce_in_force()
 
     async def _combined(self, plans: Sequence[Plan], among: Group) -> dict[str, Any]:
         """The class of these plans' cuts as one, where several make another than each alone."""
@@ -174,8 +174,8 @@ class Injector:
         effect = await undo()
         self._note(f, "done", {"id": undone["id"], "nodes": undone["nodes"], **_measured(effect)})
 
-    def _tell(self) -> None:
-        self._told("; ".join(planned.words for planned in self._in_force.values()) or None)
+    def _announce_in_force(self) -> None:
+        self._announce("; ".join(planned.words for planned in self._in_force.values()) or None)
 
     async def _wait_until(self, at: int, alarm: Alarm) -> None:
         while self._cluster.now() < at:

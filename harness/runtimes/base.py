@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effect:
-    """What a fault, or its healing, was seen to do.
+    """The measured effect of a fault or of its healing.
 
     ``verified`` is False when real packets showed something else than was asked for; ``problems`` then says
     what. ``in_effect_ns`` is the time from asking to the last host's answer that it was applied, before the
@@ -90,11 +90,11 @@ class Cluster(Protocol):
         ...
 
     async def ask(self, question: Question, timeout_ns: int) -> Reply:
-        """What only some systems can be asked. Never raises for what a machine does."""
+        """Ask a question that only some systems answer. Never raises for what a machine does."""
         ...
 
     async def leading_server(self) -> str | None:
-        """The server that leads the servers just now, where that can be told."""
+        """The server that leads the servers now, where that is known."""
         ...
 
     async def happens(self, trigger: Trigger, give_up: int) -> str | None:
@@ -106,9 +106,9 @@ class Cluster(Protocol):
         ...
 
     async def keep_disks(self) -> None:
-        """Copy every machine's durable state as it is now, in place of any copy before: what ``old`` brings back.
+        """Copy every machine's durable state as it is now, in place of any earlier copy, for faults that restore it.
 
-        To be called while nothing is hurt. Each machine may stand still for a moment.
+        To be called while no fault is in force. Each machine may stand still for a moment.
         """
         ...
 
@@ -120,7 +120,7 @@ class Cluster(Protocol):
         ...
 
     async def undo(self, plan: Plan) -> Effect:
-        """End a plan in force, and verify that what it did is gone, but for what other plans in force do too.
+        """End a plan in force, and verify that its effects are gone, except those of other plans in force.
 
         A node that no plan wants down is started again, one that none wants paused goes on.
         """

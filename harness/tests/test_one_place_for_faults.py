@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from splitbrain.checkers.fault_periods import KILLS, ON_LINKS, PAUSES
 from splitbrain.nemesis.faults import CAPABILITY_NAMES, FAULTS, Fault
 from splitbrain.runtimes.capabilities import CAPABILITIES, Handler, supported
 from splitbrain.runtimes.docker.handlers import DISKS
@@ -76,6 +77,14 @@ def test_the_capabilities_of_the_runtimes_are_these() -> None:
     assert docker.apart == (frozenset({"kill with state torn", "full disk"}),)
     assert set(DISKS) == {"kill with state torn", "full disk"}
     assert supported({}) == frozenset()
+
+
+def test_the_checkers_know_by_its_name_what_each_fault_affects() -> None:
+    """Checkers see only histories, so they know faults by name."""
+    assert {fault.f for fault in FAULTS if fault.undo == "restart"} == KILLS
+    assert {fault.f for fault in FAULTS if fault.undo == "resume"} == PAUSES
+    assert {fault.f for fault in FAULTS if fault.about == "links"} <= ON_LINKS
+    assert not {fault.f for fault in FAULTS if fault.about == "nodes"} & ON_LINKS
 
 
 def test_the_names_of_faults_are_unique() -> None:

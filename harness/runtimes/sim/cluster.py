@@ -1,9 +1,8 @@
 """A simulated cluster as the workload and the nemesis see it: the same seam as a cluster of containers.
 
-Observers do not go through the network under test: their way to a host is short, of its own, and never cut. The
-nemesis is no better than the real one: what it asks for is applied by each host in its own time, some milliseconds
-later, and believed only when it has been seen: packets over the links for a cut, the host's own tables and clocks for
-the rest.
+Observers do not use the network under test: they reach each host over a separate short link that is never cut. The
+nemesis is no better than a real one: each host applies a fault some milliseconds after the request, and the fault
+counts only once verified, by packets over the links for a cut and by the host's tables and clocks for the rest.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from splitbrain.runtimes.verification import Heard, problems
 from splitbrain.units import MS
 
 CLIENT_WAY: Final = Uniform(50_000, 200_000)  # from a client to a node, or back
-APPLYING: Final = Uniform(5 * MS, 20 * MS)  # until a host has done what the nemesis asked for
+APPLYING: Final = Uniform(5 * MS, 20 * MS)  # until a host has applied a fault
 VERIFY_NS: Final = 1_000 * MS
 LOOK_AGAIN_NS: Final = 5 * MS
 LOOKS_A_ROUND: Final = 3
@@ -85,7 +84,7 @@ class SimCluster:
         return (yield)
 
     async def leading_server(self) -> str | None:
-        """The only one of ours that it could be told of is a single server, which leads itself."""
+        """Return the server if there is only one, as in all our systems with servers."""
         return self.servers[0] if len(self.servers) == 1 else None
 
     async def happens(self, trigger: Trigger, give_up: int) -> str | None:
@@ -152,7 +151,7 @@ class SimCluster:
         self._faults.make(node)
 
     def _packets(self, plan: Plan) -> _Packets:
-        """What the links of a plan have counted so far."""
+        """The packets that the links of a plan have counted so far."""
         links = [self._links[sender][to] for sender, to in plan.recorded_links()]
         return _Packets(
             sent=sum(link.sent for link in links),
@@ -214,11 +213,11 @@ class _Packets:
 @dataclass(frozen=True, slots=True)
 class _InForce:
     plan: Plan
-    packets: _Packets  # what its links had counted when it came into force
+    packets: _Packets  # counted on its links when it began
 
 
 class _Way:
-    """How long a client's request takes to one node, and its answer back; its dice are made when first used."""
+    """How long a client's request takes to one node, and its answer back; the generator is made when first used."""
 
     __slots__ = ("_key", "draw")
 
@@ -232,7 +231,7 @@ class _Way:
 
 
 class _Ears:
-    """What the hosts have heard of one round of probes, and what their cuts have dropped of it."""
+    """The probes of one round that each host has received, and those that its cuts have dropped."""
 
     def __init__(self, nodes: Sequence[str]) -> None:
         self._heard: dict[str, set[str]] = {node: set() for node in nodes}
