@@ -226,6 +226,33 @@ def test_a_node_that_is_to_be_let_go_while_it_is_being_frozen_is_frozen_first() 
     assert asyncio.run(both()).facts == {"ran_ms_n1": 0.0}
 
 
+class Thawing(Engine):
+    """Remembers the nodes that it has thawed."""
+
+    def __init__(self) -> None:
+        super().__init__([700.0, 700.0])
+        self.thawed: list[str] = []
+
+    async def thaw(self, node: str) -> None:
+        self.thawed.append(node)
+
+
+def test_a_frozen_node_that_is_to_be_killed_is_thawed_by_its_kill_and_not_forgotten_before() -> None:
+    """A crash first silences the machine: meanwhile the node is to be down, and other changes leave it alone."""
+
+    async def story() -> list[list[str]]:
+        engine = Thawing()
+        wanted = Wanted(Answering(["n1", "n2"], {}, {}, {"n1": None, "n2": None}), engine)
+        await wanted.make(FROZEN)
+        dying = State(frozen=FROZEN.frozen, down=frozenset({"n1"}))
+        await wanted.make(dying, on("n2", Pause(target="subject")))
+        before = [*engine.thawed]
+        await wanted.make(dying, KILLED)
+        return [before, engine.thawed]
+
+    assert asyncio.run(story()) == [[], ["n1"]]
+
+
 class Ended(Engine):
     """Its node ended with status 3, which leaves the engine nothing to freeze, thaw or limit."""
 
