@@ -317,7 +317,7 @@ def _conclude(judgement: Judgement, run: RunDirectory | None, as_json: bool) -> 
 def _where(nemesis: Nemesis) -> str:
     """The runtimes that can do all its faults, and wait for all its events."""
     from splitbrain.nemesis.nemeses import needs
-    from splitbrain.runtimes.base import CAPABILITIES
+    from splitbrain.runtimes.capabilities import CAPABILITIES
 
     cards, needed = nemesis.deck(EVERY_SHAPE), needs(nemesis, EVERY_SHAPE)
     events = {card.when.event for card in cards if card.when is not None}

@@ -1,7 +1,7 @@
-"""Faults and triggers as JSON: an object whose ``f`` (or ``event``) names the kind, and only what is not default.
+"""Faults and triggers as JSON: an object with the name of the class in ``f``, or an ``event``, without default values.
 
-``{"f": "kill", "target": "leader", "state": "lost"}``. What a value may be is checked where it is made, in the
-dataclasses' own constructors; this module only says where in the document it was.
+``{"f": "kill", "target": "leader", "state": "lost"}``. The constructors of the dataclasses check the values; this
+module adds the place in the document to their errors.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from splitbrain.nemesis.faults import FAULTS, Fault, ScheduleError, known
+from splitbrain.nemesis.faults import FAULTS, Fault, ScheduleError, one_of
 from splitbrain.nemesis.triggers import Trigger
 
 T = TypeVar("T")
@@ -20,34 +20,34 @@ BY_NAME: Mapping[str, Callable[..., Fault]] = MappingProxyType({fault.f: fault f
 
 def fault_to_json(fault: Fault) -> dict[str, Any]:
     """The fault as JSON holds it, keys in a fixed order."""
-    return {"f": fault.f, **_told(fault)}
+    return {"f": fault.f, **_given(fault)}
 
 
 def fault_from_json(value: object, where: str = "fault") -> Fault:
     """The inverse of ``fault_to_json``; ``where`` is how errors name the place. Raises ``ScheduleError``."""
     name = mapping(where, value, required=("f",))["f"]
-    known(f"{where}.f", name, BY_NAME)
-    return _made(BY_NAME[str(name)], value, where, named=("f",))
+    one_of(f"{where}.f", name, BY_NAME)
+    return _build(BY_NAME[str(name)], value, where, named=("f",))
 
 
 def trigger_to_json(trigger: Trigger) -> dict[str, Any]:
-    return _told(trigger)
+    return _given(trigger)
 
 
 def trigger_from_json(value: object, where: str = "when") -> Trigger:
     """The inverse of ``trigger_to_json``. Raises ``ScheduleError``."""
-    return _made(Trigger, value, where)
+    return _build(Trigger, value, where)
 
 
-def _told(value: Any) -> dict[str, Any]:
+def _given(value: Any) -> dict[str, Any]:
     """The fields that are not as they would be by default."""
     each = ((field, getattr(value, field.name)) for field in fields(value))
     return {field.name: given for field, given in each if given != field.default}
 
 
-def _made(make: Callable[..., T], value: object, where: str, named: tuple[str, ...] = ()) -> T:
-    """An instance of the dataclass ``make`` from an object with its fields, and those ``named`` besides."""
-    parts = fields(make)  # type: ignore[arg-type]  # a dataclass's constructor is the dataclass
+def _build(build: Callable[..., T], value: object, where: str, named: tuple[str, ...] = ()) -> T:
+    """An instance of the dataclass ``build`` from an object with its fields, and those ``named`` besides."""
+    parts = fields(build)  # type: ignore[arg-type]  # a dataclass's constructor is the dataclass
     given = mapping(
         where,
         value,
@@ -56,7 +56,7 @@ def _made(make: Callable[..., T], value: object, where: str, named: tuple[str, .
         closed=True,
     )
     try:
-        return make(**{key: item for key, item in given.items() if key not in named})
+        return build(**{key: item for key, item in given.items() if key not in named})
     except ScheduleError as wrong:
         raise ScheduleError(f"{where}.{wrong.where}", wrong.expected, wrong.got) from wrong
 

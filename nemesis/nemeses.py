@@ -2,9 +2,9 @@
 
 A nemesis is a deck of faults. ``build`` shuffles the decks of the nemeses named into one, deals a fault to
 each window until the deck is empty, shuffles again, and so on: every fault comes once before any comes
-twice. Between windows, before the first and after the last, the cluster is left in peace, so that each
-fault meets a leader and each recovery can be seen. A nemesis of several lanes lays as many such sequences over one
-another, so that its faults meet. Equal arguments give equal schedules, in every process.
+twice. Between windows, before the first and after the last, there is no fault, so that each fault meets a leader and
+each recovery can be seen. A nemesis of several lanes runs that many sequences at once, so that its faults overlap.
+Equal arguments give equal schedules, in every process.
 
 ``all`` is a swarm (A. Groce et al., "Swarm Testing", ISSTA 2012): each schedule leaves out about half of the kinds.
 """
@@ -44,7 +44,6 @@ from splitbrain.nemesis.faults import (
     Stop,
     Throttle,
     Way,
-    required,
 )
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.shapes import SHAPES, Shape
@@ -64,13 +63,13 @@ FLAPS_MS = (150, 250, 400, 700, 1_100)
 STORMS_MS = (50, 100, 150, 250)  # a node that is restarted so often hardly ever ends an election
 LOSSES_PERCENT = (10, 20, 30)
 DELAYS_MS = (10, 50, 100, 200)
-DOUBLES_PERCENT = (10, 50)
+DUPLICATES_PERCENT = (10, 50)
 BURSTS = (5, 20, 50)  # packets: on a link that carries a heartbeat every 50 ms, a quarter of a second to 2.5 s
 JITTERS_MS = (10, 50, 200)
 HOLDS_MS = (20, 100, 300)
-SPOILT_PERCENT = (5, 20)
+CORRUPT_PERCENT = (5, 20)
 NARROW_MS_PER_KB = (50, 200, 1_000)  # 160, 40 and 8 kbit/s
-THROTTLES_PER_MILLE = (950, 980, 990)  # what is left is about what a node of ours needs, or a few times less
+THROTTLES_PER_MILLE = (950, 980, 990)  # the rest is about as much as a node of ours needs, or a few times less
 JUMPS_MS = (-3_600_000, -5_000, -500, 500, 5_000, 3_600_000)
 FSYNCS_MS = (20, 100, 500)
 STROBES_MS = (50, 200, 1_000)
@@ -82,18 +81,18 @@ CARDS_OF_A_KIND = 6
 
 
 class NemesisError(ValueError):
-    """No such nemesis, or not with so few nodes or in so short a time; the message says which and why."""
+    """An unknown nemesis, or one that needs more nodes or more time; the message says which and why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Card:
-    """One kind of fault in a deck; ``fault`` makes one, given dice and the length of its window in ms.
+    """One kind of fault in a deck; ``fault`` makes one, given a random generator and the length of its window in ms.
 
     With ``when`` the fault waits for that event during its window. It then lasts ``lasts_ms`` at most, and never more
     than a quarter of the window. ``among`` is the group of machines that it is aimed at.
     """
 
-    strikes_leader: bool
+    affects_leader: bool
     fault: Callable[[Random, int], Fault]
     when: Trigger | None = None
     lasts_ms: int | None = None
@@ -127,7 +126,7 @@ class Nemesis:
     among: Group = "nodes"
 
     def possible(self, nodes: int, servers: int = 0) -> bool:
-        """Whether there are enough machines of its group."""
+        """Return whether there are enough machines of its group."""
         return self.min_nodes <= (nodes if self.among == "nodes" else servers)
 
 
@@ -143,8 +142,8 @@ def build(
 ) -> Schedule:
     """A schedule of ``length_ms`` for that many nodes and servers, mixed from the nemeses of those names.
 
-    A fault that is in two of the decks is dealt twice as often. ``can`` is what the runtime is able to do: ``all``
-    holds no more than that; any other nemesis is what its name says, and it is for the runtime to refuse it. Windows
+    A fault that is in two of the decks is dealt twice as often. ``can`` are the capabilities of the runtime: ``all``
+    requires no others; any other nemesis is not changed, and the runtime refuses what it lacks. Windows
     and the quiet between them are ``pace`` times as long as usual, for systems that take longer to notice. Raises
     ``NemesisError``.
     """
@@ -177,15 +176,15 @@ def _deck(nemesis: Nemesis, sizes: Mapping[Group, int], rng: Random, can: Collec
 
 
 def needs(nemesis: Nemesis, nodes: int) -> set[Capability]:
-    """What a runtime must be able to do for all faults of a nemesis on so many nodes; nothing for ``all``."""
+    """The capabilities that all faults of a nemesis on that many nodes require; none for ``all``."""
     if nemesis.name == ALL:
         return set()
     return set().union(*(_needs(card) for card in nemesis.deck(nodes)))
 
 
 def _needs(card: Card) -> set[Capability]:
-    """What a runtime must be able to do for it: the same whatever the dice show."""
-    return set(required(card.fault(Random(0), SHORTEST_MS)))
+    """The capabilities that it requires, which do not depend on the random generator."""
+    return set(card.fault(Random(0), SHORTEST_MS).required())
 
 
 def _find(name: str, sizes: Mapping[Group, int]) -> Nemesis:
@@ -220,12 +219,12 @@ def _windows(length_ms: int, rng: Random, lane: int, pace: float) -> Iterator[tu
 
 
 def _deal(deck: Sequence[Card], rng: Random) -> Iterator[Card]:
-    """Every card of the deck in random order, and again, for ever; the first strikes the leader if any does.
+    """Every card of the deck in random order, and again, for ever; the first affects the leader if any does.
 
     A short run deals few cards, and one in which no leader was touched says nothing.
     """
     hand = rng.sample(deck, len(deck))
-    first = next((i for i, card in enumerate(hand) if card.strikes_leader), 0)
+    first = next((i for i, card in enumerate(hand) if card.affects_leader), 0)
     hand.insert(0, hand.pop(first))
     while True:
         yield from hand
@@ -238,7 +237,7 @@ def _card(shape: Shape) -> Card:
             return Partition(shape=shape.name)
         return Partition(shape=shape.name, flap_ms=min(rng.choice(FLAPS_MS), max(1, for_ms // 4)))
 
-    return Card(strikes_leader=shape.fault_class in ("leader-isolated", "leader-deaf", "leader-mute"), fault=fault)
+    return Card(affects_leader=shape.fault_class in ("leader-isolated", "leader-deaf", "leader-mute"), fault=fault)
 
 
 def _possible(nodes: int) -> tuple[Card, ...]:
@@ -254,7 +253,7 @@ def _aimed(*targets: Role, fault: Callable[[Random, Role], Fault]) -> tuple[Card
     """A card for each target."""
 
     def card(target: Role) -> Card:
-        return Card(strikes_leader=target in ("leader", "all"), fault=lambda rng, for_ms: fault(rng, target))
+        return Card(affects_leader=target in ("leader", "all"), fault=lambda rng, for_ms: fault(rng, target))
 
     return tuple(map(card, targets))
 
@@ -291,7 +290,7 @@ def _storm(rng: Random, target: Role) -> Fault:
 def _at_vote(state: Durable, most_effects: int) -> Card:
     """The voter dies while it grants its vote, before or after the reply has left."""
     return Card(
-        strikes_leader=False,
+        affects_leader=False,
         fault=lambda rng, for_ms: Kill(target="subject", state=state, after_effects=rng.randint(0, most_effects)),
         when=Trigger(event="vote-granted"),
         lasts_ms=BOUNCE_MS,
@@ -299,7 +298,7 @@ def _at_vote(state: Durable, most_effects: int) -> Card:
 
 
 def _at_win(fault: Fault) -> Card:
-    return Card(strikes_leader=True, fault=lambda rng, for_ms: fault, when=Trigger(event="new-leader"))
+    return Card(affects_leader=True, fault=lambda rng, for_ms: fault, when=Trigger(event="new-leader"))
 
 
 def _one_way(rng: Random, target: Role) -> Fault:
@@ -312,22 +311,22 @@ def _burst(rng: Random, target: Role) -> Fault:
 
 
 def _held(rng: Random, target: Role) -> Fault:
-    return Reorder(percent=rng.choice(DOUBLES_PERCENT), ms=rng.choice(HOLDS_MS), target=target)
+    return Reorder(percent=rng.choice(DUPLICATES_PERCENT), ms=rng.choice(HOLDS_MS), target=target)
 
 
 def _cut(how: How, *shapes: str) -> tuple[Card, ...]:
-    """A card for each shape, whose links carry nothing in that way."""
+    """A card for each shape, with links that carry nothing in that way."""
 
     def card(shape: str) -> Card:
         fault = Partition(shape=shape, how=how)
-        return Card(strikes_leader=_card(SHAPES[shape]).strikes_leader, fault=lambda rng, for_ms: fault)
+        return Card(affects_leader=_card(SHAPES[shape]).affects_leader, fault=lambda rng, for_ms: fault)
 
     return tuple(map(card, shapes))
 
 
 KILLS = _kills("kept", "leader", "follower", "node", "minority", "majority", "all")
 AMNESIA = _kills("lost", "leader", "follower", "minority")
-ROLLBACKS = _kills("old", "leader", "follower", "minority")  # not in ``all``: software may refuse such a disk
+ROLLBACKS = _kills("old", "leader", "follower", "minority")  # not in ``all``: software may refuse an old disk
 TORN = _kills("torn", "leader", "follower", "all")
 PAUSES = (
     *_aimed("leader", "follower", "minority", "majority", fault=lambda rng, target: Pause(target=target)),
@@ -335,7 +334,7 @@ PAUSES = (
 )
 LOSSES = _aimed("all", "leader", "follower", fault=_loss)
 DELAYS = _aimed("all", "leader", "follower", fault=_late)
-DOUBLES = _aimed("all", fault=lambda rng, role: Duplicate(percent=rng.choice(DOUBLES_PERCENT), target=role))
+DUPLICATES = _aimed("all", fault=lambda rng, role: Duplicate(percent=rng.choice(DUPLICATES_PERCENT), target=role))
 JUMPS = _aimed("leader", "follower", "minority", "all", fault=_jump)
 STROBES = _aimed("leader", "all", fault=_strobe)
 RATES = _aimed("leader", "follower", "minority", fault=_rate)
@@ -347,13 +346,13 @@ ONE_WAY_LOSSES = _aimed("leader", "follower", "minority", fault=_one_way)
 BURST_LOSSES = _aimed("all", "leader", fault=_burst)
 JITTERS = _aimed("all", "leader", fault=lambda rng, role: Delay(ms=0, jitter_ms=rng.choice(JITTERS_MS), target=role))
 REORDERINGS = _aimed("all", "leader", fault=_held)
-CORRUPTIONS = _aimed("all", "leader", fault=lambda rng, role: Corrupt(percent=rng.choice(SPOILT_PERCENT), target=role))
+CORRUPTIONS = _aimed("all", "leader", fault=lambda rng, role: Corrupt(percent=rng.choice(CORRUPT_PERCENT), target=role))
 NARROWNESS = _aimed(
     "all", "leader", fault=lambda rng, role: Bandwidth(ms_per_kb=rng.choice(NARROW_MS_PER_KB), target=role)
 )
 CRASHES = _aimed("leader", "follower", "minority", "all", fault=lambda rng, role: Crash(target=role))
 STOPS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Stop(target=role))
-# Not in ``all``: to those who are elected it is a kill, of which there are enough there.
+# Not in ``all``: to the nodes it is a kill, and ``all`` has enough of these.
 OOMS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Oom(target=role))
 # Not in ``all`` either: the software's folder is on another file system then (see docs/faults.md).
 FILLS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Fill(target=role))
@@ -369,7 +368,7 @@ THROTTLES = _aimed(
     "leader", "follower", fault=lambda rng, role: Throttle(target=role, per_mille=rng.choice(THROTTLES_PER_MILLE))
 )
 DISTURBED = (_card(SHAPES["isolated-leader"]), *_kills("kept", "leader"))
-"""What makes the others elect somebody."""
+"""Faults after which the others elect a new leader."""
 VOTERS = (*DISTURBED, _at_vote("kept", 9), _at_vote("torn", 9))
 FORGETFUL = (*DISTURBED, _at_vote("lost", 9))
 DRIFTERS = (
@@ -424,7 +423,7 @@ def _server_amnesia(servers: int) -> tuple[Card, ...]:
 
 
 def _each_server(fault: Callable[[Random, Role], Fault]) -> Deck:
-    """That fault of those of the servers who are few, of one, and of all."""
+    """The fault for the leader and a minority of the servers, for one server, and for all."""
 
     def of_servers(servers: int) -> tuple[Card, ...]:
         return _aimed(*_few(servers), "node", "all", fault=fault)
@@ -433,7 +432,7 @@ def _each_server(fault: Callable[[Random, Role], Fault]) -> Deck:
 
 
 def _few(servers: int) -> tuple[Role, ...]:
-    """Who is hurt while the others work on, where there are enough of them."""
+    """Roles that leave a working majority, where there are enough servers."""
     return ("leader", "minority") if servers > 2 else ()
 
 
@@ -442,14 +441,14 @@ def _server_jumps(servers: int) -> tuple[Card, ...]:
 
 
 SERVER_KINDS: tuple[Deck, ...] = tuple(map(_among_servers, (_possible, _server_kills, _server_pauses, _server_jumps)))
-"""What ``all`` is drawn from besides, where there are servers."""
+"""Further decks of ``all`` where there are servers."""
 
 
 KINDS: tuple[Deck, ...] = (
     _possible,
     *map(
         _always,
-        (KILLS, AMNESIA, TORN, PAUSES, LOSSES, DELAYS, DOUBLES, JUMPS, STROBES, RATES, SLOWNESS, STORMS),
+        (KILLS, AMNESIA, TORN, PAUSES, LOSSES, DELAYS, DUPLICATES, JUMPS, STROBES, RATES, SLOWNESS, STORMS),
     ),
     *map(
         _always,
@@ -469,7 +468,7 @@ KINDS: tuple[Deck, ...] = (
         ),
     ),
 )
-"""What ``all`` is drawn from."""
+"""The decks of ``all``."""
 ALL = "all"
 
 
@@ -501,7 +500,7 @@ _ALL = (
     _nemesis("delay", "packets are late, some more than others", DELAYS),
     _nemesis("jitter", "packets take an uneven time, and overtake each other", JITTERS),
     _nemesis("reorder", "some packets are held back, and overtaken by those behind them", REORDERINGS),
-    _nemesis("duplicate", "packets arrive twice", DOUBLES),
+    _nemesis("duplicate", "packets arrive twice", DUPLICATES),
     _nemesis("corrupt", "in some packets a bit is wrong, and the receiving kernel throws them away", CORRUPTIONS),
     _nemesis("bandwidth", "links are narrow: packets queue for up to a second, or are lost", NARROWNESS),
     _nemesis("loss-oneway", "30 to 90 % of packets are lost on their way to a node, or from it", ONE_WAY_LOSSES),

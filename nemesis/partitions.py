@@ -1,12 +1,12 @@
-"""Partitions as values: which directed links drop, and what is left.
+"""Partitions as values: sets of directed links that carry nothing.
 
-A ``Link`` is (from, to); a ``Cut`` is the set of links on which every packet is dropped. A cut says nothing
-of how or when it is made: whoever runs the cluster does that. Everything here is a pure function of its
-arguments (and of the ``random.Random`` it is given), so the same dice give the same cut in every process.
+A ``Link`` is (from, to); a ``Cut`` is the set of links on which every packet is dropped. A cut does not say how or
+when it is made; a runtime does that. Everything here is a pure function of its arguments (and of the
+``random.Random`` it is given), so equal generators give equal cuts in every process.
 
-The promise of each shape is a property of the graph that it leaves, stated in its docstring and held by tests
-that try it by brute force. "Sees" always means two-way: a node sees another when packets pass in both
-directions, and every node sees itself. A majority of n nodes is any set of at least n // 2 + 1.
+Each shape guarantees a property of the graph that it leaves, stated in its docstring and checked by brute force in
+the tests. "Sees" always means two-way: a node sees another when packets pass in both directions, and every node
+sees itself. A majority of n nodes is any set of at least n // 2 + 1.
 
 Sources: Jepsen's grudges (halves, bridge, majorities ring); H. Howard and I. Abraham, "Raft does not
 Guarantee Liveness in the face of Network Faults", 2020 (churn); H. Ng, S. Haridi and P. Carbone,
@@ -19,11 +19,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise, permutations
 from random import Random
+from typing import Literal, get_args
 
 Link = tuple[str, str]
 Cut = frozenset[Link]
 
 NOTHING: Cut = frozenset()
+
+How = Literal["drop", "reject", "payload"]
+"""What becomes of packets on a cut link: see ``faults.Partition``. The hardest first."""
+HOWS: tuple[How, ...] = get_args(How)
+Way = Literal["both", "in", "out"]
+WAYS: tuple[Way, ...] = get_args(Way)
 
 
 class ImpossibleShape(ValueError):
@@ -35,7 +42,7 @@ def majority(n: int) -> int:
     return n // 2 + 1
 
 
-# What is asked of a cut.
+# Properties of a cut.
 
 
 def sees(nodes: Sequence[str], cut: Cut, node: str) -> frozenset[str]:
@@ -53,8 +60,8 @@ def quorum_connected(nodes: Sequence[str], cut: Cut) -> tuple[str, ...]:
 def two_way_majority(nodes: Sequence[str], cut: Cut) -> tuple[str, ...] | None:
     """A smallest majority whose members all see one another, the first in the order given, or None.
 
-    This is the set on whose availability most election algorithms stake their promise. Its members are found
-    among the quorum-connected nodes; at most C(15, 8) = 6435 sets are tried for 15 nodes.
+    Most election algorithms guarantee availability only while such a set exists. Its members are found among the
+    quorum-connected nodes; at most C(15, 8) = 6435 sets are tried for 15 nodes.
     """
     view = {node: sees(nodes, cut, node) for node in nodes}
     for members in combinations(quorum_connected(nodes, cut), majority(len(nodes))):
@@ -79,7 +86,7 @@ def components(nodes: Sequence[str], cut: Cut) -> tuple[tuple[str, ...], ...]:
 
 
 def is_split(nodes: Sequence[str], cut: Cut) -> bool:
-    """Whether the cut is a clean partition: two groups or more, nothing between them, all links within."""
+    """Return whether the cut is a clean partition: two groups or more, no link between them, all links within."""
     groups = components(nodes, cut)
     return len(groups) > 1 and cut == split(groups)
 
@@ -116,8 +123,20 @@ def both_ways(pairs: Iterable[Link]) -> Cut:
 
 
 def all_links(nodes: Sequence[str]) -> Cut:
-    """Every link between two different nodes: the cut in which nobody hears anybody."""
+    """Every link between two different nodes: the cut after which no node hears another."""
     return frozenset(permutations(nodes, 2))
+
+
+def links_of(nodes: Iterable[str], among: Sequence[str], way: Way = "both") -> Cut:
+    """Every link from or to one of the nodes among those, or only those ``in`` to one or ``out`` of one."""
+    chosen = frozenset(nodes)
+    match way:
+        case "both":
+            return frozenset(link for link in all_links(among) if not chosen.isdisjoint(link))
+        case "in":
+            return frozenset(link for link in all_links(among) if link[1] in chosen)
+        case "out":
+            return frozenset(link for link in all_links(among) if link[0] in chosen)
 
 
 def only(nodes: Sequence[str], pairs: Iterable[Link]) -> Cut:
@@ -161,7 +180,7 @@ def split(groups: Sequence[Sequence[str]]) -> Cut:
 
 def halves(nodes: Sequence[str]) -> Cut:
     """The first half against the rest. With an even number neither side is a majority."""
-    _at_least(2, nodes, "halves", "there must be somebody on either side")
+    _at_least(2, nodes, "halves", "either side needs a node")
     return split(bisect(nodes))
 
 
@@ -172,7 +191,7 @@ def random_halves(nodes: Sequence[str], rng: Random) -> Cut:
 
 def isolate(nodes: Sequence[str], node: str) -> Cut:
     """One node alone, all others together."""
-    _at_least(2, nodes, "isolate", "one node alone has nobody to be cut from")
+    _at_least(2, nodes, "isolate", "a single node has no peer to be cut from")
     return split([[node], others(nodes, node)])
 
 
@@ -194,7 +213,7 @@ def majorities_ring(nodes: Sequence[str], rng: Random) -> Cut:
     with itself is a bare majority. When n // 2 is odd the last of them is the one opposite. When besides n
     is odd (3, 7, 11, 15 nodes) no graph gives every node exactly an odd number of neighbours, so just one
     node sees one more than a bare majority; on three nodes the ring is therefore a line, whose middle sees
-    everybody.
+    every node.
 
     Two nodes make it impossible: the only majority is both of them, and both would see it.
     """
@@ -209,18 +228,18 @@ def majorities_ring(nodes: Sequence[str], rng: Random) -> Cut:
 
 
 def bridge(nodes: Sequence[str], hub: str, rng: Random) -> Cut:
-    """Two halves of the others, drawn at random, that meet only in ``hub``, which sees everybody."""
-    _at_least(3, nodes, "a bridge", "the hub needs somebody on either side")
+    """Two halves of the others, drawn at random, that meet only in ``hub``, which sees every node."""
+    _at_least(3, nodes, "a bridge", "the hub needs a node on either side")
     return random_halves(others(nodes, hub), rng)
 
 
 def churn(nodes: Sequence[str], leader: str, rng: Random) -> Cut:
-    """A majority that all see one another, and outsiders who each see one member of it, no two the same.
+    """A majority that all see one another, and outsiders that each see one member of it, no two the same.
 
-    Whoever of the majority leads, some outsider does not hear it, times out and disturbs it (Howard and
+    Any leader in the majority has an outsider that does not hear it, times out and disturbs it (Howard and
     Abraham 2020, first example: of five nodes 1, 2, 3 are connected, 4 sees only 2, and 5 only the leader,
     3). The core is a smallest majority with the leader in it, and one outsider sees the leader, as there.
-    With fewer than two outsiders a leader exists that everybody hears and nothing churns, so five nodes are
+    With fewer than two outsiders some leader is heard by all nodes and nothing churns, so five nodes are
     the least.
     """
     _at_least(5, nodes, "churn", "with a single outsider, the node it sees can lead without being disturbed")
@@ -232,7 +251,7 @@ def churn(nodes: Sequence[str], leader: str, rng: Random) -> Cut:
 
 
 def quorum_loss(nodes: Sequence[str], leader: str, hub: str) -> Cut:
-    """A star: everybody sees only ``hub``, and the old leader, now a leaf, has lost its majority.
+    """A star: every node sees only ``hub``, and the old leader, now a leaf, has lost its majority.
 
     Only the hub could win an election, but it still hears the old leader and so does not start one
     (Omni-Paxos). Four nodes are the least: of three, the leader and the hub are still a
@@ -244,7 +263,7 @@ def quorum_loss(nodes: Sequence[str], leader: str, hub: str) -> Cut:
 
 
 def constrained_election(nodes: Sequence[str], leader: str, hub: str) -> Cut:
-    """The old leader sees nobody; of the rest everybody sees only ``hub``, the one node that can win.
+    """The old leader sees no node; each of the rest sees only ``hub``, the one node that can win.
 
     In the paper (Omni-Paxos) the hub's log is also behind that of its voters. A cut alone cannot
     arrange that: where there is a log, write to it while the hub is deaf, just before. Four nodes are the
@@ -267,20 +286,20 @@ def chained(line: Sequence[str]) -> Cut:
 
 
 def deaf(nodes: Sequence[str], node: str) -> Cut:
-    """``node`` hears nobody, though everybody hears it."""
+    """``node`` hears no other node, and all others hear it."""
     return frozenset((other, node) for other in others(nodes, node))
 
 
 def mute(nodes: Sequence[str], node: str) -> Cut:
-    """Nobody hears ``node``, though it hears everybody."""
+    """No node hears ``node``, and it hears all others."""
     return frozenset((node, other) for other in others(nodes, node))
 
 
 def one_link(a: str, b: str) -> Cut:
-    """Just these two do not see each other; everybody else sees both."""
+    """These two do not see each other; all others see both."""
     return both_ways([(a, b)])
 
 
 def one_way_link(sender: str, receiver: str) -> Cut:
-    """Just what ``sender`` says to ``receiver`` is lost."""
+    """Only packets from ``sender`` to ``receiver`` are lost."""
     return frozenset([(sender, receiver)])

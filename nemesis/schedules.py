@@ -2,8 +2,8 @@
 
 Times are whole milliseconds from the start of the fault phase. A step's fault begins at ``at_ms`` and is healed
 ``for_ms`` later; one with a trigger waits from ``at_ms`` for an event, and its window begins with that. Steps may
-overlap. A ``Schedule`` cannot be built unless its steps are in order and all are surely healed before the phase
-ends; so whoever carries it out needs no clean-up of its own invention.
+overlap. A ``Schedule`` cannot be built unless its steps are in order and all are healed before the phase ends, so a
+runner needs no clean-up of its own.
 
 As JSON, version 1::
 
@@ -23,7 +23,7 @@ from random import Random
 from typing import Any
 
 from splitbrain.nemesis.codec import fault_from_json, fault_to_json, mapping, trigger_from_json, trigger_to_json
-from splitbrain.nemesis.faults import Fault, ScheduleError, known, target_of, whole
+from splitbrain.nemesis.faults import Fault, ScheduleError, integer, one_of
 from splitbrain.nemesis.targets import GROUPS, Group
 from splitbrain.nemesis.triggers import Trigger
 
@@ -33,7 +33,7 @@ MS_PER_HOUR = 3_600_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One fault and its window: [at_ms, at_ms + for_ms), or so long from when ``when`` has happened.
+    """One fault and its window: [at_ms, at_ms + for_ms), or ``for_ms`` from the event ``when``.
 
     A fault aimed at the ``subject`` needs a trigger to have one. ``among`` says which machines the fault's roles and
     shapes are about.
@@ -46,11 +46,11 @@ class Step:
     among: Group = "nodes"
 
     def __post_init__(self) -> None:
-        whole("at_ms", self.at_ms, at_least=0)
-        whole("for_ms", self.for_ms, at_least=1)
-        known("among", self.among, GROUPS)
-        if self.when is None and target_of(self.fault) == "subject":
-            raise ScheduleError("when", "a trigger, whose subject the fault is aimed at", "nothing")
+        integer("at_ms", self.at_ms, at_least=0)
+        integer("for_ms", self.for_ms, at_least=1)
+        one_of("among", self.among, GROUPS)
+        if self.when is None and self.fault.role == "subject":
+            raise ScheduleError("when", "a trigger, for a fault that is aimed at its subject", "nothing")
 
     @property
     def end_ms(self) -> int:
@@ -66,7 +66,7 @@ class Schedule:
     length_ms: int
 
     def __post_init__(self) -> None:
-        whole("length_ms", self.length_ms, at_least=1)
+        integer("length_ms", self.length_ms, at_least=1)
         for i, (before, after) in enumerate(pairwise(self.steps), start=1):
             if after.at_ms < before.at_ms:
                 expected = f"at least {before.at_ms}, when the step before begins"
@@ -79,16 +79,16 @@ class Schedule:
 
 
 def fault_windows_per_hour(schedule: Schedule) -> float:
-    """How many faults an hour of such a schedule holds."""
+    """The number of faults per hour of the schedule."""
     return len(schedule.steps) * MS_PER_HOUR / schedule.length_ms
 
 
-def dice(seed: int, step: Step) -> Random:
-    """The dice for planning one step: they hang on the seed and on when it begins, not on the other steps.
+def step_rng(seed: int, step: Step) -> Random:
+    """The random generator for aiming one step, seeded by the run's seed and the beginning of the step only.
 
-    So when a failing schedule is cut down to the steps that matter, those that stay are aimed as they were.
+    So when a failing schedule is shrunk to the steps that matter, those that stay are aimed as before.
     """
-    return Random(f"{seed}/{step.at_ms}")  # a text seeds the same generator in every process
+    return Random(f"{seed}/{step.at_ms}")  # a string seeds the same generator in every process
 
 
 def to_json(schedule: Schedule) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _step_to_json(step: Step) -> dict[str, Any]:
 
 
 def from_json(value: object) -> Schedule:
-    """The inverse of ``to_json``. Raises ``ScheduleError``: where, what was expected and what came."""
+    """The inverse of ``to_json``. Raises ``ScheduleError`` with the place, the expected and the given value."""
     fields = mapping("schedule", value, required=("format", "length_ms", "steps"), closed=True)
     if type(fields["format"]) is not int or fields["format"] != FORMAT:  # True == 1
         raise ScheduleError("format", f"{FORMAT}, the only version there is", repr(fields["format"]))
@@ -116,7 +116,7 @@ def from_json(value: object) -> Schedule:
         raise ScheduleError("steps", "a list", repr(steps))
     return Schedule(
         steps=tuple(_step_from_json(step, f"steps[{i}]") for i, step in enumerate(steps)),
-        length_ms=whole("length_ms", fields["length_ms"], at_least=1),
+        length_ms=integer("length_ms", fields["length_ms"], at_least=1),
     )
 
 
@@ -126,8 +126,8 @@ def _step_from_json(value: object, where: str) -> Step:
     when = trigger_from_json(fields["when"], f"{where}.when") if "when" in fields else None
     try:
         return Step(
-            at_ms=whole("at_ms", fields["at_ms"], at_least=0),
-            for_ms=whole("for_ms", fields["for_ms"], at_least=1),
+            at_ms=integer("at_ms", fields["at_ms"], at_least=0),
+            for_ms=integer("for_ms", fields["for_ms"], at_least=1),
             fault=fault,
             when=when,
             among=fields.get("among", "nodes"),  # type: ignore[arg-type]  # checked by Step

@@ -1,7 +1,7 @@
-"""The partitions that have a name, and how each is aimed at a cluster as it was observed.
+"""Named partitions, and how each is aimed at a cluster as observed.
 
-A shape is drawn from a ``View`` and dice, when it strikes and not before, since most are aimed at whoever
-leads. A cut is of the first fault class (``splitbrain.names``) that fits:
+A shape is drawn from a ``View`` and a random generator at the moment of injection, since most are aimed at the
+current leader. A cut is of the first fault class (``splitbrain.names``) that fits:
 
 - ``leader-isolated``: the leader alone, all other nodes connected;
 - ``partition``: any other cut into groups;
@@ -15,7 +15,7 @@ derives the class from the cut itself: a verdict is held against the fault that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from random import Random
 from types import MappingProxyType
@@ -28,7 +28,7 @@ from splitbrain.nemesis.targets import NoTarget, View, follower_or_any, leader_f
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A shape aimed at a cluster: the nodes it is about, what is cut, and that in words."""
+    """A shape aimed at a cluster: the nodes that it is about, the links that it cuts, and words for a reader."""
 
     nodes: tuple[str, ...]
     cut: Cut
@@ -50,16 +50,16 @@ class Shape:
     aim: Callable[[View, Random], Drawn]
 
     def draw(self, view: View, rng: Random) -> Drawn | NoTarget:
-        """The shape on this cluster. Too few nodes is an ``ImpossibleShape``, whoever leads."""
+        """Draw the shape on this cluster; with too few nodes raise ``ImpossibleShape``."""
         if len(view.nodes) < self.min_nodes:
             raise ImpossibleShape(f"{self.name} needs at least {self.min_nodes} nodes, not {len(view.nodes)}")
         if self.needs_leader and view.leader is None:
-            return NoTarget(f"{self.name} is aimed at the leader, and nobody was seen leading")
+            return NoTarget("no leader")
         return self.aim(view, rng)
 
 
 def class_of(nodes: tuple[str, ...], cut: Cut, leader: str | None) -> FaultClass:
-    """The class of fault that a cut is, given who led when it was made."""
+    """The fault class of a cut, given the leader when it was made."""
     if partitions.is_split(nodes, cut):
         alone = leader is not None and partitions.sees(nodes, cut, leader) == {leader}
         return "leader-isolated" if alone and len(partitions.components(nodes, cut)) == 2 else "partition"
@@ -72,6 +72,30 @@ def class_of(nodes: tuple[str, ...], cut: Cut, leader: str | None) -> FaultClass
     if any(cut == partitions.deaf(nodes, node) for node in partitions.others(nodes, leader)):
         return "follower-deaf"
     return "partial-partition"
+
+
+def with_servers(cut: Cut, about: Collection[str], view: View, rng: Random) -> Cut:
+    """Extend a cut among the nodes to the servers, the view's others: they stand where one node stands.
+
+    That is a node with the most links left, and if possible none that the cut is ``about``: so an isolated node reaches
+    no server, nor does a minority.
+    """
+    if not view.others:
+        return cut
+    most = max(_links_left(node, view.nodes, cut) for node in view.nodes)
+    best = [node for node in view.nodes if _links_left(node, view.nodes, cut) == most]
+    home = rng.choice([node for node in best if node not in about] or best)
+    links = set(cut)
+    for sender, receiver in cut:
+        if home == receiver:
+            links.update((sender, server) for server in view.others)
+        if home == sender:
+            links.update((server, receiver) for server in view.others)
+    return frozenset(links)
+
+
+def _links_left(node: str, nodes: tuple[str, ...], cut: Cut) -> int:
+    return sum(node in link and link not in cut for link in partitions.all_links(nodes))
 
 
 def _sides(view: View, cut: Cut) -> Drawn:
@@ -124,7 +148,7 @@ def _majorities_ring(view: View, rng: Random) -> Drawn:
 
 
 def _bridge(view: View, rng: Random) -> Drawn:
-    # Any node may be the hub: what an election by highest id makes of a bridge hangs on who the hub is.
+    # Any node may be the hub: how an election by highest id fares on a bridge depends on the hub.
     hub = rng.choice(view.nodes)
     return _about(view, (hub,), partitions.bridge(view.nodes, hub, rng), f"two halves meet only in {hub}")
 
@@ -139,7 +163,7 @@ def _churn(view: View, rng: Random) -> Drawn:
 def _quorum_loss(view: View, rng: Random) -> Drawn:
     leader, hub = _leader(view), follower_or_any(view, rng)
     cut = partitions.quorum_loss(view.nodes, leader, hub)
-    return _about(view, (leader, hub), cut, f"everybody, the leader {leader} too, sees only {hub}")
+    return _about(view, (leader, hub), cut, f"all nodes, the leader {leader} too, see only {hub}")
 
 
 def _constrained_election(view: View, rng: Random) -> Drawn:
@@ -155,17 +179,17 @@ def _chained(view: View, rng: Random) -> Drawn:
 
 def _leader_deaf(view: View, rng: Random) -> Drawn:
     leader = _leader(view)
-    return Drawn((leader,), partitions.deaf(view.nodes, leader), f"the leader {leader} hears nobody")
+    return Drawn((leader,), partitions.deaf(view.nodes, leader), f"the leader {leader} hears no node")
 
 
 def _leader_mute(view: View, rng: Random) -> Drawn:
     leader = _leader(view)
-    return Drawn((leader,), partitions.mute(view.nodes, leader), f"nobody hears the leader {leader}")
+    return Drawn((leader,), partitions.mute(view.nodes, leader), f"no node hears the leader {leader}")
 
 
 def _follower_deaf(view: View, rng: Random) -> Drawn:
     node = follower_or_any(view, rng)
-    return Drawn((node,), partitions.deaf(view.nodes, node), f"the follower {node} hears nobody")
+    return Drawn((node,), partitions.deaf(view.nodes, node), f"the follower {node} hears no node")
 
 
 def _single_link(view: View, rng: Random) -> Drawn:
@@ -193,15 +217,22 @@ def _shape(
 
 
 _ALL = (
-    _shape("isolated-node", "partition", 2, _isolated_node, "one follower, or whom the trigger names, sees nobody"),
+    _shape("isolated-node", "partition", 2, _isolated_node, "one follower, or the node of the event, sees no other"),
     _shape("halves", "partition", 2, _halves, "the first half of the nodes against the rest"),
     _shape("random-halves", "partition", 2, _random_halves, "two halves drawn at random"),
-    _shape("isolated-leader", "leader-isolated", 2, _isolated_leader, "the leader sees nobody", True),
-    _shape("flapping", "leader-isolated", 2, _isolated_leader, "the leader sees nobody, on and off, many times", True),
+    _shape("isolated-leader", "leader-isolated", 2, _isolated_leader, "the leader sees no other node", True),
+    _shape(
+        "flapping",
+        "leader-isolated",
+        2,
+        _isolated_leader,
+        "the leader sees no other node, on and off, many times",
+        True,
+    ),
     _shape("minority-leader", "partition", 3, _minority_leader, "the leader in a minority, against a majority", True),
-    _shape("leader-deaf", "leader-deaf", 2, _leader_deaf, "the leader is heard by all and hears nobody", True),
-    _shape("leader-mute", "leader-mute", 2, _leader_mute, "the leader hears all and is heard by nobody", True),
-    _shape("follower-deaf", "follower-deaf", 2, _follower_deaf, "a follower is heard by all and hears nobody", True),
+    _shape("leader-deaf", "leader-deaf", 2, _leader_deaf, "the leader is heard by all and hears none", True),
+    _shape("leader-mute", "leader-mute", 2, _leader_mute, "the leader hears all and is heard by none", True),
+    _shape("follower-deaf", "follower-deaf", 2, _follower_deaf, "a follower is heard by all and hears none", True),
     _shape("single-link", "partial-partition", 3, _single_link, "the leader and one follower do not see each other"),
     _shape(
         "one-way-link",
@@ -226,10 +257,16 @@ _ALL = (
         "partial-partition",
         4,
         _constrained_election,
-        "the leader sees nobody, and only one other node can win",
+        "the leader sees no other node, and only one other node can win",
         True,
     ),
-    _shape("churn", "partial-partition", 5, _churn, "whoever leads, some node outside the majority does not hear it"),
+    _shape(
+        "churn",
+        "partial-partition",
+        5,
+        _churn,
+        "some node outside the majority does not hear the leader, whichever node leads",
+    ),
 )
 
 SHAPES: Mapping[str, Shape] = MappingProxyType({shape.name: shape for shape in _ALL})

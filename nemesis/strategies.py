@@ -1,13 +1,13 @@
-"""Hypothesis strategies for what may go wrong, made to shrink towards calm.
+"""Hypothesis strategies for faults and schedules, which shrink towards fewer and milder faults.
 
-What Hypothesis takes as simpler is what a reader takes as calmer: fewer faults, milder ones (in the order
-of ``SHAPES``), shorter ones, closer to the beginning, fewer nodes, a cut of fewer links. Times are drawn in
-whole grains, so that a shrunken schedule has round numbers in it.
+Simpler to Hypothesis means fewer faults, milder ones (in the order of ``SHAPES``), shorter ones, closer to the
+beginning, fewer nodes, a cut of fewer links. Times are drawn in whole grains, so that a shrunken schedule has round
+numbers in it.
 
 Schedules are drawn in swarm style (A. Groce et al., "Swarm Testing", ISSTA 2012): each case first switches
 most kinds of fault off, then draws from those that are left, since some failures show only when one kind is
-repeated undisturbed by the others. Whether faults overlap, and whether they wait for events, is switched in the same
-way.
+repeated undisturbed by the others. Overlapping faults and triggers are
+switched in the same way.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from splitbrain.nemesis.triggers import EVENTS, Event, Trigger
 
 GRAIN_MS = 50
 MOST_FAULTS = 50
-# Leaders are worth more than their share; so is whoever the event was about.
+# Leaders, and the node of the event, are worth more than their share.
 TARGETS: tuple[Role, ...] = ("follower", "node", "minority", "leader", "leader", "leader", "majority", "all")
 TRIGGERED: tuple[Role, ...] = ("subject", "subject", "subject", "follower", "leader", "all")
 WAY: SearchStrategy[Way] = st.sampled_from(WAYS)
@@ -83,7 +83,7 @@ def possible_shapes(nodes: int) -> list[str]:
 
 
 def kinds(nodes: int, can: Collection[Capability] = CAPABILITY_NAMES) -> list[str]:
-    """What a swarm switches on and off: the shapes that so many nodes allow, the mildest first, and other faults."""
+    """The kinds that a swarm switches on and off: shapes that so many nodes allow, mildest first, then others."""
     shapes = possible_shapes(nodes) if "partition" in can else []
     return [*shapes, *(kind for kind in OTHERS if set(OTHERS[kind]) <= set(can))]
 
@@ -112,7 +112,7 @@ OTHERS: Mapping[str, tuple[Capability, ...]] = MappingProxyType(
         "kill in mid-act": ("kill", "kill with state torn", "kill after some effects"),
     }
 )
-"""What each kind of fault but partitions takes to carry out, the mildest first."""
+"""The capabilities that each kind of fault but partitions requires, the mildest first."""
 
 
 @st.composite
@@ -193,8 +193,8 @@ def schedules(
 ) -> Schedule:
     """A schedule for so many nodes, at least two; the simplest has no fault.
 
-    It holds at most ``max_faults`` (of ``MOST_FAULTS``), of what the runtime can do, at times and at events that it
-    can wait for. Faults come one after the other or, in half of the cases, may overlap. None begins before
+    It holds at most ``max_faults`` (of ``MOST_FAULTS``) that the runtime supports, at times and at events that it can
+    wait for. Faults come one after the other or, in half of the cases, may overlap. None begins before
     ``lead_in_ms``, and the last is healed ``recovery_ms`` before the end.
     """
     waits_for = [event for event in EVENTS if event in events]
@@ -219,7 +219,7 @@ def schedules(
 def _steps(
     draw: DrawFn, nodes: int, of: Sequence[str], events: Sequence[Event], max_window_ms: int, max_quiet_ms: int
 ) -> tuple[int, Step]:
-    """A step whose time is not yet fixed, and how long after the one before it begins."""
+    """A step without a time, and how long it begins after the one before."""
     quiet_ms, for_ms = draw(_times(0, max_quiet_ms)), draw(_times(GRAIN_MS, max_window_ms))
     when = draw(st.none() | triggers(events)) if events else None
     fault = draw(faults(nodes, of, triggered=when is not None))

@@ -1,9 +1,9 @@
-"""Whom a fault strikes: roles, resolved to names only at the moment it strikes.
+"""Roles that faults are aimed at, resolved to the names of nodes when a fault is injected.
 
-A schedule made beforehand cannot know who will lead, so it speaks of roles. A ``View`` is what was observed
-of the cluster just before a fault; the functions here turn a role into names, from the view and the dice
-alone. Where a role cannot be filled, mostly because nobody leads, the answer is the value ``NoTarget``: the fault
-is then recorded as not carried out, which must never count as something the system survived.
+A schedule made in advance cannot know which node will lead, so it names roles. A ``View`` is the cluster as observed
+just before a fault; the functions here resolve a role from the view and a random generator alone. When no node fills
+the role, mostly because there is no leader, the result is ``NoTarget``: the fault is recorded as skipped, and never
+counts as a fault that the system survived.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from splitbrain.nemesis.partitions import others, shuffled
 
 Role = Literal["follower", "node", "minority", "subject", "leader", "majority", "all"]
 ROLES: tuple[Role, ...] = get_args(Role)
-"""The mildest first. ``subject`` is the node that a triggered fault's event was about."""
+"""The mildest first. ``subject`` is the node of the event that a fault waited for."""
 
 Group = Literal["nodes", "servers"]
 GROUPS: tuple[Group, ...] = get_args(Group)
-"""Which machines of a system roles and shapes are about: those that stand for election, or those that serve them."""
+"""Which machines of a system roles and shapes are about: its candidates, or the servers that they rely on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class View:
-    """What was observed of the cluster: its nodes, in a fixed order, and who of them led, in which term.
+    """The cluster as observed: its nodes in a fixed order, the leader and its term.
 
-    ``leader`` is None when nobody led, or when it could not be told who; ``term`` is None also where the
-    system has none. ``subject`` is the node about which something has just happened that a fault waited for.
-    In a system with servers, ``group`` says which machines ``nodes`` are, and ``others`` are those of the other group.
-    Names that repeat, and a leader or subject who is no node, are a ValueError.
+    ``leader`` is None when no node led or the leader was ambiguous; ``term`` is None also where the system has none.
+    ``subject`` is the node of the event that a fault waited for. In a system with servers, ``group`` says which
+    machines ``nodes`` are, and ``others`` are those of the other group. Repeated names, and a leader or subject that
+    is not a node, raise ``ValueError``.
     """
 
     nodes: tuple[str, ...]
@@ -56,22 +56,22 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class NoTarget:
-    """The fault could not be aimed: whom it needs is not there. ``words`` says what was wanted."""
+    """The fault could not be aimed; ``words`` name what is missing, such as ``no leader``."""
 
     words: str
 
 
 def resolve(role: Role, view: View, rng: Random) -> tuple[str, ...] | NoTarget:
-    """The names that fill a role, in the view's order; which of several is drawn from ``rng``.
+    """Resolve a role to the nodes that fill it, in the view's order; among several, draw from ``rng``.
 
     ``majority`` is a smallest majority and ``minority`` a largest minority (it may be empty: of two nodes).
     """
     n = len(view.nodes)
     match role:
         case "leader":
-            return NoTarget("the leader was to be struck") if view.leader is None else (view.leader,)
+            return NoTarget("no leader") if view.leader is None else (view.leader,)
         case "follower":
-            return _draw(view, _followers(view), 1, rng) if view.leader else NoTarget("a follower was to be struck")
+            return _draw(view, _followers(view), 1, rng) if view.leader else NoTarget("no leader")
         case "node":
             return _draw(view, list(view.nodes), 1, rng)
         case "majority":
@@ -81,21 +81,21 @@ def resolve(role: Role, view: View, rng: Random) -> tuple[str, ...] | NoTarget:
         case "all":
             return view.nodes
         case "subject":
-            return NoTarget("the node of an event was to be struck") if view.subject is None else (view.subject,)
+            return NoTarget("no event") if view.subject is None else (view.subject,)
 
 
 def follower_or_any(view: View, rng: Random) -> str:
-    """A node that does not lead, drawn at random; any node when nobody leads."""
+    """A node that does not lead, drawn at random; any node when there is no leader."""
     return rng.choice(_followers(view))
 
 
 def leader_or_any(view: View, rng: Random) -> str:
-    """The leader, or when nobody leads any node, drawn at random."""
+    """The leader, or any node drawn at random when there is no leader."""
     return view.leader if view.leader is not None else rng.choice(view.nodes)
 
 
 def leader_first(view: View, rng: Random) -> list[str]:
-    """All nodes in random order, but the leader, if there is one, at the head."""
+    """All nodes in random order, the leader first if there is one."""
     first = leader_or_any(view, rng)
     return [first, *shuffled(others(view.nodes, first), rng)]
 

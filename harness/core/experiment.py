@@ -14,11 +14,12 @@ from splitbrain.checkers.bounds import Bounds
 from splitbrain.core.promises import bounds_of
 from splitbrain.errors import UsageError
 from splitbrain.nemesis import schedules
-from splitbrain.nemesis.faults import ScheduleError, required
+from splitbrain.nemesis.faults import ScheduleError
 from splitbrain.nemesis.nemeses import build
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems.base import System
-from splitbrain.runtimes.base import CAPABILITIES, ClusterSpec, known_runtime
+from splitbrain.runtimes.base import ClusterSpec
+from splitbrain.runtimes.capabilities import CAPABILITIES, known_runtime
 from splitbrain.workloads import KINDS, USUAL, Kind, Workload, workload_from_json
 
 FORMAT = 1
@@ -130,7 +131,7 @@ def cluster_of(experiment: Experiment, schedule: Schedule | None = None) -> Clus
         nodes=experiment.node_names,
         servers=experiment.server_names,
         seed=experiment.seed,
-        needs=frozenset(capability for step in steps for capability in required(step.fault)),
+        needs=frozenset(capability for step in steps for capability in step.fault.required()),
     )
 
 

@@ -1,9 +1,9 @@
-"""Carries out a schedule: each fault is begun, verified, and undone, and each of these is in the history.
+"""Carries out a schedule: injects, verifies and undoes each fault, and records each of these in the history.
 
-What is about to be hurt is written down before it is hurt, so a run that dies in between still knows. Every step is
-a task of its own, so one that is slow, or waits for an event that does not come, delays no other's heal. A fault that
-finds nobody to aim at waits up to a bound and is then recorded as skipped, as is one whose event never came; one that
-was not seen to take effect is recorded as not verified. None of these is ever counted as exercise.
+A fault is recorded before it is injected, so the history of a run that dies in between still has it. Every step is a
+separate task, so one that is slow, or waits for an event that does not come, delays no other's heal. A fault without
+a target waits up to a bound and is then recorded as skipped, as is one without its event; one that was not seen to
+take effect is recorded as not verified. None of these counts as exercise.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from typing import Any
 
 from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.recorder import Recorder
-from splitbrain.nemesis.faults import kind, required
-from splitbrain.nemesis.plans import Plan, classed, plan, together, windows
-from splitbrain.nemesis.schedules import Schedule, Step, dice
+from splitbrain.nemesis.plans import Plan, classed, combined_class, plan, shape_of, windows
+from splitbrain.nemesis.schedules import Schedule, Step, step_rng
 from splitbrain.nemesis.state import state_of
 from splitbrain.nemesis.targets import Group, NoTarget, View
 from splitbrain.nemesis.triggers import OBSERVED, Trigger
@@ -29,7 +28,7 @@ LOOK_AGAIN_NS = 10 * MS
 
 
 class Injector:
-    """The nemesis of one run. ``told`` is called with what is in force, in words, or None."""
+    """The nemesis of one run. ``announce`` is called with the faults in force, in words, or None."""
 
     def __init__(
         self,
@@ -37,29 +36,29 @@ class Injector:
         recorder: Recorder,
         watch: LeaderView,
         seed: int,
-        told: Callable[[str | None], None],
+        announce: Callable[[str | None], None],
     ) -> None:
         self._cluster = cluster
         self._recorder = recorder
         self._watch = watch
         self._seed = seed
-        self._told = told
+        self._announce = announce
         self._ids = itertools.count()
         self._in_force: dict[int, Plan] = {}
 
     async def carry_out(self, schedule: Schedule) -> None:
-        """Run the whole schedule, whose times count from now; ends with its last window healed."""
-        if any("kill with state old" in required(step.fault) for step in schedule.steps):
+        """Run the whole schedule, with times from now; return when its last window is healed."""
+        if any(step.fault.needs_disk_copy for step in schedule.steps):
             await self._cluster.keep_disks()
         start = self._cluster.now()
         end = self._wait_until(start + schedule.length_ms * MS, self._cluster.alarm())
-        await self._cluster.together(end, [self._carry_out_step(step, start) for step in schedule.steps])
+        await self._cluster.run_all(end, [self._carry_out_step(step, start) for step in schedule.steps])
 
     async def heal(self) -> None:
         """Undo everything on every host, whatever there may be."""
         await self._undo("heal", {}, self._cluster.heal)
         self._in_force.clear()
-        self._told(None)
+        self._announce(None)
 
     async def _carry_out_step(self, step: Step, start: int) -> None:
         alarm = self._cluster.alarm()
@@ -75,9 +74,9 @@ class Injector:
             began = self._cluster.now()
         planned = await self._aim(step, subject, alarm)
         if isinstance(planned, NoTarget):
-            self._skip(step, f"{planned.words}, and nobody led for {LEADER_WAIT_NS // MS} ms")
+            self._skip(step, f"{planned.words} observed for {LEADER_WAIT_NS // MS:,} ms")
             return
-        await self._hurt(planned, step.among, began + step.for_ms * MS, self._struck_at(step, subject), alarm)
+        await self._inject(planned, step.among, began + step.for_ms * MS, self._because(step, subject), alarm)
 
     async def _subject(self, trigger: Trigger, give_up: int, alarm: Alarm) -> str | None:
         """The node of the event that is waited for, or None when it has not come in time."""
@@ -98,13 +97,13 @@ class Injector:
     async def _aim(self, step: Step, subject: str | None, alarm: Alarm) -> Plan | NoTarget:
         give_up = self._cluster.now() + LEADER_WAIT_NS
         while True:
-            planned = plan(step.fault, await self._view(step, subject), dice(self._seed, step))
+            planned = plan(step.fault, await self._view(step, subject), step_rng(self._seed, step))
             if not isinstance(planned, NoTarget) or self._cluster.now() >= give_up:
                 return planned
             await self._wait_until(self._cluster.now() + LOOK_AGAIN_NS, alarm)
 
     async def _view(self, step: Step, subject: str | None) -> View:
-        """Who has just been seen to win is the leader, whatever others still claim; who has been killed is none."""
+        """The cluster as observed: a node that has just won leads, whatever others claim; a killed node does not."""
         seen = await self._seen(step.among)
         if seen.leader in state_of(self._in_force.values()).down:
             seen = replace(seen, leader=None, term=None)
@@ -120,52 +119,53 @@ class Injector:
         leader = await self._cluster.leading_server()
         return View(nodes=servers, leader=leader, others=nodes, group="servers")
 
-    def _struck_at(self, step: Step, subject: str | None) -> dict[str, Any]:
+    def _because(self, step: Step, subject: str | None) -> dict[str, Any]:
         return {} if step.when is None else {"event": step.when.event, "subject": subject}
 
     def _skip(self, step: Step, why: str) -> None:
-        shape = kind(step.fault) if step.among == "nodes" else f"server-{kind(step.fault)}"
+        shape = shape_of(step.fault, step.among)
         value: dict[str, Any] = {"id": next(self._ids), "nodes": [], "links": [], "shape": shape}
         self._note(step.fault.f, "begin", value)
         self._note(step.fault.f, "done", {**value, "skipped": why})
 
-    async def _hurt(self, planned: Plan, among: Group, ends: int, because: dict[str, Any], alarm: Alarm) -> None:
-        """Strike and undo, by turns if it flaps; a turn that is over before its time has come is left out.
+    async def _inject(self, planned: Plan, among: Group, ends: int, because: dict[str, Any], alarm: Alarm) -> None:
+        """Inject and undo, in turns if it flaps; a turn that is over before its time has come is left out.
 
-        Each turn is classed anew: the second may isolate one who led only when the first began."""
+        Each turn is classed anew: the node that a later one isolates may no longer be the leader."""
         began = self._cluster.now()
         for start_ms, end_ms in windows(planned, max(1, -(-(ends - began) // MS))):
             until = min(began + end_ms * MS, ends)
             await self._wait_until(began + start_ms * MS, alarm)
             if self._cluster.now() < until:
                 now_seen = classed(planned, await self._seen(among))
-                await self._hurt_until(now_seen, among, until, because, alarm)
+                await self._inject_until(now_seen, among, until, because, alarm)
 
-    async def _hurt_until(self, planned: Plan, among: Group, until: int, because: dict[str, Any], alarm: Alarm) -> None:
+    async def _inject_until(
+        self, planned: Plan, among: Group, until: int, because: dict[str, Any], alarm: Alarm
+    ) -> None:
         fault = next(self._ids)
-        value = {"id": fault, "nodes": list(planned.nodes), "links": planned.links()}
+        value = {"id": fault, "nodes": list(planned.nodes), "links": planned.recorded_links()}
         described = {"shape": planned.shape, "class": planned.fault_class, "words": planned.words}
         self._in_force[fault] = planned
-        described |= await self._together([*self._in_force.values()], among)
-        self._note(planned.f, "begin", {**value, **described, **planned.figures(), **because})
-        self._tell()
+        described |= await self._combined([*self._in_force.values()], among)
+        self._note(planned.f, "begin", {**value, **described, **planned.fault.figures(), **because})
+        self._announce_in_force()
         effect = await self._cluster.inflict(planned)
         self._note(planned.f, "done", {**value, **_measured(effect)})
         await self._wait_until(until, alarm)
-        undone = {"heals": [fault], "links": planned.links()}
+        undone = {"heals": [fault], "links": planned.recorded_links()}
         if planned.undo_f != "heal":
             undone["nodes"] = list(planned.nodes)
-        undone |= await self._together([left for key, left in self._in_force.items() if key != fault], among)
+        undone |= await self._combined([left for key, left in self._in_force.items() if key != fault], among)
         await self._undo(planned.undo_f, undone, lambda: self._cluster.undo(planned))
         self._in_force.pop(fault, None)
-        self._tell()
+        self._announce_in_force()
 
-    async def _together(self, plans: Sequence[Plan], among: Group) -> dict[str, Any]:
+    async def _combined(self, plans: Sequence[Plan], among: Group) -> dict[str, Any]:
         """The class of these plans' cuts as one, where several make another than each alone."""
-        combined = together(plans, await self._seen(among)) if len(plans) > 1 else None
-        return (
-            {} if combined is None or combined in {each.fault_class for each in plans} else {"combined_class": combined}
-        )
+        combined = combined_class(plans, await self._seen(among)) if len(plans) > 1 else None
+        known = {None, *(each.fault_class for each in plans)}
+        return {} if combined in known else {"combined_class": combined}
 
     async def _undo(self, f: str, value: dict[str, Any], undo: Callable[[], Any]) -> None:
         undone = {"id": next(self._ids), **value}
@@ -174,8 +174,8 @@ class Injector:
         effect = await undo()
         self._note(f, "done", {"id": undone["id"], "nodes": undone["nodes"], **_measured(effect)})
 
-    def _tell(self) -> None:
-        self._told("; ".join(planned.words for planned in self._in_force.values()) or None)
+    def _announce_in_force(self) -> None:
+        self._announce("; ".join(planned.words for planned in self._in_force.values()) or None)
 
     async def _wait_until(self, at: int, alarm: Alarm) -> None:
         while self._cluster.now() < at:

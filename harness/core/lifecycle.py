@@ -98,7 +98,7 @@ async def run_phases(
         for group in groups:
             group.stop()
 
-    await cluster.together(phases(), [job for group in groups for job in group.jobs()])
+    await cluster.run_all(phases(), [job for group in groups for job in group.jobs()])
 
 
 def _clients(cluster: Cluster, experiment: Experiment, recorder: Recorder, view: LeaderView) -> Sequence[ClientGroup]:

@@ -13,6 +13,7 @@ from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.fault_periods import is_repair
 from splitbrain.names import FAULT_CLASSES, GUARANTEES, MS, FaultClass, Promise, Promises
+from splitbrain.nemesis.faults import FAULTS
 from splitbrain.nodes.systems.base import System
 
 WEAKEST_FIRST: Final[tuple[Promise, ...]] = ("undefined", "known-weakness", "not-promised", "guaranteed")
@@ -29,11 +30,8 @@ CUTS: Final[tuple[FaultClass, ...]] = (
 UNFENCED: Final = ("ledger-unfenced", "lock")
 
 CLASSES_OF: Final[Mapping[str, tuple[FaultClass, ...]]] = {
-    **dict.fromkeys(("kill", "crash", "stop", "oom", "fill", "failing-fsync"), ("crash",)),
-    **dict.fromkeys(("pause", "freeze", "throttle", "slow-fsync"), ("pause",)),
+    **{fault.f: (fault.usual_class,) for fault in FAULTS},
     "partition": CUTS,
-    **dict.fromkeys(("loss", "delay", "reorder", "duplicate", "corrupt", "bandwidth"), ("loss",)),
-    "skew": ("clock-jump",),
     "rate": ("clock-rate",),
     "strobe": ("clock-strobe",),
     "wipe": ("state-loss",),

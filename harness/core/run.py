@@ -29,7 +29,8 @@ from splitbrain.names import ALLOW_PRIVILEGED
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.nemeses import NemesisError
 from splitbrain.nemesis.schedules import Schedule
-from splitbrain.runtimes.base import CAPABILITIES, Say, refuse_unsupported, unsupported
+from splitbrain.runtimes.base import Say
+from splitbrain.runtimes.capabilities import CAPABILITIES, refuse_unsupported, unsupported
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

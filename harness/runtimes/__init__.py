@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 
-from splitbrain.runtimes.base import Runtime, known_runtime
+from splitbrain.runtimes.base import Runtime
+from splitbrain.runtimes.capabilities import known_runtime
 
 MODULES: Mapping[str, str] = {
     "docker": "splitbrain.runtimes.docker.runtime",

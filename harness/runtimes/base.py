@@ -10,16 +10,13 @@ All times are integer nanoseconds on the controller's monotonic clock, ``Cluster
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from splitbrain.errors import UsageError
-from splitbrain.names import ALLOW_PRIVILEGED
-from splitbrain.nemesis.faults import CAPABILITY_NAMES, Capability, required
+from splitbrain.nemesis.faults import Capability
 from splitbrain.nemesis.plans import Plan
-from splitbrain.nemesis.schedules import Schedule
-from splitbrain.nemesis.triggers import EVENTS, OBSERVED, Event, Trigger
+from splitbrain.nemesis.triggers import Trigger
 from splitbrain.nodes.clients.base import Question, Reply
 from splitbrain.nodes.systems.base import System
 
@@ -29,7 +26,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effect:
-    """What a fault, or its healing, was seen to do.
+    """The measured effect of a fault or of its healing.
 
     ``verified`` is False when real packets showed something else than was asked for; ``problems`` then says
     what. ``in_effect_ns`` is the time from asking to the last host's answer that it was applied, before the
@@ -40,104 +37,6 @@ class Effect:
     in_effect_ns: int
     problems: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Capabilities:
-    """What a runtime can do to a cluster, and which events it can strike at.
-
-    ``privileged`` is what it can do besides where a user allows that, and of each group in ``apart`` one schedule can
-    ask for one.
-    """
-
-    faults: frozenset[Capability]
-    triggers: frozenset[Event]
-    privileged: frozenset[Capability] = frozenset()
-    apart: tuple[frozenset[Capability], ...] = ()
-
-
-CAPABILITIES: Mapping[str, Capabilities] = {
-    "docker": Capabilities(
-        faults=frozenset(
-            {
-                "partition",
-                "partition that refuses",
-                "partition of payload",
-                "kill",
-                "kill with state lost",
-                "kill with state old",
-                "kill with files lost",
-                "kill of one process",
-                "crash",
-                "stop",
-                "oom",
-                "full disk",
-                "slow fsync",
-                "failing fsync",
-                "pause",
-                "pause of one process",
-                "freeze",
-                "loss",
-                "loss in bursts",
-                "delay",
-                "reorder",
-                "duplicate",
-                "corrupt",
-                "bandwidth",
-                "throttle",
-                "skew of the wall clock",
-                "skew of the monotonic clock",
-            }
-        ),
-        triggers=OBSERVED,
-        privileged=frozenset({"kill with state torn"}),
-        apart=(frozenset({"kill with state torn", "full disk"}),),  # each takes disks of a kind of its own
-    ),
-    # A node is one process there, so that none of its processes can be hurt alone, and its disk has room for ever.
-    "sim": Capabilities(
-        faults=frozenset(CAPABILITY_NAMES) - {"kill of one process", "pause of one process", "full disk"},
-        triggers=frozenset(EVENTS),
-    ),
-}
-"""Of each runtime, by its name. What a runtime lacks is refused before a run, never left out in silence."""
-
-
-def known_runtime(name: str) -> str:
-    """Raises UsageError for a runtime that there is not."""
-    if name not in CAPABILITIES:
-        raise UsageError(f"--runtime: expected {' or '.join(CAPABILITIES)}, got {name!r}")
-    return name
-
-
-def unsupported(schedule: Schedule, powers: Capabilities) -> tuple[str, ...]:
-    """What the schedule asks for beyond these powers, each once with the first step that does, in words."""
-    found: dict[str, str] = {}
-    for at, step in enumerate(schedule.steps):
-        for ability in required(step.fault):
-            if ability not in powers.faults:
-                found.setdefault(ability, f"{ability} (steps[{at}])")
-        if step.when is not None and step.when.event not in powers.triggers:
-            found.setdefault(step.when.event, f"wait for the event {step.when.event} (steps[{at}])")
-    return tuple(found.values())
-
-
-def refuse_unsupported(schedule: Schedule, runtime: str, privileged: bool = False) -> None:
-    """A UsageError if the runtime of that name cannot do all that the schedule asks for, or not without ``privileged``,
-    or not all in one run."""
-    powers = CAPABILITIES[runtime]
-    found = unsupported(schedule, replace(powers, faults=powers.faults | powers.privileged))
-    if found:
-        raise UsageError(f"the runtime {runtime} cannot do all of this schedule; it lacks: {', '.join(found)}")
-    if not privileged and (found := unsupported(schedule, powers)):
-        raise UsageError(
-            f"on {runtime} this schedule needs the machine's loop devices, which is to be allowed with "
-            f"{ALLOW_PRIVILEGED}: {', '.join(found)}"
-        )
-    asked = {ability for step in schedule.steps for ability in required(step.fault)}
-    for group in powers.apart:
-        if len(group & asked) > 1:
-            words = " and ".join(sorted(group & asked))
-            raise UsageError(f"the runtime {runtime} cannot do these in one run, but only in one each: {words}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,11 +90,11 @@ class Cluster(Protocol):
         ...
 
     async def ask(self, question: Question, timeout_ns: int) -> Reply:
-        """What only some systems can be asked. Never raises for what a machine does."""
+        """Ask a question that only some systems answer. Never raises for what a machine does."""
         ...
 
     async def leading_server(self) -> str | None:
-        """The server that leads the servers just now, where that can be told."""
+        """The server that leads the servers now, where that is known."""
         ...
 
     async def happens(self, trigger: Trigger, give_up: int) -> str | None:
@@ -207,9 +106,9 @@ class Cluster(Protocol):
         ...
 
     async def keep_disks(self) -> None:
-        """Copy every machine's durable state as it is now, in place of any copy before: what ``old`` brings back.
+        """Copy every machine's durable state as it is now, in place of any earlier copy, for faults that restore it.
 
-        To be called while nothing is hurt. Each machine may stand still for a moment.
+        To be called while no fault is in force. Each machine may stand still for a moment.
         """
         ...
 
@@ -221,7 +120,7 @@ class Cluster(Protocol):
         ...
 
     async def undo(self, plan: Plan) -> Effect:
-        """End a plan in force, and verify that what it did is gone, but for what other plans in force do too.
+        """End a plan in force, and verify that its effects are gone, except those of other plans in force.
 
         A node that no plan wants down is started again, one that none wants paused goes on.
         """
@@ -231,7 +130,7 @@ class Cluster(Protocol):
         """Undo everything, on every host, whatever was done before, and verify it. Doing so again does nothing."""
         ...
 
-    async def together(self, main: Job, others: Sequence[Job]) -> None:
+    async def run_all(self, main: Job, others: Sequence[Job]) -> None:
         """Run ``main`` and ``others`` until all have ended; an error in one ends them all, and is raised."""
         ...
 

@@ -1,9 +1,9 @@
-"""Whether a link is what it is to be, judged by real packets.
+"""Verification of links by real packets.
 
-Pure: what was asked, what each host heard and what its rules dropped go in; what is wrong comes out. An open
-link must have carried its packet. A cut one must not, and the receiver's rule must have counted a packet that it
-dropped: that no packet came proves nothing where none was sent. A flawed one must have treated many packets as its
-flaws say, within what chance and a busy machine allow.
+Pure functions from the requested state and the packets that each host received and dropped to the problems. An open
+link must have carried its packet. A cut one must not, and the receiver's rule must have counted a dropped packet:
+that no packet came proves nothing where none was sent. A link with flaws must have treated many packets as its flaws
+say, within the limits of chance and of a busy machine.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ LATER_MS = 25.0  # by which the median may be late on a busy machine
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one host's agent reports: the peers it heard, and the packets dropped by sender."""
+    """The report of one host's agent: the peers it heard, and the packets dropped by sender."""
 
     peers: frozenset[str]
     dropped: Mapping[str, int]
 
 
 def problems(nodes: Sequence[str], cut: Cut, heard: Mapping[str, Heard]) -> tuple[str, ...]:
-    """What differs from ``cut``, one sentence a directed link; empty when it is as asked."""
+    """The differences from ``cut``, one sentence for each directed link; empty when there are none."""
     found = []
     for receiver in nodes:
         report = heard[receiver]
@@ -52,7 +52,7 @@ def problems(nodes: Sequence[str], cut: Cut, heard: Mapping[str, Heard]) -> tupl
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """What became of so many packets over one link. Shares are from 0 to 1; times are None where nothing came.
+    """The fate of a number of packets over one link. Shares are from 0 to 1; times are None where nothing came.
 
     ``run`` is the mean length of the runs of losses; ``overtaken`` the share that came after one sent later; ``gap_ms``
     the mean time between one packet and the next.
@@ -93,7 +93,7 @@ def measured(sent: int, came: Sequence[tuple[int, int]]) -> Measured:
 
 
 def lost_share(flaws: Flaws) -> float:
-    """How many packets in one such a link is to lose, all causes together; but for a narrow link's overflow."""
+    """The share of packets that the link should lose by all causes, except by the overflow of a narrow link."""
     kept = (1 - flaws.loss) * (1 - flaws.corruption)
     for share, _ in flaws.bursts:
         kept *= 1 - share
@@ -101,9 +101,9 @@ def lost_share(flaws: Flaws) -> float:
 
 
 def amiss(flaws: Flaws, seen: Measured, bytes_each: int) -> Iterator[str]:
-    """In what a link with these flaws was not seen to have them, a clause each; packets were of so many bytes."""
+    """The flaws that a link did not show as it should, a clause each, for packets of ``bytes_each``."""
     lost, arrived = lost_share(flaws), round(seen.sent * (1 - seen.lost))
-    # Losses that come in runs are worth fewer dice than there are packets.
+    # Losses that come in runs are worth fewer draws than there are packets.
     sticky = max((1 - sum(gilbert(*burst)) for burst in flaws.bursts), default=0.0)
     spread = math.sqrt((1 + sticky) / (1 - sticky)) if sticky < 1 else math.inf
     if not flaws.ms_per_kb and abs(seen.lost - lost) > spread * _scatter(lost, seen.sent):
@@ -129,14 +129,15 @@ def amiss(flaws: Flaws, seen: Measured, bytes_each: int) -> Iterator[str]:
 
 
 def unnoticed(links: Iterable[tuple[Flaws, int]], errors: int) -> str | None:
-    """What is wrong with a receiver whose kernel counted so many wrong checksums, None if they are enough.
+    """The problem of a receiver that counted too few wrong checksums, None if there were enough.
 
-    ``links`` are those into it, each with the number of packets sent over it. Other packets may have been spoilt too.
+    ``links`` are those into it, each with the number of packets sent over it. Other packets may have been corrupted
+    too.
     """
     least = 0.0
     for flaws, sent in links:
-        spoilt = flaws.corruption * (1 - lost_share(replace(flaws, corruption=0.0)))
-        least += sent * (spoilt - _scatter(spoilt, sent)) if not flaws.bursts and not flaws.ms_per_kb else 0.0
+        corrupted = flaws.corruption * (1 - lost_share(replace(flaws, corruption=0.0)))
+        least += sent * (corrupted - _scatter(corrupted, sent)) if not flaws.bursts and not flaws.ms_per_kb else 0.0
     if errors >= least:
         return None
     return f"should have counted at least {least:.0f} wrong checksums, and counted {errors}"

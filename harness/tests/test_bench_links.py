@@ -13,7 +13,8 @@ from splitbrain.bench import clocks as bench_clocks
 from splitbrain.bench.clocks import PROGRAMS, Load, Program, measured, wanted
 from splitbrain.bench.links import row, table
 from splitbrain.errors import UsageError
-from splitbrain.nemesis.plans import Plan, Skewed
+from splitbrain.nemesis.faults import Skew
+from splitbrain.nemesis.plans import Plan
 from splitbrain.nodes.clients.base import Add, Fail, Ok, Question, Reply
 from splitbrain.runtimes.base import Effect
 from splitbrain.runtimes.docker.cluster import DockerCluster
@@ -46,7 +47,7 @@ class Skewable:
     servers: Sequence[str] = ("s1", "s2")
 
     def __init__(self, late_ms: float | None = 1.5, dies_after: int | None = None) -> None:
-        self.harmed: list[Skewed] = []
+        self.injected: list[Plan] = []
         self.added: set[str] = set()
         self._late_ms = late_ms
         self._dies_after = dies_after
@@ -84,9 +85,9 @@ class Skewable:
         return [500_000]
 
     async def inflict(self, plan: Plan) -> Effect:
-        assert isinstance(plan.harm, Skewed)
-        self.harmed.append(plan.harm)
-        return self._changed(plan.harm.nodes[0], plan.harm.offset_ms)
+        assert isinstance(plan.fault, Skew)
+        self.injected.append(plan)
+        return self._changed(plan.nodes[0], plan.fault.offset_ms)
 
     async def undo(self, plan: Plan) -> Effect:
         return self._changed(plan.nodes[0], 0)
@@ -119,15 +120,15 @@ def test_clocks_that_are_changed_and_shown_without_a_crash_hold() -> None:
     assert found.answers > 0
     assert (found.took.p50, found.held.worst) == (2.0, 0.5)
     assert found.errors_ms is not None and found.errors_ms.worst == 1.5
-    assert {harm.nodes for harm in cluster.harmed} == {("n2",)}, "the one that leads"
-    assert len({harm.offset_ms for harm in cluster.harmed}) == 5, "each is another offset, and undone"
+    assert {plan.nodes for plan in cluster.injected} == {("n2",)}, "the one that leads"
+    assert len({plan.fault for plan in cluster.injected}) == 5, "each is another offset, and undone"
     assert not cluster.added
 
 
 def test_the_clock_of_a_server_is_changed_where_the_program_is_there_and_writes_are_part_of_the_load() -> None:
     cluster = Skewable(late_ms=None)
     found = row_of(cluster, PROGRAMS[-1], writes=True)
-    assert {harm.nodes for harm in cluster.harmed} == {("s2",)}
+    assert {plan.nodes for plan in cluster.injected} == {("s2",)}
     assert cluster.added
     assert found.holds and found.errors_ms is None
 

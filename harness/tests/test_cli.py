@@ -51,7 +51,7 @@ def splitbrain(capsys: pytest.CaptureFixture[str]) -> CommandLine:
         (["test", "raft", "--runtime", "cloud"], "--runtime: expected docker or sim, got 'cloud'"),
         (["test", "raft", "--time-limit", "0"], "expected 1 to 86400 seconds, got 0"),
         (["test", "raft", "--observe-period", "0"], "--observe-period: expected 1 to"),
-        (["test", "raft", "--nemesis", "torn"], "to be allowed with --allow-privileged: kill with state torn"),
+        (["test", "raft", "--nemesis", "torn"], "rerun with --allow-privileged: kill with state torn"),
         (["test"], "Missing argument"),
         (["tset"], "No such command 'tset'"),
         (["check", "nowhere"], "nowhere: cannot be read"),

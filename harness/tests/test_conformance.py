@@ -50,7 +50,8 @@ from splitbrain.nemesis.shapes import SHAPES
 from splitbrain.nemesis.targets import NoTarget, View
 from splitbrain.nodes.clients.base import Fail, Ok, Unknown
 from splitbrain.nodes.systems import SYSTEMS
-from splitbrain.runtimes.base import CAPABILITIES, Cluster, refuse_unsupported, unsupported
+from splitbrain.runtimes.base import Cluster
+from splitbrain.runtimes.capabilities import CAPABILITIES, refuse_unsupported, unsupported
 from splitbrain.runtimes.sim.cluster import SimCluster
 from splitbrain.runtimes.sim.runtime import make
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
@@ -347,7 +348,7 @@ def test_plans_are_inflicted_and_undone_at_the_same_time(world: World) -> None:
             for act in (cluster.inflict, cluster.undo, cluster.inflict, cluster.undo):
                 seen.append((await act(each)).verified)
 
-        await cluster.together(hurt(plans[0]), [hurt(each) for each in plans[1:]])
+        await cluster.run_all(hurt(plans[0]), [hurt(each) for each in plans[1:]])
         assert seen == [True] * 12
         assert (await cluster.heal()).verified
         await agreed_leader(cluster)
@@ -445,7 +446,7 @@ def test_jobs_run_together_and_an_error_in_one_ends_the_others(world: World) -> 
             await wait(cluster, 1 * MS)
             raise ValueError("broken")
 
-        await cluster.together(broken(), [long(), long()])
+        await cluster.run_all(broken(), [long(), long()])
 
     with pytest.raises(ValueError, match="broken"):
         world.tell(story)

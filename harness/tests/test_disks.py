@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from splitbrain.errors import EnvironmentFailure
-from splitbrain.nemesis.faults import Crash, Fault, Fill, Kill, required
+from splitbrain.nemesis.faults import Crash, Fault, Fill, Kill
 from splitbrain.nemesis.state import State
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.runtimes.docker.containers import Containers
@@ -153,7 +153,7 @@ def test_what_ended_on_a_disk_that_is_still_full_is_not_started() -> None:
     ],
 )
 def test_disks_are_such_as_the_schedule_asks_for(fault: Fault, kind: str) -> None:
-    assert disks_for({*required(Kill(target="all")), *required(fault)}) == kind
+    assert disks_for({*Kill(target="all").required(), *fault.required()}) == kind
 
 
 def test_an_engine_whose_machine_has_no_loop_devices_is_told_what_it_needs() -> None:

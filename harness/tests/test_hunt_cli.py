@@ -21,7 +21,7 @@ from splitbrain.errors import UsageError
 from splitbrain.nemesis.faults import Kill, Partition
 from splitbrain.nemesis.schedules import Schedule, Step, loads
 from splitbrain.nemesis.triggers import Trigger
-from splitbrain.runtimes.base import CAPABILITIES, Capabilities, unsupported
+from splitbrain.runtimes.capabilities import CAPABILITIES, Capabilities, unsupported
 
 STALL = FailureSignature("stall", "availability")
 

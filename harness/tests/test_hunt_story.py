@@ -67,7 +67,7 @@ def test_votes_for_one_candidate_or_in_two_terms_are_no_story() -> None:
 def test_a_stall_is_told_with_the_fault_that_was_in_force() -> None:
     told = story(run_case(deaf()), STALLED)
     assert told.startswith("no leader worked from 0.30 s to 5.30 s")
-    assert told.endswith("while the leader n1 hears nobody")
+    assert told.endswith("while the leader n1 hears no node")
 
 
 def test_a_leader_that_goes_on_leading_is_told_with_who_led_beside_it() -> None:

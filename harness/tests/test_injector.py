@@ -17,7 +17,7 @@ from splitbrain.errors import UsageError
 from splitbrain.nemesis.faults import Crash, Delay, Duplicate, Fault, Fill, Kill, Loss, Partition, Pause, Skew, Slow
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.triggers import Trigger
-from splitbrain.runtimes.base import CAPABILITIES, refuse_unsupported, unsupported
+from splitbrain.runtimes.capabilities import CAPABILITIES, refuse_unsupported, unsupported
 from splitbrain.units import MS
 from splitbrain.user_systems.lookup import find_system
 from splitbrain.workloads import Workload
@@ -180,7 +180,7 @@ def test_nothing_inside_a_node_is_waited_for_beyond_its_time(event: str) -> None
 def test_a_fault_that_finds_no_leader_is_skipped() -> None:
     history = histories(step(1_000, 6_000, Kill(target="all")), step(2_000, 3_000, Pause(target="leader")))
     skipped = next(fault for fault in history.faults if fault.f == "pause")
-    assert skipped.skipped == "the leader was to be struck, and nobody led for 2000 ms"
+    assert skipped.skipped == "no leader observed for 2,000 ms"
 
 
 def test_a_leader_that_is_dead_already_is_nobody_to_aim_at() -> None:
@@ -244,7 +244,7 @@ def test_what_takes_more_of_the_machine_is_refused_unless_it_is_allowed_and_what
     refuse_unsupported(Schedule(steps=(torn,), length_ms=LENGTH_MS), "docker", privileged=True)
     refuse_unsupported(Schedule(steps=(full,), length_ms=LENGTH_MS), "docker")
     refuse_unsupported(Schedule(steps=(torn,), length_ms=LENGTH_MS), "sim")
-    with pytest.raises(UsageError, match=r"allowed with --allow-privileged: kill with state torn \(steps\[0\]\)"):
+    with pytest.raises(UsageError, match=r"rerun with --allow-privileged: kill with state torn \(steps\[0\]\)"):
         refuse_unsupported(Schedule(steps=(torn,), length_ms=LENGTH_MS), "docker")
     with pytest.raises(UsageError, match="only in one each: full disk and kill with state torn"):
         refuse_unsupported(Schedule(steps=(torn, full), length_ms=LENGTH_MS), "docker", privileged=True)

@@ -19,11 +19,11 @@ from splitbrain.errors import UsageError
 from splitbrain.names import NODE_FAULT_CLASSES, FaultClass
 from splitbrain.nemesis.nemeses import NEMESES, build
 from splitbrain.nemesis.plans import Plan, plan
-from splitbrain.nemesis.schedules import Schedule, dice
+from splitbrain.nemesis.schedules import Schedule, step_rng
 from splitbrain.nemesis.targets import View
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import SHARED_SCHEDULES, Pin, System
-from splitbrain.runtimes.base import CAPABILITIES, unsupported
+from splitbrain.runtimes.capabilities import CAPABILITIES, unsupported
 
 
 def entry(system: str, fault_class: FaultClass, *nemesis: str, seed: int | None = 1) -> Entry:
@@ -149,7 +149,7 @@ def aims(schedule: Schedule, system: System, nodes: int | None) -> list[Plan]:
         "nodes": View(nodes=names, leader=names[0], others=servers),
         "servers": View(nodes=servers, leader=servers[0] if servers else None, others=names, group="servers"),
     }
-    planned = [plan(step.fault, views[step.among], dice(1, step)) for step in schedule.steps]
+    planned = [plan(step.fault, views[step.among], step_rng(1, step)) for step in schedule.steps]
     return [aimed for aimed in planned if isinstance(aimed, Plan)]
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from random import Random
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 
-from splitbrain.nemesis.plans import Killed, OnNodes, Paused, Starved
+from splitbrain.nemesis.faults import Fault, Kill, Oom, Pause
+from splitbrain.nemesis.plans import Plan, plan
 from splitbrain.nemesis.state import State
+from splitbrain.nemesis.targets import View
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.runtimes.docker.containers import Containers, Spent
+from splitbrain.runtimes.docker.fault_controller import Parts
+from splitbrain.runtimes.docker.handlers import HANDLERS
 from splitbrain.runtimes.docker.processes import Processes
 
 
@@ -83,13 +88,17 @@ class Wanted:
     def __init__(self, hands: AgentPool, containers: Containers) -> None:
         self._state = CALM
         self._processes = Processes(hands, containers, lambda: self._state)
+        unused: Any = None
+        self._parts = Parts(unused, self._processes, unused, unused, lambda: self._state)
 
-    async def make(self, state: State, harm: OnNodes | None = None) -> Verification:
+    async def make(self, state: State, plan: Plan | None = None) -> Verification:
         self._state = state
-        return await self._processes.make(harm)
+        if plan is None:
+            return await self._processes.make()
+        return await HANDLERS[type(plan.fault)].inject(self._parts, plan, plan.fault)
 
     async def put_back(self) -> Verification:
-        return await self._processes.put_back(["n1"])
+        return await self._processes.restarts.put_back(["n1"])
 
 
 async def last_of(wanted: Wanted, *states: State) -> Verification:
@@ -126,7 +135,17 @@ class Answering(AgentPool):
 
 DOWN = State(down=frozenset({"n1"}))
 PARTLY_DOWN = State(partly_down=frozenset({("n1", "patroni*")}))
-KILLED = Killed(nodes=("n1",), state="kept", after_effects=None)
+
+
+def on(node: str, fault: Fault) -> Plan:
+    """The plan of a fault that is aimed at the subject, on that node."""
+    made = plan(fault, View(nodes=("n1", "n2"), leader=None, subject=node), Random(0))
+    assert isinstance(made, Plan)
+    return made
+
+
+KILLED = on("n1", Kill(target="subject"))
+STARVED = on("n1", Oom(target="subject"))
 REFUSED = Verification(problems=("started again, n1 ended with status 1 before it answered",))
 FROZEN = State(frozen=frozenset({"n1"}))
 RATIONED = State(per_mille={"n1": 950})
@@ -171,7 +190,7 @@ def test_a_node_that_was_started_anew_meanwhile_tells_nothing_of_its_ration() ->
 )
 def test_a_node_ran_out_of_memory_if_the_agent_and_the_kernel_say_so(growing: str, killed: bool, problems: int) -> None:
     wanted = Wanted(Growing(["n1"], {}, {}, {"n1": growing}), Memory(killed))
-    seen = asyncio.run(wanted.make(DOWN, Starved(nodes=("n1",))))
+    seen = asyncio.run(wanted.make(DOWN, STARVED))
     assert len(seen.problems) == problems
     assert seen.facts == {"limit_mb_n1": 30.0, "oom_killed_n1": killed}
 
@@ -207,6 +226,33 @@ def test_a_node_that_is_to_be_let_go_while_it_is_being_frozen_is_frozen_first() 
     assert asyncio.run(both()).facts == {"ran_ms_n1": 0.0}
 
 
+class Thawing(Engine):
+    """Remembers the nodes that it has thawed."""
+
+    def __init__(self) -> None:
+        super().__init__([700.0, 700.0])
+        self.thawed: list[str] = []
+
+    async def thaw(self, node: str) -> None:
+        self.thawed.append(node)
+
+
+def test_a_frozen_node_that_is_to_be_killed_is_thawed_by_its_kill_and_not_forgotten_before() -> None:
+    """A crash first silences the machine: meanwhile the node is to be down, and other changes leave it alone."""
+
+    async def story() -> list[list[str]]:
+        engine = Thawing()
+        wanted = Wanted(Answering(["n1", "n2"], {}, {}, {"n1": None, "n2": None}), engine)
+        await wanted.make(FROZEN)
+        dying = State(frozen=FROZEN.frozen, down=frozenset({"n1"}))
+        await wanted.make(dying, on("n2", Pause(target="subject")))
+        before = [*engine.thawed]
+        await wanted.make(dying, KILLED)
+        return [before, engine.thawed]
+
+    assert asyncio.run(story()) == [[], ["n1"]]
+
+
 class Ended(Engine):
     """Its node ended with status 3, which leaves the engine nothing to freeze, thaw or limit."""
 
@@ -230,7 +276,7 @@ def test_a_node_that_ended_in_its_own_way_is_neither_frozen_nor_starved_and_ends
     async def one_after_another() -> list[Verification]:
         wanted = Wanted(Quiet(["n1"], {}, {}, {}), Ended())
         frozen = [await wanted.make(state) for state in (FROZEN, CALM)]
-        return [*frozen, await wanted.make(DOWN, Starved(nodes=("n1",)))]
+        return [*frozen, await wanted.make(DOWN, STARVED)]
 
     frozen, thawed, starved = asyncio.run(one_after_another())
     assert frozen.problems == ("n1 was not frozen: it ended with status 3",)
@@ -320,7 +366,7 @@ def test_what_ended_while_a_node_was_being_started_is_not_done_again() -> None:
 
 def test_a_node_goes_down_by_what_is_meant_for_it_and_not_by_another_change() -> None:
     told: list[tuple[str, str]] = []
-    asyncio.run(Wanted(telling(told), Waking()).make(PAUSED_TOO, Paused(nodes=("n2",))))
+    asyncio.run(Wanted(telling(told), Waking()).make(PAUSED_TOO, on("n2", Pause(target="subject"))))
     assert told == [("stop", "n2")]
 
 
@@ -337,7 +383,7 @@ def test_a_disk_is_lost_if_the_agent_says_so_or_there_is_none(
             lost = do == "kill" and any(asked["disk"] for asked in arguments.values())
             return {node: {"wrong": "it is as it was", "changed": 0} if lost else {} for node in arguments}
 
-    lost = Killed(nodes=("n1",), state="lost", after_effects=None, files=files)
+    lost = on("n1", Kill(target="subject", state="lost", files=files))
     seen = asyncio.run(Wanted(Failing(["n1"], {}, {}, {"n1": folder}), Running.__new__(Running)).make(DOWN, lost))
     assert len(seen.problems) == problems
     assert seen.facts == ({} if folder is None else {"files_changed_n1": 0})
@@ -360,7 +406,7 @@ class Powered(AgentPool):
         return {name: answers.get(do, {}) for name in arguments}
 
 
-TORN = Killed(nodes=("n1",), state="torn", after_effects=None)
+TORN = on("n1", Kill(target="subject", state="torn"))
 
 
 def cut(folder: str, seen: Verification) -> tuple[list[str], list[Verification]]:

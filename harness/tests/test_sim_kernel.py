@@ -67,10 +67,10 @@ def test_waiting_for_what_can_never_come_is_said_and_not_waited_for() -> None:
         kernel.run(forever())
 
 
-# together
+# run_all
 
 
-def test_together_returns_when_the_last_job_has_ended() -> None:
+def test_run_all_returns_when_the_last_job_has_ended() -> None:
     kernel = Kernel()
     ends: list[int] = []
 
@@ -79,7 +79,7 @@ def test_together_returns_when_the_last_job_has_ended() -> None:
         ends.append(kernel.now)
 
     async def work() -> int:
-        await kernel.together([job(30), job(10), job(20)])
+        await kernel.run_all([job(30), job(10), job(20)])
         return kernel.now
 
     assert kernel.run(work()) == 30
@@ -101,7 +101,7 @@ def test_an_error_in_one_job_ends_the_others_and_is_raised() -> None:
         raise ValueError("broken")
 
     async def work() -> None:
-        await kernel.together([job(), broken(), job()])
+        await kernel.run_all([job(), broken(), job()])
 
     with pytest.raises(ValueError, match="broken"):
         kernel.run(work())
@@ -119,7 +119,7 @@ def test_an_interrupt_closes_every_job_and_is_raised() -> None:
             ended.append(kernel.now)
 
     async def work() -> None:
-        await kernel.together([job(), job()])
+        await kernel.run_all([job(), job()])
 
     def interrupt(_: Any, __: Any) -> None:
         raise KeyboardInterrupt
@@ -132,7 +132,7 @@ def test_an_interrupt_closes_every_job_and_is_raised() -> None:
 
 def test_nothing_to_run_together_is_over_at_once() -> None:
     kernel = Kernel()
-    kernel.run(kernel.together([]))
+    kernel.run(kernel.run_all([]))
     assert kernel.now == 0
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from splitbrain.nemesis import plans
 from splitbrain.nemesis.codec import fault_from_json, fault_to_json, trigger_from_json, trigger_to_json
-from splitbrain.nemesis.faults import Fault, Kill, Partition, Pause, ScheduleError
+from splitbrain.nemesis.faults import DEFAULT_FLAP_MS, Fault, Kill, Partition, Pause, ScheduleError
 from splitbrain.nemesis.partitions import ImpossibleShape, isolate
-from splitbrain.nemesis.plans import Plan, Severed, windows
+from splitbrain.nemesis.plans import Plan, windows
 from splitbrain.nemesis.strategies import faults, node_names, possible_shapes, triggers, views
 from splitbrain.nemesis.targets import NoTarget, View
 from splitbrain.nemesis.triggers import Trigger
@@ -30,18 +30,17 @@ def planned(fault: Fault, view: View = LED) -> Plan:
 
 def test_a_plan_says_all_that_must_be_known_to_carry_it_out() -> None:
     assert planned(Partition(shape="isolated-leader")) == Plan(
-        f="partition",
-        shape="isolated-leader",
-        fault_class="leader-isolated",
+        fault=Partition(shape="isolated-leader"),
         nodes=("n2",),
-        harm=Severed(links=isolate(LED.nodes, "n2")),
-        flap_ms=None,
+        links=isolate(LED.nodes, "n2"),
+        fault_class="leader-isolated",
+        shape="isolated-leader",
         words="the leader n2 is alone: n1 n3 | n2",
     )
 
 
 def test_the_links_of_a_plan_are_written_from_and_to_in_order() -> None:
-    assert planned(Partition(shape="leader-deaf")).links() == [["n1", "n2"], ["n3", "n2"]]
+    assert planned(Partition(shape="leader-deaf")).recorded_links() == [["n1", "n2"], ["n3", "n2"]]
 
 
 def test_a_fault_aimed_at_a_leader_is_not_planned_when_nobody_leads() -> None:
@@ -61,8 +60,8 @@ def test_equal_dice_give_equal_plans_and_only_nodes_of_the_view(view: View, shap
     first, second = (plans.plan(Partition(shape=shape), view, Random(seed)) for _ in range(2))
     assert first == second
     if isinstance(first, Plan):
-        assert {node for link in first.links() for node in link} | set(first.nodes) <= set(view.nodes)
-        assert all(sender != receiver for sender, receiver in first.links())
+        assert {node for link in first.recorded_links() for node in link} | set(first.nodes) <= set(view.nodes)
+        assert all(sender != receiver for sender, receiver in first.recorded_links())
 
 
 # Flapping.
@@ -79,9 +78,9 @@ def test_a_cut_that_flaps_begins_with_the_cut_and_ends_with_the_fault() -> None:
 
 
 def test_flapping_flaps_even_if_not_told_how_fast_and_others_when_told() -> None:
-    assert planned(Partition(shape="flapping")).flap_ms == plans.DEFAULT_FLAP_MS
-    assert planned(Partition(shape="halves", flap_ms=80)).flap_ms == 80
-    assert planned(Partition(shape="halves")).flap_ms is None
+    assert planned(Partition(shape="flapping")).fault.turn_ms == DEFAULT_FLAP_MS
+    assert planned(Partition(shape="halves", flap_ms=80)).fault.turn_ms == 80
+    assert planned(Partition(shape="halves")).fault.turn_ms is None
 
 
 @given(st.integers(1, 50), st.integers(1, 500))

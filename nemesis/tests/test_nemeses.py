@@ -38,7 +38,6 @@ from splitbrain.nemesis.faults import (
     SlowFsync,
     Stop,
     Throttle,
-    kind,
 )
 from splitbrain.nemesis.nemeses import NEMESES, ONE_ROUND_MS, SHORTEST_MS, WINDOW_MS, NemesisError, build, needs
 from splitbrain.nemesis.plans import Plan
@@ -51,7 +50,7 @@ HOUR_MS = 3_600_000
 
 
 def shapes_of(schedule: Schedule) -> list[str]:
-    return [kind(step.fault) for step in schedule.steps]
+    return [step.fault.kind for step in schedule.steps]
 
 
 def deals_fairly(dealt: list[str], kinds: int) -> bool:
@@ -197,14 +196,14 @@ def test_a_nemesis_deals_faults_of_the_class_that_it_is_named_for(name: str, kin
     assert all(isinstance(fault, kind_of) for fault in dealt)
     planned = [plans.plan(fault, view, Random(1)) for fault in dealt]
     assert {each.fault_class for each in planned if isinstance(each, Plan)} == classes
-    assert len({kind(fault) for fault in dealt}) == len(NEMESES[name].deck(5)) or name in ("pause", "freeze")
+    assert len({fault.kind for fault in dealt}) == len(NEMESES[name].deck(5)) or name in ("pause", "freeze")
 
 
 def test_partitions_that_are_noticed_or_one_way_for_tcp_are_dealt_as_such() -> None:
     for name in ("reject", "payload"):
         dealt = faults_of(name)
         assert {fault.how for fault in dealt if isinstance(fault, Partition)} == {name}
-        assert len({kind(fault) for fault in dealt}) == len(NEMESES[name].deck(5))
+        assert len({fault.kind for fault in dealt}) == len(NEMESES[name].deck(5))
 
 
 def test_a_nemesis_needs_what_any_of_its_faults_does() -> None:
@@ -264,8 +263,8 @@ for n in (3, 4, 5, 7):
     schedule = nemeses.build(["partition", "all"], Random(n), n, 600_000)
     digest.update(schedules.dumps(schedule).encode())
     for step in schedule.steps:
-        plan = plans.plan(step.fault, view, schedules.dice(n, step))
-        digest.update(repr((plan.nodes, plan.links(), plan.words)).encode())
+        plan = plans.plan(step.fault, view, schedules.step_rng(n, step))
+        digest.update(repr((plan.nodes, plan.recorded_links(), plan.words)).encode())
 print(digest.hexdigest(), hash("n1"))
 """
 

@@ -14,11 +14,11 @@ from splitbrain.nemesis.faults import Kill, Partition, ScheduleError
 from splitbrain.nemesis.schedules import (
     Schedule,
     Step,
-    dice,
     dumps,
     fault_windows_per_hour,
     from_json,
     loads,
+    step_rng,
     to_json,
 )
 from splitbrain.nemesis.strategies import schedules
@@ -72,7 +72,7 @@ def test_a_step_that_waits_is_healed_within_its_wait_and_its_window() -> None:
 
 def test_a_fault_aimed_at_a_subject_needs_a_trigger() -> None:
     assert Step(at_ms=0, for_ms=1, fault=Kill(target="subject"), when=Trigger(event="campaign"))
-    with pytest.raises(ScheduleError, match=r"^when: expected a trigger, whose subject .*, got nothing$"):
+    with pytest.raises(ScheduleError, match=r"^when: expected a trigger, for a fault .*, got nothing$"):
         Step(at_ms=0, for_ms=1, fault=Kill(target="subject"))
     with pytest.raises(ScheduleError, match=r"^steps\[0\]\.when: expected a trigger"):
         from_json(broken("steps/0/fault", {"f": "kill", "target": "subject"}))
@@ -103,21 +103,21 @@ def test_windows_are_counted_by_the_hour() -> None:
     assert fault_windows_per_hour(Schedule(steps=(), length_ms=1)) == 0
 
 
-# The dice of a step.
+# The random generator of a step.
 
 
-def test_the_dice_of_a_step_do_not_hang_on_the_other_steps_nor_on_its_length() -> None:
-    assert dice(7, step(100, 50)).random() == dice(7, step(100, 20)).random()
+def test_the_generator_of_a_step_does_not_depend_on_the_other_steps_nor_on_its_length() -> None:
+    assert step_rng(7, step(100, 50)).random() == step_rng(7, step(100, 20)).random()
 
 
-def test_the_dice_of_steps_and_seeds_differ() -> None:
-    throws = {dice(seed, step(at_ms, 5)).random() for seed in range(20) for at_ms in range(20)}
+def test_the_generators_of_steps_and_seeds_differ() -> None:
+    throws = {step_rng(seed, step(at_ms, 5)).random() for seed in range(20) for at_ms in range(20)}
     assert len(throws) == 400
 
 
-def test_the_dice_are_the_same_in_every_version_of_this_program() -> None:
+def test_the_generator_is_the_same_in_every_version_of_this_program() -> None:
     """A stored schedule is aimed by them, so a change here changes what every stored seed means."""
-    assert dice(7, step(100, 50)).randrange(1_000_000) == 327411
+    assert step_rng(7, step(100, 50)).randrange(1_000_000) == 327411
 
 
 # JSON.

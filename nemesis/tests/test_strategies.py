@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from splitbrain.nemesis.faults import Capability, Fault, Kill, Loss, Partition, Pause, kind
+from splitbrain.nemesis.faults import Capability, Fault, Kill, Loss, Partition, Pause
 from splitbrain.nemesis.partitions import NOTHING, Cut
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.strategies import GRAIN_MS, MOST_FAULTS, cuts, faults, node_names, schedules, views
@@ -35,7 +35,7 @@ def test_the_calmest_schedule_has_no_fault() -> None:
 
 def test_a_failure_from_a_mute_leader_shrinks_to_that_one_fault_at_once_and_at_its_shortest() -> None:
     schedule = shrunk_schedule(
-        schedules(5, lead_in_ms=0), lambda s: any(kind(step.fault) == "leader-mute" for step in s.steps)
+        schedules(5, lead_in_ms=0), lambda s: any(step.fault.kind == "leader-mute" for step in s.steps)
     )
     assert schedule.steps == (Step(at_ms=0, for_ms=GRAIN_MS, fault=Partition(shape="leader-mute")),)
 
@@ -49,7 +49,7 @@ def test_a_failure_from_repetition_alone_is_found_and_keeps_only_what_it_needs()
     """Three bridges and nothing else: what swarming is for."""
     schedule = shrunk_schedule(
         schedules(5, max_faults=3, can=PARTITION, events=()),
-        lambda s: [kind(step.fault) for step in s.steps] == ["bridge"] * 3,
+        lambda s: [step.fault.kind for step in s.steps] == ["bridge"] * 3,
     )
     assert {step.for_ms for step in schedule.steps} == {GRAIN_MS}
 

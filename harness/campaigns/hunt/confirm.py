@@ -21,11 +21,12 @@ from splitbrain.campaigns.hunt.shrink import still
 from splitbrain.core.experiment import Experiment
 from splitbrain.core.run import perform
 from splitbrain.errors import EnvironmentFailure
-from splitbrain.nemesis.faults import Fault, Kill, Pause, ScheduleError, required
+from splitbrain.nemesis.faults import Fault, ScheduleError
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.targets import Role
 from splitbrain.nemesis.triggers import OBSERVED
-from splitbrain.runtimes.base import CAPABILITIES, Capabilities, Say, unsupported
+from splitbrain.runtimes.base import Say
+from splitbrain.runtimes.capabilities import CAPABILITIES, Capabilities, unsupported
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
 
@@ -130,17 +131,17 @@ def _ways(step: Step, powers: Capabilities, struck: Sequence[tuple[str, int]]) -
 
 
 def _milder(fault: Fault, powers: Capabilities) -> Iterator[Fault]:
-    """The fault, or where it is beyond these powers, a kill that is not."""
-    if powers.faults.issuperset(required(fault)):
+    """The fault if it is supported, else its milder variants."""
+    if powers.faults.issuperset(fault.required()):
         yield fault
-    elif isinstance(fault, Kill):
-        yield from (replace(fault, after_effects=None, state=state) for state in ("kept", "lost"))
+    else:
+        yield from fault.milder()
 
 
 def _at_a_role(fault: Fault) -> Iterator[Fault]:
     """The fault without its event's subject, which a step at a time has not."""
-    if isinstance(fault, Kill | Pause) and fault.target == "subject":
-        yield from (replace(fault, target=role) for role in ROLES_OF_A_SUBJECT)
+    if fault.role == "subject":
+        yield from (fault.with_role(role) for role in ROLES_OF_A_SUBJECT)
     else:
         yield fault
 

@@ -22,7 +22,6 @@ from typing import Any, Final, Protocol
 
 from splitbrain.campaigns.hunt.case import Case, CaseRun, FailureSignature, needs_white_box, run_case
 from splitbrain.campaigns.hunt.coverage import Coverage
-from splitbrain.nemesis.faults import Kill, Pause
 from splitbrain.nemesis.nemeses import NEMESES, Card, build
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.triggers import EVENTS, Event, Trigger
@@ -177,8 +176,8 @@ def _crowded_step(rng: Random, cards: Sequence[Card], at_events: bool) -> Step:
         return step
     when = Trigger(event=rng.choice(TRIGGER_EVENTS), count=rng.randint(1, COUNT_MAX), within_ms=CROWDED_MS // 2)
     fault = step.fault
-    if isinstance(fault, Kill | Pause) and rng.random() < 0.7:
-        fault = replace(fault, target="subject")
+    if fault.aims_at_subjects and rng.random() < 0.7:
+        fault = fault.with_role("subject")
     return replace(step, fault=fault, when=when)
 
 

@@ -23,7 +23,7 @@ from splitbrain.core.simulate import history_of
 from splitbrain.errors import SplitbrainError, UsageError
 from splitbrain.nemesis.nemeses import NemesisError
 from splitbrain.nemesis.schedules import Schedule
-from splitbrain.runtimes.base import CAPABILITIES, unsupported
+from splitbrain.runtimes.capabilities import CAPABILITIES, unsupported
 from splitbrain.user_systems.lookup import find_system
 
 OVERHEAD_S = 20.0  # of a run on containers: set-up, recovery, tear-down, judging, drawing

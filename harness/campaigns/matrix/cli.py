@@ -55,7 +55,7 @@ def matrix(
     from splitbrain import reports
     from splitbrain.campaigns.matrix.campaign import campaign
     from splitbrain.campaigns.matrix.entries import entries
-    from splitbrain.runtimes.base import known_runtime
+    from splitbrain.runtimes.capabilities import known_runtime
 
     budget_s = _seconds(budget) if budget is not None else float("inf") if full else SHORT_S
     seed = secrets.randbelow(2**31) if seed is None else seed

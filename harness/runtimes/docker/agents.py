@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from splitbrain.runtimes.docker.channel import AgentChannel
+if TYPE_CHECKING:  # it needs the engine's client, which the simulation does without
+    from splitbrain.runtimes.docker.channel import AgentChannel
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,8 @@ class Verification:
 
     def __add__(self, other: Verification) -> Verification:
         return Verification(problems=self.problems + other.problems, facts={**self.facts, **other.facts})
+
+
+async def verified(each: Iterable[Awaitable[Verification]]) -> Verification:
+    """Await all of these at once and add up what was seen."""
+    return sum(await asyncio.gather(*each), Verification())

@@ -1,8 +1,8 @@
-"""Making the clocks of the nodes' machines as wrong as the plans ask for, and seeing that they are.
+"""Making the clocks of the nodes' machines wrong as the plans ask, and verifying that they are.
 
-Seen twice: the agent reads back what stands in each process's memory, and a node that shows its clocks is asked for
-them. A node's answer is held against the agent's own clocks, which nothing moves; the controller's clock only tells
-how much time lay between the two, so that it need not agree with the engine's machine.
+Verified twice: the agent reads back the offset in each process's memory, and a node that shows its clocks is asked for
+them. A node's answer is compared with the agent's clocks, which no fault moves; the controller's clock only measures
+the time between the two, so it need not agree with the engine's machine.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from splitbrain.nemesis.faults import CLOCKS, MILLION, ClockName
-from splitbrain.nemesis.plans import Skewed
 from splitbrain.nemesis.state import Error, State
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.units import MS
 
 RIGHT = Error()
 TRIES = 3
-CLOCK_NS = 1 * MS  # how exactly a clock is to be as asked, beside what the asking itself leaves open
+CLOCK_NS = 1 * MS  # how exactly a clock must be as asked, beyond the uncertainty of asking
 
 Shown = Mapping[str, int]
-"""What a node shows of its clocks at one instant, each in ns; those that it does not show are missing. ``within`` is
+"""The clocks that a node shows at one instant, each in ns; those that it does not show are missing. ``within`` is
 by how much they may be off where it shows no more digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was last asked of one host: its wall clock's error, and the rate of its monotonic clock in ppm."""
+    """The last request to one host: its wall clock's error, and the rate of its monotonic clock in ppm."""
 
     wall: Error = RIGHT
     monotonic_ppm: int = 0
@@ -44,12 +43,12 @@ class Clocks:
         self._shows = shows
         self._asked: dict[str, Asked] = {}  # of each host whose clocks were ever wrong
 
-    async def make(self, wanted: State, struck: Skewed | None) -> None:
-        """Set the clocks of the hosts on which they are not as wanted; ``struck`` is the harm that begins, if any."""
+    async def make(self, wanted: State, jumps_ms: Mapping[str, int]) -> None:
+        """Set the clocks that are not as wanted, and move the monotonic clocks of these nodes ahead once."""
         requests: dict[str, dict[str, Any]] = {}
         for node in self._hands.nodes:
             wall, rate_ppm = _error(wanted, node, "wall"), _error(wanted, node, "monotonic").rate_ppm
-            jump_ms, asked = _jump_ms(struck, node), Asked(wall, rate_ppm)
+            jump_ms, asked = jumps_ms.get(node, 0), Asked(wall, rate_ppm)
             if jump_ms or asked != self._asked.get(node, Asked()):
                 self._asked[node] = asked
                 requests[node] = {
@@ -61,7 +60,7 @@ class Clocks:
         await self._hands.ask("skew", requests)
 
     async def verify(self, wanted: State, nodes: Iterable[str] | None = None) -> Verification:
-        """Look at the clocks of these nodes; None: of all that were ever wrong. Who cannot answer is not asked."""
+        """Verify the clocks of these nodes, None: all that were ever wrong. Silent nodes are not asked."""
         silent = wanted.down | wanted.paused | wanted.frozen
         looked_at = sorted(self._asked if nodes is None else self._asked.keys() & set(nodes))
         each = await asyncio.gather(*(self._look(node, node in silent) for node in looked_at))
@@ -116,11 +115,3 @@ class Clocks:
 
 def _error(wanted: State, node: str, clock: ClockName) -> Error:
     return wanted.errors.get((node, clock), RIGHT)
-
-
-def _jump_ms(struck: Skewed | None, node: str) -> int:
-    """How far the harm that begins moves the node's monotonic clock ahead, once."""
-    match struck:
-        case Skewed(nodes=nodes, clock="monotonic", offset_ms=offset_ms) if node in nodes:
-            return offset_ms
-    return 0

@@ -33,7 +33,7 @@ from splitbrain.runtimes.docker.channel import AgentChannel
 from splitbrain.runtimes.docker.clocks import Shown
 from splitbrain.runtimes.docker.containers import Containers
 from splitbrain.runtimes.docker.engine import connect, remove_runs, translated, versions
-from splitbrain.runtimes.docker.fault_controller import Hurt
+from splitbrain.runtimes.docker.fault_controller import FaultController
 from splitbrain.runtimes.docker.hosts import Disk, DiskKind, Host
 from splitbrain.runtimes.docker.images import ImageBuilder, Images, short_name
 from splitbrain.runtimes.docker.loop_devices import KEEPER
@@ -88,7 +88,7 @@ class DockerCluster:
         self._addresses: dict[str, str] = {}
         self._data = {name: self._software(name).data for name in spec.machines}
         self._containers = Containers(self._hosts, self._blocking, self._silence)
-        self._hurt = Hurt(
+        self._faults = FaultController(
             AgentPool(spec.machines, self._addresses, self._agents, self._data), self._containers, self._shows
         )
         self._system_client: SystemClient | None = None
@@ -144,21 +144,21 @@ class DockerCluster:
         return reply.value if isinstance(reply, Ok) else {}
 
     async def keep_disks(self) -> None:
-        await self._hurt.keep_disks()
+        await self._faults.keep_disks()
 
     async def inflict(self, plan: Plan) -> Effect:
-        return await self._hurt.inflict(plan)
+        return await self._faults.inflict(plan)
 
     async def undo(self, plan: Plan) -> Effect:
-        return await self._hurt.undo(plan)
+        return await self._faults.undo(plan)
 
     async def heal(self) -> Effect:
-        return await self._hurt.heal()
+        return await self._faults.heal()
 
     async def happens(self, trigger: Trigger, give_up: int) -> str | None:
         raise AssertionError(f"nobody sees a {trigger.event} inside a container, and a schedule with one is refused")
 
-    async def together(self, main: Job, others: Sequence[Job]) -> None:
+    async def run_all(self, main: Job, others: Sequence[Job]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for job in (main, *others):

@@ -1,8 +1,8 @@
-"""Having the nodes' disks be full, slow to flush or unable to, and seeing that they are.
+"""Making the nodes' disks full, slow to flush or failing to flush, and verifying that they are.
 
-For disks that can be full a node's data folder is a volume of its own, of a size that is fixed, which its host holds
-too: the agent takes what is left of it. Flushes are held up or refused by the kernel, which asks the agent. Software
-that ended meanwhile is started again when its disk works, as by whoever looks after the machine.
+For a disk that can be full, a node's data folder is a separate volume of fixed size, which its host mounts too: the
+agent takes all its free space. The kernel asks the agent before each flush, which delays or refuses it. Software that
+exited meanwhile is restarted when its disk works, as an operator would.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ CALM = Flushing()
 
 
 class Disks:
-    """The disks of all hosts. What is ``wanted`` is asked for anew at every step, as changes may cross."""
+    """The disks of all hosts. ``wanted`` is asked anew at every step, as changes may overlap."""
 
     def __init__(self, hands: AgentPool, containers: Containers, wanted: Callable[[], State]) -> None:
         self._hands = hands
         self._containers = containers
         self._wanted = wanted
         self._full: set[str] = set()
-        self._flushing: dict[str, Flushing] = {}  # of those whose flushes do not go as usual
+        self._flushing: dict[str, Flushing] = {}  # of nodes with slow or failing flushes
 
     async def make(self) -> Verification:
         wanted = self._wanted()
@@ -55,7 +55,7 @@ class Disks:
         return Verification(problems=tuple(f"{node} has no room" for node, told in answers.items() if not told["left"]))
 
     async def _flush(self, before: dict[str, Flushing]) -> Verification:
-        """Have flushes go as is wanted where they do not; what befell them until then is told."""
+        """Change how flushes go where that is not as wanted; report the flushes until then."""
         now = self._flushing
         changed = {node for node in before.keys() | now.keys() if before.get(node, CALM) != now.get(node, CALM)}
         seen = self._lacking(changed & now.keys(), "it never flushes")
@@ -64,7 +64,7 @@ class Disks:
             wrong = [f"{node}: {words}" for words in told["problems"]]
             if node in now and not told["processes"] and node not in self._wanted().down:
                 wrong.append(f"{node}: it has no process that could flush")
-            seen += Verification(problems=tuple(wrong), facts=_befallen(node, told) if node in before else {})
+            seen += Verification(problems=tuple(wrong), facts=_flush_facts(node, told) if node in before else {})
         return seen
 
     def _having(self, nodes: Iterable[str]) -> list[str]:
@@ -72,7 +72,7 @@ class Disks:
         return sorted(node for node in nodes if self._hands.data[node] is not None)
 
     def _lacking(self, nodes: Iterable[str], so: str) -> Verification:
-        """Of those without a disk whose disks are to be hurt it is said that they have none."""
+        """The problem of nodes without durable state that should have a faulty disk."""
         without = sorted(node for node in nodes if self._hands.data[node] is None)
         return Verification(problems=tuple(f"{node} keeps nothing, so {so}" for node in without))
 
@@ -88,10 +88,10 @@ class Disks:
 
 
 def _flushing(wanted: State) -> dict[str, Flushing]:
-    hurt = wanted.unflushed | wanted.flush_ms.keys()
-    return {node: Flushing(wanted.flush_ms.get(node, 0), node in wanted.unflushed) for node in sorted(hurt)}
+    faulty = wanted.unflushed | wanted.flush_ms.keys()
+    return {node: Flushing(wanted.flush_ms.get(node, 0), node in wanted.unflushed) for node in sorted(faulty)}
 
 
-def _befallen(node: str, told: dict[str, Any]) -> dict[str, Any]:
-    """How many flushes were held up, for how long, and how many were refused; by names with that of the node."""
+def _flush_facts(node: str, told: dict[str, Any]) -> dict[str, Any]:
+    """How many flushes were delayed, for how long, and how many were refused, by names with that of the node."""
     return {f"fsync_{what}_{node}": told[what] for what in ("held", "took_ms", "most_ms", "refused") if what in told}

@@ -1,8 +1,8 @@
-"""Making plans true on the hosts, and seeing that they are.
+"""Making plans true on the hosts, and verifying that they are.
 
-What is in force is a list of plans; what the cluster is to be like follows from it (``nemesis.state``). Each change
-is made on all hosts at once, and then verified. What is done falls into parts, each with a module of its own that
-makes its part of a ``State`` true and sees whether it is: ``links``, ``processes``, ``disks``, ``clocks``.
+The plans in force determine the state of the cluster (``nemesis.state``). Each change is made on all hosts at once and
+then verified. ``links``, ``processes``, ``disks`` and ``clocks`` each make one part of that state true; ``handlers``
+says which of them a class of fault needs.
 """
 
 from __future__ import annotations
@@ -10,84 +10,92 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from splitbrain.nemesis.plans import Crashed, Harm, Killed, OnDisks, OnLinks, Plan, Severed, Skewed
+from splitbrain.nemesis.plans import Plan
 from splitbrain.nemesis.state import State, state_of
 from splitbrain.runtimes.base import Effect
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.runtimes.docker.clocks import Clocks, Shown
 from splitbrain.runtimes.docker.containers import Containers
 from splitbrain.runtimes.docker.disks import Disks
+from splitbrain.runtimes.docker.handlers import HANDLERS, Make
 from splitbrain.runtimes.docker.links import Links
 from splitbrain.runtimes.docker.processes import Processes
 from splitbrain.units import MS
 
 
-class Hurt:
-    """What is wrong with one cluster at the nemesis' hands. ``shows`` asks a machine for its clocks."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a cluster that faults change; ``wanted`` returns the state that the plans in force ask for."""
+
+    links: Links
+    processes: Processes
+    disks: Disks
+    clocks: Clocks
+    wanted: Callable[[], State]
+
+
+Step = Callable[[], Awaitable[Verification]]
+
+
+class FaultController:
+    """The faults of one cluster. ``shows`` asks a machine for its clocks."""
 
     def __init__(self, hands: AgentPool, containers: Containers, shows: Callable[[str], Awaitable[Shown]]) -> None:
         self._in_force: list[Plan] = []
-        self._links = Links(hands, self._wanted)
-        self._processes = Processes(hands, containers, self._wanted)
-        self._disks = Disks(hands, containers, self._wanted)
-        self._clocks = Clocks(hands, shows)
+        self._parts = Parts(
+            links=Links(hands, self._wanted),
+            processes=Processes(hands, containers, self._wanted),
+            disks=Disks(hands, containers, self._wanted),
+            clocks=Clocks(hands, shows),
+            wanted=self._wanted,
+        )
 
     async def keep_disks(self) -> None:
-        await self._processes.keep_disks()
+        await self._parts.processes.restarts.keep_disks()
 
     async def inflict(self, plan: Plan) -> Effect:
         self._in_force.append(plan)
-        return await self._make_true(plan.harm, begins=True)
+        handler = HANDLERS[type(plan.fault)]
+        return await self._carry_out(plan, handler.inject)
 
     async def undo(self, plan: Plan) -> Effect:
         self._in_force.remove(plan)
-        return await self._make_true(plan.harm)
+        handler = HANDLERS[type(plan.fault)]
+        return await self._carry_out(plan, handler.undo or handler.inject)
 
     async def heal(self) -> Effect:
         self._in_force.clear()
-        return await self._make_true(None)
+        return await _timed(self._make_healthy, self._verify_healthy)
 
     def _wanted(self) -> State:
         return state_of(self._in_force)
 
-    async def _make_true(self, harm: Harm | None, begins: bool = False) -> Effect:
-        """Have the cluster be as the plans in force ask for, in what ``harm`` is about; None: in everything."""
-        began = time.monotonic_ns()
-        wanted = self._wanted()
-        match harm:
-            case Crashed():  # a machine is silent before it is dead, and on the network before it works
-                await self._links.make(wanted)
-                seen = await self._processes.make(harm)
-            case None:
-                _, room, _ = await asyncio.gather(
-                    self._links.make(wanted), self._disks.make(), self._clocks.make(wanted, None)
-                )
-                seen = room + await self._processes.make(None)  # what starts again finds room
-            case _ if isinstance(harm, OnDisks):
-                seen = await self._disks.make()
-            case Skewed():
-                await self._clocks.make(wanted, harm if begins else None)
-                seen = Verification()
-            case _ if isinstance(harm, OnLinks):
-                await self._links.make(wanted)
-                seen = Verification()
-            case _:
-                seen = await self._processes.make(harm)
-        in_effect = time.monotonic_ns() - began
-        if isinstance(harm, Killed | Crashed):
-            seen += await self._processes.put_back(harm.nodes)
-        if harm is None or isinstance(harm, Skewed):
-            seen += await self._clocks.verify(self._wanted(), None if harm is None else harm.nodes)
-        if harm is None or isinstance(harm, OnLinks | Crashed):
-            flawed = () if harm is None or isinstance(harm, Severed | Crashed) else harm.links
-            seen += await self._links.verify(flawed)
-        if harm is None:
-            seen += await self._links.crossed()
-        facts = {"verification_ms": round((time.monotonic_ns() - began - in_effect) / MS, 3)}
-        return Effect(
-            verified=not seen.problems,
-            in_effect_ns=in_effect,
-            problems=seen.problems,
-            facts={**facts, **seen.facts},
-        )
+    async def _carry_out(self, plan: Plan, make: Make) -> Effect:
+        verify = HANDLERS[type(plan.fault)].verify
+        return await _timed(lambda: make(self._parts, plan, plan.fault), lambda: verify(self._parts, plan))
+
+    async def _make_healthy(self) -> Verification:
+        parts, wanted = self._parts, self._wanted()
+        _, seen, _ = await asyncio.gather(parts.links.make(wanted), parts.disks.make(), parts.clocks.make(wanted, {}))
+        return seen + await parts.processes.make()  # after the disks, so that what starts again has room
+
+    async def _verify_healthy(self) -> Verification:
+        parts = self._parts
+        seen = await parts.clocks.verify(self._wanted())
+        return seen + await parts.links.verify() + await parts.links.crossed()
+
+
+async def _timed(make: Step, verify: Step) -> Effect:
+    """Carry out a change and verify it; the effect says how long each took."""
+    began = time.monotonic_ns()
+    seen = await make()
+    in_effect = time.monotonic_ns()
+    seen += await verify()
+    return Effect(
+        verified=not seen.problems,
+        in_effect_ns=in_effect - began,
+        problems=seen.problems,
+        facts={"verification_ms": round((time.monotonic_ns() - in_effect) / MS, 3), **seen.facts},
+    )

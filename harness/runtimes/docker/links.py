@@ -1,4 +1,4 @@
-"""Making the links of a cluster what its plans ask for, and seeing by real packets that they are."""
+"""Making the links of a cluster what its plans ask for, and verifying it with real packets."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from statistics import mean, median
 from typing import Any
 
 from splitbrain.nemesis.partitions import NOTHING, Cut, Link
-from splitbrain.nemesis.plans import LONGEST_QUEUE_MS
-from splitbrain.nemesis.state import Flaws, State, gilbert
+from splitbrain.nemesis.state import LONGEST_QUEUE_MS, Flaws, State, gilbert
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.runtimes.verification import Heard, Measured, amiss, measured, problems, unnoticed
 from splitbrain.units import MS
@@ -28,7 +27,7 @@ CALM = Flaws()
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How many packets are sent over a link to see what it does, and how far apart."""
+    """How many packets are sent over a link to measure it, and how far apart."""
 
     times: int
     every_us: int = 0
@@ -42,7 +41,7 @@ MANY = Sample(100, 3_000)
 
 
 class Links:
-    """The links between the hosts; ``wanted`` tells at any time what the plans in force ask for."""
+    """The links between the hosts; ``wanted`` returns the state that the plans in force ask for now."""
 
     def __init__(self, hands: AgentPool, wanted: Callable[[], State]) -> None:
         self._hands = hands
@@ -52,7 +51,7 @@ class Links:
         self._ended: dict[Link, list[int]] = {}  # when each cut of a link was ended (ns), in turn
 
     async def make(self, wanted: State) -> None:
-        """All rules of all hosts, each replaced at one instant."""
+        """Replace all rules of all hosts, each host's at one instant."""
         requests: dict[str, dict[str, Any]] = {node: {"cut": {}, "lose": {}, "flaws": {}} for node in self._hands.nodes}
         for sender, receiver in sorted(wanted.cut):
             requests[receiver]["cut"][self._hands.addresses[sender]] = wanted.manner.get((sender, receiver), "drop")
@@ -69,7 +68,7 @@ class Links:
         await self._hands.ask("links", requests)
 
     async def crossed(self) -> Verification:
-        """When software was first heard again over each link whose cut has ended so far.
+        """When a packet of the software first arrived again over each link that was cut.
 
         ``ago_ms`` is how long ago the cut was ended, ``after_ms`` how long that took, None if it has not been heard.
         """
@@ -92,13 +91,13 @@ class Links:
         return Verification(facts={"crossed": crossed})
 
     async def verify(self, about: Iterable[Link] = ()) -> Verification:
-        """Whether all cuts and rules are as they are to be, and what becomes of packets on the links of a change."""
+        """Verify all cuts and rules, and measure the links that a change is about."""
         return await self._verify_cuts() + await self._verify_flaws(frozenset(about))
 
     async def _verify_cuts(self) -> Verification:
-        """Send real packets until the hosts have seen what is to be cut, and no more, or the time for it has passed.
+        """Send real packets until the hosts have seen all cuts and no others, or the time is over.
 
-        A flawed link may lose this one too; it is left to its own verification.
+        A link with flaws may lose this packet too; it is measured separately.
         """
         give_up = time.monotonic_ns() + VERIFY_NS
         while True:
@@ -138,9 +137,9 @@ class Links:
         )
 
     async def _verify_flaws(self, about: Cut) -> Verification:
-        """Whether these links treat real packets as they are to, be it as if they had no flaw.
+        """Measure with real packets that these links have the flaws they should have, or none.
 
-        What changes while it is being looked at is left to those who change it, as is what is cut.
+        A link that another change affects meanwhile is left to the verification of that change, as is a cut link.
         """
         facts: dict[str, Any] = {}
         for _ in range(TRIES):
@@ -173,13 +172,13 @@ class Links:
         return Verification(problems=tuple(wrong), facts=facts)
 
     async def _checksum_errors(self, links: Iterable[Link]) -> dict[str, int]:
-        """How many packets, of whatever software, the receivers' kernels have thrown away so far for being spoilt."""
+        """How many corrupted packets, of any software, the receivers' kernels have discarded so far."""
         receivers = sorted({receiver for _, receiver in links})
         answers = await self._hands.ask("checksums", {node: {} for node in receivers})
         return {node: sum(by_protocol.values()) for node, by_protocol in answers.items()}
 
     async def _measure(self, links: Iterable[Link], wanted: State) -> dict[Link, Measured]:
-        """Send each link as many packets as show what it does, and wait for as long as they may take."""
+        """Send each link enough packets to measure it, and wait for as long as they may take."""
         by_sample: dict[Sample, list[Link]] = {}
         for link in links:
             by_sample.setdefault(_sample(wanted.flaws.get(link, CALM)), []).append(link)
@@ -252,12 +251,12 @@ def _longest_ms(flaws: Flaws) -> int:
 
 
 def _doubles(links: Iterable[Link], wanted: State) -> bool:
-    """Whether copies may be on their way when all packets have come."""
+    """Return whether copies may be on their way when all packets have come."""
     return any(wanted.flaws.get(link, CALM).duplication for link in links)
 
 
 def _figures(seen: list[Measured], wanted: State) -> dict[str, Any]:
-    """What the links did, all together: shares, ms, and the mean length of a run of losses."""
+    """Measurements of all links taken together: shares, ms, and the mean length of a run of losses."""
     if not seen:
         return {}
     late = sorted(ms for each in seen for ms in each.late_ms)

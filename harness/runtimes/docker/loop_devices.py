@@ -1,7 +1,7 @@
-"""Disks of the nodes' own from which a cut of the power takes what was not flushed, where a user allows them.
+"""Loop-device disks, so that a simulated power loss discards unflushed writes. Requires ``--allow-privileged``.
 
-Each is a loop device of the engine's machine, which the engine itself mounts for the node's container. They are made by
-one more container of the run, the keeper: it may use these devices, and has no other right that hosts have not.
+Each is a loop device of the engine's machine, which the engine mounts for the node's container. One more container of
+the run, the keeper, makes them: it may use these devices, and has no other right that hosts lack.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ KEEPER = "disks"  # its name among the hosts'
 COMMIT_S = 300  # between two flushes of the file system's own, which is more than most runs take
 RIGHTS = ("MKNOD", "CHOWN", "FOWNER", "DAC_OVERRIDE")  # to have the devices, and any file of the nodes', before it
 NEEDED = """{why}
-  what is not flushed can only be lost on disks of the nodes' own, ext4 on loop devices of the engine's machine
+  losing unflushed writes needs separate disks for the nodes: ext4 on loop devices of the engine's machine
   on that machine, as root: modprobe -a loop ext4 (Linux 5.8 or later); an engine that is not root's has none"""
 
 
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
-    """Adds to what the engine says what its machine needs."""
+    """Add to an error of the engine the requirements on its machine."""
     try:
         yield
     except EnvironmentFailure as failure:

@@ -17,6 +17,7 @@ from splitbrain.errors import EnvironmentFailure, Interrupted
 from splitbrain.nemesis.faults import Capability
 from splitbrain.runtimes.base import ClusterSpec, Facts, Say
 from splitbrain.runtimes.docker.cluster import DockerCluster
+from splitbrain.runtimes.docker.handlers import DISKS
 from splitbrain.runtimes.docker.hosts import DiskKind
 from splitbrain.runtimes.docker.images import BuildInterrupted
 
@@ -36,10 +37,8 @@ def run(spec: ClusterSpec, work: Work, logs: Path, say: Say, phase: Callable[[st
 
 
 def disks_for(needs: Collection[Capability]) -> DiskKind:
-    """The kind of disk that faults with these capabilities need."""
-    if "kill with state torn" in needs:
-        return "loop"
-    return "bounded" if "full disk" in needs else "plain"
+    """The kind of disks for faults with these capabilities; a schedule that needs two kinds is refused before a run."""
+    return next((kind for capability, kind in DISKS.items() if capability in needs), "plain")
 
 
 async def _run(spec: ClusterSpec, work: Work, logs: Path, say: Say, phase: Callable[[str], None]) -> Facts:

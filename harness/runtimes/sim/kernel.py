@@ -120,7 +120,7 @@ class Kernel:
     def _stuck(self, _: Any, __: Any) -> None:
         raise Stuck("a task waits, and no event is left")
 
-    async def together(self, jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
+    async def run_all(self, jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
         """Run the jobs until all have ended; an error in one ends them all, and is raised."""
         parent = self.current
         ends = 0

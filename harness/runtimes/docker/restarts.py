@@ -1,0 +1,137 @@
+"""Ending nodes and starting them again, and what their disks then hold.
+
+A node that is started again is awaited until it answers. One that does not, perhaps because its software refuses the
+disk it finds, is reported in the history, and the run goes on without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from splitbrain.nemesis.faults import Durable
+from splitbrain.runtimes.docker.agents import AgentPool, Verification, verified
+from splitbrain.runtimes.docker.containers import Containers
+from splitbrain.runtimes.docker.loop_devices import KEEPER
+
+DISK_FACTS = {"changed": "files_changed", "cut_ms": "cut_ms"}  # an agent's figure of a disk, and its name in a history
+
+
+class Restarts:
+    """The nodes that are ``down``, and those whose disks lost power."""
+
+    def __init__(self, hands: AgentPool, containers: Containers) -> None:
+        self._hands = hands
+        self._containers = containers
+        self.down: set[str] = set()
+        self._to_put_back: set[str] = set()
+        self._cut: set[str] = set()  # nodes whose disks were put back and which have not been started since
+
+    def decide(self, wanted: Collection[str], only: Collection[str] | None) -> tuple[set[str], set[str]]:
+        """The nodes to end and to start, so that those wanted are down; only these nodes are ended, or all if None."""
+        end, start = set(wanted) - self.down, self.down - set(wanted)
+        if only is not None:
+            end &= set(only)
+        self.down = (self.down | end) - start
+        return end, start
+
+    async def start(self, nodes: Iterable[str]) -> Verification:
+        return await verified(self._start(node) for node in sorted(nodes))
+
+    async def _start(self, node: str) -> Verification:
+        """Start a node; after a power loss also verify that unflushed data is gone."""
+        seen = await self._containers.revive(node)
+        cut = node in self._cut
+        self._cut.discard(node)
+        if not cut or seen.problems:
+            return seen
+        answer = (await self._hands.ask("survived", {node: {"folder": self._hands.data[node]}}))[node]
+        return seen + Verification(problems=(f"{node}, started again: {answer['wrong']}",) if answer["wrong"] else ())
+
+    # Ways to end
+
+    async def kill(self, nodes: Iterable[str], state: Durable = "kept", files: str | None = None) -> Verification:
+        return (await self._kill(nodes, state, files, sockets=False))[1]
+
+    async def crash(self, nodes: Iterable[str], state: Durable) -> Verification:
+        """Kill the nodes and destroy their connections, so that no peer sees one close."""
+        answers, seen = await self._kill(nodes, state, None, sockets=True)
+        left = [node for node, answer in answers.items() if answer["left"]]
+        return seen + Verification(problems=tuple(f"{node} kept connections that peers may hear end" for node in left))
+
+    async def stop(self, nodes: Iterable[str]) -> Verification:
+        answers = await self._hands.ask("end", {node: {} for node in sorted(nodes)})
+        stubborn = [node for node, answer in answers.items() if not answer["obeyed"]]
+        return Verification(problems=tuple(f"{node} did not end when asked to, and was killed" for node in stubborn))
+
+    async def starve(self, nodes: Iterable[str]) -> Verification:
+        return await verified(self._starve(node) for node in sorted(nodes))
+
+    async def _starve(self, node: str) -> Verification:
+        """Have the node grow until the kernel ends it, which both the agent and the engine must have seen."""
+        exited = await exit_problem(self._containers, node, "starved")
+        if exited.problems:
+            return exited
+        limit = await self._containers.limit_memory(node)
+        answer = (await self._hands.ask("grow", {node: {"size": limit}}))[node]
+        killed = await self._containers.ended_by_kernel(node)
+        problems = []
+        if answer["wrong"]:
+            problems.append(f"{node}: {answer['wrong']}")
+        if not killed:
+            problems.append(f"{node} did not end for want of memory, by the kernel's account")
+        facts = {f"limit_mb_{node}": round(limit / 1e6, 1), f"oom_killed_{node}": killed}
+        return Verification(problems=tuple(problems), facts=facts)
+
+    async def _kill(
+        self, nodes: Iterable[str], state: Durable, files: str | None, sockets: bool
+    ) -> tuple[dict[str, dict[str, Any]], Verification]:
+        """Kill the nodes and change their disks as ``state`` and ``files`` say; return the agents' answers too.
+
+        Software without durable state has nothing to lose.
+        """
+
+        def disk(node: str) -> Mapping[str, Any] | None:
+            folder = self._hands.data[node]
+            return None if state == "kept" or folder is None else {"folder": folder, "left": state, "pattern": files}
+
+        asked = {node: {"disk": disk(node), "sockets": sockets} for node in sorted(nodes)}
+        await asyncio.gather(*(self._containers.started(node) for node in asked))
+        answers = await self._hands.ask("kill", asked)
+        seen = Verification()
+        for node, answer in answers.items():
+            if asked[node]["disk"] is not None:
+                wrong = (f"{node}: {answer['wrong']}",) if answer["wrong"] else ()
+                facts = {f"{name}_{node}": answer[key] for key, name in DISK_FACTS.items() if key in answer}
+                seen += Verification(problems=wrong, facts=facts)
+            elif files is not None:
+                seen += Verification(problems=(f"{node}: it keeps no files, so none like {files}",))
+        self._to_put_back |= {node for node, answer in answers.items() if "cut_ms" in answer}
+        return answers, seen
+
+    # Disks
+
+    async def put_back(self, nodes: Iterable[str]) -> Verification:
+        """Replace disks that lost power by what was flushed to them, before their nodes start again."""
+        cut = self._to_put_back & set(nodes)
+        self._to_put_back -= cut
+        self._cut |= cut
+        return await verified(self._put_back(node) for node in sorted(cut))
+
+    async def _put_back(self, node: str) -> Verification:
+        answer = (await self._hands.ask("put-back", {KEEPER: {"name": node}}))[KEEPER]
+        wrong = (f"{node}: {answer['wrong']}",) if answer["wrong"] else ()
+        return Verification(problems=wrong, facts={f"files_changed_{node}": answer["changed"]})
+
+    async def keep_disks(self) -> None:
+        """Copy each node's durable state, one node after another, so that no two stand still at once."""
+        for node in self._hands.nodes:
+            if (folder := self._hands.data[node]) is not None:
+                await self._hands.ask("keep", {node: {"folder": folder}})
+
+
+async def exit_problem(containers: Containers, node: str, wanted: str) -> Verification:
+    """The problem of a node that is to be frozen or starved and has exited on its own."""
+    status = await containers.ended(node)
+    return Verification(problems=() if status is None else (f"{node} was not {wanted}: it ended with status {status}",))

@@ -1,0 +1,78 @@
+"""Pausing nodes, and killing or pausing single processes of a node, by signals from the agent on its host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from collections.abc import Set as AbstractSet
+
+from splitbrain.nemesis.state import State
+from splitbrain.runtimes.docker.agents import AgentPool, Verification
+
+Part = tuple[str, str]
+"""A node and the pattern of its processes that a fault is limited to."""
+
+
+class Signals:
+    """The nodes that are paused, and those that are partly paused or partly down.
+
+    ``asleep`` returns the nodes that are down or frozen: they handle no signal, and are left alone until they run.
+    """
+
+    def __init__(self, hands: AgentPool, wanted: Callable[[], State], asleep: Callable[[], AbstractSet[str]]) -> None:
+        self._hands = hands
+        self._wanted = wanted
+        self._asleep = asleep
+        self._paused: AbstractSet[str] = frozenset()
+        self._partly_down: AbstractSet[Part] = frozenset()
+        self._partly_paused: AbstractSet[Part] = frozenset()
+
+    def forget(self, nodes: Collection[str]) -> None:
+        """Drop what was done to nodes that are killed: a process started again is not paused."""
+        self._paused = {node for node in self._paused if node not in nodes}
+        self._partly_down = {part for part in self._partly_down if part[0] not in nodes}
+        self._partly_paused = {part for part in self._partly_paused if part[0] not in nodes}
+
+    def to_restart(self) -> set[str]:
+        """The nodes that run with a process killed, and of which no process should be down any more."""
+        still = {node for node, _ in self._wanted().partly_down}
+        return {node for node, _ in self._partly_down} - still - self._asleep()
+
+    async def make(self) -> Verification:
+        """Pause and resume, whole nodes first, then single processes."""
+        wanted = self._wanted().paused
+        stop, go = wanted - self._paused - self._asleep(), self._paused - wanted - self._asleep()
+        self._paused = (self._paused | stop) - go
+        await self._hands.ask("stop", {node: {} for node in sorted(stop)})
+        await self._resume(go)
+        self._partly_down, killing = self._added(self._partly_down, self._wanted().partly_down)
+        seen = await self._signal("kill-like", killing)
+        self._partly_paused, stopping = self._added(self._partly_paused, self._wanted().partly_paused)
+        return seen + await self._signal("stop-like", stopping)
+
+    async def _resume(self, go: AbstractSet[str]) -> None:
+        """Resume nodes, and processes that no fault pauses any more; others of these nodes stay paused."""
+        wanted, asleep = self._wanted().partly_paused, self._asleep()
+        still = {part for part in self._partly_paused if part in wanted or part[0] in asleep}
+        waking = go | {node for node, _ in self._partly_paused - still if node not in self._paused}
+        self._partly_paused = still
+        await self._hands.ask(
+            "go", {node: {"but": sorted(like for held, like in still if held == node)} for node in sorted(waking)}
+        )
+
+    def _added(self, before: AbstractSet[Part], wanted: AbstractSet[Part]) -> tuple[AbstractSet[Part], list[Part]]:
+        """Those before and those wanted on nodes that run; and of the latter those that are new."""
+        asleep = self._asleep()
+        new = sorted(part for part in wanted - before if part[0] not in asleep)
+        return before | set(new), new
+
+    async def _signal(self, do: str, parts: Iterable[Part]) -> Verification:
+        """Signal one part after another, as patterns may overlap. The process ids are facts; none is a problem."""
+        seen = Verification()
+        for node, like in parts:
+            answer = (await self._hands.ask(do, {node: {"pattern": like}}))[node]
+            problems = [] if answer["pids"] else [f"{node} runs no process like {like}"]
+            if answer.get("whole"):
+                problems.append(f"{node} ends as a whole with its first process, which is like {like}")
+            facts = {f"pids_{node}": answer["pids"], f"others_{node}": answer["others"]}
+            seen += Verification(problems=tuple(problems), facts=facts)
+        return seen

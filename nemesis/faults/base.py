@@ -1,0 +1,210 @@
+"""What each class of fault states about itself, and the checks that all classes share.
+
+A fault is a value in a schedule. It names a role, not a node; ``nemesis.plans`` aims it at the moment of injection,
+``nemesis.codec`` writes it as JSON, and a runtime carries it out. Nothing here acts. Numbers are small integers, and
+zero has no effect, so that a search which makes numbers smaller makes the fault milder.
+
+A new class of fault is a dataclass in one of the modules of this package, listed in that module's ``FAULTS``, and one
+handler in ``handlers.py`` of each runtime that can carry it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
+
+from splitbrain.names import FaultClass
+from splitbrain.nemesis.partitions import NOTHING, Cut
+from splitbrain.nemesis.targets import ROLES, NoTarget, Role, View, resolve
+
+if TYPE_CHECKING:
+    from splitbrain.nemesis.state import State
+
+Capability = str
+"""Something that a runtime must support to carry out a fault, such as ``kill with state lost``."""
+Undo = Literal["heal", "restart", "resume"]
+Durable = Literal["kept", "lost", "torn", "old"]
+STATES: tuple[Durable, ...] = get_args(Durable)
+AIMING = ("target", "way", "shape", "flap_ms")
+"""Fields that say where and when a fault applies. All others are its figures."""
+
+
+class ScheduleError(ValueError):
+    """An invalid fault or schedule: the place (such as ``steps[3].for_ms``), what was expected and what was given."""
+
+    def __init__(self, where: str, expected: str, got: str) -> None:
+        super().__init__(where, expected, got)
+        self.where = where
+        self.expected = expected
+        self.got = got
+
+    def __str__(self) -> str:
+        return f"{self.where}: expected {self.expected}, got {self.got}"
+
+
+def integer(where: str, value: object, *, at_least: int, at_most: int | None = None, of: str = "ms") -> int:
+    """Return ``value`` if it is an integer within bounds, else raise ``ScheduleError``; ``of`` names its unit."""
+    fits = isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+    if not fits or (at_most is not None and isinstance(value, int) and value > at_most):
+        bounds = f"at least {at_least}" if at_most is None else f"{at_least} to {at_most}"
+        raise ScheduleError(where, f"a whole number of {of}, {bounds}", repr(value))
+    assert isinstance(value, int)
+    return value
+
+
+def one_of(where: str, value: object, names: Collection[str]) -> None:
+    """Raise ``ScheduleError`` unless ``value`` is one of the names."""
+    if not isinstance(value, str) or value not in names:
+        near = get_close_matches(value, list(names), n=1) if isinstance(value, str) else []
+        hint = f" (perhaps {near[0]}?)" if near else ""
+        raise ScheduleError(where, f"one of {', '.join(names)}{hint}", repr(value))
+
+
+def flap(flap_ms: int | None) -> None:
+    """Raise ``ScheduleError`` unless ``flap_ms`` is None or a positive integer."""
+    if flap_ms is not None:
+        integer("flap_ms", flap_ms, at_least=1)
+
+
+def pattern(process: object) -> None:
+    """Raise ``ScheduleError`` unless ``process`` is None or a pattern."""
+    if process is not None and (not isinstance(process, str) or not process):
+        raise ScheduleError("process", "a pattern of names or command lines of processes", repr(process))
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Where a fault applies: the nodes that it is about, the directed links that it affects, and words for a reader."""
+
+    nodes: tuple[str, ...]
+    links: Cut
+    words: str
+
+
+# No field here: each class lists its fields in the order in which schedules write them.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """The base of all classes of fault.
+
+    ``f`` is its name in schedules and histories, ``undo`` the name of its undoing in a history. ``capabilities`` are
+    all that faults of this class may require. ``usual_class`` is its fault class unless its fields make it another.
+    ``about`` says whether a run's history names the links of the fault. A hunt aims a fault that waits for an event
+    mostly at the node of that event where ``aims_at_subjects`` is set.
+    """
+
+    f: ClassVar[str]
+    capabilities: ClassVar[tuple[Capability, ...]]
+    usual_class: ClassVar[FaultClass]
+    about: ClassVar[Literal["nodes", "links"]] = "nodes"
+    undo: ClassVar[Undo] = "heal"
+    aims_at_subjects: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    def _check(self) -> None:
+        """Raise ``ScheduleError`` for a field out of bounds."""
+
+    @property
+    def fault_class(self) -> FaultClass:
+        """The fault class under which promises are stated for it."""
+        return self.usual_class
+
+    @property
+    def effect(self) -> str:
+        """What it does, in words."""
+        raise NotImplementedError
+
+    def required(self) -> tuple[Capability, ...]:
+        """The capabilities that a runtime needs to carry it out."""
+        return self.capabilities
+
+    def aim(self, view: View, rng: Random) -> Aim | NoTarget:
+        """Resolve its role or shape on the cluster as observed now."""
+        raise NotImplementedError
+
+    def add_to(self, state: State, nodes: tuple[str, ...], links: Cut) -> None:
+        """Add to ``state`` what it asks for while it is in force."""
+        raise NotImplementedError
+
+    def class_of(self, links: Cut, view: View) -> FaultClass:
+        """Its fault class on the cluster as observed now."""
+        return self.fault_class
+
+    @property
+    def role(self) -> Role | None:
+        """The role that it is aimed at, None if a shape says where it applies."""
+        return None
+
+    def with_role(self, role: Role) -> Self:
+        """The same fault aimed at another role."""
+        return self
+
+    @property
+    def kind(self) -> str:
+        """A name for faults that are alike, such as ``kill-leader``."""
+        return f"{self.f}-{self.role}"
+
+    @property
+    def turn_ms(self) -> int | None:
+        """How long each turn of a flapping fault lasts, None for a fault that stays until it is healed.
+
+        A flapping fault is injected and undone in turns of that length, beginning with the injection.
+        """
+        return None
+
+    @property
+    def needs_disk_copy(self) -> bool:
+        """Whether nodes restart from a copy of the disk that is made when the schedule begins."""
+        return False
+
+    def figures(self) -> dict[str, Any]:
+        """Its figures for the history by name, such as the percentage of a loss."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in given.items() if name not in AIMING and value is not None}
+
+    def milder(self) -> Iterator[Fault]:
+        """Variants that require fewer capabilities, the closest first."""
+        yield from ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeFault(Fault):
+    """A fault of the nodes that fill a role."""
+
+    target: Role
+
+    def __post_init__(self) -> None:
+        one_of("target", self.target, ROLES)
+        self._check()
+
+    @property
+    def role(self) -> Role:
+        return self.target
+
+    def with_role(self, role: Role) -> Self:
+        return replace(self, target=role)
+
+    def aim(self, view: View, rng: Random) -> Aim | NoTarget:
+        nodes = resolve(self.target, view, rng)
+        if isinstance(nodes, NoTarget):
+            return nodes
+        return Aim(nodes, self.links_of(nodes, view), f"{subject(self.target, nodes)}: {self.effect}")
+
+    def links_of(self, nodes: tuple[str, ...], view: View) -> Cut:
+        """The links that it affects besides the nodes."""
+        return NOTHING
+
+
+def subject(role: Role, nodes: tuple[str, ...]) -> str:
+    """The nodes that a fault is aimed at, in words."""
+    match role:
+        case "leader" | "follower":
+            return f"the {role} {nodes[0]}"
+        case "all":
+            return "all nodes"
+        case _:
+            return " ".join(nodes) or "no node"

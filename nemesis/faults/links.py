@@ -1,0 +1,305 @@
+"""Faults of links: cut, lossy, slow or narrow.
+
+All but a partition apply to the packets from and to the nodes of a role, or in one ``way`` only: ``in`` to these
+nodes or ``out`` of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from random import Random
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from splitbrain.names import FaultClass
+from splitbrain.nemesis.faults.base import Aim, Capability, Fault, flap, integer, one_of, subject
+from splitbrain.nemesis.partitions import HOWS, WAYS, Cut, How, Way, links_of
+from splitbrain.nemesis.shapes import SHAPES, class_of, with_servers
+from splitbrain.nemesis.targets import ROLES, NoTarget, Role, View, resolve
+
+if TYPE_CHECKING:
+    from splitbrain.nemesis.state import Flaws, State
+
+DEFAULT_FLAP_MS = 300
+OF_HOW: Mapping[How, tuple[Capability, ...]] = {
+    "drop": (),
+    "reject": ("partition that refuses",),
+    "payload": ("partition of payload",),
+}
+HOW_WORDS: Mapping[How, str] = {
+    "drop": "",
+    "reject": ", and packets are refused",
+    "payload": ", but for bare acknowledgements of TCP",
+}
+WAY_WORDS: Mapping[Way, str] = {"both": "", "in": ", on their way to it", "out": ", on their way from it"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Partition(Fault):
+    """The links of a shape (a key of ``SHAPES``) carry nothing.
+
+    ``how`` is what becomes of packets: they vanish (``drop``), the sender receives a refusal at once (``reject``), or
+    only TCP segments without data pass (``payload``). Since acknowledgements pass, a one-way ``payload`` cut stays
+    one-way for software that speaks TCP.
+
+    The shape ``flapping`` always flaps, every ``DEFAULT_FLAP_MS`` unless ``flap_ms`` says otherwise.
+    """
+
+    f: ClassVar[str] = "partition"
+    capabilities: ClassVar[tuple[Capability, ...]] = ("partition", "partition that refuses", "partition of payload")
+    usual_class: ClassVar[FaultClass] = "partition"
+    about: ClassVar[Literal["nodes", "links"]] = "links"
+
+    shape: str
+    flap_ms: int | None = None
+    how: How = "drop"
+
+    def _check(self) -> None:
+        one_of("shape", self.shape, SHAPES)
+        one_of("how", self.how, HOWS)
+        flap(self.flap_ms)
+
+    @property
+    def fault_class(self) -> FaultClass:
+        return SHAPES[self.shape].fault_class
+
+    @property
+    def effect(self) -> str:
+        return HOW_WORDS[self.how]
+
+    @property
+    def kind(self) -> str:
+        return self.shape
+
+    @property
+    def turn_ms(self) -> int | None:
+        return DEFAULT_FLAP_MS if self.flap_ms is None and self.shape == "flapping" else self.flap_ms
+
+    def required(self) -> tuple[Capability, ...]:
+        return ("partition", *OF_HOW[self.how])
+
+    def figures(self) -> dict[str, Any]:
+        return {} if self.how == "drop" else {"how": self.how}
+
+    def aim(self, view: View, rng: Random) -> Aim | NoTarget:
+        drawn = SHAPES[self.shape].draw(view, rng)
+        if isinstance(drawn, NoTarget):
+            return drawn
+        cut = with_servers(drawn.cut, drawn.nodes, view, rng) if view.group == "nodes" else drawn.cut
+        return Aim(drawn.nodes, cut, f"{drawn.words}{self.effect}")
+
+    def class_of(self, links: Cut, view: View) -> FaultClass:
+        """The class of the cut among the view's nodes: on few nodes shapes coincide, and leaders change."""
+        among = frozenset(link for link in links if not set(link).intersection(view.others))
+        return class_of(view.nodes, among, view.leader)
+
+    def add_to(self, state: State, nodes: tuple[str, ...], links: Cut) -> None:
+        state.sever(links, self.how)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkFault(Fault):
+    """A fault of the packets from and to the nodes of a role."""
+
+    if TYPE_CHECKING:  # each class lists them after its figures, the order in which schedules write them
+        target: Role
+        way: Way
+
+    about: ClassVar[Literal["nodes", "links"]] = "links"
+    usual_class: ClassVar[FaultClass] = "loss"
+
+    def __post_init__(self) -> None:
+        self._check()
+        one_of("target", self.target, ROLES)
+        one_of("way", self.way, WAYS)
+
+    @property
+    def role(self) -> Role:
+        return self.target
+
+    def with_role(self, role: Role) -> Self:
+        return replace(self, target=role)
+
+    def aim(self, view: View, rng: Random) -> Aim | NoTarget:
+        nodes = resolve(self.target, view, rng)
+        if isinstance(nodes, NoTarget):
+            return nodes
+        words = f"{subject(self.target, nodes)}: {self.effect}{WAY_WORDS[self.way]}"
+        return Aim(nodes, links_of(nodes, view.machines, self.way), words)
+
+    def add_to(self, state: State, nodes: tuple[str, ...], links: Cut) -> None:
+        for link in links:
+            state.flaws[link] = self.added_to(state.flaws_of(link))
+
+    def added_to(self, flaws: Flaws) -> Flaws:
+        """The flaws of a link that has those flaws and this one."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loss(LinkFault):
+    """A percentage of packets is lost.
+
+    Each packet independently; or with ``burst`` in runs of about that many packets on one link, after E. N. Gilbert,
+    "Capacity of a Burst-Noise Channel" (1960): a link is good or bad, and loses every packet while it is bad.
+    """
+
+    f: ClassVar[str] = "loss"
+    capabilities: ClassVar[tuple[Capability, ...]] = ("loss", "loss in bursts")
+
+    percent: int
+    target: Role = "all"
+    way: Way = "both"
+    burst: int = 0
+
+    def _check(self) -> None:
+        integer("percent", self.percent, at_least=0, at_most=100, of="percent")
+        integer("burst", self.burst, at_least=0, of="packets")
+
+    @property
+    def effect(self) -> str:
+        runs = f" in runs of {self.burst}" if self.burst else ""
+        return f"{self.percent} % of packets lost{runs}"
+
+    def required(self) -> tuple[Capability, ...]:
+        return ("loss in bursts",) if self.burst else ("loss",)
+
+    def figures(self) -> dict[str, Any]:
+        return {"percent": self.percent, **({"burst": self.burst} if self.burst else {})}
+
+    def added_to(self, flaws: Flaws) -> Flaws:
+        if self.burst:
+            return replace(flaws, bursts=tuple(sorted((*flaws.bursts, (self.percent / 100, self.burst)))))
+        return replace(flaws, loss=_either(flaws.loss, self.percent))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delay(LinkFault):
+    """Packets take ``ms`` longer, and up to ``jitter_ms`` more, so that some overtake others."""
+
+    f: ClassVar[str] = "delay"
+    capabilities: ClassVar[tuple[Capability, ...]] = ("delay",)
+
+    ms: int
+    jitter_ms: int = 0
+    target: Role = "all"
+    way: Way = "both"
+
+    def _check(self) -> None:
+        integer("ms", self.ms, at_least=0)
+        integer("jitter_ms", self.jitter_ms, at_least=0)
+
+    @property
+    def effect(self) -> str:
+        return (
+            f"packets {self.ms} to {self.ms + self.jitter_ms} ms late"
+            if self.jitter_ms
+            else f"packets {self.ms} ms late"
+        )
+
+    def added_to(self, flaws: Flaws) -> Flaws:
+        return replace(flaws, ms=flaws.ms + self.ms, jitter_ms=flaws.jitter_ms + self.jitter_ms)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reorder(LinkFault):
+    """A percentage of packets is held back for ``ms``, and packets sent within that time overtake them."""
+
+    f: ClassVar[str] = "reorder"
+    capabilities: ClassVar[tuple[Capability, ...]] = ("reorder",)
+
+    percent: int
+    ms: int
+    target: Role = "all"
+    way: Way = "both"
+
+    def _check(self) -> None:
+        integer("percent", self.percent, at_least=0, at_most=100, of="percent")
+        integer("ms", self.ms, at_least=0)
+
+    @property
+    def effect(self) -> str:
+        return f"{self.percent} % of packets held back for {self.ms} ms"
+
+    def added_to(self, flaws: Flaws) -> Flaws:
+        return replace(flaws, hold=_either(flaws.hold, self.percent), hold_ms=max(flaws.hold_ms, self.ms))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Duplicate(LinkFault):
+    """A percentage of packets arrives twice."""
+
+    f: ClassVar[str] = "duplicate"
+    capabilities: ClassVar[tuple[Capability, ...]] = ("duplicate",)
+
+    percent: int
+    target: Role = "all"
+    way: Way = "both"
+
+    def _check(self) -> None:
+        integer("percent", self.percent, at_least=0, at_most=100, of="percent")
+
+    @property
+    def effect(self) -> str:
+        return f"{self.percent} % of packets duplicated"
+
+    def added_to(self, flaws: Flaws) -> Flaws:
+        return replace(flaws, duplication=_either(flaws.duplication, self.percent))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Corrupt(LinkFault):
+    """One bit is flipped in a percentage of packets.
+
+    Their checksum no longer matches, so the receiving kernel discards them: a loss, but one that the kernel counts.
+    """
+
+    f: ClassVar[str] = "corrupt"
+    capabilities: ClassVar[tuple[Capability, ...]] = ("corrupt",)
+
+    percent: int
+    target: Role = "all"
+    way: Way = "both"
+
+    def _check(self) -> None:
+        integer("percent", self.percent, at_least=0, at_most=100, of="percent")
+
+    @property
+    def effect(self) -> str:
+        return f"{self.percent} % of packets corrupted"
+
+    def added_to(self, flaws: Flaws) -> Flaws:
+        return replace(flaws, corruption=_either(flaws.corruption, self.percent))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bandwidth(LinkFault):
+    """A link takes ``ms_per_kb`` over every 1,000 bytes, so that packets queue.
+
+    A packet that would have to wait for longer than ``nemesis.state.LONGEST_QUEUE_MS`` is lost.
+    """
+
+    f: ClassVar[str] = "bandwidth"
+    capabilities: ClassVar[tuple[Capability, ...]] = ("bandwidth",)
+
+    ms_per_kb: int
+    target: Role = "all"
+    way: Way = "both"
+
+    def _check(self) -> None:
+        integer("ms_per_kb", self.ms_per_kb, at_least=0, of="ms per 1,000 bytes")
+
+    @property
+    def effect(self) -> str:
+        return f"{self.ms_per_kb} ms over 1,000 bytes"
+
+    def added_to(self, flaws: Flaws) -> Flaws:
+        return replace(flaws, ms_per_kb=max(flaws.ms_per_kb, self.ms_per_kb))
+
+
+def _either(chance: float, percent: int) -> float:
+    """The chance of at least one of two independent events."""
+    return 1.0 - (1.0 - chance) * (1.0 - percent / 100)
+
+
+FAULTS: tuple[type[Fault], ...] = (Partition, Loss, Delay, Reorder, Duplicate, Corrupt, Bandwidth)
