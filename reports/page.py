@@ -19,6 +19,7 @@ from splitbrain.checkers.history import History
 from splitbrain.checkers.words import counted
 from splitbrain.names import GUARANTEES
 from splitbrain.reports import words
+from splitbrain.reports.bundle import bundle
 from splitbrain.reports.faults import Chart, FaultRow
 from splitbrain.reports.frames import Frames
 from splitbrain.reports.properties import Meaning, PropertyRow
@@ -74,9 +75,18 @@ def environment() -> Environment:
 
 
 def asset(made: Environment, name: str) -> Markup:
-    """A style sheet or script of this package, as it stands."""
+    """A style sheet of this package, verbatim."""
+    return Markup(_source(made, name))
+
+
+def script(made: Environment, entry: str) -> Markup:
+    """A module of js/ with all that it imports, as one classic script."""
+    return Markup(bundle(entry, lambda name: _source(made, f"js/{name}")))
+
+
+def _source(made: Environment, name: str) -> str:
     assert made.loader is not None
-    return Markup(made.loader.get_source(made, name)[0])
+    return made.loader.get_source(made, name)[0]
 
 
 def html(page: Page) -> bytes:
@@ -86,7 +96,7 @@ def html(page: Page) -> bytes:
         guarantees=GUARANTEES,
         page_css=asset(made, "page.css"),
         report_css=asset(made, "report.css"),
-        report_js=asset(made, "report.js"),
+        report_js=script(made, "report.mjs"),
     )
     return text.encode()
 

@@ -72,7 +72,7 @@ def index(store: Path) -> Path:
     text = made.get_template("index.html").render(
         runs=runs(store),
         page_css=page.asset(made, "page.css"),
-        index_js=page.asset(made, "index.js"),
+        index_js=page.script(made, "index.mjs"),
     )
     return atomic.write(store / "index.html", text.encode())
 
