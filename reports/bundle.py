@@ -1,9 +1,9 @@
 """Bundles JavaScript modules into one classic script, so that a page opens from a file without a server.
 
-Browsers refuse to import modules from file:// addresses. Each module becomes a function scope, in the order of the
-imports, and what it exports is bound to a name that only later modules see. Two forms are understood:
-``import { a, b } from "./name.mjs";`` and ``export`` before a ``const``, ``function`` or ``class``. Anything else is an
-error, as is a name that the imported module does not export.
+Browsers refuse to import modules from file:// addresses. Each module becomes a function scope that returns its exports;
+scopes are in the order of the imports. Two forms are supported: ``import { a, b } from "./name.mjs";`` and ``export``
+before a ``const``, ``function`` or ``class``. Anything else is an error, as is a name that the imported module does not
+export.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Read = Callable[[str], str]
 
 
 class BundleError(Exception):
-    """A module that cannot be bundled, and why."""
+    """Raised for a module that cannot be bundled; the message names the module and the statement."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def _names(listed: str) -> list[str]:
 
 
 def _in_order(name: str, read: Read, done: dict[str, Module], open_: tuple[str, ...]) -> dict[str, Module]:
-    """`done`, and after it the module with those that it imports, each behind its imports."""
+    """`done` extended by the module and its imports, each after all that it imports itself."""
     if name in open_:
         raise BundleError(f"modules import one another: {' -> '.join((*open_, name))}")
     if name in done:

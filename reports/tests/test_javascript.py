@@ -1,4 +1,4 @@
-"""The unit tests of the pages' JavaScript, run by Node's own test runner."""
+"""Runs the unit tests of the pages' JavaScript with Node's test runner."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ export function centred({ from, to }, at, end) {
   return viewOf(at - (to - from) / 2, at + (to - from) / 2, end);
 }
 
-/** The view of an event, with some of what came before and after it. */
+/** The view of an event, with a margin on both sides. */
 export function around({ from, to }, end) {
   const margin = Math.max((to - from) * 0.6, 1e4);
   return viewOf(from - margin, to + margin, end);
@@ -52,7 +52,7 @@ export function around({ from, to }, end) {
 const DECIMAL_STEPS = [1, 2, 5].flatMap((m) => Array.from({ length: 10 }, (_, power) => m * 10 ** (power + 1)));
 const STEPS = [...DECIMAL_STEPS, 3e7, 6e7, 12e7, 3e8, 6e8, 18e8, 36e8].sort((a, b) => a - b);
 
-/** The instants to mark, at round distances of at least some 90 pixels, with their labels in seconds. */
+/** Tick marks at round intervals, at least some 90 pixels apart, with their labels in seconds. */
 export function ticks({ from, to, width }, end) {
   const step = STEPS.find((each) => (to - from) / each < (width - GUTTER) / 90) || end;
   const digits = Math.max(0, Math.min(5, 6 - Math.floor(Math.log10(step))));
@@ -63,7 +63,7 @@ export function ticks({ from, to, width }, end) {
   return found;
 }
 
-/** The rows {from, to} to draw: of those that fall on one pixel only the first, so that the work is bounded. */
+/** The rows {from, to} to draw: of several on one pixel only the first, so that the work is bounded by the width. */
 export function thinned(axis, rows) {
   const kept = [];
   let last = Number.NEGATIVE_INFINITY;

@@ -1,4 +1,4 @@
-/** The faults: bars with their names in rows of their own, and shades that run down through every lane. */
+/** The faults: labelled bars in separate rows, and shades across all lanes. */
 
 import { shortened } from "./format.mjs";
 import { bar, extent, lettersIn, shape, text, widthOf } from "./shapes.mjs";
@@ -15,7 +15,7 @@ function faultBar(axis, fault, top) {
   return [...bar(axis, fault, look), ...faultName(axis, fault, top)];
 }
 
-/** The name of a fault on a plate, which keeps it legible on the hatching. */
+/** The name of a fault on a blank plate, so that it is legible on the hatching. */
 function faultName(axis, fault, top) {
   const box = extent(axis, fault, 2);
   const fits = box ? lettersIn(box.width - 12) : 0;
@@ -33,7 +33,7 @@ function faultName(axis, fault, top) {
   return [shape("rect", plate), text(words, { x: box.left + 6, y: top + 12, class: "fault-text" })];
 }
 
-/** Faults and overlaps between `top` and `bottom`, above the ground of the lanes and below what stands in them. */
+/** Shades of faults and overlaps between `top` and `bottom`, drawn over the background of the lanes and under their bars. */
 export function shades(run, axis, top, bottom) {
   const height = bottom - top;
   const faults = run.faults.filter((fault) => !fault.skipped);
@@ -46,7 +46,7 @@ export function shades(run, axis, top, bottom) {
   ];
 }
 
-/** Lines where the fault came into effect and where it began to be undone, if it is wide enough to tell them apart. */
+/** Lines where the fault came into effect and where its undoing began; none where they would coincide. */
 function faultEdges(axis, fault, y1, y2) {
   if (axis.x(fault.to) - axis.x(fault.from) <= 25) return [];
   const edges = [fault.effect, fault.undo].filter((at) => at !== null && axis.shows(at, at));

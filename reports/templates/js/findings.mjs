@@ -26,7 +26,7 @@ function finding(axis, item, y, kinds) {
 
 function gapBar(axis, gap, y) {
   const words = duration(gap.to - gap.from);
-  const tip = `nothing was confirmed for ${words}\n${instant(gap.from, axis.span)} to ${instant(gap.to, axis.span)}`;
+  const tip = `no confirmation for ${words}\n${instant(gap.from, axis.span)} to ${instant(gap.to, axis.span)}`;
   return labelled(axis, gap, {
     y: y + 6,
     height: 12,

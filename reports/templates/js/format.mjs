@@ -1,6 +1,6 @@
 /** Times and quantities as short text. Times are whole microseconds since the start of the history. */
 
-/** An instant in seconds; `span` is the stretch on the screen, which decides how many digits are legible. */
+/** An instant in seconds, with the digits that matter when `span` µs are on the screen. */
 export function instant(at, span) {
   const digits = span < 2e4 ? 5 : span < 2e6 ? 3 : 2;
   return `${(at / 1e6).toFixed(digits)} s`;

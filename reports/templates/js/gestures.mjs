@@ -1,9 +1,9 @@
-/** The pointer on the timeline: dragging selects or moves, the wheel zooms, and pointing reads. */
+/** Pointer input on the timeline: drag to select or pan, wheel to zoom, hover for the tooltip. */
 
 import { GUTTER, RIGHT, timeAxis } from "./axis.mjs";
 import { magnified, moved, movedTo, shown } from "./state.mjs";
 
-const CLICK = 5; // pixels within which a drag is a click
+const CLICK = 5; // a drag of up to this many pixels is a click
 
 /** Listens on `timeline.root`. `timeline` is that of `makeTimeline`, `tooltip` that of `makeTooltip`. */
 export function listen(timeline, tooltip) {
@@ -57,7 +57,7 @@ function wheeled(state, run, { deltaX, deltaY }, at, width) {
   return magnified(state, run, Math.exp(Math.max(-1, Math.min(1, deltaY / 250))), at);
 }
 
-/** What a drag does while it goes on. */
+/** The effect of a drag in progress. */
 function follow(timeline, drag, px) {
   const { run } = timeline;
   const axis = timeline.axis();
@@ -77,7 +77,7 @@ function follow(timeline, drag, px) {
   }
 }
 
-/** The end of a selection: the view becomes what was selected, unless it was only a click. */
+/** The end of a selection: zooms to it, unless it was a click. */
 function select(timeline, drag, event) {
   const px = pixel(timeline.root, event);
   if (event.type !== "pointerup" || Math.abs(px - drag.start) <= CLICK) {

@@ -1,4 +1,4 @@
-/** The script of the list of runs: sorting and filtering. Without it the list is complete, newest first. */
+/** The script of the index page: sorting and filtering. Without it, the list is complete and newest first. */
 
 import { matches, numberIn, severity, sorted } from "./table.mjs";
 

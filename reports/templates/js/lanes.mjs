@@ -1,4 +1,4 @@
-/** The lane of a node: its reigns, its confirmations, how it answered, and its faults. */
+/** The lane of a node: reigns, confirmations, share of answered observations, and faults. */
 
 import { thinned } from "./axis.mjs";
 import { counted, instant } from "./format.mjs";
@@ -11,37 +11,37 @@ export function nodeLane(run, node, axis, y, height) {
     ...thinned(axis, node.reigns).flatMap((reign) => reignBars(axis, node, reign, y + 2, main)),
     ...confirmMarks(axis, node.confirms, base - 4.5),
     ...answerLine(run, axis, node, base + 1),
-    ...stateBars(axis, node, base + 4, 5),
+    ...faultBars(axis, node, base + 4, 5),
   ];
 }
 
-/** The lane of a server, which is never asked: only its faults. */
-export const serverLane = (node, axis, y) => stateBars(axis, node, y + 6, 8);
+/** The lane of a server, which is never observed: only its faults. */
+export const serverLane = (node, axis, y) => faultBars(axis, node, y + 6, 8);
 
-const stateBars = (axis, node, y, height) =>
-  thinned(axis, node.states).flatMap((state) =>
-    bar(axis, state, { y, height, kind: `state-${state.kind}`, tip: state.tip, least: 2 }),
+const faultBars = (axis, node, y, height) =>
+  thinned(axis, node.faults).flatMap((fault) =>
+    bar(axis, fault, { y, height, kind: `state-${fault.kind}`, tip: fault.tip, least: 2 }),
   );
 
-/** Where a reign lasted possibly, and on it where it lasted surely (or where claims without a key were seen). */
+/** A reign: its possible interval, and on it the certain one (or the span of claims without a key). */
 function reignBars(axis, node, reign, y, height) {
   const tip = reignWords(node.name, reign, axis.span);
   const colour = `c${reign.colour}`;
-  const sure = reign.first <= reign.last;
-  const inner = sure ? { from: reign.first, to: reign.last } : { from: reign.last, to: reign.first };
-  const kind = `${sure && reign.keyed ? "definite" : "claimed"} ${colour}`;
+  const certain = reign.first <= reign.last;
+  const inner = certain ? { from: reign.first, to: reign.last } : { from: reign.last, to: reign.first };
+  const kind = `${certain && reign.keyed ? "definite" : "claimed"} ${colour}`;
   const label = { y: y + height / 2 + 4, kind: `bar-text ${colour}`, words: reign.label };
   return [
     ...bar(axis, reign, { y, height, kind: `possible ${colour}`, tip }),
     ...bar(axis, inner, { y, height, kind, tip }),
-    ...(sure ? caption(axis, inner, label) : []),
+    ...(certain ? caption(axis, inner, label) : []),
   ];
 }
 
 export function reignWords(name, { label, from, first, last, to, claims, line, keyed }, span) {
   const time = (at) => instant(at, span);
   const [low, high] = first <= last ? [first, last] : [last, first];
-  const certain = first <= last ? `surely ${time(first)} to ${time(last)}` : "no instant is certain";
+  const certain = first <= last ? `certainly ${time(first)} to ${time(last)}` : "no instant is certain";
   return [
     keyed ? `${name} leads, ${label}` : `${name} claims to lead`,
     keyed ? certain : `claims from ${time(low)} to ${time(high)}`,
@@ -64,7 +64,7 @@ function confirmMarks(axis, times, y) {
   return path ? [shape("path", { d: path, class: "confirm", "pointer-events": "none" })] : [];
 }
 
-/** A line that is thick where the node answered every observation, and thinner or absent where it did not. */
+/** A line whose thickness is the share of observations that the node answered. */
 function answerLine(run, axis, node, y) {
   const bin = run.answerBin;
   const first = Math.max(0, Math.floor(axis.from / bin));
@@ -81,7 +81,7 @@ function answerLine(run, axis, node, y) {
   });
 }
 
-/** Stretches of bins with the same shares; those without an answer are left out. Shares are in ninths. */
+/** Ranges of bins with equal shares (in ninths), without those that have no answer. */
 export function evenStretches({ answered, leading }, first, last) {
   const found = [];
   for (let from = first; from <= last; ) {

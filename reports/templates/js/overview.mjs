@@ -1,4 +1,4 @@
-/** The strip at the top: the whole run with its faults and overlaps, and the part that the view shows of it. */
+/** The overview strip: faults and overlaps of the whole run, and a frame around the current view. */
 
 import { GUTTER, timeAxis } from "./axis.mjs";
 import { shape } from "./shapes.mjs";

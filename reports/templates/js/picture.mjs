@@ -1,4 +1,4 @@
-/** The whole timeline as one shape: grounds, shades, tracks, and the marks of the pointer above them. */
+/** The timeline as one shape: backgrounds, shades, tracks, and the cross and selection of the pointer. */
 
 import { GUTTER } from "./axis.mjs";
 import { shades } from "./faults.mjs";
@@ -30,7 +30,7 @@ export function picture(run, layout, axis, chosen) {
   );
 }
 
-/** The name of a track, and its ground where it is a lane. */
+/** The name of a track, and the background of a lane. */
 function heading(axis, { track, y }) {
   const ground = { x: GUTTER, y: y + 2, width: axis.inner, height: track.height - 4, class: "lane" };
   const middle = y + Math.min(track.height, 36) / 2 + (track.sub ? -2 : 4);

@@ -1,4 +1,4 @@
-/** The script of a run's page. What is drawn is bounded by the width in pixels, not by the length of the run. */
+/** The script of a report. The cost of drawing is bounded by the width in pixels, not by the length of the run. */
 
 import { listenToButtons, listenToCopy, listenToKeys } from "./controls.mjs";
 import { listen } from "./gestures.mjs";
@@ -13,7 +13,7 @@ if (data) {
   const words = document.getElementById("chosen");
   const timeline = makeTimeline(document.getElementById("timeline"), readRun(JSON.parse(data.textContent)), (state) => {
     const said = state.chosen ? state.chosen.words.replaceAll("\n", "; ") : "";
-    if (words.textContent !== said) words.textContent = said; // unchanged words are not to be read aloud again
+    if (words.textContent !== said) words.textContent = said; // rewriting the same text would make screen readers repeat it
   });
   listenToButtons(timeline);
   listenToKeys(timeline);

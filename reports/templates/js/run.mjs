@@ -1,10 +1,10 @@
-/** The data block of a page, with names in place of positions. Nothing here knows of pixels. */
+/** Reads the data block of a page into objects with named fields. */
 
-/** A run as it is drawn: every stretch of time has `from` and `to` in µs. */
+/** The run; every interval has `from` and `to` in µs. */
 export function readRun(raw) {
   const faults = raw.faults.map(({ begin, end, ...fault }) => ({ ...fault, from: begin, to: end }));
   const reigns = raw.reigns.map(readReign);
-  const states = raw.states.map(([node, from, to, kind, fault]) => ({
+  const nodeFaults = raw.node_faults.map(([node, from, to, kind, fault]) => ({
     node,
     from,
     to,
@@ -15,7 +15,7 @@ export function readRun(raw) {
     name,
     server: raw.servers[node],
     reigns: reigns.filter((reign) => reign.node === node),
-    states: states.filter((state) => state.node === node),
+    faults: nodeFaults.filter((fault) => fault.node === node),
     confirms: summed(raw.confirms[node] ?? []),
     answered: raw.answers.answered[node],
     leading: raw.answers.leading[node],
@@ -53,7 +53,7 @@ function byTime(items) {
   return events.sort((a, b) => a.from - b.from || a.to - b.to);
 }
 
-/** The stretches [first, last] of neighbouring places that hold a value. */
+/** The index ranges [first, last] without a null. */
 export function stretches(values) {
   const found = [];
   values.forEach((value, place) => {

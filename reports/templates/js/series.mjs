@@ -1,4 +1,4 @@
-/** A track of measured values: rates, latencies or lateness, a value a bin, with a scale of its own. */
+/** A track of measured values (rates, latencies or lateness), one value per bin, with its scale. */
 
 import { GUTTER, RIGHT } from "./axis.mjs";
 import { quantity } from "./format.mjs";
@@ -14,7 +14,7 @@ export function seriesLines(series, axis, y, height) {
   ];
 }
 
-/** From values to pixels between `top` and `top + height`, linear from zero or logarithmic from the least value. */
+/** The scale from values to pixels: linear from zero, or logarithmic from the least value. */
 export function scaleOf(series, top, height) {
   const values = series.lines.flatMap((line) => line.values).filter((value) => value !== null);
   const most = Math.max(...values, 1e-9);
@@ -31,7 +31,7 @@ function scaleMarks(axis, { most, least, top, bottom }) {
   return [mark(quantity(most), top + 4), mark(least ? quantity(least) : "0", bottom + 2), shape("line", line)];
 }
 
-/** The points of the bins from `from` to `to` that are on the screen, or just beside it. */
+/** The points of the bins from `from` to `to` that are on the screen or next to it. */
 function points(series, axis, scale, values, [from, to]) {
   const found = [];
   for (let bin = from; bin <= to; bin++) {

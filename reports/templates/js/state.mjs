@@ -1,6 +1,6 @@
 /**
- * What the reader looks at, as a value {view, chosen, position}: the part of the run on the screen, the framed event or
- * null, and the number of the event that was stepped to or null. Every change gives a new state.
+ * The state of the timeline as a value {view, chosen, position}: the visible part of the run, the framed event or null,
+ * and the index of the event last stepped to or null. Transitions are pure and return a new state.
  */
 
 import { around, centred, panned, viewOf, zoomed } from "./axis.mjs";
@@ -19,10 +19,10 @@ export const movedTo = (state, run, at) => ({ ...state, view: centred(state.view
 
 export const whole = (state, run) => ({ ...state, view: viewOf(0, run.end, run.end), chosen: null });
 
-/** An event {from, to, words} framed and zoomed to. */
+/** Frames an event {from, to, words} and zooms to it. */
 export const chosen = (state, run, event) => ({ ...state, chosen: event, view: around(event, run.end) });
 
-/** The event after (1) or before (-1) the one that was stepped to last; from the start, the first or the last. */
+/** Steps to the next (1) or previous (-1) event; initially to the first or the last. */
 export function stepped(state, run, by) {
   const count = run.events.length;
   if (!count) return state;
@@ -31,7 +31,7 @@ export function stepped(state, run, by) {
   return { ...chosen(state, run, run.events[position]), position };
 }
 
-/** What the buttons and keys of the page do, by name. */
+/** The transitions behind the buttons and keys, by name. */
 export const ACTIONS = {
   in: (state, run) => magnified(state, run, 0.5),
   out: (state, run) => magnified(state, run, 2),

@@ -47,6 +47,6 @@ export function termsAt(run, at) {
   const nodes = run.nodes.filter((node) => !node.server);
   return nodes.map(({ name, terms }) => {
     const step = terms.filter((each) => each.at <= at).at(-1);
-    return `${name}: ${step ? `term ${step.term}` : "not yet seen"}`;
+    return `${name}: ${step ? `term ${step.term}` : "not yet observed"}`;
   });
 }

@@ -1,4 +1,4 @@
-/** The timeline on the page: holds the reader's state, and draws it anew whenever it or the width changes. */
+/** The timeline on the page: holds the state, and redraws when it or the width changes. */
 
 import { timeAxis } from "./axis.mjs";
 import { instant } from "./format.mjs";
@@ -9,7 +9,7 @@ import { layOut, trackAt, tracksOf } from "./tracks.mjs";
 
 const LEAST_WIDTH = 320;
 
-/** `onChange` is called with every new state. The drawing is up to date when `change` returns. */
+/** `onChange` is called with every new state. `change` redraws before it returns. */
 export function makeTimeline(root, run, onChange) {
   const layout = layOut(tracksOf(run));
   let state = initial(run);
@@ -29,7 +29,7 @@ export function makeTimeline(root, run, onChange) {
       onChange(state);
       redraw();
     },
-    /** The words for a place in pixels, and for the element there. */
+    /** The text of the tooltip at a position in pixels, with `target` the element there. */
     reading: (px, y, target) => {
       const at = drawn.axis.timeAt(px);
       const tip = drawn.tips[target.dataset?.tip];

@@ -1,4 +1,4 @@
-/** The bubble beside the pointer: the instant, and what is there. */
+/** The tooltip next to the pointer. */
 
 export function makeTooltip() {
   const bubble = document.createElement("div");
@@ -19,7 +19,7 @@ export function makeTooltip() {
   };
 }
 
-/** Where a bubble of a size goes: to the right of the pointer and below it, where the window has room for it. */
+/** The position of a tooltip of a size: right of the pointer and below it, moved to stay in the window. */
 export function beside({ x, y }, { width, height }, window) {
   const below = y + 18;
   return {

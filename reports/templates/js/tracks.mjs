@@ -1,6 +1,6 @@
 /**
  * The tracks of the timeline from top to bottom. A track is {name, sub, lane, height, draw, reading}: `draw(axis, y,
- * bottom)` gives its shapes, and `reading(at)` the lines of text for an instant.
+ * bottom)` returns its shapes, and `reading(at)` the lines of its tooltip at an instant.
  */
 
 import { faultBars, faultRowsHeight } from "./faults.mjs";
@@ -11,7 +11,7 @@ import { ruler } from "./ruler.mjs";
 import { seriesLines, valuesAt } from "./series.mjs";
 import { termLines, termsAt } from "./terms.mjs";
 
-/** Where the ruler ends and what happened begins, in pixels from the top. */
+/** The height of overview and ruler together, in pixels. */
 export const HEAD = 54;
 
 export function tracksOf(run) {
@@ -20,7 +20,7 @@ export function tracksOf(run) {
     track({ height: HEAD - 30, draw: (axis, y, bottom) => ruler(run, axis, y, bottom) }),
     track({ name: "faults", height: faultRowsHeight(run), draw: (axis, y) => faultBars(run, axis, y) }),
     findingsTrack("two leaders", run.overlaps.length ? null : "none proven", (axis, y) => overlapBars(run, axis, y)),
-    findingsTrack("no leadership", run.confirmed ? null : "nothing confirmed", (axis, y) => gapBars(run, axis, y)),
+    findingsTrack("no leadership", run.confirmed ? null : "no confirmation", (axis, y) => gapBars(run, axis, y)),
     ...run.nodes.map((node) => (node.server ? serverTrack(node) : nodeTrack(run, node))),
     ...(run.nodes.some((node) => node.terms.length) ? [termTrack(run)] : []),
     ...run.series.map(seriesTrack),

@@ -56,7 +56,7 @@ test("moving and centring keep the length of the view", () => {
   assert.deepEqual(centred(view, 40 * S, END), { from: 30 * S, to: 50 * S });
 });
 
-test("an event is shown with what came before and after it", () => {
+test("an event is shown with a margin on both sides", () => {
   assert.deepEqual(around({ from: 10 * S, to: 20 * S }, END), { from: 4 * S, to: 26 * S });
   assert.deepEqual(around({ from: 10 * S, to: 10 * S }, END), { from: 9.99 * S, to: 10.01 * S });
 });

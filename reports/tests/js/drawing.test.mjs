@@ -28,17 +28,17 @@ test("words stand in a bar only where they fit", () => {
   assert.deepEqual(caption(AXIS, { from: 0, to: S / 4 }, words), []);
 });
 
-test("a reign is drawn where it is possible and where it is sure", () => {
+test("a reign is drawn where it is possible and where it is certain", () => {
   const reigns = [[0, S, 2 * S, 6 * S, 7 * S, "term 7", 1, 5, 42, 1]];
   const run = literalRun({ reigns });
   const shapes = nodeLane(run, run.nodes[0], AXIS, 0, 38);
   const [possible] = ofClass(shapes, "possible");
-  const [sure] = ofClass(shapes, "definite");
+  const [certain] = ofClass(shapes, "definite");
   assert.deepEqual([possible.attributes.x, possible.attributes.width], ["204.00", "600.00"]);
-  assert.deepEqual([sure.attributes.x, sure.attributes.width], ["304.00", "400.00"]);
+  assert.deepEqual([certain.attributes.x, certain.attributes.width], ["304.00", "400.00"]);
   assert.match(
-    sure.tip,
-    /^n1 leads, term 7\nsurely 2.00 s to 6.00 s\npossibly 1.00 s to 7.00 s\n5 claims, .* line 42$/,
+    certain.tip,
+    /^n1 leads, term 7\ncertainly 2.00 s to 6.00 s\npossibly 1.00 s to 7.00 s\n5 claims, .* line 42$/,
   );
   assert.equal(ofClass(shapes, "bar-text")[0].text, "term 7");
 });
@@ -148,7 +148,7 @@ test("the term of each node at an instant is read out, and no server's", () => {
     [],
   ];
   const run = literalRun({ nodes: ["n1", "n2", "s1"], servers: [false, false, true], terms });
-  assert.deepEqual(termsAt(run, 1.5 * S), ["n1: term 1", "n2: not yet seen"]);
+  assert.deepEqual(termsAt(run, 1.5 * S), ["n1: term 1", "n2: not yet observed"]);
   assert.deepEqual(termsAt(run, 9 * S), ["n1: term 2", "n2: term 5"]);
 });
 

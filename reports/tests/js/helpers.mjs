@@ -1,4 +1,4 @@
-/** A run as small as a page's data block can be, with what a test needs put into it. */
+/** Minimal runs for tests, with fields overridden as needed. */
 import { readRun } from "../../templates/js/run.mjs";
 
 export const MS = 1e3;
@@ -12,7 +12,7 @@ export function literalRun(more = {}) {
     nodes,
     servers: each(false),
     reigns: [],
-    states: [],
+    node_faults: [],
     faults: [],
     overlaps: [],
     stalls: [],
@@ -40,7 +40,7 @@ export const fault = (begin, end, more = {}) => ({
   ...more,
 });
 
-/** The shapes of a class, and what is in them. */
+/** The shapes of a class at any depth. */
 export const ofClass = (shapes, kind) =>
   shapes.flatMap((each) => [
     ...((each.attributes.class ?? "").split(" ").includes(kind) ? [each] : []),

@@ -3,12 +3,12 @@ import { test } from "node:test";
 import { stretches, summed } from "../../templates/js/run.mjs";
 import { fault, literalRun, S } from "./helpers.mjs";
 
-test("each node has its own reigns, states, confirmations and terms, by name", () => {
+test("each node has its own reigns, faults, confirmations and terms, by name", () => {
   const run = literalRun({
     nodes: ["n1", "n2"],
     reigns: [[1, 1, 2, 3, 4, "term 7", 1, 5, 42, 1]],
     faults: [fault(S, 2 * S)],
-    states: [[0, 10, 20, "cut", 0]],
+    node_faults: [[0, 10, 20, "cut", 0]],
     confirms: [[5, 3, 2], []],
     terms: [[[1, 7]], []],
   });
@@ -27,7 +27,7 @@ test("each node has its own reigns, states, confirmations and terms, by name", (
     keyed: true,
   };
   assert.deepEqual(n2.reigns, [reign]);
-  assert.deepEqual(n1.states, [{ node: 0, from: 10, to: 20, kind: "cut", tip: "partition #1, halves" }]);
+  assert.deepEqual(n1.faults, [{ node: 0, from: 10, to: 20, kind: "cut", tip: "partition #1, halves" }]);
   assert.deepEqual(n1.confirms, [5, 8, 10]);
   assert.deepEqual(n1.terms, [{ at: 1, term: 7 }]);
 });
