@@ -87,7 +87,7 @@ def test_a_recovery_that_was_never_seen_is_counted_and_drawn_apart() -> None:
     assert np.asarray(never.get_xdata()).min() > 2.1
 
 
-def test_every_told_term_lies_within_the_picture() -> None:
+def test_every_observed_term_lies_within_the_figure() -> None:
     steps = Terms(steps=(((0, 3), (S, 9)), ((0, 4),)), left_out=0)
     (axes,) = figures.terms(nodes=("n1", "n2"), end=2 * S, steps=steps, faults=()).axes
     low, high = axes.get_ylim()

@@ -44,7 +44,7 @@ def test_whatever_is_no_known_verdict_is_unknown_and_never_a_pass(verdicts: dict
     assert words.verdict_of({"verdict": "valid"}) == "valid"
 
 
-def test_known_weaknesses_are_told_apart_by_whether_they_were_shown() -> None:
+def test_known_weaknesses_are_listed_by_outcome() -> None:
     shown, hidden = words.weaknesses(
         {
             "properties": {
