@@ -4,6 +4,7 @@
 #                                  PRIVILEGED=1 (power cuts on containers) change it
 #   make test                      all tests; make test-quick leaves out those that need an engine or a browser
 #   make check                     ruff, ruff format, mypy --strict
+#   make lint-js                   Biome over the pages' JavaScript; fetched by npx, needs a network
 #   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SEED= change it
 #   make matrix                    every system under every class of fault; SYSTEMS= BUDGET= FULL=1 SEED= RUNTIME= choose
 #   make nightly                   the matrix within BUDGET=90m; red only for a broken promise
@@ -27,7 +28,7 @@ options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(i
 options += $(if $(PRIVILEGED),--allow-privileged)
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine test test-quick check format compare matrix nightly soak mutants bench bench-links bench-clocks clean
+.PHONY: help install engine test test-quick check lint-js format compare matrix nightly soak mutants bench bench-links bench-clocks clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +64,10 @@ check: install
 	@rm -rf build/namespace && mkdir -p build/namespace/splitbrain
 	@ln -s $(CURDIR)/harness/* $(addprefix $(CURDIR)/,nodes nemesis checkers reports) build/namespace/splitbrain/
 	$(BIN)/mypy
+
+# The pinned version stands in biome.json too, as its schema.
+lint-js:
+	npx --yes @biomejs/biome@2.6.8 ci
 
 format: install
 	$(BIN)/ruff check --fix .

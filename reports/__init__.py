@@ -1,7 +1,7 @@
-"""A run as figures and one self-contained HTML page; the only place that draws.
+"""Figures and self-contained HTML pages. No other package draws.
 
-Reports are made from data that is already stored, and can be made again at any time: nothing here judges, and
-nothing that fails here changes a verdict.
+Reports are made from stored data and can be made again at any time. Nothing here judges, and a failure here changes no
+verdict.
 """
 
 from splitbrain.reports.matrix import write as matrix

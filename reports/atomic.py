@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside their place, then renamed into it."""
+"""Atomic file writes: to a temporary file in the same directory, which is then renamed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write(path: Path, content: bytes) -> Path:
-    """Put `content` at `path`; whoever reads it meanwhile sees the old file or the new one, never a part."""
+    """Write `content` to `path`. A concurrent reader sees the old content or the new, never a part."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:

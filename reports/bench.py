@@ -1,4 +1,4 @@
-"""What a simulated second costs, against the number of nodes."""
+"""Plot of the CPU time of a simulated second against the number of nodes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ STYLES = {
 
 
 def cost(frame: pd.DataFrame) -> Figure:
-    """One line a part of the work: ms of CPU for a simulated second, over the number of nodes, both logarithmic.
+    """CPU time of a simulated second in ms over the number of nodes: one line per part of the work, on log axes.
 
-    ``frame`` has a row a part and size, with the columns ``nodes``, ``part``, ``simulated_s``, ``cpu_s`` and
-    ``bare_loop_cpu_s`` (the reference's, for as many simulated seconds). The parts are those of ``STYLES``.
+    ``frame`` has one row per part and size, with the columns ``nodes``, ``part``, ``simulated_s``, ``cpu_s`` and
+    ``bare_loop_cpu_s`` (the reference loop's, for the same simulated time). The parts are those of ``STYLES``.
     """
     figure = Figure(figsize=(7.0, 4.4), dpi=110, layout="constrained")
     axes = figure.add_subplot()
@@ -35,7 +35,7 @@ def cost(frame: pd.DataFrame) -> Figure:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(ScalarFormatter())
     axes.set_xlabel("nodes")
-    axes.set_ylabel("ms of CPU for a simulated second")
+    axes.set_ylabel("CPU time of a simulated second, ms")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
@@ -43,7 +43,7 @@ def cost(frame: pd.DataFrame) -> Figure:
 
 
 def lines(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """Each part's ms of CPU a simulated second, by the number of nodes; the bare loop is taken where it was best."""
+    """CPU time of a simulated second in ms by number of nodes, for each part; for the bare loop the minimum."""
     ms = frame.assign(
         part_ms=1000 * frame["cpu_s"] / frame["simulated_s"],
         bare_ms=1000 * frame["bare_loop_cpu_s"] / frame["simulated_s"],
@@ -54,5 +54,5 @@ def lines(frame: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """Draw the figure into a file."""
+    """Write the figure to a file."""
     cost(frame).savefig(path)

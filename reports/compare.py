@@ -1,6 +1,6 @@
-"""The comparison of algorithms as one page, plots and tables: messages against nodes, time to fail over, split votes.
+"""Comparison of election algorithms as a page, plots and tables: message counts, failover times, split votes.
 
-Every figure is a measurement that is given here; the formulas of the papers are drawn beside it, as lines.
+All points are measurements passed in by the caller. Lines are the formulas of the papers.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Json = Mapping[str, Any]
 COLOURS = ("#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#0072b2", "#e69f00")
 MARKERS = ("s", "^", "v", "o", "D", "P")
 TITLES = {
-    "messages": "Messages of one election against the number of nodes: measured (points, from least to most) and by "
-    "formula (lines); open marks are elections on containers",
-    "failover": "From the leader's death until all others follow a new one, five nodes: the share of elections that "
-    "were over by then",
-    "votes": "Plain Raft, five nodes: what drawing timeouts from a wider range does to split votes and to the time "
-    "that an election takes",
-    "recipes": "ZooKeeper's contenders on containers: what a change of leader costs against their number, counted "
-    "(marks), with the straight line fitted",
+    "messages": "Messages of one election by number of nodes: measured (median, minimum, maximum) and by formula "
+    "(lines); open marks are elections on containers",
+    "failover": "Failover time, five nodes: share of elections completed within a time since the leader's crash (all "
+    "survivors follow a new leader)",
+    "votes": "Split votes and election time of plain Raft with five nodes, by the range of the random "
+    "election timeouts",
+    "recipes": "ZooKeeper recipes on containers: requests and notifications of one change of leader by number of "
+    "contenders (marks), with the least-squares line",
 }
 
 
@@ -40,11 +40,11 @@ def write(
     folder: Path,
     recipes: pd.DataFrame | None = None,
 ) -> Path:
-    """Write index.html, messages.png, failover.png, votes.png and the CSV files; returns the page's path.
+    """Write index.html, messages.png, failover.png, votes.png and the CSV files; returns the path of the page.
 
-    ``record`` has ``rows`` (one a system), ``formulas`` and ``curves``; the frames have a row an election. With
-    ``recipes``, the counts of ZooKeeper's contenders, ``record`` has ``recipes`` too (one a system), and recipes.png
-    is written.
+    ``record`` has ``rows`` (one per system), ``formulas`` and ``curves``; the frames have one row per election. With
+    ``recipes``, the counts of ZooKeeper's recipes, ``record`` has ``recipes`` too (one per system), and recipes.png is
+    written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
@@ -78,7 +78,7 @@ def write(
 
 
 def messages(counted: pd.DataFrame, curves: Json, on_containers: pd.DataFrame | None) -> Figure:
-    """Messages against nodes on logarithmic axes, a colour and a marker a system."""
+    """Message counts by number of nodes on log axes, one colour and marker per system."""
     figure = Figure(figsize=(9.0, 5.4), dpi=110, layout="constrained")
     axes = figure.subplots()
     for at, system in enumerate(curves):
@@ -92,7 +92,7 @@ def messages(counted: pd.DataFrame, curves: Json, on_containers: pd.DataFrame | 
         if on_containers is not None:
             real = on_containers[on_containers["system"] == system]
             axes.plot(real["nodes"], real["messages"], marker, mfc="none", mec=colour, ms=11, ls="")
-    axes.set(xscale="log", yscale="log", xlabel="nodes", ylabel="messages, acknowledgements apart")
+    axes.set(xscale="log", yscale="log", xlabel="nodes", ylabel="messages, without acknowledgements")
     axes.set_xticks(sorted(counted["nodes"].unique()))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
@@ -102,7 +102,7 @@ def messages(counted: pd.DataFrame, curves: Json, on_containers: pd.DataFrame | 
 
 
 def recipe_lines(recipes: pd.DataFrame, rows: Sequence[Json]) -> Figure:
-    """Requests and notifications together against contenders, and the line fitted to each recipe."""
+    """Requests plus notifications by number of contenders, with the line fitted to each recipe."""
     figure = Figure(figsize=(9.0, 4.2), dpi=110, layout="constrained")
     axes = figure.subplots()
     for at, row in enumerate(rows):
@@ -120,7 +120,7 @@ def recipe_lines(recipes: pd.DataFrame, rows: Sequence[Json]) -> Figure:
 
 
 def failover(five: pd.DataFrame) -> Figure:
-    """The share of elections that were over within a time, a line a system."""
+    """Share of elections completed within a time, one line per system."""
     figure = Figure(figsize=(9.0, 4.2), dpi=110, layout="constrained")
     axes = figure.subplots()
     for at, (system, rows) in enumerate(five.groupby("system", sort=False)):
@@ -128,14 +128,14 @@ def failover(five: pd.DataFrame) -> Figure:
         share = np.arange(1, len(times) + 1) / len(times)
         axes.step([0.0, *times], [0.0, *share], where="post", color=COLOURS[at % len(COLOURS)], label=str(system))
         axes.plot(times, share, MARKERS[at % len(MARKERS)], color=COLOURS[at % len(COLOURS)], ms=3)
-    axes.set(xlabel="ms since the leader's death", ylabel="share of elections", ylim=(0, 1.03), xlim=(0, None))
+    axes.set(xlabel="ms since the leader's crash", ylabel="share of elections", ylim=(0, 1.03), xlim=(0, None))
     axes.grid(True, color="#dfe4ea", lw=0.7)
     axes.legend(frameon=False, loc="center left")
     return figure
 
 
 def vote_rows(votes: pd.DataFrame) -> list[dict[str, float]]:
-    """A row a range of timeouts: shares of elections that ended and that needed more than one candidacy, and times."""
+    """One row per timeout range: shares of elections completed and with more than one candidacy, and their times."""
     rows = []
     for spread, each in votes.groupby("spread_ms"):
         done = each[each["elected"]]
@@ -155,7 +155,7 @@ def vote_rows(votes: pd.DataFrame) -> list[dict[str, float]]:
 
 
 def split_votes(votes: pd.DataFrame) -> Figure:
-    """Above, the share of elections with split votes; below, how long they took. What never ended is said in words."""
+    """Share of elections with split votes (top) and election times (bottom); ranges without a result are annotated."""
     rows = pd.DataFrame(vote_rows(votes))
     figure = Figure(figsize=(9.0, 5.4), dpi=110, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
@@ -168,7 +168,7 @@ def split_votes(votes: pd.DataFrame) -> Figure:
         if elected < 1:
             words = "never elected" if elected == 0 else f"{elected:.0%} elected"
             above.annotate(words, (float(place), 0.05), ha="center", fontsize=8, color="#d55e00", rotation=90)
-    below.set(ylabel="ms to elect", yscale="log", xlabel="timeouts drawn from 150 ms and up to so many ms more")
+    below.set(ylabel="ms to elect", yscale="log", xlabel="width of the timeout range above 150 ms, ms")
     below.set_xticks(places, [f"{spread:g}" for spread in rows["spread_ms"]])
     below.legend(frameon=False)
     for axes in (above, below):

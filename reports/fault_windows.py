@@ -1,7 +1,6 @@
-"""What the nemesis did, as stretches of time: the bands of the timeline and the rows of the table of faults.
+"""Fault windows: the interval of each injected fault, for the timeline and the table of faults.
 
-When a fault began to be undone, and by what, is decided in `checkers.cluster_health`, for the checkers and
-for the picture alike.
+Which later operation undoes a fault, and from when, is decided in the checkers, so that drawings and verdicts agree.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ from splitbrain.checkers.fault import Fault, Link
 from splitbrain.checkers.fault_periods import KILLS, PAUSES, FaultPeriod, fault_periods, is_repair, on_links
 from splitbrain.checkers.history import History
 
-SLACK = 50_000_000  # ns by which when a cut ended and the lines about it may differ
+SLACK = 50_000_000  # ns by which the measured end of a cut may lie outside the window of its fault
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Window:
-    """A fault from its first line to the line that ended it, ns.
+class FaultWindow:
+    """A fault from its first history line to the line that ended it; times are ns.
 
-    Possibly active on [begin, end], surely from `effect` to `undo` where they are known. A fault that was never
-    undone lasts to the end of the history. `kind` says how it is drawn: down, paused, cut or other.
+    Possibly active on [begin, end], certainly from `effect` to `undo` where they are known. A fault that was never
+    undone lasts to the end of the history. `kind` selects the drawing style: down, paused, cut or other.
     """
 
     fault: Fault
@@ -35,51 +34,54 @@ class Window:
 
     @property
     def shape(self) -> str:
-        """What the fault was called when it was asked for: its shape, else its name."""
+        """The shape of the fault, such as "isolated-leader"; without one, its name."""
         return self.fault.shape or self.fault.f
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Crossing:
-    """Software heard again over a link whose cut ended at ``ended`` (ns), so much later (ns); None if it was not."""
+class LinkRecovery:
+    """A link whose cut ended at ``ended``, and the time until it first carried application data; None if it never did.
+
+    Times are ns.
+    """
 
     link: Link
     ended: int
     after: int | None
 
 
-def crossings(history: History) -> tuple[Crossing, ...]:
-    """As the healings of the history say, the last that tells of them telling of all."""
-    told = [(fault, fault.effect.get("crossed")) for fault in history.faults if fault.done is not None]
-    for fault, crossed in reversed(told):
-        if isinstance(crossed, list) and fault.done is not None:
-            return tuple(_crossing(row, fault.done) for row in crossed if isinstance(row, Mapping))
+def link_recoveries(history: History) -> tuple[LinkRecovery, ...]:
+    """The link recoveries measured in a run. Each heal reports all of them so far, so that the last report counts."""
+    reports = [(fault.done, fault.effect.get("crossed")) for fault in history.faults if fault.done is not None]
+    for reported, rows in reversed(reports):
+        if isinstance(rows, list):
+            return tuple(_link_recovery(row, reported) for row in rows if isinstance(row, Mapping))
     return ()
 
 
-def _crossing(row: Mapping[str, Any], told_at: int) -> Crossing:
+def _link_recovery(row: Mapping[str, Any], reported: int) -> LinkRecovery:
     sender, receiver = row["link"]
     after_ms = row["after_ms"]
-    return Crossing(
+    return LinkRecovery(
         link=(sender, receiver),
-        ended=told_at - int(row["ago_ms"] * 1e6),
+        ended=reported - int(row["ago_ms"] * 1e6),
         after=None if after_ms is None else int(after_ms * 1e6),
     )
 
 
-def of_window(window: Window, crossed: Sequence[Crossing]) -> tuple[Crossing, ...]:
-    """Those of a fault's own links, whose cuts ended as it was undone."""
+def of_window(window: FaultWindow, recoveries: Sequence[LinkRecovery]) -> tuple[LinkRecovery, ...]:
+    """The recoveries of the links that a fault had cut, from when it was undone."""
     if not window.undone or window.undo is None:
         return ()
     links = set(window.fault.links)
     return tuple(
-        each for each in crossed if each.link in links and window.undo - SLACK <= each.ended <= window.end + SLACK
+        each for each in recoveries if each.link in links and window.undo - SLACK <= each.ended <= window.end + SLACK
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class State:
-    """Node number `node` is possibly hurt on [start, end] (ns) by window number `window`."""
+class NodeFaultSpan:
+    """Node number `node` is possibly affected by fault window number `window` on [start, end] (ns)."""
 
     node: int
     start: int
@@ -88,15 +90,15 @@ class State:
     window: int
 
 
-def windows(history: History) -> tuple[Window, ...]:
-    """Every fault of the history that hurts rather than mends, in order of begin."""
+def windows(history: History) -> tuple[FaultWindow, ...]:
+    """The windows of all faults of a history by begin, without repairs."""
     return tuple(
         _window(fault, _of(history, at), history.end) for at, fault in enumerate(history.faults) if not is_repair(fault)
     )
 
 
 def _of(history: History, at: int) -> list[FaultPeriod]:
-    """What fault number `at` did, without what later acts did: a restart disturbs its node too."""
+    """The periods of fault number `at` alone: a later repair, such as a restart, disturbs its node too."""
     fault = history.faults[at]
     if fault.skipped is not None:
         return []
@@ -111,11 +113,11 @@ def _of(history: History, at: int) -> list[FaultPeriod]:
     return found
 
 
-def _window(fault: Fault, did: Sequence[FaultPeriod], end: int) -> Window:
+def _window(fault: Fault, did: Sequence[FaultPeriod], end: int) -> FaultWindow:
     over = max((period.possible[1] for period in did), default=fault.begin if fault.done is None else fault.done)
     undone = bool(did) and over <= end
     undoing = [period.certain[1] for period in did if period.certain is not None]
-    return Window(
+    return FaultWindow(
         fault=fault,
         begin=fault.begin,
         effect=fault.done,
@@ -127,7 +129,7 @@ def _window(fault: Fault, did: Sequence[FaultPeriod], end: int) -> Window:
 
 
 def kind_of(fault: Fault) -> str:
-    """How a fault is drawn."""
+    """The drawing style of a fault."""
     if fault.f in KILLS:
         return "down"
     if fault.f in PAUSES:
@@ -135,14 +137,14 @@ def kind_of(fault: Fault) -> str:
     return "cut" if fault.f == "partition" else "other"
 
 
-def states(hurt: Sequence[Window], nodes: Sequence[str]) -> tuple[State, ...]:
-    """Which node was hurt when, by node and start.
+def node_faults(faults: Sequence[FaultWindow], nodes: Sequence[str]) -> tuple[NodeFaultSpan, ...]:
+    """The intervals in which nodes were affected by faults, by node and start.
 
-    A cut that names its targets is about them, and one that does not is about all the ends of its links.
+    A cut affects the nodes that it names; without names, both ends of its links.
     """
     rows = [
-        State(node=nodes.index(name), start=window.begin, end=window.end, kind=window.kind, window=number)
-        for number, window in enumerate(hurt)
+        NodeFaultSpan(node=nodes.index(name), start=window.begin, end=window.end, kind=window.kind, window=number)
+        for number, window in enumerate(faults)
         if not window.fault.skipped
         for name in _targets(window.fault)
         if name in nodes
@@ -156,11 +158,11 @@ def _targets(fault: Fault) -> frozenset[str]:
     return frozenset(node for link in fault.links for node in link)
 
 
-def packed(hurt: Sequence[Window], most: int = 5) -> list[int]:
-    """A row for each fault such that those of one row do not overlap; where `most` rows are full they may."""
+def packed(faults: Sequence[FaultWindow], most: int = 5) -> list[int]:
+    """A row number for each fault. Faults in one row do not overlap, except in the last of `most` rows."""
     ends = [0] * most
     rows = []
-    for window in hurt:
+    for window in faults:
         row = next((row for row, end in enumerate(ends) if end <= window.begin), most - 1)
         ends[row] = max(ends[row], window.end)
         rows.append(row)

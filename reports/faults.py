@@ -1,4 +1,4 @@
-"""What was done to the cluster and what it did: the rows of the table of faults, and the chart of recoveries."""
+"""The rows of the table of faults, and the chart of recovery times."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from splitbrain.checkers.words import counted
 from splitbrain.reports import words
-from splitbrain.reports.fault_windows import Crossing, Window, of_window
-from splitbrain.reports.frames import Effect, Frames, Recovery
+from splitbrain.reports.fault_windows import FaultWindow, LinkRecovery, of_window
+from splitbrain.reports.frames import FaultImpact, Frames, RecoveryTimes
 
 MAX_FAULT_ROWS = 400
 
@@ -31,46 +31,46 @@ class FaultRow:
     leader: str
     recovery: str
     agreement: str
-    crossed: str
+    first_data: str
     start: int  # µs, for the timeline
     end: int
 
 
-def fault_label(window: Window) -> str:
+def fault_label(window: FaultWindow) -> str:
     name = window.shape if not window.fault.skipped else f"skipped: {window.shape}"
     return f"{name} ({', '.join(window.fault.nodes)})" if 0 < len(window.fault.nodes) <= 3 else name
 
 
-def fault_words(window: Window) -> str:
-    """A fault in one sentence with its times."""
+def fault_words(window: FaultWindow) -> str:
+    """Name, targets and times of a fault, one to a line."""
     fault = window.fault
-    told = f"{fault.f} #{fault.id}" if window.shape == fault.f else f"{fault.f} #{fault.id}, {window.shape}"
-    told += f": {targets(window)}" if targets(window) else ""
+    text = f"{fault.f} #{fault.id}" if window.shape == fault.f else f"{fault.f} #{fault.id}, {window.shape}"
+    text += f": {targets(window)}" if targets(window) else ""
     if fault.skipped:
-        return f"{told}\nskipped: {fault.skipped}"
-    told += f"\nbegun {window.begin / 1e9:.3f} s"
+        return f"{text}\nskipped: {fault.skipped}"
+    text += f"\nbegan at {window.begin / 1e9:.3f} s"
     if window.effect is not None:
-        told += f", in effect {(window.effect - window.begin) / 1e6:.1f} ms later"
-    told += f", undone {window.end / 1e9:.3f} s" if window.undone else ", never undone"
-    return told + ("\nits effect could NOT be verified" if fault.verified is False else "")
+        text += f", in effect {(window.effect - window.begin) / 1e6:.1f} ms later"
+    text += f", undone at {window.end / 1e9:.3f} s" if window.undone else ", never undone"
+    return text + ("\neffect NOT verified" if fault.verified is False else "")
 
 
-def targets(window: Window) -> str:
+def targets(window: FaultWindow) -> str:
     """The nodes and links that a fault names."""
     nodes, links = window.fault.nodes, window.fault.links
-    told = [", ".join(nodes)] if nodes else []
+    parts = [", ".join(nodes)] if nodes else []
     if links:
         pairs = ", ".join(f"{a}→{b}" for a, b in links)
-        told.append(pairs if len(links) <= 4 else f"{len(links)} links")
-    return "; ".join(told)
+        parts.append(pairs if len(links) <= 4 else f"{len(links)} links")
+    return "; ".join(parts)
 
 
 def fault_rows(frames: Frames) -> list[FaultRow]:
-    return [_fault_row(window, frames) for window in frames.hurt[:MAX_FAULT_ROWS]]
+    return [_fault_row(window, frames) for window in frames.faults[:MAX_FAULT_ROWS]]
 
 
-def _fault_row(window: Window, frames: Frames) -> FaultRow:
-    fault, effect = window.fault, frames.effects.get(str(window.fault.id))
+def _fault_row(window: FaultWindow, frames: Frames) -> FaultRow:
+    fault, impact = window.fault, frames.impacts.get(str(window.fault.id))
     verified = {True: "yes", False: "NO", None: "not stated"}[fault.verified]
     return FaultRow(
         id=str(fault.id),
@@ -80,44 +80,49 @@ def _fault_row(window: Window, frames: Frames) -> FaultRow:
         effect="–" if window.effect is None or fault.skipped else f"{(window.effect - window.begin) / 1e6:.1f}",
         verified=f"skipped: {fault.skipped}" if fault.skipped else verified,
         undone=f"{window.end / 1e9:.2f}" if window.undone else "–" if fault.skipped else "never",
-        gap=words.seconds(effect.gap_s if effect else None),
-        leader=_leader(effect),
-        recovery=words.seconds(effect.recovery_s if effect else None),
-        agreement=words.seconds(effect.agreement_s if effect else None),
-        crossed=_crossed(of_window(window, frames.crossed)),
+        gap=words.seconds(impact.gap_s if impact else None),
+        leader=_leader(impact),
+        recovery=words.seconds(impact.recovery_s if impact else None),
+        agreement=words.seconds(impact.agreement_s if impact else None),
+        first_data=_first_data(of_window(window, frames.link_recoveries)),
         start=window.begin // 1000,
         end=window.end // 1000,
     )
 
 
-def _crossed(crossed: Sequence[Crossing]) -> str:
-    """The slowest link over which software was heard again, and over how many it was."""
-    heard = [each.after for each in crossed if each.after is not None]
-    if not crossed:
+def _first_data(recoveries: Sequence[LinkRecovery]) -> str:
+    """The time of the slowest link that carried data again, and how many links did."""
+    times = [each.after for each in recoveries if each.after is not None]
+    if not recoveries:
         return "–"
-    return f"{words.seconds(max(heard) / 1e9) if heard else '–'} ({len(heard)} of {len(crossed)})"
+    return f"{words.seconds(max(times) / 1e9) if times else '–'} ({len(times)} of {len(recoveries)})"
 
 
-def _leader(effect: Effect | None) -> str:
-    if effect is None or effect.leader_touched is None or effect.leader_changed is None:
+def _leader(impact: FaultImpact | None) -> str:
+    if impact is None or impact.leader_touched is None or impact.leader_changed is None:
         return "–"
-    return f"{'touched' if effect.leader_touched else 'untouched'}, {'changed' if effect.leader_changed else 'kept'}"
+    return f"{'affected' if impact.leader_touched else 'unaffected'}, {'changed' if impact.leader_changed else 'kept'}"
 
 
 def faults_note(frames: Frames, schedule: Json) -> str:
-    """A sentence with the numbers of faults injected, planned, skipped and not verified."""
-    planned, begun = len(words.sequence(schedule.get("steps"))), len(frames.hurt)
-    if not begun:
-        return "No fault was injected." + (f" {counted(planned, 'fault')} planned." if planned else "")
-    skipped = sum(1 for window in frames.hurt if window.fault.skipped)
-    failed = sum(1 for window in frames.hurt if window.fault.verified is False)
-    injected = begun - skipped
-    planned_words = f"{injected} of {counted(planned, 'planned fault')} injected"
-    parts = [planned_words if injected <= planned else f"{counted(injected, 'fault')} injected"]
+    """The numbers of planned, injected, skipped and unverified faults, as a sentence."""
+    planned, begun = len(words.sequence(schedule.get("steps"))), len(frames.faults)
+    skipped = sum(1 for window in frames.faults if window.fault.skipped)
+    unverified = sum(1 for window in frames.faults if window.fault.verified is False)
+    parts = [_injected(begun - skipped, begun, planned)]
     parts += [f"{skipped} skipped"] if skipped else []
-    parts += [f"{failed} not verified to have taken effect"] if failed else []
+    parts += [f"{unverified} not verified to have taken effect"] if unverified else []
     parts += [f"the first {MAX_FAULT_ROWS} are listed"] if begun > MAX_FAULT_ROWS else []
     return "; ".join(parts) + "."
+
+
+def _injected(injected: int, begun: int, planned: int) -> str:
+    """Injected against planned faults. One planned step, such as a flapping link, may inject many faults."""
+    if not planned:
+        return f"{counted(injected, 'fault')} injected" if begun else "No fault was injected"
+    if begun > planned:
+        return f"{counted(injected, 'fault')} injected in {counted(planned, 'planned step')}"
+    return f"{injected} of {counted(planned, 'planned fault')} injected"
 
 
 _CHART_LEFT, _CHART_RIGHT = 250.0, 965.0
@@ -149,7 +154,7 @@ class ChartRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """The recovery times as positions in a drawing 980 wide; `never` counts the faults without a recovery."""
+    """Recovery times as positions in a drawing 980 pixels wide; `never` counts the faults without a recovery."""
 
     height: int
     ticks: tuple[Tick, ...]
@@ -160,7 +165,7 @@ class Chart:
 
 
 def recovery_chart(frames: Frames) -> Chart | None:
-    """The chart of recoveries; None when no fault was measured."""
+    """The chart of recovery times; None when no fault was measured."""
     rows = frames.recovery
     if not rows:
         return None
@@ -182,10 +187,10 @@ def recovery_chart(frames: Frames) -> Chart | None:
     )
 
 
-def _chart_row(row: Recovery, y: int, x: Callable[[float], float]) -> ChartRow:
+def _chart_row(row: RecoveryTimes, y: int, x: Callable[[float], float]) -> ChartRow:
     both = list(zip(row.seconds, row.faults, strict=True))
     measured = [(x(value), f"fault {fault}: {value:.3f} s") for value, fault in both if value is not None]
-    unseen = [(_CHART_RIGHT, f"fault {fault}: none seen") for value, fault in both if value is None]
+    unseen = [(_CHART_RIGHT, f"fault {fault}: no recovery observed") for value, fault in both if value is None]
     return ChartRow(
         y=y,
         name=row.shape,
@@ -198,15 +203,15 @@ def _chart_row(row: Recovery, y: int, x: Callable[[float], float]) -> ChartRow:
 
 def _dots(places: Sequence[tuple[float, str]], y: int) -> tuple[Dot, ...]:
     asides = spread(len(places), 8)
-    return tuple(Dot(x=x, y=round(y + aside, 1), words=told) for (x, told), aside in zip(places, asides, strict=True))
+    return tuple(Dot(x=x, y=round(y + aside, 1), words=text) for (x, text), aside in zip(places, asides, strict=True))
 
 
 def spread(count: int, reach: float) -> list[float]:
-    """Offsets within +-reach that keep the dots of one row apart, always the same: steps of the golden ratio."""
+    """Offsets within ±reach that keep the dots of one row apart: steps of the golden ratio, hence reproducible."""
     return [reach * (number * 0.618034 % 1 * 2 - 1) for number in range(count)] if count > 1 else [0.0] * count
 
 
-def _recovery_words(row: Recovery) -> str:
+def _recovery_words(row: RecoveryTimes) -> str:
     if not row.seen:
-        return f"{row.shape}: no recovery seen"
+        return f"{row.shape}: no recovery observed"
     return f"{row.shape}: median {float(np.median(row.seen)):.2f} s, longest {max(row.seen):.2f} s"

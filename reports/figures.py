@@ -1,8 +1,7 @@
-"""Frames in, matplotlib figures out. Nothing is computed here but positions on paper.
+"""Matplotlib figures of a run, drawn from frames. Nothing is computed here except positions.
 
-Figures are `Figure` objects of their own; pyplot, which keeps every figure alive in a module, is never imported.
-Colours are those of Okabe and Ito, told apart by people with any common colour blindness; vermillion is kept for
-what is wrong, and nothing is said by colour alone.
+pyplot is never imported, because it keeps every figure alive in a global registry. Colours are the palette of Okabe and
+Ito, which is safe for colour-blind readers. Vermillion marks violations only, and no information is in colour alone.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation, Transform
 
-from splitbrain.reports.fault_windows import State, Window
+from splitbrain.reports.fault_windows import FaultWindow, NodeFaultSpan
 from splitbrain.reports.faults import spread
-from splitbrain.reports.frames import Bound, Mark, Recovery
+from splitbrain.reports.frames import PlacedFinding, RecoveryBound, RecoveryTimes
 from splitbrain.reports.measured import Lateness, Series, Terms
-from splitbrain.reports.reigns import Reign, Reigns
+from splitbrain.reports.reigns import DrawnReign, DrawnReigns
 
 TERM_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#0072b2", "#f0e442")
 KEYLESS = "#a9b3be"
@@ -33,11 +32,11 @@ _WIDTH = 11.0
 _LINE_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#24292f")
 _DASHES = ("-", "--", ":", "-.")
 _HATCH = {"down": None, "paused": "....", "cut": "////", "other": "xxxx"}
-_MOST_NAMES = 40  # bars that carry their name: more would be a smear of text
+_MOST_NAMES = 40  # labelled bars: more labels would overlap
 
 
-def colour_of(reign: Reign, order: int) -> int | None:
-    """Which of the term colours a reign is drawn in; None when it has no key to tell it by."""
+def colour_of(reign: DrawnReign, order: int) -> int | None:
+    """The number of the term colour of a reign; None for claims without a key."""
     if reign.key is None:
         return None
     return (order if reign.term is None else reign.term) % len(TERM_COLOURS)
@@ -47,20 +46,20 @@ def timeline(
     *,
     nodes: Sequence[str],
     end: int,
-    reigns: Reigns,
-    hurt: Sequence[Window],
-    states: Sequence[State],
-    overlaps: Sequence[Mark],
-    stalls: Sequence[Mark],
+    reigns: DrawnReigns,
+    faults: Sequence[FaultWindow],
+    node_faults: Sequence[NodeFaultSpan],
+    overlaps: Sequence[PlacedFinding],
+    stalls: Sequence[PlacedFinding],
     quiet: Sequence[tuple[int, int]],
 ) -> Figure:
-    """A lane a node with its reigns and what hurt it; above them faults, two leaders and no leadership."""
+    """Timeline: rows for faults, overlaps and gaps in leadership, then one lane per node with reigns and faults."""
     rows = ["faults", "two leaders", "no leadership", *map(_plain, nodes)]
     figure = Figure(figsize=(_WIDTH, 1.5 + 0.36 * len(rows)), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     for number in range(3, len(rows)):
         axes.axhspan(number - 0.42, number + 0.42, color="#eef1f4", lw=0, zorder=0)
-    _draw_faults(axes, hurt, end)
+    _draw_faults(axes, faults, end)
     _draw_marks(axes, 1, overlaps, end, color=VERMILLION, edgecolor=INK)
     for start, stop in quiet:
         axes.barh(2, (stop - start) / 1e9, left=start / 1e9, height=0.4, color="#b6bec7", zorder=3)
@@ -68,19 +67,19 @@ def timeline(
     for mark in overlaps:
         axes.axvspan(mark.start / 1e9, mark.end / 1e9, color=VERMILLION, alpha=0.15, lw=0, zorder=1)
     _draw_reigns(axes, reigns, end)
-    _draw_states(axes, states)
+    _draw_node_faults(axes, node_faults)
     axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, max(end, 1) / 1e9)
     axes.set_xlabel("seconds since the start of the history")
     _bare(axes)
     axes.tick_params(axis="y", length=0)
-    _legend_below(figure, _timeline_legend(overlaps, stalls, quiet, states, reigns))
+    _legend_below(figure, _timeline_legend(overlaps, stalls, quiet, node_faults, reigns))
     return figure
 
 
-def _draw_faults(axes: Axes, hurt: Sequence[Window], end: int) -> None:
-    for window in hurt:
+def _draw_faults(axes: Axes, faults: Sequence[FaultWindow], end: int) -> None:
+    for window in faults:
         left, width = window.begin / 1e9, (window.end - window.begin) / 1e9
         if not window.fault.skipped:
             axes.axvspan(left, left + width, color=_SHADE, alpha=0.10, lw=0, zorder=1)
@@ -97,7 +96,7 @@ def _draw_faults(axes: Axes, hurt: Sequence[Window], end: int) -> None:
         )
         # At this size some 180 letters fit across.
         letters = int(width / max(end, 1) * 1e9 * 180)
-        if len(hurt) <= _MOST_NAMES and letters >= 4:
+        if len(faults) <= _MOST_NAMES and letters >= 4:
             label = window.shape if len(window.shape) <= letters else window.shape[: letters - 1] + "…"
             axes.text(
                 left + width / 2,
@@ -111,13 +110,13 @@ def _draw_faults(axes: Axes, hurt: Sequence[Window], end: int) -> None:
             )
 
 
-def _draw_marks(axes: Axes, row: int, found: Sequence[Mark], end: int, *, color: str, edgecolor: str) -> None:
+def _draw_marks(axes: Axes, row: int, found: Sequence[PlacedFinding], end: int, *, color: str, edgecolor: str) -> None:
     for mark in found:
         width = max(mark.end - mark.start, end // 400) / 1e9
         axes.barh(row, width, left=mark.start / 1e9, height=0.72, color=color, edgecolor=edgecolor, lw=0.6, zorder=4)
 
 
-def _draw_reigns(axes: Axes, reigns: Reigns, end: int) -> None:
+def _draw_reigns(axes: Axes, reigns: DrawnReigns, end: int) -> None:
     possible: list[list[tuple[float, float]]] = []
     sure: list[list[tuple[float, float]]] = []
     possible_colours: list[str] = []
@@ -155,36 +154,36 @@ def _box(start: int, end: int, lane: int, half: float) -> list[tuple[float, floa
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
-def _draw_states(axes: Axes, states: Sequence[State]) -> None:
-    for state in states:
+def _draw_node_faults(axes: Axes, node_faults: Sequence[NodeFaultSpan]) -> None:
+    for fault in node_faults:
         axes.barh(
-            state.node + 3 + 0.31,
-            (state.end - state.start) / 1e9,
-            left=state.start / 1e9,
+            fault.node + 3 + 0.31,
+            (fault.end - fault.start) / 1e9,
+            left=fault.start / 1e9,
             height=0.2,
-            facecolor=INK if state.kind == "down" else "white",
-            edgecolor=INK if state.kind == "down" else _SOFT,
-            hatch=_HATCH[state.kind],
+            facecolor=INK if fault.kind == "down" else "white",
+            edgecolor=INK if fault.kind == "down" else _SOFT,
+            hatch=_HATCH[fault.kind],
             lw=0.5,
             zorder=4,
         )
 
 
 def _timeline_legend(
-    overlaps: Sequence[Mark],
-    stalls: Sequence[Mark],
+    overlaps: Sequence[PlacedFinding],
+    stalls: Sequence[PlacedFinding],
     quiet: Sequence[tuple[int, int]],
-    states: Sequence[State],
-    reigns: Reigns,
+    node_faults: Sequence[NodeFaultSpan],
+    reigns: DrawnReigns,
 ) -> list[Patch]:
     patches = []
     if any(reign.key is not None for reign in reigns.rows):
-        patches.append(Patch(facecolor=TERM_COLOURS[0], edgecolor=INK, label="surely leads (colour: term)"))
+        patches.append(Patch(facecolor=TERM_COLOURS[0], edgecolor=INK, label="certainly leads (colour: term)"))
         patches.append(Patch(facecolor=TERM_COLOURS[0], alpha=0.4, label="possibly leads"))
     if any(reign.key is None for reign in reigns.rows):
-        patches.append(Patch(facecolor=KEYLESS, edgecolor=INK, label="claims without term or key"))
-    words = {"cut": "links cut", "paused": "paused", "down": "down", "other": "clock or traffic disturbed"}
-    present = {state.kind for state in states}
+        patches.append(Patch(facecolor=KEYLESS, edgecolor=INK, label="claims leadership without term or key"))
+    words = {"cut": "links cut", "paused": "paused", "down": "down", "other": "clock or traffic fault"}
+    present = {fault.kind for fault in node_faults}
     for kind in (kind for kind in words if kind in present):
         face = INK if kind == "down" else "white"
         patches.append(Patch(facecolor=face, edgecolor=_SOFT, hatch=_HATCH[kind], label=words[kind]))
@@ -193,22 +192,22 @@ def _timeline_legend(
     if stalls:
         patches.append(Patch(facecolor=INK, label="stall"))
     if quiet:
-        patches.append(Patch(facecolor="#b6bec7", label="nothing confirmed"))
+        patches.append(Patch(facecolor="#b6bec7", label="no confirmation"))
     return patches
 
 
-def terms(*, nodes: Sequence[str], end: int, steps: Terms, hurt: Sequence[Window]) -> Figure:
-    """The term that each node told, over time."""
+def terms(*, nodes: Sequence[str], end: int, steps: Terms, faults: Sequence[FaultWindow]) -> Figure:
+    """Observed term of each node over time."""
     figure = Figure(figsize=(_WIDTH, 3.6), dpi=110, layout="constrained")
     axes = figure.add_subplot()
-    _shade(axes, hurt)
+    _shade(axes, faults)
     for number, name in enumerate(nodes):
         points = steps.steps[number]
         if not points:
             continue
         at = [time / 1e9 for time, _ in points] + [end / 1e9]
         term = [value for _, value in points] + [points[-1][1]]
-        # Lines that agree would hide one another: each is set a hair aside.
+        # Equal lines would hide one another, so each is shifted slightly.
         aside = (number - (len(nodes) - 1) / 2) * min(0.5, 4 / len(nodes))
         axes.step(
             at,
@@ -220,8 +219,8 @@ def terms(*, nodes: Sequence[str], end: int, steps: Terms, hurt: Sequence[Window
             linestyle=_DASHES[number // len(_LINE_COLOURS) % len(_DASHES)],
             transform=_aside(figure, axes, aside),
         )
-    told = [term for points in steps.steps for _, term in points]
-    axes.set_ylim(min(told, default=0) - 0.5, max(told, default=0) + 0.5)
+    observed = [term for points in steps.steps for _, term in points]
+    axes.set_ylim(min(observed, default=0) - 0.5, max(observed, default=0) + 0.5)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.set_xlim(0, max(end, 1) / 1e9)
     axes.set_ylabel("term")
@@ -231,7 +230,7 @@ def terms(*, nodes: Sequence[str], end: int, steps: Terms, hurt: Sequence[Window
     if handles:
         figure.legend(loc="outside upper center", ncols=min(15, len(handles)), frameon=False, fontsize=8)
     else:
-        _say(axes, "no node told a term")
+        _say(axes, "no term was observed")
     return figure
 
 
@@ -239,8 +238,8 @@ def _aside(figure: Figure, axes: Axes, points: float) -> Transform:
     return axes.transData + ScaledTranslation(0, points / 72, figure.dpi_scale_trans)
 
 
-def recovery(*, rows: Sequence[Recovery], bounds: Sequence[Bound]) -> Figure:
-    """Recovery times by fault shape: a dot a fault, the median upright, the bound dashed."""
+def recovery(*, rows: Sequence[RecoveryTimes], bounds: Sequence[RecoveryBound]) -> Figure:
+    """Recovery times by shape of the fault: one dot per fault, median as a bar, bounds as dashed lines."""
     figure = Figure(figsize=(_WIDTH, 1.5 + 0.42 * max(1, len(rows))), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     worst = max([0, *(value for row in rows for value in row.seen), *(bound.seconds for bound in bounds)]) or 1
@@ -261,54 +260,54 @@ def recovery(*, rows: Sequence[Recovery], bounds: Sequence[Bound]) -> Figure:
     axes.set_yticks(range(len(rows)), [f"{_plain(row.shape)} ({len(row.seen)} of {len(row.seconds)})" for row in rows])
     axes.set_ylim(max(1, len(rows)) - 0.4, -0.75)
     axes.set_xlim(0, worst * 1.1)
-    axes.set_xlabel("seconds from the beginning of the fault to confirmed leadership (ring: none seen)")
+    axes.set_xlabel("seconds from the start of the fault to confirmed leadership (ring: none observed)")
     _bare(axes)
     if not rows:
         _say(axes, "no recovery was measured")
     return figure
 
 
-def rates(*, rows: Sequence[Series], late: Lateness, end: int, hurt: Sequence[Window]) -> Figure:
-    """Answers a second by operation, and the controller's own lateness below them."""
+def rates(*, rows: Sequence[Series], late: Lateness, end: int, faults: Sequence[FaultWindow]) -> Figure:
+    """Response rate of each operation, and the lateness of the controller."""
     figure = Figure(figsize=(_WIDTH, 1.9 * (len(rows) + 1)), dpi=110, layout="constrained")
     panels = _panels(figure, len(rows) + 1)
     for axes, row in zip(panels, rows, strict=False):
-        _shade(axes, hurt)
+        _shade(axes, faults)
         axes.plot(row.centres_s, row.ok_per_s, color="#0072b2", lw=1.3, label="ok")
         axes.plot(row.centres_s, row.failed_per_s, color=VERMILLION, lw=1.1, ls="--", label="failed or unknown")
-        axes.set_ylabel(f"{row.f}\na second")
+        axes.set_ylabel(f"{row.f}\nper second")
         axes.set_ylim(bottom=0)
         _legend_above(axes)
-    _draw_lateness(panels[-1], late, hurt)
+    _draw_lateness(panels[-1], late, faults)
     _share_time(panels, end)
     return figure
 
 
-def _draw_lateness(axes: Axes, late: Lateness, hurt: Sequence[Window]) -> None:
-    _shade(axes, hurt)
+def _draw_lateness(axes: Axes, late: Lateness, faults: Sequence[FaultWindow]) -> None:
+    _shade(axes, faults)
     centres = (np.arange(len(late.worst_ms)) + 0.5) * late.width / 1e9
     axes.plot(centres, late.worst_ms, color="#0072b2", lw=1.3, label="worst")
     axes.plot(centres, late.median_ms, color=INK, lw=1.0, ls=":", label="median")
     axes.set_ylabel("controller\nlate, ms")
     axes.set_ylim(bottom=0)
     if np.isnan(late.worst_ms).all():
-        _say(axes, "the controller's own lateness was not measured")
+        _say(axes, "the lateness of the controller was not measured")
     else:
         _legend_above(axes)
 
 
-def latency(*, rows: Sequence[Series], end: int, hurt: Sequence[Window]) -> Figure:
-    """Median and 99th percentile latency by operation."""
+def latency(*, rows: Sequence[Series], end: int, faults: Sequence[FaultWindow]) -> Figure:
+    """Median and 99th-percentile latency of each operation."""
     figure = Figure(figsize=(_WIDTH, 2.2 * max(1, len(rows))), dpi=110, layout="constrained")
     panels = _panels(figure, max(1, len(rows)))
     for axes, row in zip(panels, rows, strict=False):
-        _shade(axes, hurt)
+        _shade(axes, faults)
         axes.fill_between(row.centres_s, row.p50_ms, row.p99_ms, color="#0072b2", alpha=0.18, lw=0)
         axes.plot(row.centres_s, row.p99_ms, color="#0072b2", lw=1.0, ls="--", label="99th percentile")
         axes.plot(row.centres_s, row.p50_ms, color="#0072b2", lw=1.4, label="median")
         axes.set_ylabel(f"{row.f}, ms")
         if np.isnan(row.p50_ms).all():
-            _say(axes, f"no {row.f} was answered")
+            _say(axes, f"no {row.f} succeeded")
             continue
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -331,8 +330,8 @@ def _share_time(panels: Sequence[Axes], end: int) -> None:
     panels[-1].set_xlabel("seconds since the start of the history")
 
 
-def _shade(axes: Axes, hurt: Sequence[Window]) -> None:
-    for window in hurt:
+def _shade(axes: Axes, faults: Sequence[FaultWindow]) -> None:
+    for window in faults:
         if not window.fault.skipped:
             axes.axvspan(window.begin / 1e9, window.end / 1e9, color=_SHADE, alpha=0.10, lw=0, zorder=0)
 
@@ -350,7 +349,7 @@ def _legend_above(axes: Axes) -> None:
 
 
 def _plain(text: str, most: int = 24) -> str:
-    """A name as it is, cut where it would leave no room: between dollar signs matplotlib would read mathematics."""
+    """A name, cut to `most` characters; dollar signs are escaped, because matplotlib reads them as mathematics."""
     shown = text if len(text) <= most else text[: most - 1] + "…"
     return shown.replace("$", r"\$")
 

@@ -1,7 +1,6 @@
-"""All that the pictures of one run are drawn from, and what the verdicts contribute to it.
+"""Frames: the data that the drawings of one run are made from, taken from its history and its verdicts.
 
-Two promises. Nothing here judges: what is called proven or a stall comes from the verdicts, and the rest is
-description. And a frame knows nothing of paper or pixels.
+Nothing here judges: overlaps and stalls are findings of the verdicts. A frame holds times and values, never positions.
 """
 
 from __future__ import annotations
@@ -11,15 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from splitbrain.checkers.history import History
-from splitbrain.reports import fault_windows as hurting
-from splitbrain.reports import measured, words
-from splitbrain.reports.fault_windows import Crossing, State, Window
-from splitbrain.reports.measured import Answers, Confirms, Lateness, Series, Terms
-from splitbrain.reports.reigns import Reigns, reigns
+from splitbrain.reports import fault_windows, measured, words
+from splitbrain.reports.fault_windows import FaultWindow, LinkRecovery, NodeFaultSpan
+from splitbrain.reports.measured import Answers, ConfirmationTimes, Lateness, Series, Terms
+from splitbrain.reports.reigns import DrawnReigns, reigns
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mark:
+class PlacedFinding:
     """A finding of a verdict, placed on the time axis."""
 
     start: int
@@ -30,8 +28,8 @@ class Mark:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Effect:
-    """What one fault did to leadership, as the stall checker measured it; None where it could not tell."""
+class FaultImpact:
+    """Effect of one fault on leadership, as measured by the stall checker; None where it could not be determined."""
 
     gap_s: float | None
     recovery_s: float | None
@@ -41,16 +39,16 @@ class Effect:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bound:
-    """A time that recoveries are held against, and what it means."""
+class RecoveryBound:
+    """A limit on recovery times, and its meaning."""
 
     words: str
     seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recovery:
-    """Recovery times of the faults of one shape, in the order of the faults; None where none was seen."""
+class RecoveryTimes:
+    """Recovery times of the faults of one shape, in the order of the faults; None where none was observed."""
 
     shape: str
     seconds: tuple[float | None, ...]
@@ -61,11 +59,11 @@ class Recovery:
         return tuple(value for value in self.seconds if value is not None)
 
 
-def marks(verdicts: Mapping[str, Any], name: str) -> tuple[Mark, ...]:
-    """The findings of one property by start; those that carry no stretch of time are left out."""
+def placed_findings(verdicts: Mapping[str, Any], name: str) -> tuple[PlacedFinding, ...]:
+    """The findings of one property by start, without those that have no interval."""
     findings = _rows(words.mapping(words.mapping(verdicts.get("properties")).get(name)).get("findings"))
     placed = [
-        Mark(
+        PlacedFinding(
             start=int(finding["start"]),
             end=int(finding["end"]),
             nodes=tuple(str(node) for node in words.sequence(finding.get("nodes"))),
@@ -78,22 +76,22 @@ def marks(verdicts: Mapping[str, Any], name: str) -> tuple[Mark, ...]:
     return tuple(sorted(placed, key=lambda mark: (mark.start, mark.end)))
 
 
-def effects(verdicts: Mapping[str, Any], hurt: Sequence[Window]) -> dict[str, Effect]:
-    """What each fault (by its id, as text) did, from the measurements of the stall checker."""
+def impacts(verdicts: Mapping[str, Any], faults: Sequence[FaultWindow]) -> dict[str, FaultImpact]:
+    """The impact of each fault by its id (as text), as measured by the stall checker."""
     facts = _stall_facts(verdicts)
     measured_of = {str(row.get("id")): row for row in _rows(facts.get("faults"))}
-    # Agreement is measured after what healed, which is the line at which the fault's window ends.
+    # Agreement is measured from the end of a heal, which is where the window of the fault ends.
     agreed = {row.get("done"): row.get("agreement_ns") for row in _rows(facts.get("heals"))}
     return {
-        name: _effect(measured_of[name], agreed.get(window.end) if window.undone else None)
-        for window in hurt
+        name: _impact(measured_of[name], agreed.get(window.end) if window.undone else None)
+        for window in faults
         if (name := str(window.fault.id)) in measured_of
     }
 
 
-def _effect(row: Mapping[str, Any], agreement_ns: object) -> Effect:
+def _impact(row: Mapping[str, Any], agreement_ns: object) -> FaultImpact:
     touched, changed = row.get("leader_touched"), row.get("leader_changed")
-    return Effect(
+    return FaultImpact(
         gap_s=_in_seconds(row.get("gap_ns")),
         recovery_s=_in_seconds(row.get("recovery_ns")),
         agreement_s=_in_seconds(agreement_ns),
@@ -114,81 +112,81 @@ def _in_seconds(value: object, in_a_second: float = 1e9) -> float | None:
     return value / in_a_second if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def recovery(hurt: Sequence[Window], did: Mapping[str, Effect]) -> tuple[Recovery, ...]:
-    """Recovery times by shape, of the faults that took effect and were measured."""
+def recovery(faults: Sequence[FaultWindow], impacts_of: Mapping[str, FaultImpact]) -> tuple[RecoveryTimes, ...]:
+    """Recovery times by shape, for the faults that took effect and were measured."""
     by_shape: dict[str, list[tuple[float | None, str]]] = {}
-    for window in hurt:
-        effect = did.get(str(window.fault.id))
-        if effect is not None and window.fault.in_effect:
-            by_shape.setdefault(window.shape, []).append((effect.recovery_s, str(window.fault.id)))
+    for window in faults:
+        impact = impacts_of.get(str(window.fault.id))
+        if impact is not None and window.fault.in_effect:
+            by_shape.setdefault(window.shape, []).append((impact.recovery_s, str(window.fault.id)))
     return tuple(
-        Recovery(shape=shape, seconds=tuple(s for s, _ in rows), faults=tuple(fault for _, fault in rows))
+        RecoveryTimes(shape=shape, seconds=tuple(s for s, _ in rows), faults=tuple(fault for _, fault in rows))
         for shape, rows in sorted(by_shape.items())
     )
 
 
-def bounds(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> tuple[Bound, ...]:
-    """The recovery that the system promises, and the time beyond which a stall is judged."""
+def bounds(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> tuple[RecoveryBound, ...]:
+    """The recovery time that the system promises, and the bound that a stall was judged by."""
     promised = _in_seconds(words.mapping(experiment.get("bounds")).get("stall_ms"), 1e3)
     judged = _in_seconds(_stall_facts(verdicts).get("bound_ns"))
-    found = [] if promised is None else [Bound(words="promised", seconds=promised)]
-    return (*found, *([] if judged is None else [Bound(words="judged", seconds=judged)]))
+    found = [] if promised is None else [RecoveryBound(words="promised", seconds=promised)]
+    return (*found, *([] if judged is None else [RecoveryBound(words="judged", seconds=judged)]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frames:
-    """All frames of one run. ``servers`` are those of ``nodes`` that are no nodes: they are hurt and never asked."""
+    """All frames of one run. ``servers`` are those of ``nodes`` that never stand for election."""
 
     nodes: tuple[str, ...]
     servers: tuple[str, ...]
     end: int
-    reigns: Reigns
-    hurt: tuple[Window, ...]
-    crossed: tuple[Crossing, ...]
-    states: tuple[State, ...]
-    overlaps: tuple[Mark, ...]
-    stalls: tuple[Mark, ...]
+    reigns: DrawnReigns
+    faults: tuple[FaultWindow, ...]
+    link_recoveries: tuple[LinkRecovery, ...]
+    node_faults: tuple[NodeFaultSpan, ...]
+    overlaps: tuple[PlacedFinding, ...]
+    stalls: tuple[PlacedFinding, ...]
     terms: Terms
     series: tuple[Series, ...]
     lateness: Lateness
-    confirms: Confirms
+    confirms: ConfirmationTimes
     answers: Answers
-    effects: Mapping[str, Effect]
-    recovery: tuple[Recovery, ...]
-    bounds: tuple[Bound, ...]
+    impacts: Mapping[str, FaultImpact]
+    recovery: tuple[RecoveryTimes, ...]
+    bounds: tuple[RecoveryBound, ...]
 
 
 def servers(history: History) -> tuple[str, ...]:
-    """The machines that nobody ever asked to lead, or named as leader: they stand in faults, and may have opinions."""
+    """The machines that only faults mention: never observed, never named as leader, and without node events."""
     if not len(history.observations):
         return ()
     met = {*history.observations.leader.tolist(), *history.observations.node.tolist()}
     met.update(history.operations("confirm").node.tolist())
-    told = {event.node for event in history.node_events}
-    return tuple(name for code, name in enumerate(history.nodes) if code not in met and name not in told)
+    reporting = {event.node for event in history.node_events}
+    return tuple(name for code, name in enumerate(history.nodes) if code not in met and name not in reporting)
 
 
 def gather(history: History, verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> Frames:
-    """Every frame of a run."""
-    hurt = hurting.windows(history)
-    done = effects(verdicts, hurt)
+    """Compute all frames of a run."""
+    faults = fault_windows.windows(history)
+    measured_impacts = impacts(verdicts, faults)
     asked = [f for f in ("observe", "confirm") if len(history.operations(f))]
     return Frames(
         nodes=history.nodes,
         servers=servers(history),
         end=history.end,
-        reigns=reigns(history, hurt),
-        hurt=hurt,
-        crossed=hurting.crossings(history),
-        states=hurting.states(hurt, history.nodes),
-        overlaps=marks(verdicts, "exclusivity"),
-        stalls=marks(verdicts, "stall"),
+        reigns=reigns(history, faults),
+        faults=faults,
+        link_recoveries=fault_windows.link_recoveries(history),
+        node_faults=fault_windows.node_faults(faults, history.nodes),
+        overlaps=placed_findings(verdicts, "exclusivity"),
+        stalls=placed_findings(verdicts, "stall"),
         terms=measured.terms(history),
         series=tuple(measured.series(history, f) for f in asked),
         lateness=measured.lateness(history),
         confirms=measured.confirms(history),
         answers=measured.answers(history),
-        effects=done,
-        recovery=recovery(hurt, done),
+        impacts=measured_impacts,
+        recovery=recovery(faults, measured_impacts),
         bounds=bounds(verdicts, experiment),
     )

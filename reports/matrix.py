@@ -42,8 +42,8 @@ STYLES = {  # of a guarantee, by promise and observation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """One guarantee in a place: the marks of promise and observation, and the style."""
+class GuaranteeMarks:
+    """The marks of promise and observation of one guarantee, and their style."""
 
     guarantee: str
     promised: str
@@ -52,12 +52,12 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class MatrixEntry:
     """One entry of the table: a system under a fault class in a runtime."""
 
     status: str
     symbol: str
-    guarantees: tuple[Shown, ...]
+    marks: tuple[GuaranteeMarks, ...]
     words: str
     link: str | None
     title: str
@@ -65,11 +65,11 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """The table of one runtime: the columns' names, and of each system one place a column, None where there is none."""
+    """The table of one runtime: its columns, and for each system one entry per column, or None without a result."""
 
     runtime: str
     fault_classes: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Place | None, ...]], ...]
+    rows: tuple[tuple[str, tuple[MatrixEntry | None, ...]], ...]
 
 
 def write(record: Json, store: Path) -> None:
@@ -95,23 +95,23 @@ def write(record: Json, store: Path) -> None:
 
 
 def grid(results: Sequence[Json], runtime: str) -> Grid:
-    """The results of one runtime, systems by name of appearance and classes of fault in their usual order."""
+    """The results of one runtime, with systems by name and fault classes in their usual order."""
     here = [each for each in results if each["runtime"] == runtime]
     there = {str(each["fault_class"]) for each in here}
     classes = tuple(each for each in FAULT_CLASSES if each in there)
     at = {(each["system"], each["fault_class"]): each for each in here}
     systems = sorted({str(each["system"]) for each in here})
     rows = tuple(
-        (system, tuple(_place(at[system, each]) if (system, each) in at else None for each in classes))
+        (system, tuple(_entry(at[system, each]) if (system, each) in at else None for each in classes))
         for system in systems
     )
     return Grid(runtime=runtime, fault_classes=classes, rows=rows)
 
 
-def _place(result: Json) -> Place:
+def _entry(result: Json) -> MatrixEntry:
     promised, seen = result["promised"], result["seen"]
-    guarantees = tuple(
-        Shown(
+    marks = tuple(
+        GuaranteeMarks(
             guarantee=guarantee,
             promised=MARK_OF[promised[guarantee]],
             seen=SEEN_MARKS[seen[guarantee]] if guarantee in seen and promised[guarantee] != "undefined" else " ",
@@ -121,10 +121,10 @@ def _place(result: Json) -> Place:
         if guarantee in promised
     )
     runs = f"{result['runs']} runs" if result["runs"] != 1 else "1 run"
-    return Place(
+    return MatrixEntry(
         status=str(result["status"]),
         symbol=SYMBOLS[result["status"]],
-        guarantees=guarantees,
+        marks=marks,
         words=str(result["words"]),
         link=f"{quote(result['run'])}/report.html" if result["run"] else None,
         title=f"{result['system']} {result['fault_class']}: {_done(result, ', ')}; {runs}; {result['status']}",
@@ -132,7 +132,7 @@ def _place(result: Json) -> Place:
 
 
 def _done(result: Json, between: str) -> str:
-    """What was done: its nemeses, or the targeted schedule by its name."""
+    """The nemeses of a run, or the name of its targeted schedule."""
     return str(result["schedule"] or between.join(result["nemesis"]))
 
 
@@ -142,7 +142,7 @@ def _counts(results: Sequence[Json]) -> list[tuple[str, int]]:
 
 
 def table(results: Sequence[Json]) -> pd.DataFrame:
-    """One row a result, with a column for the promise and one for the observation of each guarantee."""
+    """One row per result, with a column for the promise and one for the observation of each guarantee."""
     return pd.DataFrame(
         [
             {
@@ -158,7 +158,7 @@ def table(results: Sequence[Json]) -> pd.DataFrame:
 
 
 def summary(record: Json) -> str:
-    """The counts, and each contradiction with the command that shows it, as Markdown."""
+    """The counts, and each unexpected result with the command that reproduces it, as Markdown."""
     results = record["results"]
     lines = ["# Matrix", "", ", ".join(f"{count} {status}" for status, count in _counts(results)) or "nothing was run"]
     for status in ("broken promise", "failed", "not shown"):
@@ -175,7 +175,7 @@ def _line(result: Json) -> str:
 
 
 def junit(results: Sequence[Json]) -> bytes:
-    """One test case a result: a broken promise is a failure, a run that failed an error, what was not run skipped."""
+    """JUnit XML, one test case per result: broken promises fail, failed runs are errors, runs not made are skipped."""
     suite = ElementTree.Element("testsuite", name="splitbrain matrix", tests=str(len(results)))
     for each in results:
         case = ElementTree.SubElement(

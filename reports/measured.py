@@ -1,8 +1,7 @@
-"""What was measured over the run: how nodes answered, the terms they told, rates, latencies, lateness.
+"""Measurements over a run: answers and terms of the nodes, rates, latencies, lateness of the controller.
 
-Every frame is bounded in size whatever the length of the history: time is cut into bins, and what a bound leaves
-out is counted, so that the reader can be told. Times are integer ns on the history's clock unless a name says
-otherwise.
+The size of every frame is bounded, whatever the length of the history: time is divided into bins, and omitted rows are
+counted, so that pages can say so. Times are integer ns on the clock of the history, unless a name says otherwise.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ SERIES_BINS = 150
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
-    """How much of what a node was asked it answered, a bin a `width` ns; shares are NaN where nothing was asked."""
+    """Share of observations that a node answered, in bins of `width` ns; NaN in bins without an observation."""
 
     width: int
-    answered: Floats  # node x bin: ok / asked
+    answered: Floats  # node x bin: ok / invoked
     leading: Floats  # node x bin: claims / ok
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Terms:
-    """For each node the (time, term) at which its observed term changed."""
+    """For each node, the times at which its observed term changed, with the new term."""
 
     steps: tuple[tuple[tuple[int, int], ...], ...]
     left_out: int
@@ -43,7 +42,7 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Series:
-    """One operation's rates and latencies on a fine grid: bin k covers [k * width, (k + 1) * width)."""
+    """Rates and latencies of one operation in bins: bin k covers [k * width, (k + 1) * width)."""
 
     f: str
     width: int
@@ -59,7 +58,7 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lateness:
-    """The controller's own lateness: the worst and the median of each bin, ms (NaN where no sample fell)."""
+    """Lateness of the controller: maximum and median of each bin in ms, NaN in bins without a sample."""
 
     width: int
     worst_ms: Floats
@@ -67,10 +66,10 @@ class Lateness:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Confirms:
-    """Times of successful confirmations by node, and the gaps between them that stand out.
+class ConfirmationTimes:
+    """Times of successful confirmations by node, and the long gaps between them.
 
-    `times` is None when there were too many to draw one by one.
+    `times` is None when there are too many to draw individually.
     """
 
     total: int
@@ -81,7 +80,7 @@ class Confirms:
 
 
 def answers(history: History, bins: int = ANSWER_BINS) -> Answers:
-    """Shares of answers by node and bin, by the time of the invocation; some two questions a bin at least."""
+    """Shares of answered observations by node and time of invocation; bins hold about two observations at least."""
     seen, nodes = history.observations, len(history.nodes)
     bins = max(1, min(bins, len(seen) // (2 * max(nodes, 1))))
     width = -(-(history.end + 1) // bins)
@@ -92,25 +91,24 @@ def answers(history: History, bins: int = ANSWER_BINS) -> Answers:
     def count(chosen: Mask) -> Floats:
         return np.bincount(cell[chosen], minlength=nodes * bins).reshape(nodes, bins).astype(np.float64)
 
-    asked, answered = count(np.ones(len(ok), dtype=np.bool_)), count(ok)
+    invoked, answered = count(np.ones(len(ok), dtype=np.bool_)), count(ok)
     leading = count(ok & seen.leading[known])
-    return Answers(width=width, answered=_share(answered, asked), leading=_share(leading, answered))
+    return Answers(width=width, answered=_share(answered, invoked), leading=_share(leading, answered))
 
 
-def _share(part: Floats, whole: Floats) -> Floats:
-    return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+def _share(part: Floats, total: Floats) -> Floats:
+    return np.divide(part, total, out=np.full_like(total, np.nan), where=total > 0)
 
 
 def terms(history: History, limit: int = MAX_STEPS_A_NODE) -> Terms:
-    """The term each node told, as steps; of more than `limit` steps of a node the first are kept."""
+    """The observed term of each node as steps, the first `limit` of each node."""
     seen = history.observations
     steps: list[tuple[tuple[int, int], ...]] = []
     left_out = 0
     for node in range(len(history.nodes)):
         chosen = np.flatnonzero((seen.node == node) & seen.ok & (seen.term >= 0))
         chosen = chosen[np.argsort(seen.complete[chosen], kind="stable")]
-        told = seen.term[chosen]
-        changes = chosen[np.flatnonzero(np.diff(told, prepend=-1))]
+        changes = chosen[np.flatnonzero(np.diff(seen.term[chosen], prepend=-1))]
         left_out += max(0, len(changes) - limit)
         kept = changes[:limit]
         steps.append(tuple(zip(seen.complete[kept].tolist(), seen.term[kept].tolist(), strict=True)))
@@ -118,7 +116,7 @@ def terms(history: History, limit: int = MAX_STEPS_A_NODE) -> Terms:
 
 
 def grid(end: int, bins: int = SERIES_BINS) -> int:
-    """A round bin width (ns) that cuts [0, end] into at most `bins` bins: 0.5 s for a minute, 10 ms for a second."""
+    """A round bin width (ns) with at most `bins` bins in [0, end]: 0.5 s for a minute, 10 ms for a second."""
     for power in range(6, 14):
         for mantissa in (1, 2, 5):
             if mantissa * 10**power * bins >= end:
@@ -127,9 +125,9 @@ def grid(end: int, bins: int = SERIES_BINS) -> int:
 
 
 def series(history: History, f: str) -> Series:
-    """Rates and latencies of one operation. Completions count where they fall, latencies where they were asked.
+    """Rates of one operation by time of completion, and its latencies by time of invocation.
 
-    With fewer than a hundred answers in a bin its 99th percentile is its slowest answer.
+    In a bin with fewer than a hundred answers, the 99th percentile is the maximum.
     """
     done = history.operations(f)
     width = grid(history.end)
@@ -137,7 +135,7 @@ def series(history: History, f: str) -> Series:
     ok, completed = done.ok, done.complete >= 0
     lasting = np.full(bins, float(width))
     lasting[-1] = history.end + 1 - (bins - 1) * width
-    # The last bin is shorter; of one that is much shorter nothing can be said.
+    # The last bin is shorter than the others; if it is much shorter, its rate would be mostly noise.
     lasting[-1] = lasting[-1] if lasting[-1] >= width / 4 else np.nan
     p50, p99 = _quantiles(done, ok, width, bins)
     return Series(
@@ -151,7 +149,7 @@ def series(history: History, f: str) -> Series:
 
 
 def _quantiles(done: Operations, ok: Mask, width: int, bins: int) -> tuple[Floats, Floats]:
-    """The 50th and 99th percentile latency (ms) of each bin: the order statistics, nothing interpolated."""
+    """The 50th and 99th percentile latency (ms) of each bin, as order statistics without interpolation."""
     bin_of, took = done.invoke[ok] // width, (done.complete[ok] - done.invoke[ok]) / 1e6
     return _order_statistic(bin_of, took, bins, 0.5), _order_statistic(bin_of, took, bins, 0.99)
 
@@ -168,7 +166,7 @@ def _order_statistic(bin_of: Ints, values: Floats, bins: int, share: float) -> F
 
 
 def lateness(history: History) -> Lateness:
-    """The canary's lateness on the same grid as the rates."""
+    """The lateness of the canary in the bins of the rates."""
     width = grid(history.end)
     bins = max(1, -(-(history.end + 1) // width))
     bin_of, late = history.canary.time // width, history.canary.late / 1e6
@@ -179,11 +177,11 @@ def lateness(history: History) -> Lateness:
     )
 
 
-def confirms(history: History) -> Confirms:
-    """When leadership was confirmed, and where it was not for longer than usual.
+def confirms(history: History) -> ConfirmationTimes:
+    """The confirmations of leadership, and the gaps between them.
 
-    A gap stands out when it is longer than 100 ms and than four times the middle distance of confirmations. The
-    time before the first and after the last confirmation counts as well.
+    A gap is reported when it is longer than 100 ms and than four times the median interval between confirmations. The
+    time before the first confirmation and after the last one counts as a gap too.
     """
     done = history.operations("confirm")
     ok = np.flatnonzero(done.ok)
@@ -195,7 +193,7 @@ def confirms(history: History) -> Confirms:
     kept = gaps[np.argsort(-np.diff(edges)[gaps], kind="stable")][:MAX_QUIET]
     quiet = sorted((int(edges[gap]), int(edges[gap + 1])) for gap in kept)
     drawable = len(at) <= MAX_CONFIRMS
-    return Confirms(
+    return ConfirmationTimes(
         total=len(at),
         times=tuple(at[done.node[order] == node] for node in range(len(history.nodes))) if drawable else None,
         quiet=tuple(quiet),

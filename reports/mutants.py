@@ -1,7 +1,7 @@
-"""How soon planted bugs are caught: a survival curve for each, over the simulated time that was searched.
+"""Time to detection of planted bugs: a cumulative detection curve per bug, over the simulated time searched.
 
-A curve begins at nought and rises by one search's share wherever one caught the bug; searches that never did end at
-the budget, and the curve stays below one (as in Kaplan & Meier 1958, with everybody censored at one time).
+A curve starts at zero and rises by the share of one search at each detection. Searches without a detection are censored
+at the budget, so that the curve stays below one (Kaplan & Meier 1958, with one common censoring time).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from matplotlib.figure import Figure
 COLOURS = {"swarm": "#0072b2", "aimed": "#d55e00"}
 DASHES = {"swarm": "-", "aimed": "--"}
 _COLUMNS = 5
-_FIRST_S = 0.1  # where a logarithmic axis begins: no election is over sooner
+_FIRST_S = 0.1  # start of the log axis: no election ends sooner
 
 
 def survival(frame: pd.DataFrame) -> Figure:
-    """One small panel a system: the share of its searches that had caught it, over simulated seconds.
+    """Share of searches that detected the bug over simulated seconds, one panel per system.
 
-    ``frame`` has a row a search, with the columns ``system``, ``way``, ``caught`` and ``simulated_s``.
+    ``frame`` has one row per search, with the columns ``system``, ``way``, ``caught`` and ``simulated_s``.
     """
     systems = sorted(frame["system"].unique())
     rows = max(1, ceil(len(systems) / _COLUMNS))
@@ -34,7 +34,7 @@ def survival(frame: pd.DataFrame) -> Figure:
     for panel in panels.flat[len(systems) :]:
         panel.set_visible(False)
     figure.supxlabel("simulated seconds searched")
-    figure.supylabel("share of searches that had caught it")
+    figure.supylabel("share of searches with a detection")
     handles, labels = panels.flat[0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
@@ -42,12 +42,12 @@ def survival(frame: pd.DataFrame) -> Figure:
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """Draw the curves into a file."""
+    """Write the figure to a file."""
     survival(frame).savefig(path)
 
 
 def steps(found: pd.DataFrame) -> tuple[list[float], list[float]]:
-    """The corners of one curve: seconds, and the share caught from there on, from nought to the longest search."""
+    """The corners of one curve, from zero to the longest search: times in seconds, and the share detected by then."""
     caught = np.sort(found.loc[found["caught"], "simulated_s"].to_numpy(dtype=float))
     shares = np.arange(1, len(caught) + 1) / max(1, len(found))
     end = float(found["simulated_s"].max())

@@ -1,8 +1,8 @@
-"""One run as one HTML file: verdict first, then what happened, what was done, and how it was made.
+"""HTML page of one run: the verdict, then the timeline, the faults, and the versions and options of the run.
 
-The page is self-contained: it loads nothing, and opens from a disk with no network. Every word that came from the
-run enters it as text (autoescaped, or inside a JSON block in which `<`, `>` and `&` are escaped), so a hostile node
-name or error message stays a string.
+The page is self-contained: it loads nothing and opens from a disk without a network. All text from the run is escaped
+(by Jinja's autoescape, or as JSON in which `<`, `>` and `&` are escaped), so that a hostile node name or error message
+stays text.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from splitbrain.checkers.history import History
 from splitbrain.checkers.words import counted
 from splitbrain.names import GUARANTEES
 from splitbrain.reports import words
+from splitbrain.reports.bundle import bundle
 from splitbrain.reports.faults import Chart, FaultRow
 from splitbrain.reports.frames import Frames
 from splitbrain.reports.properties import Meaning, PropertyRow
 
 Json = Mapping[str, Any]
 
-_WRITES = (("append", "writes to a ledger"), ("acquire", "tries to get a lock"), ("add", "additions to a set"))
+_WRITES = (("append", "ledger write"), ("acquire", "lock request"), ("add", "set addition"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Everything the template shows, already in words."""
+    """The contents of the page, as text."""
 
     title: str
     verdict: str
@@ -66,7 +67,7 @@ class Page:
 
 
 def environment() -> Environment:
-    """The templates of this package, with everything escaped unless it says otherwise."""
+    """The Jinja environment of the templates, with autoescape on."""
     loader = PackageLoader("splitbrain.reports", "templates")
     made = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     made.globals["symbols"] = words.SYMBOLS
@@ -74,9 +75,18 @@ def environment() -> Environment:
 
 
 def asset(made: Environment, name: str) -> Markup:
-    """A style sheet or script of this package, as it stands."""
+    """A style sheet of this package, verbatim."""
+    return Markup(_source(made, name))
+
+
+def script(made: Environment, entry: str) -> Markup:
+    """A module of js/ and all that it imports, as one classic script."""
+    return Markup(bundle(entry, lambda name: _source(made, f"js/{name}")))
+
+
+def _source(made: Environment, name: str) -> str:
     assert made.loader is not None
-    return Markup(made.loader.get_source(made, name)[0])
+    return made.loader.get_source(made, name)[0]
 
 
 def html(page: Page) -> bytes:
@@ -86,7 +96,7 @@ def html(page: Page) -> bytes:
         guarantees=GUARANTEES,
         page_css=asset(made, "page.css"),
         report_css=asset(made, "report.css"),
-        report_js=asset(made, "report.js"),
+        report_js=script(made, "report.mjs"),
     )
     return text.encode()
 
@@ -97,26 +107,26 @@ def picture(file: str, description: str, png: bytes) -> Picture:
 
 
 def facts(history: History, frames: Frames, experiment: Json) -> list[str]:
-    """The line under the headline."""
+    """The summary line under the headline, in parts."""
     seen, confirmed = history.observations, history.operations("confirm")
     servers = words.sequence(experiment.get("server_names")) or frames.servers
-    told = [
-        f"{len(history.nodes) - len(frames.servers)} nodes",
+    found = [
+        counted(len(history.nodes) - len(frames.servers), "node"),
         *([counted(len(servers), "server")] if servers else []),
         f"{history.end / 1e9:.1f} s",
-        f"{len(frames.hurt)} {'fault' if len(frames.hurt) == 1 else 'faults'}",
-        f"{len(seen.invoke):,} observations",
-        f"{len(confirmed.invoke):,} confirmations asked",
+        counted(len(frames.faults), "fault"),
+        counted(len(seen.invoke), "observation"),
+        counted(len(confirmed.invoke), "confirmation request"),
     ]
-    told += [f"{len(history.operations(f)):,} {noun}" for f, noun in _WRITES if len(history.operations(f))]
-    told += [f"seed {experiment['seed']}"] if experiment.get("seed") is not None else []
-    told += [f"runtime {experiment['runtime']}"] if experiment.get("runtime") else []
-    told += [str(experiment["started_utc"])] if experiment.get("started_utc") else []
-    return told
+    found += [counted(len(history.operations(f)), noun) for f, noun in _WRITES if len(history.operations(f))]
+    found += [f"seed {experiment['seed']}"] if experiment.get("seed") is not None else []
+    found += [f"runtime {experiment['runtime']}"] if experiment.get("runtime") else []
+    found += [str(experiment["started_utc"])] if experiment.get("started_utc") else []
+    return found
 
 
 def made(experiment: Json) -> list[Group]:
-    """Everything the experiment says of itself, in groups; unknown keys are shown too."""
+    """The options and versions of the experiment in groups, including unknown keys."""
     grouped = ("versions", "durations_s", "workload", "bounds", "promises")
     names = {"durations_s": "durations, s", "workload": "workload", "bounds": "bounds", "promises": "promises"}
     apart = {*grouped, "command", "format", "node_names", "server_names", "notes"}

@@ -1,4 +1,4 @@
-"""What was judged, as rows of a table: each property with its verdict, its words and the lines that prove it."""
+"""The table of properties: verdict, explanation and evidence lines of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class EvidenceLine:
     text: str
 
 
@@ -44,7 +44,7 @@ class PropertyRow:
     weakness: str | None
     words: str
     numbers: str
-    evidence: tuple[Line, ...]
+    evidence: tuple[EvidenceLine, ...]
     evidence_left_out: int
     evidence_note: str | None
     findings: tuple[FindingRow, ...]
@@ -60,12 +60,12 @@ class Meaning:
 
 
 def property_rows(verdicts: Json, history: History, file: Path) -> list[PropertyRow]:
-    """The properties, worst first and then those with findings, each with the history lines that prove it."""
+    """The rows of the properties, worst first and then those with findings, with their evidence from the history."""
     rows = [(str(name), words.mapping(row)) for name, row in words.mapping(verdicts.get("properties")).items()]
     rows.sort(key=lambda item: _weight(item[1]))
-    asked = invocations(history, {index for _, row in rows for index in _evidence(row)})
-    text = lines_of(file, {index for _, row in rows for index in _cited(row, asked)})
-    return [_property_row(name, row, asked, text) for name, row in rows]
+    invoked = invocations(history, {index for _, row in rows for index in _evidence(row)})
+    text = lines_of(file, {index for _, row in rows for index in _cited(row, invoked)})
+    return [_property_row(name, row, invoked, text) for name, row in rows]
 
 
 def _weight(row: Json) -> tuple[int, bool]:
@@ -76,20 +76,22 @@ def _evidence(row: Json) -> list[int]:
     return [index for index in words.sequence(row.get("evidence")) if isinstance(index, int)]
 
 
-def _cited(row: Json, asked: Mapping[int, int]) -> list[int]:
-    """The evidence, each completion preceded by the invocation that opened its window."""
+def _cited(row: Json, invoked: Mapping[int, int]) -> list[int]:
+    """The lines of the evidence, each completion with its invocation."""
     shown = _evidence(row)[:MAX_EVIDENCE]
-    return sorted({*shown, *(asked[index] for index in shown if index in asked)})
+    return sorted({*shown, *(invoked[index] for index in shown if index in invoked)})
 
 
-def _property_row(name: str, row: Json, asked: Mapping[int, int], text: Mapping[int, str]) -> PropertyRow:
-    evidence, cited = _evidence(row), _cited(row, asked)
+def _property_row(name: str, row: Json, invoked: Mapping[int, int], text: Mapping[int, str]) -> PropertyRow:
+    evidence, cited = _evidence(row), _cited(row, invoked)
     found = [words.mapping(finding) for finding in words.sequence(row.get("findings"))]
     lines = tuple(
-        Line(text=f"{'→' if index in evidence else ' '} {index:>7}  {text[index]}") for index in cited if index in text
+        EvidenceLine(text=f"{'→' if index in evidence else ' '} {index:>7}  {text[index]}")
+        for index in cited
+        if index in text
     )
     absent = [index for index in cited if index not in text]
-    note = "An arrow marks the evidence; the other lines are the invocations that it answers." if lines else None
+    note = "Arrows mark the evidence; the other lines are its invocations." if lines else None
     if absent:
         note = f"Not found in history.jsonl beside this page: lines {', '.join(map(str, absent))}."
     return PropertyRow(
@@ -98,10 +100,10 @@ def _property_row(name: str, row: Json, asked: Mapping[int, int], text: Mapping[
         verdict=str(row.get("verdict") or "unknown"),
         kind=None if row.get("class") is None else str(row["class"]),
         promise=words.promise(row),
-        weakness={"shown": "shown", "not shown": "not shown"}.get(str(row.get("weakness"))),
+        weakness={"shown": "reproduced", "not shown": "not reproduced"}.get(str(row.get("weakness"))),
         words=str(row.get("words") or ""),
         numbers=", ".join(map(str, evidence[:MAX_EVIDENCE])),
-        evidence=lines or tuple(Line(text=str(index)) for index in evidence[:MAX_EVIDENCE]),
+        evidence=lines or tuple(EvidenceLine(text=str(index)) for index in evidence[:MAX_EVIDENCE]),
         evidence_left_out=max(0, len(evidence) - MAX_EVIDENCE),
         evidence_note=note,
         findings=tuple(_finding_row(finding) for finding in found[:MAX_FINDINGS]),
@@ -111,7 +113,7 @@ def _property_row(name: str, row: Json, asked: Mapping[int, int], text: Mapping[
 
 
 def _figures(facts: object) -> Iterable[tuple[str, Any]]:
-    """The facts that are figures or short; long lists and tables of them have their own places on the page."""
+    """The short facts. Long lists and tables are shown elsewhere on the page."""
     for key, value in words.mapping(facts).items():
         items = value.values() if isinstance(value, Mapping) else words.sequence(value)
         if len(items) <= 12 and not any(isinstance(item, (Mapping, list, tuple)) for item in items):
@@ -119,7 +121,7 @@ def _figures(facts: object) -> Iterable[tuple[str, Any]]:
 
 
 def _readable(key: str, value: object) -> tuple[str, object]:
-    """Nanoseconds are no figures for people, and neither is a stretch of them."""
+    """The fact with its nanoseconds converted to readable units."""
     if key.endswith("_ns") and isinstance(value, (int, float)):
         return f"{key[:-3]}, ms", f"{value / 1e6:,.1f}"
     if key == "unavailable" and isinstance(value, (list, tuple)):
@@ -140,7 +142,7 @@ def _finding_row(finding: Json) -> FindingRow:
 
 
 def invocations(history: History, completions: set[int]) -> dict[int, int]:
-    """The lines of the invocations that those lines completed; a line that completes nothing has none."""
+    """The line of the invocation for each of these lines that is a completion."""
     wanted = np.fromiter(completions, np.int64, len(completions))
     found: dict[int, int] = {}
     for done in (history.observations, *history.others.values()):
@@ -150,7 +152,7 @@ def invocations(history: History, completions: set[int]) -> dict[int, int]:
 
 
 def lines_of(file: Path, wanted: set[int]) -> dict[int, str]:
-    """Some lines of a history file, verbatim, by their number from 0; a missing file gives none."""
+    """The wanted lines of a history file, verbatim, by line number from 0; none if the file is missing."""
     if not wanted or not file.is_file():
         return {}
     found: dict[int, str] = {}
@@ -166,7 +168,7 @@ def lines_of(file: Path, wanted: set[int]) -> dict[int, str]:
 
 
 def meanings(verdicts: Json) -> list[Meaning]:
-    """What the judged properties mean, then those that were not judged."""
+    """The definitions of the judged properties, then those of all others."""
     judged = [str(name) for name in words.mapping(verdicts.get("properties"))]
     names = [*judged, *(name for name in words.MEANINGS if name not in judged)]
     return [Meaning(name=name, slug=slug(name), meaning=words.MEANINGS.get(name, words.NO_MEANING)) for name in names]

@@ -1,8 +1,8 @@
-"""Who led when, as far as the observations tell: the bars of the timeline.
+"""Reigns as drawn in the timeline: certain and possible intervals of leadership of each node.
 
-The reigns of systems that name their leaderships are the ones the checkers judge (`checkers.leaderships`), so that a
-picture never shows another overlap than the verdict. Claims without a term or a key prove no stretch at all; for the
-eye, neighbouring ones that nothing contradicts are joined, and say so.
+Reigns with a key are those that the checkers judge (`checkers.leaderships`), so that drawings and verdicts show the
+same overlaps. Claims without a term or key prove no interval. For readability, neighbouring ones without a denial
+between them are joined; their `key` is None.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import numpy as np
 from splitbrain.checkers.history import History
 from splitbrain.checkers.leaderships import KEYLESS, Hulls, Leaderships, hulls, split
 from splitbrain.checkers.operations import Ints
-from splitbrain.reports.fault_windows import Window
+from splitbrain.reports.fault_windows import FaultWindow
 
 MAX_REIGNS = 3_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reign:
-    """A stretch of leadership claims of one node under one key.
+class DrawnReign:
+    """The leadership claims of one node under one key.
 
-    Surely leading on [first, last] when first <= last, possibly on [earliest, latest]; all ns. `key` is None for
-    joined claims: nothing about them is sure, and [first, last] only spans them. `node` is a place in
+    Certainly leading on [first, last] when first <= last, possibly on [earliest, latest]; all ns. `key` is None for
+    joined claims: nothing about them is certain, and [first, last] only spans them. `node` is an index into
     `History.nodes`, `line` the history line of the first claim.
     """
 
@@ -41,17 +41,17 @@ class Reign:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reigns:
-    """Reigns by their possible start, and how many were left out because there are too many to draw."""
+class DrawnReigns:
+    """Reigns by possible start, and the number of reigns omitted beyond the limit."""
 
-    rows: tuple[Reign, ...] = ()
+    rows: tuple[DrawnReign, ...] = ()
     left_out: int = 0
 
 
-def reigns(history: History, hurt: Sequence[Window] = (), limit: int = MAX_REIGNS) -> Reigns:
-    """The reigns of all nodes; of more than `limit` those are kept that may have lasted longest.
+def reigns(history: History, faults: Sequence[FaultWindow] = (), limit: int = MAX_REIGNS) -> DrawnReigns:
+    """The reigns of all nodes; of more than `limit`, the ones that may have lasted longest.
 
-    A node that a fault in `hurt` surely killed did not lead on, though nobody was left to deny it.
+    A reign ends at the latest when one of `faults` has certainly killed its node, even without a denial afterwards.
     """
     led, widest = _judged(history)
     keyed = np.flatnonzero(led.kind != KEYLESS)
@@ -61,12 +61,12 @@ def reigns(history: History, hurt: Sequence[Window] = (), limit: int = MAX_REIGN
     found = [_reign(history, led, at, (int(start[at]), int(end[at])), int(claims[at])) for at in longest.tolist()]
     joined = [reign for node in range(len(history.nodes)) for reign in _joined(history, node)]
     kept = sorted(found + joined, key=lambda reign: reign.earliest - reign.latest)[:limit]
-    rows = sorted(_without_the_dead(kept, hurt, history.nodes), key=lambda reign: (reign.earliest, reign.node))
-    return Reigns(rows=tuple(rows), left_out=len(keyed) + len(joined) - len(rows))
+    rows = sorted(_until_killed(kept, faults, history.nodes), key=lambda reign: (reign.earliest, reign.node))
+    return DrawnReigns(rows=tuple(rows), left_out=len(keyed) + len(joined) - len(rows))
 
 
 def _judged(history: History) -> tuple[Leaderships, Hulls]:
-    """The reigns as the exclusivity checker sees them: those whose key was used twice are split."""
+    """The reigns as the exclusivity checker judges them: a key that was used twice is split into two reigns."""
     seen, led = history.observations, history.leaderships
     widest = hulls(seen, led)
     refuted = widest.end < led.s
@@ -76,9 +76,9 @@ def _judged(history: History) -> tuple[Leaderships, Hulls]:
     return parts, hulls(seen, parts)
 
 
-def _reign(history: History, led: Leaderships, at: int, possible: tuple[int, int], claims: int) -> Reign:
+def _reign(history: History, led: Leaderships, at: int, possible: tuple[int, int], claims: int) -> DrawnReign:
     first, last = int(led.f[at]), int(led.s[at])
-    return Reign(
+    return DrawnReign(
         node=int(led.node[at]),
         term=led.term_of(at),
         key=led.key(at),
@@ -92,8 +92,8 @@ def _reign(history: History, led: Leaderships, at: int, possible: tuple[int, int
     )
 
 
-def _joined(history: History, node: int) -> Iterator[Reign]:
-    """Runs of claims without a key, by their completions."""
+def _joined(history: History, node: int) -> Iterator[DrawnReign]:
+    """Uninterrupted sequences of claims without a key, by completion."""
     seen = history.observations
     rows = np.flatnonzero(seen.ok & (seen.node == node))
     rows = rows[np.argsort(seen.complete[rows], kind="stable")]
@@ -102,7 +102,7 @@ def _joined(history: History, node: int) -> Iterator[Reign]:
     runs = zip(np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist(), strict=True)
     for start, end in runs:
         first, last = int(seen.invoke[rows[start]]), int(seen.complete[rows[end - 1]])
-        yield Reign(
+        yield DrawnReign(
             node=node,
             term=None,
             key=None,
@@ -119,18 +119,18 @@ def _at(times: Ints, rows: Ints, place: int, otherwise: int) -> int:
     return int(times[rows[place]]) if 0 <= place < len(rows) else otherwise
 
 
-def _without_the_dead(rows: Sequence[Reign], hurt: Sequence[Window], nodes: Sequence[str]) -> list[Reign]:
-    """The reigns, each possible only until its node was killed."""
+def _until_killed(rows: Sequence[DrawnReign], faults: Sequence[FaultWindow], nodes: Sequence[str]) -> list[DrawnReign]:
+    """The reigns, each shortened to when its node was certainly killed."""
     deaths = [
         (nodes.index(name), window.effect)
-        for window in hurt
+        for window in faults
         if window.kind == "down" and window.effect is not None and window.fault.in_effect
         for name in window.fault.nodes
     ]
     return [_until_death(reign, [at for node, at in deaths if node == reign.node]) for reign in rows]
 
 
-def _until_death(reign: Reign, deaths: Sequence[int]) -> Reign:
+def _until_death(reign: DrawnReign, deaths: Sequence[int]) -> DrawnReign:
     known = max(reign.first, reign.last)
     ends = [at for at in deaths if known <= at < reign.latest]
     return replace(reign, latest=min(ends)) if ends else reign

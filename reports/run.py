@@ -1,7 +1,7 @@
-"""The report of one run: a page and its pictures, written beside the history.
+"""Report of one run: a page and its figures, written into the run's directory.
 
-A picture that cannot be drawn takes neither the other pictures nor the page with it, and the page says what is
-missing and why. The verdict was written before anything is drawn and is never touched here.
+A figure that cannot be drawn affects neither the other figures nor the page, and the page states the reason. The
+verdict is stored before anything is drawn and is never changed here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FILES = ("history.jsonl", "schedule.json", "experiment.json", "verdicts.json", 
 
 
 class _Run(NamedTuple):
-    """What is known of a run, and where its files are."""
+    """The stored parts of a run, and its directory."""
 
     history: History
     verdicts: Json
@@ -38,25 +38,25 @@ class _Run(NamedTuple):
 
 
 class Attempts:
-    """Runs one part of a report after another and keeps the failures as sentences."""
+    """Makes the parts of a report one by one and collects failures as sentences."""
 
     def __init__(self) -> None:
         self.failures: list[str] = []
 
-    def __call__(self, what: str, make: Callable[[], T]) -> T | None:
-        """What `make` returns, or None after a failure, which is remembered under `what`."""
+    def __call__(self, part: str, make: Callable[[], T]) -> T | None:
+        """The result of `make`, or None after a failure, which is recorded under the name of the part."""
         try:
             return make()
-        except Exception as error:  # whatever went wrong in one part, the others are still worth having
-            self.failures.append(f"{what} could not be made: {type(error).__name__}: {error}")
+        except Exception as error:  # a failure in one part must not cost the others
+            self.failures.append(f"{part} could not be made: {type(error).__name__}: {error}")
             return None
 
 
 def render(history: History, verdicts: Json, experiment: Json, schedule: Json, directory: Path) -> list[Path]:
-    """Write report.html and the pictures of a run into its directory; returns the files written.
+    """Write report.html and the figures of a run into its directory; returns the files written.
 
-    `verdicts`, `experiment` and `schedule` are the JSON forms that the run stores; any key of theirs may be
-    missing. Raises OSError when the directory cannot be written.
+    `verdicts`, `experiment` and `schedule` are the stored JSON objects; any key may be missing. Raises OSError when the
+    directory cannot be written.
     """
     run = _Run(history, verdicts, experiment, schedule, directory)
     attempt = Attempts()
@@ -70,9 +70,9 @@ def _pictures(frames: Frames, directory: Path, attempt: Attempts) -> tuple[list[
     written, pictures = [], []
     for name, (description, draw) in _figures(frames).items():
         path = directory / name
-        png = attempt(f"The picture {name}", lambda draw=draw: _png(draw()))  # type: ignore[misc]
+        png = attempt(f"The figure {name}", lambda draw=draw: _png(draw()))  # type: ignore[misc]
         if png is None:
-            path.unlink(missing_ok=True)  # a picture of an earlier report would pass for one of this
+            path.unlink(missing_ok=True)  # a figure left from an earlier report would look like a current one
             continue
         written.append(atomic.write(path, png))
         pictures.append(page.picture(name, description, png))
@@ -80,38 +80,38 @@ def _pictures(frames: Frames, directory: Path, attempt: Attempts) -> tuple[list[
 
 
 def _figures(frames: Frames) -> Mapping[str, tuple[str, Callable[[], Figure]]]:
-    # Imported here because matplotlib costs half a second, which a command that draws nothing should not pay.
+    # Imported late: matplotlib takes half a second, and commands that draw nothing should not wait for it.
     from splitbrain.reports import figures
 
     return {
         "timeline.png": (
-            "Leadership by node, with faults, proven overlaps, stalls and gaps between confirmations.",
+            "Leadership by node, with faults, proven overlaps of leaders, stalls and gaps between confirmations.",
             lambda: figures.timeline(
                 nodes=frames.nodes,
                 end=frames.end,
                 reigns=frames.reigns,
-                hurt=frames.hurt,
-                states=frames.states,
+                faults=frames.faults,
+                node_faults=frames.node_faults,
                 overlaps=frames.overlaps,
                 stalls=frames.stalls,
                 quiet=frames.confirms.quiet,
             ),
         ),
         "terms.png": (
-            "The term that each node told, over time; faults are shaded.",
-            lambda: figures.terms(nodes=frames.nodes, end=frames.end, steps=frames.terms, hurt=frames.hurt),
+            "Observed term of each node over time; faults are shaded.",
+            lambda: figures.terms(nodes=frames.nodes, end=frames.end, steps=frames.terms, faults=frames.faults),
         ),
         "recovery.png": (
-            "Time to recover by the shape of the fault.",
+            "Recovery time by shape of the fault.",
             lambda: figures.recovery(rows=frames.recovery, bounds=frames.bounds),
         ),
         "rates.png": (
-            "Answers a second by operation, and how late the controller itself was.",
-            lambda: figures.rates(rows=frames.series, late=frames.lateness, end=frames.end, hurt=frames.hurt),
+            "Response rate of each operation, and the lateness of the controller.",
+            lambda: figures.rates(rows=frames.series, late=frames.lateness, end=frames.end, faults=frames.faults),
         ),
         "latency.png": (
-            "Latency of the answers by operation: median and 99th percentile.",
-            lambda: figures.latency(rows=frames.series, end=frames.end, hurt=frames.hurt),
+            "Latency of each operation: median and 99th percentile.",
+            lambda: figures.latency(rows=frames.series, end=frames.end, faults=frames.faults),
         ),
     }
 
@@ -123,8 +123,8 @@ def _png(figure: Figure) -> bytes:
 
 
 def _page(run: _Run, frames: Frames | None, pictures: list[page.Picture], attempt: Attempts) -> page.Page:
-    def of(what: str, make: Callable[[Frames], T]) -> T | None:
-        return None if frames is None else attempt(what, lambda: make(frames))
+    def of(part: str, make: Callable[[Frames], T]) -> T | None:
+        return None if frames is None else attempt(part, lambda: make(frames))
 
     file = run.directory / _FILES[0]
     command = run.experiment.get("command")
@@ -134,7 +134,7 @@ def _page(run: _Run, frames: Frames | None, pictures: list[page.Picture], attemp
         headline=words.headline(run.verdicts, run.experiment),
         weaknesses=words.weaknesses(run.verdicts),
         remarks=[str(note) for note in words.sequence(run.experiment.get("notes"))],
-        facts=of("The line of figures", lambda frames: page.facts(run.history, frames, run.experiment)) or [],
+        facts=of("The summary line", lambda frames: page.facts(run.history, frames, run.experiment)) or [],
         command=str(command) if command else None,
         properties=attempt("The properties", lambda: property_rows(run.verdicts, run.history, file)) or [],
         timeline=of("The timeline", timeline.data),

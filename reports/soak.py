@@ -1,4 +1,4 @@
-"""A soak as a table and a plot: after each run, what was left of the harness on the machine."""
+"""Soak test results as a table and a plot: resources of the harness left on the machine after each run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PANELS = (
     ("containers", "containers"),
     ("networks", "networks"),
     ("volumes", "volumes"),
-    ("host_rules", "rules of the host"),
+    ("host_rules", "iptables rules of the host"),
     ("processes", "processes on the machine"),
     ("open_files", "open files"),
     ("threads", "threads"),
@@ -26,7 +26,7 @@ COLOURS = {"valid": "#0072b2", "unknown": "#e69f00", "invalid": "#d55e00", "fail
 
 
 def write(frame: pd.DataFrame, store: Path) -> Path:
-    """Write soak.csv and soak.png into the store; returns the plot's path. ``frame`` has a row a run."""
+    """Write soak.csv and soak.png into the store; returns the path of the plot. ``frame`` has one row per run."""
     atomic.write(store / "soak.csv", frame.to_csv(index=False).encode())
     into = BytesIO()
     figure(frame).savefig(into, format="png", metadata={"Software": None})
@@ -34,7 +34,7 @@ def write(frame: pd.DataFrame, store: Path) -> Path:
 
 
 def figure(frame: pd.DataFrame) -> Figure:
-    """One small panel a count, over minutes; each run a dot in the colour of its verdict."""
+    """One panel per resource, over minutes; each run is a dot in the colour of its verdict."""
     made = Figure(figsize=(11.0, 8.0), dpi=110, layout="constrained")
     panels = made.subplots(3, 3, sharex=True).flat
     minutes = frame["at_s"] / 60

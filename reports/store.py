@@ -1,7 +1,7 @@
-"""The list of all runs of a store, newest first, as one page.
+"""Index page of a store: all its runs, newest first.
 
-A store is `<system>-<nemesis>/<UTC time>-<seed>/`. A run whose files are missing or broken is listed as unreadable
-with the reason: a list that drops what it cannot read would hide exactly the runs that went wrong.
+A store has the layout `<system>-<nemesis>/<UTC time>-<seed>/`. A run with missing or malformed files is listed as
+unreadable, with the reason, because it is likely the run that went wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _VERDICT, _EXPERIMENT, _PAGE = "verdicts.json", "experiment.json", "report.html"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class RunRow:
     """One run in the list. `link` is relative to the store."""
 
     name: str
@@ -43,14 +43,14 @@ class Row:
 
 
 class _Judged(msgspec.Struct, kw_only=True):
-    """The part of a property's verdict that the list needs."""
+    """The part of a property's verdict that the index shows."""
 
     verdict: str = "unknown"
     weakness: str | None = None
 
 
 class _Verdicts(msgspec.Struct, kw_only=True):
-    """The part of verdicts.json that the list needs: the findings, which may be many, are never decoded."""
+    """The part of verdicts.json that the index shows. Findings, which may be many, are never decoded."""
 
     verdict: str
     properties: dict[str, _Judged] = {}
@@ -67,24 +67,24 @@ class _Experiment(msgspec.Struct, kw_only=True):
 
 
 def index(store: Path) -> Path:
-    """Write `store`/index.html, the list of all its runs; returns its path. Raises OSError when it cannot."""
+    """Write `store`/index.html and return its path. Raises OSError when it cannot be written."""
     made = page.environment()
     text = made.get_template("index.html").render(
         runs=runs(store),
         page_css=page.asset(made, "page.css"),
-        index_js=page.asset(made, "index.js"),
+        index_js=page.script(made, "index.mjs"),
     )
     return atomic.write(store / "index.html", text.encode())
 
 
-def runs(store: Path) -> list[Row]:
+def runs(store: Path) -> list[RunRow]:
     """Every run of a store, newest first."""
     rows = [_row(store, directory) for directory in _directories(store)]
     return sorted(rows, key=lambda row: (row.run, row.name), reverse=True)
 
 
 def _directories(store: Path) -> Iterator[Path]:
-    """Run directories; `latest` and its like are symbolic links to a run that is listed under its own name."""
+    """The run directories. Symbolic links such as `latest` are skipped: their targets are listed."""
     for name in sorted(store.iterdir()):
         if name.is_dir() and not name.is_symlink() and not name.name.startswith("."):
             for run in sorted(name.iterdir()):
@@ -92,18 +92,18 @@ def _directories(store: Path) -> Iterator[Path]:
                     yield run
 
 
-def _row(store: Path, directory: Path) -> Row:
-    experiment, wrong = _experiment(directory / _EXPERIMENT)
+def _row(store: Path, directory: Path) -> RunRow:
+    experiment, note = _experiment(directory / _EXPERIMENT)
     try:
         judged = msgspec.json.decode((directory / _VERDICT).read_bytes(), type=_Verdicts)
         verdict = words.verdict_of({"verdict": judged.verdict})
-    except Exception as error:  # whatever is wrong with one run, the others are still to be listed
+    except Exception as error:  # one unreadable run must not hide the others
         judged, verdict = _Verdicts(verdict="unreadable"), "unreadable"
-        wrong = "; ".join(part for part in (_reason(_VERDICT, error), wrong) if part)
+        note = "; ".join(part for part in (_reason(_VERDICT, error), note) if part)
     durations = words.mapping(experiment.durations_s)
     spent = [value for value in durations.values() if isinstance(value, (int, float))]
     seed = experiment.seed if experiment.seed is not None else directory.name.rpartition("-")[2]
-    return Row(
+    return RunRow(
         name=directory.parent.name,
         run=directory.name,
         started=_started(directory.name) or str(experiment.started_utc or directory.name),
@@ -114,25 +114,25 @@ def _row(store: Path, directory: Path) -> Row:
         seed=str(seed),
         duration_s=float(sum(spent)) if spent else None,
         found=_found(judged.properties),
-        note=wrong,
+        note=note,
         link=_link(store, directory),
     )
 
 
 def _found(properties: dict[str, _Judged]) -> str:
-    """What stands out in a run, in words."""
+    """The remarkable properties of a run, in words."""
     groups = (
-        ("broken", [name for name, row in properties.items() if row.verdict == "invalid"]),
-        ("cannot tell", [name for name, row in properties.items() if row.verdict == "unknown"]),
-        ("known weakness shown", [name for name, row in properties.items() if row.weakness == "shown"]),
+        ("violated", [name for name, row in properties.items() if row.verdict == "invalid"]),
+        ("inconclusive", [name for name, row in properties.items() if row.verdict == "unknown"]),
+        ("known weakness reproduced", [name for name, row in properties.items() if row.weakness == "shown"]),
     )
-    return "; ".join(f"{what}: {', '.join(names)}" for what, names in groups if names)
+    return "; ".join(f"{group}: {', '.join(names)}" for group, names in groups if names)
 
 
 def _started(run: str) -> str:
-    """The time that a run's name begins with, for a reader; nothing if it begins otherwise."""
-    told = re.match(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", run)
-    return "{}-{}-{} {}:{}:{}".format(*told.groups()) if told else ""
+    """The time that a run's name begins with, in readable form; empty if it begins otherwise."""
+    time = re.match(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", run)
+    return "{}-{}-{} {}:{}:{}".format(*time.groups()) if time else ""
 
 
 def _experiment(path: Path) -> tuple[_Experiment, str]:
@@ -147,6 +147,6 @@ def _reason(name: str, error: Exception) -> str:
 
 
 def _link(store: Path, directory: Path) -> str:
-    """The report, else the directory: a run that was never drawn still has its history."""
+    """Link to the report, or to the directory when there is none: a run without a report still has its history."""
     target = directory / _PAGE if (directory / _PAGE).exists() else directory
     return quote(target.relative_to(store).as_posix()) + ("" if target.suffix == ".html" else "/")

@@ -1,4 +1,4 @@
-"""What the timeline's script draws: the frames in whole microseconds, as JSON that may stand in a page."""
+"""The data block of a page: the frames as JSON in whole microseconds, for the script of the timeline."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from splitbrain.checkers.history import History
 from splitbrain.checkers.words import duration, instant
 from splitbrain.reports.fault_windows import packed
 from splitbrain.reports.faults import fault_label, fault_words
-from splitbrain.reports.frames import Frames, Mark
+from splitbrain.reports.frames import Frames, PlacedFinding
 from splitbrain.reports.measured import Series
-from splitbrain.reports.reigns import Reign
+from splitbrain.reports.reigns import DrawnReign
 
 TERM_COLOURS = 6
 KEYLESS = 6  # the colour class of claims without a key
 
 
 def embedded(value: object) -> Markup:
-    """JSON that may stand inside a script element: no character in it can end the element or begin a comment."""
+    """JSON for a script element, with the characters escaped that could end the element or begin a comment."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def data(frames: Frames) -> Markup:
-    """What the script draws, in whole microseconds."""
+    """The data block, in whole microseconds."""
     confirmed, answers = frames.confirms, frames.answers
     drawn = {
         "end": _us(frames.end),
         "nodes": list(frames.nodes),
         "servers": [name in frames.servers for name in frames.nodes],
         "reigns": [_reign(reign, order) for order, reign in enumerate(frames.reigns.rows)],
-        "states": [[state.node, _us(state.start), _us(state.end), state.kind, state.window] for state in frames.states],
+        "node_faults": [
+            [fault.node, _us(fault.start), _us(fault.end), fault.kind, fault.window] for fault in frames.node_faults
+        ],
         "faults": [
             {
                 "begin": _us(window.begin),
@@ -50,7 +52,7 @@ def data(frames: Frames) -> Markup:
                 "short": window.shape,
                 "words": fault_words(window),
             }
-            for window, row in zip(frames.hurt, packed(frames.hurt), strict=True)
+            for window, row in zip(frames.faults, packed(frames.faults), strict=True)
         ],
         "overlaps": [_marked(mark, duration(mark.end - mark.start)) for mark in frames.overlaps],
         "stalls": [_marked(mark, f"stall {duration(mark.end - mark.start)}") for mark in frames.stalls],
@@ -77,7 +79,7 @@ def _steps(times: Any) -> list[int]:
     return listed
 
 
-def _reign(reign: Reign, order: int) -> list[object]:
+def _reign(reign: DrawnReign, order: int) -> list[object]:
     keyed = reign.key is not None
     label = f"term {reign.term}" if reign.term is not None else f"reign {reign.key}" if keyed else "claims"
     number = KEYLESS if not keyed else (order if reign.term is None else reign.term) % TERM_COLOURS
@@ -85,15 +87,15 @@ def _reign(reign: Reign, order: int) -> list[object]:
     return [reign.node, *times, label, number, reign.claims, reign.line, int(keyed)]
 
 
-def _marked(mark: Mark, label: str) -> dict[str, object]:
-    told = f"{mark.words}\n{instant(mark.start)} to {instant(mark.end)}"
+def _marked(mark: PlacedFinding, label: str) -> dict[str, object]:
+    text = f"{mark.words}\n{instant(mark.start)} to {instant(mark.end)}"
     if mark.evidence:
-        told += f"\nhistory lines {', '.join(map(str, mark.evidence))}"
-    return {"from": _us(mark.start), "to": _us(mark.end), "words": told, "label": label}
+        text += f"\nhistory lines {', '.join(map(str, mark.evidence))}"
+    return {"from": _us(mark.start), "to": _us(mark.end), "words": text, "label": label}
 
 
 def digits(shares: Iterable[float]) -> str:
-    """Shares 0..1 as one digit each; - where there is none."""
+    """Shares 0..1 as one digit 0..9 each, and NaN as a hyphen."""
     return "".join("-" if math.isnan(share) else str(round(share * 9)) for share in shares)
 
 
@@ -101,11 +103,11 @@ def _rate_tracks(rows: Sequence[Series]) -> list[dict[str, object]]:
     return [
         {
             "name": f"{row.f}",
-            "unit": "answers a second",
+            "unit": "answers/s",
             "width": row.width / 1000,
             "lines": [
-                {"name": "ok a second", "values": _values(row.ok_per_s)},
-                {"name": "failed or unknown", "values": _values(row.failed_per_s)},
+                {"name": "ok per second", "values": _values(row.ok_per_s)},
+                {"name": "failed or unknown per second", "values": _values(row.failed_per_s)},
             ],
         }
         for row in rows
@@ -133,7 +135,7 @@ def _latency_tracks(rows: Sequence[Series]) -> list[dict[str, object]]:
 def _lateness_track(frames: Frames) -> list[dict[str, object]]:
     late = frames.lateness
     if not np.nanmax(late.worst_ms, initial=0) > 0:
-        return []  # never measured, or a controller in virtual time, which is never late
+        return []  # not measured, or in virtual time, where the controller is never late
     lines = [
         {"name": "median, ms", "values": _values(late.median_ms)},
         {"name": "worst, ms", "values": _values(late.worst_ms)},
@@ -142,28 +144,28 @@ def _lateness_track(frames: Frames) -> list[dict[str, object]]:
 
 
 def _values(numbers: Any) -> list[float | None]:
-    """Three significant digits are more than a pixel; NaN is a hole in the line."""
+    """Values with three significant digits, which is below a pixel; NaN becomes null, a gap in the line."""
     return [None if math.isnan(number) else float(f"{number:.3g}") for number in numbers.tolist()]
 
 
 def notes(frames: Frames, history: History) -> list[str]:
-    """What the timeline leaves out, said beside it."""
-    told = []
+    """Sentences on data that the timeline omits."""
+    sentences = []
     if history.truncated:
-        told.append("The last line of the history was cut off, as in a run that was killed; it is left out.")
+        sentences.append("The last line of the history is incomplete, as after a killed run, and is ignored.")
     if frames.reigns.left_out:
-        told.append(
-            f"{len(frames.reigns.rows):,} reigns are drawn, the longest ones; {frames.reigns.left_out:,} are not."
+        sentences.append(
+            f"Only the {len(frames.reigns.rows):,} longest reigns are drawn; {frames.reigns.left_out:,} are omitted."
         )
     if frames.confirms.times is None:
-        told.append(f"{frames.confirms.total:,} confirmations are too many to draw one by one; their rate is drawn.")
+        sentences.append(f"The {frames.confirms.total:,} confirmations are drawn as a rate only.")
     if frames.confirms.quiet_left_out:
-        told.append(f"{frames.confirms.quiet_left_out:,} of the shorter gaps without confirmation are not drawn.")
+        sentences.append(f"Gaps between confirmations omitted, the shortest ones: {frames.confirms.quiet_left_out:,}.")
     if frames.terms.left_out:
-        told.append(f"{frames.terms.left_out:,} later changes of term are not drawn.")
+        sentences.append(f"Later changes of term omitted: {frames.terms.left_out:,}.")
     if frames.confirms.total:
-        told.append(
-            f"“No leadership” shows gaps between confirmations longer than "
-            f"{frames.confirms.quiet_longer_than / 1e6:,.0f} ms; a stall is what the checker proved."
+        sentences.append(
+            f"“No leadership” shows gaps between confirmations of more than "
+            f"{frames.confirms.quiet_longer_than / 1e6:,.0f} ms. Stalls are findings of the checker."
         )
-    return told
+    return sentences

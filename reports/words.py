@@ -21,17 +21,17 @@ NO_MEANING = "No description is at hand for this property."
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """The value when it is a JSON object, else an empty one."""
+    """The value if it is a JSON object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
 def sequence(value: object) -> Sequence[Any]:
-    """The value when it is a JSON array, else an empty one."""
+    """The value if it is a JSON array, else an empty one."""
     return value if isinstance(value, (list, tuple)) else ()
 
 
 def verdict_of(verdicts: Mapping[str, Any]) -> str:
-    """The run's verdict; anything but the three known words is "unknown", never a pass."""
+    """The verdict of a run. Anything but the three known words is "unknown", which is never a pass."""
     word = verdicts.get("verdict")
     return word if isinstance(word, str) and word in ("valid", "unknown", "invalid") else "unknown"
 
@@ -47,7 +47,7 @@ def title(experiment: Mapping[str, Any]) -> str:
 
 
 def headline(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> str:
-    """The run's verdict as one sentence, led by what decided it."""
+    """The verdict of a run as one sentence that names the deciding properties."""
     system = str(experiment.get("system") or "the system")
     properties = mapping(verdicts.get("properties"))
     deciding = [
@@ -56,7 +56,7 @@ def headline(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> str:
     match verdict_of(verdicts):
         case "invalid":
             broken = _all(name for name, _ in deciding) or "a guarantee"
-            return f"{system} broke a guarantee that it gives: {broken}.{_first_words(deciding)}"
+            return f"{system} violated a guarantee: {broken}.{_first_words(deciding)}"
         case "valid":
             held = sum("guaranteed" in promised(mapping(row)).values() for row in properties.values())
             counted = f" ({held} judged as guaranteed)" if held else ""
@@ -82,15 +82,15 @@ def _reason(deciding: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
 
 
 def weaknesses(verdicts: Mapping[str, Any]) -> list[str]:
-    """One line for the known weaknesses that were shown, one for those that were not."""
-    told = {name: mapping(row).get("weakness") for name, row in mapping(verdicts.get("properties")).items()}
-    shown = _all(name for name, weakness in told.items() if weakness == "shown")
-    hidden = _all(name for name, weakness in told.items() if weakness == "not shown")
+    """One line for the known weaknesses that were reproduced, one for those that were not."""
+    weak = {name: mapping(row).get("weakness") for name, row in mapping(verdicts.get("properties")).items()}
+    shown = _all(name for name, weakness in weak.items() if weakness == "shown")
+    hidden = _all(name for name, weakness in weak.items() if weakness == "not shown")
     lines = []
     if shown:
-        lines.append(f"Known weakness shown: {shown}. It was expected and does not fail the run.")
+        lines.append(f"Known weakness reproduced: {shown}. This is expected and does not fail the run.")
     if hidden:
-        lines.append(f"Known weakness not shown: {hidden}. This run did not bring it out.")
+        lines.append(f"Known weakness not reproduced in this run: {hidden}.")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Histories of a few lines, written as operations: who was asked when, and what came back."""
+"""Histories of a few lines, written as operations with the times of invocation and completion."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from splitbrain.checkers.history import History
 Lines = list[tuple[int, dict[str, Any]]]
 
 
-def observe(node: str, asked: int, told: int, **value: Any) -> Lines:
-    """An observation of `node` in [asked, told] ns; no value at all means that it failed."""
+def observe(node: str, invoked: int, completed: int, **value: Any) -> Lines:
+    """An observation of `node` in [invoked, completed] ns; without any value it failed."""
     said = {"leading": False, "leader": None, "term": None, "reign": None} | value if value else None
-    return operation("observe", node, asked, told, said)
+    return operation("observe", node, invoked, completed, said)
 
 
-def confirm(node: str, asked: int, told: int, worked: bool = True) -> Lines:
-    return operation("confirm", node, asked, told, {} if worked else None)
+def confirm(node: str, invoked: int, completed: int, worked: bool = True) -> Lines:
+    return operation("confirm", node, invoked, completed, {} if worked else None)
 
 
-def operation(f: str, node: str, asked: int, told: int, value: Mapping[str, Any] | None) -> Lines:
+def operation(f: str, node: str, invoked: int, completed: int, value: Mapping[str, Any] | None) -> Lines:
     entry = {"f": f, "node": node}
     if value is None:
-        return [(asked, entry | {"type": "invoke"}), (told, entry | {"type": "fail", "error": "refused"})]
-    return [(asked, entry | {"type": "invoke"}), (told, entry | {"type": "ok", "value": value})]
+        return [(invoked, entry | {"type": "invoke"}), (completed, entry | {"type": "fail", "error": "refused"})]
+    return [(invoked, entry | {"type": "invoke"}), (completed, entry | {"type": "ok", "value": value})]
 
 
 def fault(f: str, begin: int, done: int | None, id: int, nodes: Iterable[str] = (), **value: Any) -> Lines:
-    """The two lines of a fault; what is given beyond its nodes stands in both."""
+    """The two lines of a fault; further keywords stand in both."""
     entry = {"process": "nemesis", "type": "info", "f": f, "node": None}
     said = {"id": id, "nodes": list(nodes), **value}
     lines = [(begin, entry | {"value": said | {"phase": "begin"}})]
@@ -42,7 +42,7 @@ def until(end: int) -> Lines:
 
 def history(*parts: Lines) -> History:
     """The history of these operations, in the order of their times; at one time invocations come first."""
-    # Each part is a client of its own, unless it says who it is.
+    # Each part is a separate client, unless it names its process.
     every = [(time, {"process": client, **entry}) for client, part in enumerate(parts) for time, entry in part]
     every.sort(key=lambda line: (line[0], line[1]["type"] != "invoke"))
     return History.from_entries({"index": n, "time": time, **entry} for n, (time, entry) in enumerate(every))

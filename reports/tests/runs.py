@@ -57,7 +57,7 @@ def rendered(directory: Path, truth: samples.Truth, *, pictures: bool = False, *
 
 
 class Page(HTMLParser):
-    """The tags of a page, the words in it, and what its data block holds."""
+    """The tags and the text of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -79,6 +79,6 @@ class Page(HTMLParser):
         return sum(1 for name, _ in self.tags if name == tag)
 
     def loads(self) -> list[str]:
-        """Everything that the page would fetch or link to, but for its own parts and what it carries."""
+        """All addresses that the page fetches or links to, without fragments and embedded data."""
         links = [attrs.get(key) for _, attrs in self.tags for key in ("src", "href", "action", "srcset", "data")]
         return [link for link in links if link and not link.startswith(("#", "data:"))]

@@ -1,7 +1,7 @@
 """Histories with a known truth behind them, written line by line as a run would have written them.
 
-A `Truth` says who really led and what was really hurt; `lines` lets one observer a node and one confirming client
-look at it. Everything is decided by the seed, so that a test and a picture of it speak of the same run.
+A `Truth` states which node led and which faults were injected; `lines` simulates one observer per node and one
+confirming client. The seed decides everything, so that a test and a figure show the same run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Led:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hurt:
+class InjectedFault:
     """A fault that was asked for at `start`, took 20 ms to take effect, and was undone from `end` on (seconds)."""
 
     id: int
@@ -54,7 +54,7 @@ class Truth:
     nodes: tuple[str, ...]
     seconds: float
     reigns: tuple[Led, ...]
-    faults: tuple[Hurt, ...] = ()
+    faults: tuple[InjectedFault, ...] = ()
     observe_ms: float = 100
     confirm_ms: float = 100
     probe_timeout_ms: float = 250
@@ -83,7 +83,7 @@ def lines(truth: Truth) -> list[bytes]:
 
 
 def healthy(count: int = 5, seconds: float = 12, **options: Any) -> Truth:
-    """One leader throughout, nothing hurt."""
+    """One leader throughout, without faults."""
     nodes = names(count)
     return Truth(
         nodes=nodes,
@@ -98,44 +98,46 @@ def elections(count: int = 5, seconds: float = 60, *, seed: int = 7, overlap: fl
 
     With an `overlap` (seconds) a leader that was cut off goes on leading for so long after its successor won.
     """
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     nodes = names(count)
     leader, term, since = nodes[0], 1, 0.35
     reigns: list[Led] = []
-    faults: list[Hurt] = []
+    faults: list[InjectedFault] = []
     at = 3.0
     while at + 7.5 < seconds:
         kind = ("partition", "kill", "pause", "partition")[len(faults) % 4]
-        fault = _hurt_leader(kind, len(faults), at, at + 5.5, nodes, leader)
+        fault = _leader_fault(kind, len(faults), at, at + 5.5, nodes, leader)
         faults.append(fault)
-        won = at + dice.uniform(0.3, 1.5)
+        won = at + rng.uniform(0.3, 1.5)
         stops = {"partition": won + overlap if overlap else at + 0.15, "kill": at + 0.02, "pause": at + 5.6}[kind]
         reigns.append(Led(node=leader, start=since, end=stops, term=term, reign=f"{leader}-{term}", works_until=at))
-        leader, term, since = dice.choice([n for n in nodes if n != leader]), term + dice.choice((1, 1, 2)), won
+        leader, term, since = rng.choice([n for n in nodes if n != leader]), term + rng.choice((1, 1, 2)), won
         at += 9.5
     reigns.append(Led(node=leader, start=since, end=seconds, term=term, reign=f"{leader}-{term}"))
     return Truth(nodes=nodes, seconds=seconds, reigns=tuple(reigns), faults=tuple(faults), seed=seed, **options)
 
 
 def leaderless(count: int = 3, seconds: float = 10, **options: Any) -> Truth:
-    """Nobody ever leads, and nothing was hurt."""
+    """No leader at any time, without faults."""
     return Truth(nodes=names(count), seconds=seconds, reigns=(), **options)
 
 
 def keyless(truth: Truth) -> Truth:
-    """The same truth told by a system that has neither terms nor reign keys."""
+    """The same truth, of a system that has neither terms nor reign keys."""
     return replace(truth, reigns=tuple(replace(led, term=None, reign=None) for led in truth.reigns))
 
 
-def _hurt_leader(kind: str, id: int, start: float, end: float, nodes: tuple[str, ...], leader: str) -> Hurt:
+def _leader_fault(kind: str, id: int, start: float, end: float, nodes: tuple[str, ...], leader: str) -> InjectedFault:
     match kind:
         case "partition":
             cut = isolation(nodes, leader)
-            return Hurt(id=id, f=kind, start=start, end=end, nodes=(leader,), links=cut, shape="isolated-leader")
+            return InjectedFault(
+                id=id, f=kind, start=start, end=end, nodes=(leader,), links=cut, shape="isolated-leader"
+            )
         case "kill":
-            return Hurt(id=id, f=kind, start=start, end=end, nodes=(leader,), undo="restart")
+            return InjectedFault(id=id, f=kind, start=start, end=end, nodes=(leader,), undo="restart")
         case _:
-            return Hurt(id=id, f=kind, start=start, end=end, nodes=(leader,), undo="resume")
+            return InjectedFault(id=id, f=kind, start=start, end=end, nodes=(leader,), undo="resume")
 
 
 def _state(truth: Truth, node: str, at: float) -> str:
@@ -153,25 +155,25 @@ def _leading(truth: Truth, node: str, at: float) -> Led | None:
 
 
 def _says(truth: Truth, node: str, at: float) -> dict[str, Any]:
-    own = _leading(truth, node, at)
+    leads = _leading(truth, node, at)
     known = [led for led in truth.reigns if led.start + 0.03 <= at]
     newest = max(known, key=lambda led: led.start, default=None)
     followed = newest if newest and at < newest.end + 0.2 else None
-    told = own or followed
+    leader = leads or followed
     return {
-        "leading": own is not None,
-        "leader": told.node if told else None,
-        "term": told.term if told else (newest.term if newest else 0),
-        "reign": own.reign if own else None,
+        "leading": leads is not None,
+        "leader": leader.node if leader else None,
+        "term": leader.term if leader else (newest.term if newest else 0),
+        "reign": leads.reign if leads else None,
     }
 
 
 def _observations(truth: Truth) -> Iterator[Event]:
-    dice = random.Random(f"observe-{truth.seed}")
+    rng = random.Random(f"observe-{truth.seed}")
     for number, node in enumerate(truth.nodes):
         process, at = number, 0.005 + number * 0.0007
         while at < truth.seconds:
-            took = min(dice.lognormvariate(-6.4, 0.5), 0.2)
+            took = min(rng.lognormvariate(-6.4, 0.5), 0.2)
             invoked = {"process": process, "type": "invoke", "f": "observe", "node": node, "value": None}
             yield _ns(at), invoked
             match _state(truth, node, at):
@@ -188,13 +190,13 @@ def _observations(truth: Truth) -> Iterator[Event]:
 
 
 def _confirms(truth: Truth) -> Iterator[Event]:
-    dice = random.Random(f"confirm-{truth.seed}")
+    rng = random.Random(f"confirm-{truth.seed}")
     process = 10_000_000
     for led in truth.reigns:
         at = led.start + 0.05
         while at < min(led.end, truth.seconds):
             works = at < (led.end if led.works_until is None else led.works_until)
-            took = min(dice.lognormvariate(-5.6, 0.6), 0.2) if works else truth.probe_timeout_ms / 1000
+            took = min(rng.lognormvariate(-5.6, 0.6), 0.2) if works else truth.probe_timeout_ms / 1000
             invoked = {"process": process, "type": "invoke", "f": "confirm", "node": led.node, "value": None}
             yield _ns(at), invoked
             if works:
@@ -224,10 +226,10 @@ def _nemesis(f: str, at: float, value: dict[str, Any], done: dict[str, Any]) -> 
 
 
 def _canary(truth: Truth) -> Iterator[Event]:
-    dice = random.Random(f"canary-{truth.seed}")
+    rng = random.Random(f"canary-{truth.seed}")
     at = 0.0
     while at < truth.seconds:
-        late = dice.expovariate(1 / 0.3)
+        late = rng.expovariate(1 / 0.3)
         late += next((ms for start, end, ms in truth.busy if start <= at < end), 0)
         at += 0.05 + late / 1000
         entry = {"process": "canary", "type": "info", "f": "canary", "node": None}

@@ -35,7 +35,7 @@ FLAGS = [
 
 @dataclass(frozen=True)
 class Opened:
-    """The document after its scripts ran, and what they logged."""
+    """The document after its scripts ran, and the console output."""
 
     document: str
     console: list[str]
@@ -43,7 +43,7 @@ class Opened:
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Callable[..., Opened]:
-    """Opens a page, runs some script of the reader's in it, and gives what has become of it."""
+    """Opens a page, runs a script in it, and returns the resulting document."""
     names = ("chromium", "chromium-browser", "google-chrome")
     browser = next((found for name in names if (found := shutil.which(name))), None)
     if browser is None:
@@ -65,7 +65,7 @@ def opened(tmp_path: Path) -> Callable[..., Opened]:
 
 
 def drawn(document: str, kind: str) -> int:
-    """How many bars of a kind the timeline shows; the legend's and the overview's tell nothing when pointed at."""
+    """The number of bars of a kind in the timeline; those of the legend and the overview have no tooltip."""
     return len(re.findall(rf'<rect [^>]*class="{kind}[ "][^>]*data-tip', document))
 
 
@@ -80,8 +80,8 @@ def test_the_page_draws_its_timeline_and_logs_nothing(opened: Callable[..., Open
 
 
 def test_a_server_has_a_lane_of_what_was_done_to_it(opened: Callable[..., Opened], tmp_path: Path) -> None:
-    hurt = samples.Hurt(id=1, f="kill", undo="restart", start=3, end=6, nodes=("s1",))
-    rendered(tmp_path / "run", samples.healthy(seconds=10, faults=(hurt,)))
+    killed = samples.InjectedFault(id=1, f="kill", undo="restart", start=3, end=6, nodes=("s1",))
+    rendered(tmp_path / "run", samples.healthy(seconds=10, faults=(killed,)))
     seen = opened(tmp_path / "run" / "report.html")
     assert seen.console == []
     assert "s1, a server" in seen.document
@@ -91,8 +91,8 @@ def test_a_server_has_a_lane_of_what_was_done_to_it(opened: Callable[..., Opened
 
 def test_an_error_in_a_page_would_be_seen(opened: Callable[..., Opened], tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    page.write_text("<script>nobody.home</script>")
-    assert "nobody is not defined" in opened(page).console[0]
+    page.write_text("<script>missing.name</script>")
+    assert "missing is not defined" in opened(page).console[0]
 
 
 def test_stepping_to_an_event_zooms_to_it_and_says_what_it_is(opened: Callable[..., Opened], tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_stepping_to_an_event_zooms_to_it_and_says_what_it_is(opened: Callable[.
     assert seen.console == []
     chosen = re.search(r'id="chosen"[^>]*>([^<]*)<', seen.document)
     assert chosen is not None
-    assert chosen[1].startswith("partition #0, isolated-leader: n1; 8 links; begun 3.000 s")
+    assert chosen[1].startswith("partition #0, isolated-leader: n1; 8 links; began at 3.000 s")
     assert 'class="overview-window"' in seen.document
 
 
@@ -129,18 +129,20 @@ document.title = said.join(' | ');
 """
 
 
-def test_dragging_and_the_wheel_zoom_and_pointing_tells(opened: Callable[..., Opened], tmp_path: Path) -> None:
+def test_dragging_and_the_wheel_zoom_and_hovering_shows_a_tooltip(
+    opened: Callable[..., Opened], tmp_path: Path
+) -> None:
     rendered(tmp_path / "run", samples.healthy(seconds=8))
     seen = opened(tmp_path / "run" / "report.html", GESTURES)
     assert seen.console == []
     title = re.search(r"<title>([^<]*)", seen.document)
     assert title is not None
-    whole, dragged, wheeled, again, told = title[1].split(" | ")
+    whole, dragged, wheeled, again, tip = title[1].split(" | ")
     assert (whole.split(",")[0], whole.split(",")[-1]) == ("0 s", "8 s")
     assert (dragged.split(",")[0], dragged.split(",")[-1]) == ("2.0 s", "4.0 s")
     assert float(wheeled.split(",")[0][:-2]) < 1
     assert again == whole
-    assert "n1 leads, term 1" in told
+    assert "n1 leads, term 1" in tip
 
 
 def test_hostile_words_do_not_run(opened: Callable[..., Opened], tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.reports.fault_windows import Window, packed, states, windows
+from splitbrain.reports.fault_windows import FaultWindow, node_faults, packed, windows
 from splitbrain.reports.tests.literal import fault, history, until
 
 LINKS = [["n1", "n2"], ["n2", "n1"]]
@@ -44,18 +44,18 @@ def test_a_kill_of_two_nodes_ends_with_the_later_restart() -> None:
     assert (window.end, window.undo) == (32, 20)
 
 
-def test_a_skipped_fault_hurts_nobody() -> None:
-    run = history(fault("partition", 10, 12, id=1, nodes=["n1"], skipped="nobody led"), until(90))
+def test_a_skipped_fault_affects_no_node() -> None:
+    run = history(fault("partition", 10, 12, id=1, nodes=["n1"], skipped="no leader"), until(90))
     (window,) = windows(run)
     assert (window.end, window.undone) == (12, False)
-    assert states((window,), run.nodes) == ()
+    assert node_faults((window,), run.nodes) == ()
 
 
 def test_a_cut_hurts_the_nodes_it_names_and_without_names_the_ends_of_its_links() -> None:
     named = history(fault("partition", 10, 12, id=1, nodes=["n1"], links=LINKS), until(90))
     unnamed = history(fault("partition", 10, 12, id=1, links=LINKS), until(90))
-    assert [state.node for state in states(windows(named), named.nodes)] == [0]
-    assert [state.node for state in states(windows(unnamed), unnamed.nodes)] == [0, 1]
+    assert [state.node for state in node_faults(windows(named), named.nodes)] == [0]
+    assert [state.node for state in node_faults(windows(unnamed), unnamed.nodes)] == [0, 1]
 
 
 def test_a_fault_of_an_unknown_name_is_drawn_all_the_same() -> None:
@@ -70,29 +70,29 @@ def test_faults_in_one_row_never_overlap_while_there_are_rows(stretches: list[tu
         fault("heal", at + length, at + length, id=100 + n, heals=[n])
         for n, (at, length) in enumerate(sorted(stretches))
     ]
-    hurt = windows(history(*faults, *heals, until(200)))
-    rows = packed(hurt, most=99)
-    assert not any(meet(a, b) for a, b in pairs(hurt, rows))
-    assert max(packed(hurt, most=2), default=0) <= 1
+    found = windows(history(*faults, *heals, until(200)))
+    rows = packed(found, most=99)
+    assert not any(meet(a, b) for a, b in pairs(found, rows))
+    assert max(packed(found, most=2), default=0) <= 1
 
 
 def test_one_row_for_all_would_let_overlapping_faults_meet() -> None:
     run = history(
         fault("partition", 0, 1, id=1), fault("loss", 5, 6, id=2), fault("heal", 20, 21, id=3, heals=[1, 2]), until(30)
     )
-    hurt = windows(run)
-    assert any(meet(a, b) for a, b in pairs(hurt, [0, 0]))
-    assert packed(hurt) == [0, 1]
+    found = windows(run)
+    assert any(meet(a, b) for a, b in pairs(found, [0, 0]))
+    assert packed(found) == [0, 1]
 
 
-def pairs(hurt: tuple[Window, ...], rows: list[int]) -> list[tuple[Window, Window]]:
+def pairs(found: tuple[FaultWindow, ...], rows: list[int]) -> list[tuple[FaultWindow, FaultWindow]]:
     return [
         (a, b)
-        for n, (a, row) in enumerate(zip(hurt, rows, strict=True))
-        for b, other in zip(hurt[:n], rows[:n], strict=True)
+        for n, (a, row) in enumerate(zip(found, rows, strict=True))
+        for b, other in zip(found[:n], rows[:n], strict=True)
         if row == other
     ]
 
 
-def meet(a: Window, b: Window) -> bool:
+def meet(a: FaultWindow, b: FaultWindow) -> bool:
     return max(a.begin, b.begin) < min(a.end, b.end)

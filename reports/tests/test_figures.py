@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from splitbrain.checkers.history import History
 from splitbrain.reports import figures, frames
-from splitbrain.reports.frames import Bound, Frames, Recovery
+from splitbrain.reports.frames import Frames, RecoveryBound, RecoveryTimes
 from splitbrain.reports.measured import Terms
-from splitbrain.reports.reigns import Reign
+from splitbrain.reports.reigns import DrawnReign
 from splitbrain.reports.tests import samples
 from splitbrain.reports.tests.literal import fault, history, observe, until
 from splitbrain.reports.tests.runs import judged
@@ -33,8 +33,8 @@ def timeline(gathered: Frames) -> Figure:
         nodes=gathered.nodes,
         end=gathered.end,
         reigns=gathered.reigns,
-        hurt=gathered.hurt,
-        states=gathered.states,
+        faults=gathered.faults,
+        node_faults=gathered.node_faults,
         overlaps=gathered.overlaps,
         stalls=gathered.stalls,
         quiet=gathered.confirms.quiet,
@@ -61,16 +61,16 @@ def test_the_timeline_has_a_lane_a_node_below_its_rows_of_events() -> None:
 
 def test_the_legend_explains_what_is_there_and_nothing_else() -> None:
     calm = legend(timeline(frames.gather(history(observe("n1", 0, S), until(2 * S)), {}, {})))
-    hurt = legend(timeline(frames.gather(RUN, {}, {})))
+    faults = legend(timeline(frames.gather(RUN, {}, {})))
     found = {"properties": {"exclusivity": {"findings": [{"start": 0, "end": S}]}}}
     split = legend(timeline(frames.gather(RUN, found, {})))
     assert calm == []
-    assert hurt == ["surely leads (colour: term)", "possibly leads", "paused"]
-    assert split == [*hurt, "two leaders, proven"]
+    assert faults == ["certainly leads (colour: term)", "possibly leads", "paused"]
+    assert split == [*faults, "two leaders, proven"]
 
 
 def test_neighbouring_terms_have_different_colours_and_a_claim_without_a_key_has_none() -> None:
-    reign = Reign(node=0, term=1, key="1", earliest=0, first=0, last=1, latest=1, claims=1, line=0)
+    reign = DrawnReign(node=0, term=1, key="1", earliest=0, first=0, last=1, latest=1, claims=1, line=0)
     colours = [figures.colour_of(replace(reign, term=term), 0) for term in range(6)]
     assert len(set(colours)) == 6
     assert figures.colour_of(replace(reign, term=None), 8) == 2
@@ -78,8 +78,8 @@ def test_neighbouring_terms_have_different_colours_and_a_claim_without_a_key_has
 
 
 def test_a_recovery_that_was_never_seen_is_counted_and_drawn_apart() -> None:
-    rows = (Recovery(shape="kill", seconds=(0.5, None, 0.7), faults=("1", "2", "3")),)
-    (axes,) = figures.recovery(rows=rows, bounds=(Bound(words="promised", seconds=2.1),)).axes
+    rows = (RecoveryTimes(shape="kill", seconds=(0.5, None, 0.7), faults=("1", "2", "3")),)
+    (axes,) = figures.recovery(rows=rows, bounds=(RecoveryBound(words="promised", seconds=2.1),)).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["kill (2 of 3)"]
     assert [text.get_text() for text in axes.texts] == ["promised 2.1 s "]
     seen, never = axes.get_lines()[:2]
@@ -87,9 +87,9 @@ def test_a_recovery_that_was_never_seen_is_counted_and_drawn_apart() -> None:
     assert np.asarray(never.get_xdata()).min() > 2.1
 
 
-def test_every_told_term_lies_within_the_picture() -> None:
+def test_every_observed_term_lies_within_the_figure() -> None:
     steps = Terms(steps=(((0, 3), (S, 9)), ((0, 4),)), left_out=0)
-    (axes,) = figures.terms(nodes=("n1", "n2"), end=2 * S, steps=steps, hurt=()).axes
+    (axes,) = figures.terms(nodes=("n1", "n2"), end=2 * S, steps=steps, faults=()).axes
     low, high = axes.get_ylim()
     assert low < 3 < 9 < high
 
@@ -107,7 +107,7 @@ def test_a_name_is_no_formula(name: str, tmp_path: Path) -> None:
     gathered = frames.gather(run, judged(run), {})
     for figure in (
         timeline(gathered),
-        figures.terms(nodes=gathered.nodes, end=gathered.end, steps=gathered.terms, hurt=gathered.hurt),
+        figures.terms(nodes=gathered.nodes, end=gathered.end, steps=gathered.terms, faults=gathered.faults),
         figures.recovery(rows=gathered.recovery, bounds=()),
     ):
         figure.savefig(tmp_path / "figure.png")

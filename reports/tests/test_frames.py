@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from splitbrain.reports.fault_windows import windows
-from splitbrain.reports.frames import Bound, bounds, effects, gather, marks, recovery
+from splitbrain.reports.frames import RecoveryBound, bounds, gather, impacts, placed_findings, recovery
 from splitbrain.reports.tests.literal import fault, history, until
 
 RUN = history(
@@ -31,14 +31,14 @@ MEASURED = stall(
 
 
 def test_what_a_fault_did_comes_from_the_stall_checker_and_agreement_from_its_heal() -> None:
-    found = effects(MEASURED, windows(RUN))
+    found = impacts(MEASURED, windows(RUN))
     assert (found["1"].recovery_s, found["1"].gap_s, found["1"].agreement_s) == (0.7, 0.9, 0.25)
     assert (found["1"].leader_touched, found["1"].leader_changed) == (True, False)
     assert (found["3"].recovery_s, found["3"].agreement_s) == (None, None)
 
 
 def test_recoveries_are_grouped_by_shape_and_faults_that_took_no_effect_are_left_out() -> None:
-    rows = recovery(windows(RUN), effects(MEASURED, windows(RUN)))
+    rows = recovery(windows(RUN), impacts(MEASURED, windows(RUN)))
     assert [(row.shape, row.seconds, row.faults) for row in rows] == [
         ("isolated-leader", (0.7,), ("1",)),
         ("kill", (None,), ("3",)),
@@ -52,19 +52,19 @@ def test_findings_without_a_time_are_not_placed() -> None:
         {"words": "never"},
         "no finding at all",
     ]
-    found = marks({"properties": {"exclusivity": {"findings": findings}}}, "exclusivity")
+    found = placed_findings({"properties": {"exclusivity": {"findings": findings}}}, "exclusivity")
     assert [mark.words for mark in found] == ["sooner", "later"]
     assert (found[0].nodes, found[0].evidence) == (("n1",), (3,))
 
 
 def test_a_recovery_is_held_against_what_is_promised_and_what_is_judged() -> None:
     assert bounds(MEASURED, {"bounds": {"stall_ms": 2100}}) == (
-        Bound(words="promised", seconds=2.1),
-        Bound(words="judged", seconds=4.4),
+        RecoveryBound(words="promised", seconds=2.1),
+        RecoveryBound(words="judged", seconds=4.4),
     )
     assert bounds({}, {"bounds": "soon"}) == ()
 
 
 def test_frames_of_a_run_without_verdicts_hold_what_the_history_tells() -> None:
     found = gather(RUN, {}, {})
-    assert (len(found.hurt), found.effects, found.recovery, found.overlaps) == (3, {}, (), ())
+    assert (len(found.faults), found.impacts, found.recovery, found.overlaps) == (3, {}, (), ())

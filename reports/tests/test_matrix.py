@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -39,15 +40,15 @@ def result(status: str, fault_class: str = "leader-isolated", **changes: Any) ->
 def test_each_guarantee_shows_what_was_promised_and_what_was_seen() -> None:
     ((_, (place,)),) = grid([result("broken promise")], "sim").rows
     assert place is not None
-    shown = {each.guarantee: (each.promised, each.seen, each.kind) for each in place.guarantees}
+    shown = {each.guarantee: (each.promised, each.seen, each.kind) for each in place.marks}
     assert shown["term-safety"] == ("+", "x", "wrong")
     assert shown["exclusivity"] == ("!", "·", "hidden")
     assert shown["fencing"] == ("+", " ", "calm")  # nothing tested it
     assert shown["availability"] == ("+", "u", "calm")
-    assert shown["stability"] == ("-", " ", "calm")  # means nothing there, so nothing was seen
+    assert shown["stability"] == ("-", " ", "calm")  # undefined, so nothing was observed
 
 
-def test_a_targeted_schedule_is_told_by_its_name() -> None:
+def test_a_targeted_schedule_is_shown_by_its_name() -> None:
     targeted = result("as expected", nemesis=["replay"], schedule="leader-late")
     ((_, (place,)),) = grid([targeted], "sim").rows
     assert place is not None
@@ -97,3 +98,10 @@ def test_hostile_words_stay_words_and_every_place_links_its_run(tmp_path: Path) 
 def test_a_matrix_of_nothing_says_so(tmp_path: Path) -> None:
     reports.matrix({"results": [], "command": None}, tmp_path)
     assert "Nothing was run" in (tmp_path / "matrix.html").read_text()
+
+
+def test_the_page_shows_promise_and_observation_of_each_guarantee(tmp_path: Path) -> None:
+    reports.matrix({"results": [result("broken promise")], "command": "splitbrain matrix raft"}, tmp_path)
+    text = (tmp_path / "matrix.html").read_text()
+    assert re.search(r'<span title="term-safety: [^"]+">\+</span>', text)
+    assert re.search(r'<span class="wrong" title="term-safety: [^"]+">x</span>', text)

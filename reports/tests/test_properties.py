@@ -13,7 +13,7 @@ RUN = history(observe("n1", 0, 5, leading=True, term=1), observe("n2", 1, 6, lea
 
 def stored(directory: Path) -> Path:
     path = directory / "history.jsonl"
-    path.write_text("".join(json.dumps({"index": n, "told": f"line {n}"}) + "\n" for n in range(4)))
+    path.write_text("".join(json.dumps({"index": n, "text": f"line {n}"}) + "\n" for n in range(4)))
     return path
 
 
@@ -29,10 +29,10 @@ def test_the_worst_property_comes_first() -> None:
 def test_evidence_is_shown_verbatim_after_the_question_that_it_answers(tmp_path: Path) -> None:
     (row,) = rows(stored(tmp_path), exclusivity={"verdict": "invalid", "evidence": [2, 3]})
     assert [line.text for line in row.evidence] == [
-        '        0  {"index": 0, "told": "line 0"}',
-        '        1  {"index": 1, "told": "line 1"}',
-        '→       2  {"index": 2, "told": "line 2"}',
-        '→       3  {"index": 3, "told": "line 3"}',
+        '        0  {"index": 0, "text": "line 0"}',
+        '        1  {"index": 1, "text": "line 1"}',
+        '→       2  {"index": 2, "text": "line 2"}',
+        '→       3  {"index": 3, "text": "line 3"}',
     ]
 
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.reports import fault_windows as hurt
-from splitbrain.reports.reigns import Reign, reigns
+from splitbrain.reports import fault_windows
+from splitbrain.reports.reigns import DrawnReign, reigns
 from splitbrain.reports.tests.literal import Lines, fault, history, observe, until
 
 
-def one(*parts: Lines) -> Reign:
+def one(*parts: Lines) -> DrawnReign:
     (reign,) = reigns(history(*parts)).rows
     return reign
 
@@ -66,7 +66,7 @@ def test_claims_without_a_key_are_joined_until_one_is_denied() -> None:
     ]
 
 
-def test_a_killed_node_does_not_lead_on_though_nobody_is_left_to_deny_it() -> None:
+def test_a_killed_node_does_not_lead_on_even_without_a_denial() -> None:
     run = history(
         observe("n1", 0, 5, leading=True, term=1),
         observe("n1", 10, 15, leading=True, term=1),
@@ -74,7 +74,7 @@ def test_a_killed_node_does_not_lead_on_though_nobody_is_left_to_deny_it() -> No
         until(100),
     )
     assert reigns(run).rows[0].latest == 100
-    assert reigns(run, hurt.windows(run)).rows[0].latest == 22
+    assert reigns(run, fault_windows.windows(run)).rows[0].latest == 22
 
 
 def test_beyond_the_limit_the_longest_reigns_are_kept_and_the_rest_counted() -> None:
@@ -102,8 +102,11 @@ def test_each_claim_may_lie_in_its_reign_and_what_is_sure_is_possible(
         assert reign.earliest <= min(reign.first, reign.last) <= max(reign.first, reign.last) <= reign.latest
     claims = [(node, at, at + took, term) for node, at, took, term in answers if term is not None]
     assert sum(reign.claims for reign in found) == len(claims)
-    for node, asked, told, term in claims:
+    for node, invoked, completed, term in claims:
         assert any(
-            run.nodes[reign.node] == node and reign.term == term and asked <= reign.latest and told >= reign.earliest
+            run.nodes[reign.node] == node
+            and reign.term == term
+            and invoked <= reign.latest
+            and completed >= reign.earliest
             for reign in found
         )

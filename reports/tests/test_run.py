@@ -38,13 +38,13 @@ def test_the_page_leads_with_the_verdict_and_how_to_run_it_again(split: Path) ->
     html = (split / "report.html").read_text()
     text = Page(html).words
     assert "raft under partition, kill: ✗ invalid" in text
-    assert "raft broke a guarantee that it gives: exclusivity. Two leaders at once:" in text
-    assert html.index("raft broke a guarantee") < html.index(EXPERIMENT["command"]) < html.index("What was judged")
+    assert "raft violated a guarantee: exclusivity. Two leaders at once:" in text
+    assert html.index("raft violated a guarantee") < html.index(EXPERIMENT["command"]) < html.index(">Properties<")
 
 
 def test_what_the_harness_noted_of_the_run_stands_beside_the_verdict(tmp_path: Path) -> None:
     html = rendered(tmp_path, samples.healthy(seconds=3), notes=["interrupted after 2 s"])
-    assert html.index("Note: interrupted after 2 s") < html.index("What was judged")
+    assert html.index("Note: interrupted after 2 s") < html.index(">Properties<")
 
 
 def test_the_evidence_on_the_page_is_the_history_verbatim(split: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_picture_that_fails_takes_nothing_with_it_and_is_named(
     rendered(tmp_path, truth, pictures=True)
     monkeypatch.setattr(figures, "terms", failing)
     text = Page(rendered(tmp_path, truth, pictures=True)).words
-    assert "The picture terms.png could not be made: ArithmeticError: no ink" in text
+    assert "The figure terms.png could not be made: ArithmeticError: no ink" in text
     assert not (tmp_path / "terms.png").exists()  # the one of the earlier report would pass for one of this
     assert all((tmp_path / name).exists() for name in PICTURES if name != "terms.png")
 
@@ -184,5 +184,5 @@ def test_an_adversarial_run_of_many_short_reigns_stays_small(tmp_path: Path) -> 
     reports.render(run, {"verdict": "valid"}, {}, {}, tmp_path)
     html = (tmp_path / "report.html").read_text()
     assert len(html) < 2_000_000
-    assert "17,000 are not." in Page(html).words
+    assert "17,000 are omitted." in Page(html).words
     assert json.loads(html.split('id="run">')[1].split("</script>")[0])["nodes"] == ["n0", "n1", "n2", "n3", "n4"]

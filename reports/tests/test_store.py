@@ -31,9 +31,9 @@ def test_runs_are_listed_newest_first_whatever_their_system(tmp_path: Path) -> N
     assert [(row.system, row.verdict) for row in found] == [("bully", "invalid"), ("raft", "valid"), ("zoo", "unknown")]
     assert found[0].started == "2025-11-24 08:00:00"
     assert [row.found for row in found] == [
-        "broken: exclusivity",
-        "known weakness shown: exclusivity",
-        "cannot tell: exclusivity",
+        "violated: exclusivity",
+        "known weakness reproduced: exclusivity",
+        "inconclusive: exclusivity",
     ]
     assert [row.duration for row in found] == ["63.1"] * 3
     assert found[0].link == "bully/20251124T080000Z-1/report.html"

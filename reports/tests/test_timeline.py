@@ -46,20 +46,20 @@ def test_the_drawing_holds_the_run_in_whole_microseconds() -> None:
     assert drawn["end"] == 30_000
     assert drawn["reigns"] == [[0, 0, 2_000, 10_000, 21_000, "term 7", 1, 2, 1, 1]]
     assert drawn["confirms"] == [[5_000, 3_000]]
-    assert drawn["states"] == [[0, 20_000, 30_000, "down", 0]]
-    assert drawn["faults"][0]["words"] == "kill #1: n1\nbegun 0.020 s, in effect 1.0 ms later, never undone"
+    assert drawn["node_faults"] == [[0, 20_000, 30_000, "down", 0]]
+    assert drawn["faults"][0]["words"] == "kill #1: n1\nbegan at 0.020 s, in effect 1.0 ms later, never undone"
     assert drawn["overlaps"][0]["words"] == "both led\n0.002 s to 0.004 s\nhistory lines 3"
 
 
 def test_what_is_left_out_is_said() -> None:
     run = history(*(observe("n1", at, at + 1, leading=True, term=at) for at in range(0, 40_000, 10)))
     gathered = frames.gather(run, {}, {})
-    assert "3,000 reigns are drawn, the longest ones; 1,000 are not." in timeline.notes(gathered, run)
+    assert "Only the 3,000 longest reigns are drawn; 1,000 are omitted." in timeline.notes(gathered, run)
     small = history(observe("n1", 0, 1, leading=True, term=1))
     assert timeline.notes(frames.gather(small, {}, {}), small) == []
 
 
-def test_a_machine_that_nobody_asked_is_a_server_and_no_node() -> None:
+def test_a_machine_that_was_never_observed_is_a_server_and_no_node() -> None:
     run = history(
         observe("n1", 0, 2 * MS, leading=True, leader="n1", term=7),
         observe("n2", 0, 2 * MS, leader="n3", term=7),
@@ -69,6 +69,6 @@ def test_a_machine_that_nobody_asked_is_a_server_and_no_node() -> None:
     drawn = json.loads(str(timeline.data(frames.gather(run, {}, {}))))
     assert drawn["nodes"] == ["n1", "n2", "n3", "s1"]
     assert drawn["servers"] == [False, False, False, True]
-    assert [3, 20_000, 30_000, "down", 0] in drawn["states"]
+    assert [3, 20_000, 30_000, "down", 0] in drawn["node_faults"]
     assert page.facts(run, frames.gather(run, {}, {}), {})[:2] == ["3 nodes", "1 server"]
     assert "3 servers" in page.facts(run, frames.gather(run, {}, {}), {"server_names": ["s1", "s2", "s3"]})

@@ -9,7 +9,7 @@ from splitbrain.reports import words
 BROKEN = {
     "verdict": "invalid",
     "properties": {
-        "stall": {"verdict": "unknown", "words": "nobody asked"},
+        "stall": {"verdict": "unknown", "words": "no confirmation was requested"},
         "exclusivity": {"verdict": "invalid", "words": "n1 and n2 both led"},
     },
 }
@@ -17,7 +17,7 @@ BROKEN = {
 
 def test_an_invalid_run_says_first_what_was_broken() -> None:
     said = words.headline(BROKEN, {"system": "bully"})
-    assert said == "bully broke a guarantee that it gives: exclusivity. N1 and n2 both led."
+    assert said == "bully violated a guarantee: exclusivity. N1 and n2 both led."
 
 
 def test_an_unknown_run_says_that_it_is_no_pass() -> None:
@@ -26,6 +26,7 @@ def test_an_unknown_run_says_that_it_is_no_pass() -> None:
     assert words.headline(
         {"properties": {"coverage": {"verdict": "unknown", "words": "no fault was injected"}}}, {}
     ) == ("Inconclusive: no fault was injected.")
+    assert words.headline({}, {}) == "Inconclusive: the verdict could not be decided."
 
 
 def test_a_valid_run_says_how_much_was_promised() -> None:
@@ -43,7 +44,7 @@ def test_whatever_is_no_known_verdict_is_unknown_and_never_a_pass(verdicts: dict
     assert words.verdict_of({"verdict": "valid"}) == "valid"
 
 
-def test_known_weaknesses_are_told_apart_by_whether_they_were_shown() -> None:
+def test_known_weaknesses_are_listed_by_outcome() -> None:
     shown, hidden = words.weaknesses(
         {
             "properties": {
@@ -54,8 +55,8 @@ def test_known_weaknesses_are_told_apart_by_whether_they_were_shown() -> None:
             }
         }
     )
-    assert shown.startswith("Known weakness shown: a and d.")
-    assert hidden.startswith("Known weakness not shown: b.")
+    assert shown.startswith("Known weakness reproduced: a and d.")
+    assert hidden.startswith("Known weakness not reproduced in this run: b.")
     assert words.weaknesses({}) == []
 
 
