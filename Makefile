@@ -4,7 +4,7 @@
 #                                  PRIVILEGED=1 (power cuts on containers) change it
 #   make test                      all tests; make test-quick leaves out those that need an engine or a browser
 #   make check                     ruff, ruff format, mypy --strict
-#   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SEED= change it
+#   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SCHEDULES= SEED= change it
 #   make matrix                    every system under every class of fault; SYSTEMS= BUDGET= FULL=1 SEED= RUNTIME= choose
 #   make nightly                   the matrix within BUDGET=90m; red only for a broken promise
 #   make compare                   what elections cost and promise, measured; CONTAINERS=1 counts there too
@@ -69,7 +69,7 @@ format: install
 	$(BIN)/ruff format .
 
 hunt-%: install
-	@$(BIN)/splitbrain hunt $* $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(STORE),--store $(STORE))
+	@$(BIN)/splitbrain hunt $* $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(STORE),--store $(STORE))
 
 # Both runtimes, unless RUNTIME is given; with RUNTIME=sim there need be no engine.
 matrix: install
