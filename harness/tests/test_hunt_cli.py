@@ -34,7 +34,8 @@ def hunt(*arguments: object) -> Result:
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     store = tmp_path_factory.mktemp("store")
-    return store, hunt("broken/never-checks-quorum", "--nodes", 3, "--seed", 8, "--schedules", 40, "--store", store, "--json")
+    limits = ("--nodes", 3, "--seed", 8, "--schedules", 40)
+    return store, hunt("broken/never-checks-quorum", *limits, "--store", store, "--json")
 
 
 def test_a_find_ends_with_1_and_is_stored_like_any_run(found: tuple[Path, Result]) -> None:

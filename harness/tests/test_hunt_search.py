@@ -88,7 +88,8 @@ def test_only_what_is_wanted_is_charged() -> None:
 
 def test_votes_that_do_not_count_are_seen_from_inside_when_they_are_asked_for() -> None:
     """Refusals are counted as votes: a split vote makes two leaders of one term, or one without its quorum."""
-    haul = hunt(HuntTarget(system="broken/counts-refusals", nodes=3, wanted="votes"), seed=1, schedules=SCHEDULES, cores=1)
+    votes = HuntTarget(system="broken/counts-refusals", nodes=3, wanted="votes")
+    haul = hunt(votes, seed=1, schedules=SCHEDULES, cores=1)
     assert haul.hit is not None
     assert haul.hit.signature == FailureSignature("quorum-behind-win", "white-box")
 
