@@ -24,6 +24,8 @@ from splitbrain.nemesis.schedules import Schedule, Step, loads
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.runtimes.base import CAPABILITIES, Capabilities, unsupported
 
+pytestmark = pytest.mark.simulation
+
 STALL = FailureSignature("stall", "availability")
 
 

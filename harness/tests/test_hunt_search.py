@@ -21,6 +21,8 @@ from splitbrain.campaigns.hunt.search import (
 from splitbrain.errors import UsageError
 from splitbrain.nemesis.schedules import Schedule
 
+pytestmark = pytest.mark.simulation
+
 CALM = Schedule(steps=(), length_ms=1_000)
 DEAF = HuntTarget(system="broken/never-checks-quorum", nodes=3)
 SCHEDULES = 200

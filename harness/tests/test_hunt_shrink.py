@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from math import inf
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from splitbrain.campaigns.hunt.shrink import descend, shrink, still
 from splitbrain.nemesis.faults import Kill, Partition, Pause
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.triggers import Trigger
+
+pytestmark = pytest.mark.simulation
 
 SHAPES = ("halves", "isolated-leader", "leader-deaf", "leader-mute")
 DEAF = Partition(shape="leader-deaf")
