@@ -2,7 +2,9 @@
 #
 #   make test-<system>-<nemesis>   one run; SEED= TIME= NODES= RUNTIME= WORKLOAD= STRICT=1 STORE=
 #                                  PRIVILEGED=1 (power cuts on containers) change it
-#   make test                      all tests; make test-quick leaves out those that need an engine or a browser
+#   make test                      all tests: make test-unit, test-simulation, test-browser and test-engine, one after
+#                                  the other; JOBS= processes each (as many as there are cores)
+#   make test-quick                the tests that need neither an engine nor a browser
 #   make check                     ruff, ruff format, mypy --strict
 #   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SCHEDULES= SEED= change it
 #   make matrix                    every system under every class of fault; SYSTEMS= BUDGET= FULL=1 SEED= RUNTIME= choose
@@ -27,7 +29,7 @@ options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(i
 options += $(if $(PRIVILEGED),--allow-privileged)
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine test test-quick check format compare matrix nightly soak mutants bench bench-links bench-clocks clean
+.PHONY: help install engine test test-unit test-simulation test-browser test-engine test-quick check format compare matrix nightly soak mutants bench bench-links bench-clocks clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
@@ -46,11 +48,38 @@ $(VENV)/installed: pyproject.toml
 engine:
 	@harness/runtimes/docker/engine.sh
 
-test-quick: install
-	$(BIN)/python -m pytest -m 'not engine and not browser'
+TIERS  := unit simulation browser engine
+JOBS   ?= auto
+pytest := $(BIN)/python -m pytest --maxprocesses 8 -n $(JOBS)
 
-test: install engine
-	$(BIN)/python -m pytest
+test-unit: install
+	$(pytest) -m 'not simulation and not engine and not browser'
+
+test-simulation: install
+	$(pytest) -m simulation
+
+test-browser: install
+	$(pytest) -m browser
+
+# Those of a module share a cluster. Two modules run at a time: they mostly wait.
+test-engine: install engine
+	@status=0; \
+	$(pytest) --dist loadscope -m 'engine and not alone' || status=1; \
+	$(pytest) -n 0 -m 'engine and alone' || status=1; \
+	exit $$status
+
+test-quick: install
+	$(pytest) -m 'not engine and not browser'
+
+# Every tier is run, whatever became of those before it.
+test: install
+	@for tier in $(TIERS); do \
+	  began=$$(date +%s); \
+	  $(MAKE) --no-print-directory test-$$tier || failed="$$failed $$tier"; \
+	  took="$$took  $$tier $$(($$(date +%s) - began)) s"; \
+	done; \
+	echo "tests:$$took"; \
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 # The names are checked by splitbrain itself, which lists what there is when one is unknown.
 test-%: install
