@@ -3,7 +3,8 @@
 #   make test-<system>-<nemesis>   one run; SEED= TIME= NODES= RUNTIME= WORKLOAD= STRICT=1 STORE=
 #                                  PRIVILEGED=1 (power cuts on containers) change it
 #   make test                      all tests: make test-unit, test-simulation, test-browser and test-engine, one after
-#                                  the other; JOBS= processes each (as many as there are cores)
+#                                  the other; JOBS= processes each (as many as there are cores);
+#                                  COVERAGE=1 counts the lines that the unit tests run
 #   make test-quick                the tests that need neither an engine nor a browser
 #   make check                     ruff, ruff format, mypy --strict
 #   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SCHEDULES= SEED= change it
@@ -53,7 +54,8 @@ JOBS   ?= auto
 pytest := $(BIN)/python -m pytest --maxprocesses 8 -n $(JOBS)
 
 test-unit: install
-	$(pytest) -m 'not simulation and not engine and not browser'
+	$(pytest) $(if $(COVERAGE),--cov --cov-report=) -m 'not simulation and not engine and not browser'
+	$(if $(COVERAGE),@$(BIN)/coverage report --format=total | sed 's/^\(.*\)$$/lines that unit tests run: \1 %/')
 
 test-simulation: install
 	$(pytest) -m simulation
@@ -61,10 +63,10 @@ test-simulation: install
 test-browser: install
 	$(pytest) -m browser
 
-# Those of a module share a cluster. Two modules run at a time: they mostly wait.
+# Tests that share a cluster stay together; others run beside one another, since they mostly wait.
 test-engine: install engine
 	@status=0; \
-	$(pytest) --dist loadscope -m 'engine and not alone' || status=1; \
+	$(pytest) --dist loadgroup -m 'engine and not alone' || status=1; \
 	$(pytest) -n 0 -m 'engine and alone' || status=1; \
 	exit $$status
 
@@ -131,5 +133,5 @@ bench-clocks: install engine
 
 clean:
 	@if [ -x $(BIN)/splitbrain ] && docker version >/dev/null 2>&1; then $(BIN)/splitbrain clean; fi
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build *.egg-info
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
