@@ -2,10 +2,13 @@
 #
 #   make test-<system>-<nemesis>   one run; SEED= TIME= NODES= RUNTIME= WORKLOAD= STRICT=1 STORE=
 #                                  PRIVILEGED=1 (power cuts on containers) change it
-#   make test                      all tests; make test-quick leaves out those that need an engine or a browser
+#   make test                      all tests: make test-unit, test-simulation, test-browser and test-engine, one after
+#                                  the other; JOBS= processes each (as many as there are cores);
+#                                  COVERAGE=1 counts the lines that the unit tests run
+#   make test-quick                the tests that need neither an engine nor a browser
 #   make check                     ruff, ruff format, mypy --strict
 #   make lint-js                   Biome over the pages' JavaScript; fetched by npx, needs a network
-#   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SEED= change it
+#   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SCHEDULES= SEED= change it
 #   make matrix                    every system under every class of fault; SYSTEMS= BUDGET= FULL=1 SEED= RUNTIME= choose
 #   make nightly                   the matrix within BUDGET=90m; red only for a broken promise
 #   make compare                   what elections cost and promise, measured; CONTAINERS=1 counts there too
@@ -28,7 +31,7 @@ options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(i
 options += $(if $(PRIVILEGED),--allow-privileged)
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine test test-quick check lint-js format compare matrix nightly soak mutants bench bench-links bench-clocks clean
+.PHONY: help install engine test test-unit test-simulation test-browser test-engine test-quick check lint-js format compare matrix nightly soak mutants bench bench-links bench-clocks clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
@@ -47,11 +50,39 @@ $(VENV)/installed: pyproject.toml
 engine:
 	@harness/runtimes/docker/engine.sh
 
-test-quick: install
-	$(BIN)/python -m pytest -m 'not engine and not browser'
+TIERS  := unit simulation browser engine
+JOBS   ?= auto
+pytest := $(BIN)/python -m pytest --maxprocesses 8 -n $(JOBS)
 
-test: install engine
-	$(BIN)/python -m pytest
+test-unit: install
+	$(pytest) $(if $(COVERAGE),--cov --cov-report=) -m 'not simulation and not engine and not browser'
+	$(if $(COVERAGE),@$(BIN)/coverage report --format=total | sed 's/^\(.*\)$$/lines that unit tests run: \1 %/')
+
+test-simulation: install
+	$(pytest) -m simulation
+
+test-browser: install
+	$(pytest) -m browser
+
+# Tests that share a cluster stay together; others run beside one another, since they mostly wait.
+test-engine: install engine
+	@status=0; \
+	$(pytest) --dist loadgroup -m 'engine and not alone' || status=1; \
+	$(pytest) -n 0 -m 'engine and alone' || status=1; \
+	exit $$status
+
+test-quick: install
+	$(pytest) -m 'not engine and not browser'
+
+# Every tier is run, whatever became of those before it.
+test: install
+	@for tier in $(TIERS); do \
+	  began=$$(date +%s); \
+	  $(MAKE) --no-print-directory test-$$tier || failed="$$failed $$tier"; \
+	  took="$$took  $$tier $$(($$(date +%s) - began)) s"; \
+	done; \
+	echo "tests:$$took"; \
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 # The names are checked by splitbrain itself, which lists what there is when one is unknown.
 test-%: install
@@ -74,7 +105,7 @@ format: install
 	$(BIN)/ruff format .
 
 hunt-%: install
-	@$(BIN)/splitbrain hunt $* $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(STORE),--store $(STORE))
+	@$(BIN)/splitbrain hunt $* $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(STORE),--store $(STORE))
 
 # Both runtimes, unless RUNTIME is given; with RUNTIME=sim there need be no engine.
 matrix: install
@@ -107,5 +138,5 @@ bench-clocks: install engine
 
 clean:
 	@if [ -x $(BIN)/splitbrain ] && docker version >/dev/null 2>&1; then $(BIN)/splitbrain clean; fi
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build *.egg-info
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -9,6 +9,8 @@ import pytest
 
 from splitbrain.bench import simulation as bench
 
+pytestmark = pytest.mark.simulation
+
 
 def test_every_figure_stands_beside_the_reference_loop(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     bench.main(["--rounds", "1", "--quick", "--out", str(tmp_path / "bench")])

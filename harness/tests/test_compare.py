@@ -24,6 +24,8 @@ from splitbrain.cli import cli
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.reports.compare import write
 
+pytestmark = pytest.mark.simulation
+
 
 @pytest.mark.parametrize("system", FORMULAS)
 def test_an_election_costs_what_the_paper_says(system: str) -> None:

@@ -19,6 +19,8 @@ from splitbrain.nodes.systems.base import System
 from splitbrain.runtimes.sim.hosts import MakeNode
 from splitbrain.runtimes.sim.simulation import Simulation
 
+pytestmark = pytest.mark.simulation
+
 SIZES = (*range(3, 10), 15)
 NEVER = 3600 * 1000 * MS
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.alone]
 
 COMMAND = [sys.executable, "-c", "from splitbrain.cli import main; main()"]
 ALLOWED = "--allow-privileged"

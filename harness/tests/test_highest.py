@@ -17,6 +17,8 @@ from splitbrain.nemesis.faults import Fault, Kill, Partition, Pause
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nodes.systems import SYSTEMS
 
+pytestmark = pytest.mark.simulation
+
 HIGHEST = ("bully", "bully-textbook", "ring", "ring-append")
 WEAK = [
     (name, fault_class, guarantee)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from math import inf
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,8 @@ from splitbrain.nemesis.schedules import Schedule, Step, loads
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.runtimes.capabilities import CAPABILITIES, Capabilities, unsupported
 
+pytestmark = pytest.mark.simulation
+
 STALL = FailureSignature("stall", "availability")
 
 
@@ -33,7 +36,8 @@ def hunt(*arguments: object) -> Result:
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     store = tmp_path_factory.mktemp("store")
-    return store, hunt("broken/never-checks-quorum", "--nodes", 3, "--seed", 1, "--store", store, "--json")
+    limits = ("--nodes", 3, "--seed", 8, "--schedules", 40)
+    return store, hunt("broken/never-checks-quorum", *limits, "--store", store, "--json")
 
 
 def test_a_find_ends_with_1_and_is_stored_like_any_run(found: tuple[Path, Result]) -> None:
@@ -69,9 +73,9 @@ def test_the_coverage_lies_beside_the_run_as_a_table_and_as_figures(found: tuple
 
 
 def test_nothing_found_ends_with_0_and_says_how_much_was_tried(tmp_path: Path) -> None:
-    done = hunt("raft", "--nodes", 3, "--seed", 1, "--seconds", 1.5, "--store", tmp_path, "--coverage")
+    done = hunt("raft", "--nodes", 3, "--seed", 1, "--schedules", 50, "--store", tmp_path, "--coverage")
     assert done.exit_code == 0, done.output
-    assert "NOTHING FOUND in" in done.stdout
+    assert "NOTHING FOUND in 50 schedules" in done.stdout
     assert "simulated hours" in done.stdout and "95 % confidence" in done.stdout
     assert "distinct election states" in " ".join(done.stdout.split())
     assert (tmp_path / "raft-hunt" / "coverage.csv").is_file()
@@ -84,6 +88,7 @@ def test_nothing_found_ends_with_0_and_says_how_much_was_tried(tmp_path: Path) -
         (["raft", "--nodes", "2"], "--nodes"),
         (["raft", "--property", "beauty"], "one-vote-a-term"),
         (["raft", "--seconds", "0"], "--seconds"),
+        (["raft", "--schedules", "0"], "--schedules"),
         (["raft", "--cores", "0"], "--cores"),
     ],
 )
@@ -157,7 +162,7 @@ def test_what_comes_nearest_to_a_schedule_is_possible_and_breaks_the_same(powers
     """With events to wait for it waits for one of those; with none, it strikes at a time."""
     found = chained(when=Trigger(event="campaign"))
     assert still(found, AGREES)
-    near = nearest(found, AGREES, powers, 10.0)
+    near = nearest(found, AGREES, powers, seconds=inf)
     assert near is not None and not unsupported(near.schedule, powers) and still(near, AGREES)
     assert (near.schedule.steps[0].when is None) == (powers is NO_EYES)
     assert nearest(chained(), AGREES, powers) == chained()

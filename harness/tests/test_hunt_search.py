@@ -21,9 +21,11 @@ from splitbrain.campaigns.hunt.search import (
 from splitbrain.errors import UsageError
 from splitbrain.nemesis.schedules import Schedule
 
+pytestmark = pytest.mark.simulation
+
 CALM = Schedule(steps=(), length_ms=1_000)
 DEAF = HuntTarget(system="broken/never-checks-quorum", nodes=3)
-FEW_S = 60.0
+SCHEDULES = 200
 
 
 @pytest.mark.parametrize("draw", [dealt, crowded])
@@ -44,15 +46,17 @@ def test_a_batch_is_the_same_cases_each_time_and_another_seed_gives_others(draw:
 
 
 def test_a_planted_bug_is_found_and_what_is_found_is_real() -> None:
-    haul = hunt(DEAF, seed=1, seconds=FEW_S, cores=1)
+    haul = hunt(DEAF, seed=8, schedules=SCHEDULES, cores=1)
     assert haul.hit is not None
     assert haul.hit.signature.property == "stall"
     assert haul.hit.signature in run_case(haul.hit.case).signatures()
 
 
 def test_the_hit_is_the_same_on_one_core_and_on_two() -> None:
-    one, two = (hunt(DEAF, seed=2, seconds=FEW_S, cores=cores) for cores in (1, 2))
-    assert one.hit == two.hit
+    """With this seed the hit is in the second batch, which the second core may have first."""
+    one, two = (hunt(DEAF, seed=4, schedules=SCHEDULES, cores=cores) for cores in (1, 2))
+    assert one.hit is not None and one.hit == two.hit
+    assert one.cases > BATCH
     assert (one.cases, one.coverage.states) == (two.cases, two.coverage.states)
 
 
@@ -65,8 +69,15 @@ def test_a_correct_system_is_accused_of_nothing() -> None:
 
 
 def test_a_search_whose_time_is_over_has_tried_nothing() -> None:
-    assert batch(DEAF, 1, 0, until=0.0).cases == 0
-    assert hunt(DEAF, seed=1, seconds=0.0, cores=1).hit is None
+    assert batch(DEAF, 8, 0, until=0.0).cases == 0
+    assert hunt(DEAF, seed=8, seconds=0.0, cores=1).hit is None
+
+
+def test_a_search_ends_after_as_many_schedules_as_asked_for() -> None:
+    """The same ones on any number of cores; the last batch is cut short."""
+    found = [hunt(HuntTarget(system="raft", nodes=3), seed=5, schedules=BATCH + 3, cores=cores) for cores in (1, 2)]
+    assert [each.cases for each in found] == [BATCH + 3] * 2
+    assert found[0].coverage.states == found[1].coverage.states
 
 
 def test_only_what_is_wanted_is_charged() -> None:
@@ -79,7 +90,8 @@ def test_only_what_is_wanted_is_charged() -> None:
 
 def test_votes_that_do_not_count_are_seen_from_inside_when_they_are_asked_for() -> None:
     """Refusals are counted as votes: a split vote makes two leaders of one term, or one without its quorum."""
-    haul = hunt(HuntTarget(system="broken/counts-refusals", nodes=3, wanted="votes"), seed=1, seconds=FEW_S, cores=1)
+    votes = HuntTarget(system="broken/counts-refusals", nodes=3, wanted="votes")
+    haul = hunt(votes, seed=1, schedules=SCHEDULES, cores=1)
     assert haul.hit is not None
     assert haul.hit.signature == FailureSignature("quorum-behind-win", "white-box")
 
@@ -90,7 +102,8 @@ def test_what_is_told_while_hunting_only_grows() -> None:
     def note(haul: SearchResult) -> None:
         told.append((haul.cases, haul.simulated_s))
 
-    haul = hunt(DEAF, seed=1, seconds=FEW_S, cores=1, so_far=note)
+    haul = hunt(DEAF, seed=4, schedules=SCHEDULES, cores=1, so_far=note)
+    assert len(told) == 2
     assert told == sorted(told)
     assert told[-1] == (haul.cases, haul.simulated_s)
 

@@ -21,6 +21,8 @@ from splitbrain.runtimes.sim.simulation import Simulation
 from splitbrain.tests.test_sim_simulation import names
 from splitbrain.units import MS
 
+pytestmark = pytest.mark.simulation
+
 THREE = 3
 
 

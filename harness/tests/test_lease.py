@@ -13,6 +13,8 @@ from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.workloads import Workload
 
+pytestmark = pytest.mark.simulation
+
 VARIANTS = ("lease", "lease-strict", "lease-wall")
 
 

@@ -25,6 +25,8 @@ from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import SHARED_SCHEDULES, Pin, System
 from splitbrain.runtimes.capabilities import CAPABILITIES, unsupported
 
+pytestmark = pytest.mark.simulation
+
 
 def entry(system: str, fault_class: FaultClass, *nemesis: str, seed: int | None = 1) -> Entry:
     return Entry(system=system, fault_class=fault_class, runtime="sim", nemesis=nemesis, time_limit_s=14.0, seed=seed)

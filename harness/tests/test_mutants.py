@@ -20,6 +20,8 @@ from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.wall import OnWallClock
 from splitbrain.reports.mutants import steps, survival
 
+pytestmark = pytest.mark.simulation
+
 # Caught by every seed of an aimed search, each by another property.
 ROBUST = (
     "asks-twice",

@@ -21,6 +21,8 @@ from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM, RAFT_SYSTEM
 from splitbrain.tests.test_node_class import Calm
 from splitbrain.user_systems import sim_run as trial
 
+pytestmark = pytest.mark.simulation
+
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 LONELY = Schedule(steps=(Step(at_ms=1_000, for_ms=2_000, fault=Partition(shape="isolated-leader")),), length_ms=5_000)
 

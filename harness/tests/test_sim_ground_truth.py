@@ -15,6 +15,8 @@ from splitbrain.runtimes.sim.ground_truth import GroundTruth, Overlap, TrueReign
 from splitbrain.runtimes.sim.simulation import Simulation
 from splitbrain.units import MS
 
+pytestmark = pytest.mark.simulation
+
 NAMES = ["n1", "n2", "n3"]
 
 

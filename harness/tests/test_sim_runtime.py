@@ -29,6 +29,8 @@ from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.workloads import Workload
 
+pytestmark = pytest.mark.simulation
+
 PINNED = "67e29788043525d72f57ec86acc48e7ca6e3b911ea301549881c26558297ae32"
 WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
 

@@ -31,6 +31,8 @@ from splitbrain.workloads.clients import ClientGroup, OperationRecorder
 from splitbrain.workloads.resources import FencedLedger, Latency, Ledger, LedgerService, RemoteLedger, Sleep
 from splitbrain.workloads.writers import TokenOf, Writers, term
 
+pytestmark = pytest.mark.simulation
+
 WRITES = st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["n1", "n2"])), max_size=12)
 
 

@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
     from splitbrain.campaigns.hunt.save import SavedFinding
     from splitbrain.campaigns.hunt.search import HuntTarget, SearchResult
 
+SECONDS = 60.0
 NINETY_FIVE_PERCENT = 3  # of N cases without a hit: at most 3 / N of such cases are hits, 95 times in a hundred
 
 
 @click.command()
 @click.argument("system")
 @click.option("--property", "property_", default=None, help="Hunt for this one only; votes looks into the nodes.")
-@click.option("--seconds", type=float, default=60.0, show_default=True, help="How long to search.")
+@click.option("--seconds", type=float, default=None, help=f"Search for at most this long.  [default: {SECONDS:g}]")
+@click.option("--schedules", type=int, default=None, help="Search at most this many; without --seconds for any time.")
 @click.option("--cores", type=int, default=None, help="How many processes; as many as there are cores.")
 @click.option("--seed", type=int, default=None, help="Fixes the cases that are tried; drawn when not given.")
 @click.option("--nodes", default=5, show_default=True, help="The largest cluster to hunt in.")
@@ -40,7 +43,8 @@ NINETY_FIVE_PERCENT = 3  # of N cases without a hit: at most 3 / N of such cases
 def hunt(
     system: str,
     property_: str | None,
-    seconds: float,
+    seconds: float | None,
+    schedules: int | None,
     cores: int | None,
     seed: int | None,
     nodes: int,
@@ -59,7 +63,8 @@ def hunt(
     from splitbrain.campaigns.hunt.save import write_coverage
     from splitbrain.campaigns.hunt.search import hunt as search
 
-    target = _target(system, nodes, property_, seconds, cores)
+    target = _target(system, nodes, property_)
+    _check_limits(seconds=seconds, schedules=schedules, cores=cores)
     seed = secrets.randbelow(2**31) if seed is None else seed
     console = Console(stderr=True)
     again = f"splitbrain hunt {system} --seed {seed}" + (f" --property {property_}" if property_ else "")
@@ -68,7 +73,8 @@ def hunt(
         result = search(
             target,
             seed=seed,
-            seconds=seconds,
+            seconds=seconds or (SECONDS if schedules is None else inf),
+            schedules=schedules,
             cores=cores or os.cpu_count() or 1,
             so_far=lambda result: status.update(f"hunting: {_amount(result)}"),
         )
@@ -82,7 +88,7 @@ def hunt(
     sys.exit(errors.EXIT_VALID if finding is None else errors.EXIT_INVALID)
 
 
-def _target(system: str, nodes: int, property_: str | None, seconds: float, cores: int | None) -> HuntTarget:
+def _target(system: str, nodes: int, property_: str | None) -> HuntTarget:
     """The target of the hunt. Raises UsageError for an impossible one."""
     from splitbrain.campaigns.hunt.search import HuntTarget
     from splitbrain.checkers.judge import PROPERTIES
@@ -95,11 +101,15 @@ def _target(system: str, nodes: int, property_: str | None, seconds: float, core
     known = [tested.name for tested in PROPERTIES if tested.guarantees and not tested.needs] + ["votes", *INVARIANTS]
     if property_ is not None and property_ not in known:
         raise UsageError(f"--property: expected one of {', '.join(known)}, got {property_!r}")
-    if seconds <= 0:
-        raise UsageError(f"--seconds: expected more than 0, got {seconds:g}")
-    if cores is not None and cores < 1:
-        raise UsageError(f"--cores: expected at least 1, got {cores}")
     return HuntTarget(system=system, nodes=nodes, wanted=property_)
+
+
+def _check_limits(*, seconds: float | None, schedules: int | None, cores: int | None) -> None:
+    if seconds is not None and seconds <= 0:
+        raise UsageError(f"--seconds: expected more than 0, got {seconds:g}")
+    for name, value in (("schedules", schedules), ("cores", cores)):
+        if value is not None and value < 1:
+            raise UsageError(f"--{name}: expected at least 1, got {value}")
 
 
 def _shrink_and_save(result: SearchResult, store: Path, say: Callable[[str], None]) -> SavedFinding | None:

@@ -1,4 +1,4 @@
-"""Search for a case that breaks a promise: batches of random cases over all cores, until one does or time is over.
+"""Search for a case that breaks a promise: batches of random cases over all cores, until one does or a limit is met.
 
 The seed fixes the stream of cases: batch k draws from a random generator of its own, and of several hits the one of the
 lowest batch counts, whatever the number of cores. The clock decides only how far the stream is read.
@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
+from math import inf
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -94,15 +96,17 @@ def hunt(
     target: HuntTarget,
     *,
     seed: int,
-    seconds: float,
     cores: int,
+    seconds: float = inf,
+    schedules: int | None = None,
     so_far: Callable[[SearchResult], None] = lambda result: None,
 ) -> SearchResult:
-    """Search for that long, or until a hit. ``so_far`` is called with the result so far after every batch."""
+    """Search until a hit, for at most ``schedules`` cases and ``seconds``. ``so_far`` is called with the result so far
+    after every batch."""
     until = time.time() + seconds
     total = SearchResult()
     with _runner(cores) as run:
-        for result in run((target, seed, k, until) for k in _forever(until)):
+        for result in run((target, seed, k, most, until) for k, most in enumerate(_batch_sizes(schedules, until))):
             total.add(result)
             so_far(total)
             if total.hit is not None:
@@ -110,15 +114,15 @@ def hunt(
     return total
 
 
-def batch(target: HuntTarget, seed: int, k: int, until: float = float("inf")) -> SearchResult:
-    """The k-th batch of the stream of cases of ``seed``; it ends early at a hit, or at ``until`` (as of
-    ``time.time``)."""
+def batch(target: HuntTarget, seed: int, k: int, most: int = BATCH, until: float = inf) -> SearchResult:
+    """The k-th batch of the stream of cases of ``seed``; it ends early at a hit, after ``most`` cases, or at ``until``
+    (as of ``time.time``)."""
     result = SearchResult()
     white_box = needs_white_box(target.wanted)
     began = time.process_time()
 
     def try_(case: Case) -> bool:
-        if time.time() >= until:
+        if result.cases >= most or time.time() >= until:
             return False
         seen = run_case(case, white_box=white_box, wanted=target.wanted)
         _count(result, seen)
@@ -199,14 +203,15 @@ WAYS: Final[tuple[Draw, ...]] = (crowded, dealt, crowded, crowded)
 
 # Over cores
 
-Task = tuple[HuntTarget, int, int, float]
+Task = tuple[HuntTarget, int, int, int, float]
 
 
-def _forever(until: float) -> Iterator[int]:
-    k = 0
-    while time.time() < until:
-        yield k
-        k += 1
+def _batch_sizes(schedules: int | None, until: float) -> Iterator[int]:
+    """Sizes that add up to ``schedules``, or without a limit go on, until the time is over."""
+    for first in count(0, BATCH) if schedules is None else range(0, schedules, BATCH):
+        if time.time() >= until:
+            return
+        yield BATCH if schedules is None else min(BATCH, schedules - first)
 
 
 @contextmanager

@@ -11,8 +11,10 @@ A tag is the hash of everything that went in, so a change of a file makes a new 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
+import os
 import platform
 import shutil
 import subprocess
@@ -20,7 +22,8 @@ import sys
 import tarfile
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,10 +106,28 @@ class ImageBuilder:
         bootstrapped = f"splitbrain/base:{SUITE}-{platform.machine()}"
         if self._exists(bootstrapped):
             return bootstrapped
-        if self._pulled(DEBIAN):
-            return DEBIAN
-        self._bootstrap(bootstrapped)
+        with self._turn():
+            if self._exists(bootstrapped):
+                return bootstrapped
+            if self._exists(DEBIAN) or self._pulled(DEBIAN):
+                return DEBIAN
+            self._bootstrap(bootstrapped)
         return bootstrapped
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Serialize builds of simultaneous runs, so that no image is made twice.
+
+        The lock is on this folder: no file is left behind.
+        """
+        folder = os.open(_here("."), os.O_RDONLY)
+        try:
+            while not _locked(folder):
+                if self._stop.wait(0.1):
+                    raise BuildInterrupted
+            yield
+        finally:
+            os.close(folder)
 
     def _exists(self, tag: str) -> bool:
         try:
@@ -177,11 +198,14 @@ class ImageBuilder:
         tag = f"splitbrain/{name}:{_digest(contents, self._id(base))}"
         if self._exists(tag):
             return tag
-        self._say(f"building the {name} image")
-        if wheels is not None:
-            self._fetch_wheels(files["wheels.txt"], wheels)
-            contents |= {f"wheels/{path.name}": path.read_bytes() for path in sorted(wheels.iterdir())}
-        self._build(tag, _archive(contents), base)
+        with self._turn():
+            if self._exists(tag):
+                return tag
+            self._say(f"building the {name} image")
+            if wheels is not None:
+                self._fetch_wheels(files["wheels.txt"], wheels)
+                contents |= {f"wheels/{path.name}": path.read_bytes() for path in sorted(wheels.iterdir())}
+            self._build(tag, _archive(contents), base)
         return tag
 
     def _id(self, tag: str) -> str:
@@ -216,6 +240,14 @@ def short_name(folder: str) -> str:
     ``zookeeper-contender``."""
     parts = (part.removesuffix("image").strip("_") for part in folder.split("/") if part not in ("systems", "images"))
     return "-".join(part for part in parts if part)
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _here(path: str) -> Path:
