@@ -1,8 +1,8 @@
 """Leader election by the lowest name, if a majority obeys it: small enough to be read at once.
 
 Every node sends a heartbeat to every other. A node obeys the lowest name that it hears, and answers that node only. A
-node leads if a majority obeyed it within the last ``PATIENCE``, counted from the heartbeat that was answered. A node that
-has obeyed one node obeys no other for twice as long, so the old leader has lost it before a new one has gained it.
+node leads if a majority obeyed it within the last ``PATIENCE``, counted from the heartbeat that was answered. A node
+that has obeyed one node obeys no other for twice as long, so the old leader has lost it before a new one has gained it.
 """
 
 from __future__ import annotations
