@@ -63,7 +63,7 @@ def test_waiting_for_what_can_never_come_is_said_and_not_waited_for() -> None:
     async def forever() -> None:
         await suspend()
 
-    with pytest.raises(Stuck, match="nothing is left to happen"):
+    with pytest.raises(Stuck, match="no event is left"):
         kernel.run(forever())
 
 
