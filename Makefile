@@ -7,7 +7,9 @@
 #                                  COVERAGE=1 counts the lines that the unit tests run
 #   make test-quick                the tests that need neither an engine nor a browser
 #   make check                     ruff, ruff format, mypy --strict
-#   make lint-js                   Biome over the pages' JavaScript; fetched by npx, needs a network
+#   make coverage                  the tests of test-quick with the share of lines that they reach
+#   make dist                      source distribution and wheel, checked by twine
+#   make lint-js                   Biome over the JavaScript of the pages; fetched by npx, needs a network
 #   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SCHEDULES= SEED= change it
 #   make matrix                    every system under every class of fault; SYSTEMS= BUDGET= FULL=1 SEED= RUNTIME= choose
 #   make nightly                   the matrix within BUDGET=90m; red only for a broken promise
@@ -31,7 +33,7 @@ options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(i
 options += $(if $(PRIVILEGED),--allow-privileged)
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine test test-unit test-simulation test-browser test-engine test-quick check lint-js format compare matrix nightly soak mutants bench bench-links bench-clocks clean
+.PHONY: help install engine test test-unit test-simulation test-browser test-engine test-quick check types lint-js format coverage dist compare matrix nightly soak mutants bench bench-links bench-clocks clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
@@ -89,9 +91,11 @@ test-%: install
 	@$(if $(filter docker,$(RUNTIME)),harness/runtimes/docker/engine.sh)
 	@$(BIN)/splitbrain test $* $(options)
 
-check: install
+check: install types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: install
 	@rm -rf build/namespace && mkdir -p build/namespace/splitbrain
 	@ln -s $(CURDIR)/harness/* $(addprefix $(CURDIR)/,nodes nemesis checkers reports) build/namespace/splitbrain/
 	$(BIN)/mypy
@@ -136,7 +140,16 @@ bench-links: install engine
 bench-clocks: install engine
 	@$(BIN)/python -m splitbrain.bench.clocks
 
+coverage: install
+	$(BIN)/python -m pytest -m 'not engine and not browser' --cov --cov-report=term --cov-report=xml:build/coverage.xml
+
+dist: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[release]'
+	rm -rf build dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
 clean:
 	@if [ -x $(BIN)/splitbrain ] && docker version >/dev/null 2>&1; then $(BIN)/splitbrain clean; fi
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist *.egg-info
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

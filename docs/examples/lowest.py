@@ -1,8 +1,8 @@
-"""The node with the lowest name leads, if a majority obeys it: an election small enough to be read at once.
+"""Leader election by the lowest name, if a majority obeys it: small enough to be read at once.
 
-Every node sends a beat to every other. A node obeys the lowest name it hears, and says so to that node only. Whoever
-a majority obeyed within the last ``PATIENCE``, counted from the beat that was answered, leads. Who has obeyed one node
-obeys no other for twice as long, so the old leader has missed it before a new one has won it.
+Every node sends a heartbeat to every other. A node obeys the lowest name that it hears, and answers that node only. A
+node leads if a majority obeyed it within the last ``PATIENCE``, counted from the heartbeat that was answered. A node
+that has obeyed one node obeys no other for twice as long, so the old leader has lost it before a new one has gained it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Lowest:
     def __init__(self, id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Any] | None) -> None:
         self.id, self.peers, self.boot = id, peers, boot
         self.majority = (len(peers) + 1) // 2 + 1
-        self.heard: dict[str, int] = {}  # who -> when
-        self.obeyed_by: dict[str, int] = {}  # who -> when the beat was sent that it answered
+        self.heard: dict[str, int] = {}  # node -> when
+        self.obeyed_by: dict[str, int] = {}  # node -> when the beat that it answered was sent
         self.obeys: str | None = None
         self.bound_until = 0
         self.confirms: list[tuple[int, int]] = []  # (request, when it was asked)
@@ -66,7 +66,7 @@ class Lowest:
     def react(self, event: Event) -> list[Effect]:
         match event:
             case Started(at):
-                self.bound_until = at + 2 * PATIENCE  # whom it obeyed before it died is forgotten
+                self.bound_until = at + 2 * PATIENCE  # the node that it obeyed before it died is forgotten
                 return [SetTimer("beat", 0)]
             case TimerFired(at):
                 self.obey(self.id, at)
@@ -83,15 +83,15 @@ class Lowest:
                 return self.answers(at)
         return []
 
-    def obey(self, who: str, at: int) -> bool:
+    def obey(self, node: str, at: int) -> bool:
         lowest = min([self.id, *(peer for peer, when in self.heard.items() if at - when < PATIENCE)])
-        if who != lowest or (who != self.obeys and at < self.bound_until):
+        if node != lowest or (node != self.obeys and at < self.bound_until):
             return False
-        self.obeys, self.bound_until = who, at + 2 * PATIENCE
+        self.obeys, self.bound_until = node, at + 2 * PATIENCE
         return True
 
     def answers(self, at: int) -> list[Effect]:
-        """Those that can be given by now: a majority answered a beat that was sent after the question, or no hope."""
+        """Answer the confirmations that a majority has acknowledged since, or all if this node does not lead."""
         leads, asked, self.confirms = self.leads(at), self.confirms, []
         effects: list[Effect] = []
         for request, when in asked:

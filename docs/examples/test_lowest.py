@@ -1,4 +1,4 @@
-"""Five lines test an election; a few more let Hypothesis look for the schedule that breaks it."""
+"""Test an election in five lines, and let Hypothesis search for a schedule that breaks it in a few more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from splitbrain.nemesis.strategies import schedules
 
 
 class Bold(Lowest):
-    """Leads without asking anybody."""
+    """Leads without a majority."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

@@ -1,4 +1,4 @@
-"""A service that elects naively: whoever hears of nobody with a lower name takes itself for the leader."""
+"""A service that elects naively: a node that hears of none with a lower name takes itself for the leader."""
 
 import json
 import secrets
@@ -49,8 +49,8 @@ class Status(BaseHTTPRequestHandler):
 
     def do_GET(self):
         leading = was_leading
-        told = {"state": "leader" if leading else "follower", "leader": lowest(), "id": f"{BOOT}-{wins}"}
-        body = json.dumps(told).encode()
+        status = {"state": "leader" if leading else "follower", "leader": lowest(), "id": f"{BOOT}-{wins}"}
+        body = json.dumps(status).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
