@@ -7,7 +7,6 @@
 #                                  COVERAGE=1 counts the lines that the unit tests run
 #   make test-quick                the tests that need neither an engine nor a browser
 #   make check                     ruff, ruff format, mypy --strict
-#   make coverage                  the tests of test-quick with the share of lines that they reach
 #   make dist                      source distribution and wheel, checked by twine
 #   make lint-js                   Biome over the JavaScript of the pages; fetched by npx, needs a network
 #   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SCHEDULES= SEED= change it
@@ -33,7 +32,7 @@ options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(i
 options += $(if $(PRIVILEGED),--allow-privileged)
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine test test-unit test-simulation test-browser test-engine test-quick check types lint-js format coverage dist compare matrix nightly soak mutants bench bench-links bench-clocks clean
+.PHONY: help install engine test test-unit test-simulation test-browser test-engine test-quick check types lint-js format dist compare matrix nightly soak mutants bench bench-links bench-clocks clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
@@ -139,9 +138,6 @@ bench-links: install engine
 
 bench-clocks: install engine
 	@$(BIN)/python -m splitbrain.bench.clocks
-
-coverage: install
-	$(BIN)/python -m pytest -m 'not engine and not browser' --cov --cov-report=term --cov-report=xml:build/coverage.xml
 
 dist: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[release]'
