@@ -80,7 +80,7 @@ def _system(name: str) -> System:
     ours = _ours()
     if name in ours:
         return ours[name]
-    # Only when asked for: thirty modules more to read would delay every restart of a correct node.
+    # Imported here, since correct nodes do without: every module read delays a restart.
     from splitbrain.nodes.broken import BROKEN
 
     if name in BROKEN:

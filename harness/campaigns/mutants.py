@@ -26,7 +26,6 @@ from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import pandas as pd
@@ -43,10 +42,8 @@ from splitbrain.core.simulate import ColumnsRecorder, simulate
 from splitbrain.invariants.events import ElectionRecorder
 from splitbrain.invariants.registry import violations
 from splitbrain.nemesis import schedules
-from splitbrain.nemesis.faults import Delay, Duplicate, Fault, Kill, Partition, Pause, Skew
 from splitbrain.nemesis.nemeses import NEMESES, build
-from splitbrain.nemesis.schedules import Schedule, Step
-from splitbrain.nemesis.triggers import Trigger
+from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.broken import BROKEN, Broken
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
@@ -64,6 +61,7 @@ DECKS_MAX: Final = 3
 WIDE: Final = 170  # columns of a table that goes to a file
 SHRINK_S: Final = 4.0  # of real time, for each bug
 CALM_MS: Final = 2_000  # before the first aimed fault, and after the last
+LONGEST_MS: Final = 3_600_000  # that an aimed schedule may last
 WORKLOAD: Final = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
 
 # Whom a search is about: a correct system is a "bug" that nothing must catch.
@@ -171,158 +169,22 @@ def swarm(dice: Random, nodes: int) -> Schedule:
     return build(dice.sample(possible, dice.randint(1, DECKS_MAX)), dice, nodes, SWARM_MS)
 
 
-def _cut(shape: str, at_ms: int, for_ms: int, flap_ms: int | None = None) -> Step:
-    return Step(at_ms=at_ms, for_ms=for_ms, fault=Partition(shape=shape, flap_ms=flap_ms))
-
-
-def _hurt(fault: Fault, at_ms: int, for_ms: int, when: Trigger | None = None) -> Step:
-    return Step(at_ms=at_ms, for_ms=for_ms, fault=fault, when=when)
-
-
-# Links so uneven that candidates meet: a request takes from a third to all of the spread of the timeouts.
-UNEVEN: Final = _hurt(Delay(ms=20, jitter_ms=120), 1_000, 9_000)
-NO_LEADER: Final = tuple(_cut("isolated-leader", at_ms, 1_000) for at_ms in (2_000, 4_500, 7_000))
-CONTESTED: Final = (UNEVEN, *NO_LEADER)
-LONG: Final = 6_000  # longer than any stall that is permitted
-
-
-def _late_votes(at_ms: int) -> tuple[Step, Step]:
-    """The leader restarts; the second voter for the next one dies having voted, so that two slow nodes are needed to
-    answer the new leader, and their votes come when it has given up."""
-    voter_dies = Trigger(event="vote-granted", count=2, within_ms=1_000)
-    return (
-        _hurt(Kill(target="leader"), at_ms, 60),
-        _hurt(Kill(target="subject", after_effects=9), at_ms, 1_500, voter_dies),
-    )
-
-
-AIMED: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType(
-    {
-        "asks-only-the-highest": (
-            _hurt(Kill(target="leader"), 2_000, 8_000),
-            _hurt(Kill(target="leader"), 3_500, LONG),
-        ),
-        "asks-twice": (),
-        "believes-old-leader": (_hurt(Kill(target="leader"), 2_000, 1_500),),
-        "compares-terms-as-text": (_cut("flapping", 2_000, 20_000, flap_ms=700),),
-        "counts-foreign-answers": (_cut("flapping", 2_000, 10_000, flap_ms=240),),
-        "counts-itself-twice": (_cut("quorum-loss", 2_000, LONG),),
-        "counts-late-votes": (
-            _hurt(Delay(target="minority", ms=190, jitter_ms=40), 0, 12_000),
-            *(step for at_ms in (2_000, 6_000) for step in _late_votes(at_ms)),
-        ),
-        "counts-pre-votes": (),
-        "counts-refusals": CONTESTED,
-        "counts-replies": (
-            _hurt(Duplicate(percent=100), 1_000, 9_000),
-            _cut("halves", 2_000, 2_000),
-            _cut("random-halves", 6_000, 2_000),
-        ),
-        "elects-whenever-asked": (),
-        "follows-late-results": (
-            _hurt(Delay(ms=5, jitter_ms=40), 1_000, 20_000),
-            *(_hurt(Kill(target="leader"), at_ms, 200 + at_ms // 100) for at_ms in range(2_000, 20_000, 1_200)),
-        ),
-        "forgets-everything": (
-            _cut("isolated-leader", 2_000, 1_000),
-            _hurt(Kill(target="all"), 5_000, 300),
-        ),
-        "forgets-vote": (
-            UNEVEN,
-            *(
-                step
-                for cut in NO_LEADER
-                for step in (
-                    cut,
-                    _hurt(
-                        Kill(target="subject", after_effects=9),
-                        cut.at_ms,
-                        10,
-                        Trigger(event="vote-granted", count=2, within_ms=1_500),
-                    ),
-                )
-            ),
-        ),
-        "grants-any-pre-vote": (_cut("single-link", 2_000, 2_000), _cut("single-link", 6_000, 2_000)),
-        "grants-lower-terms": CONTESTED,
-        "halves-even-clusters": (_cut("halves", 2_000, 3_000),),
-        "ignores-heartbeats": (),
-        "ignores-higher-terms": (_cut("isolated-leader", 2_000, 1_500),),
-        "ignores-oks": (),
-        "ignores-rounds": CONTESTED,
-        "keeps-claiming": (_cut("isolated-leader", 2_000, 1_500),),
-        "keeps-old-vote": (_cut("isolated-leader", 2_000, LONG),),
-        "keeps-results": (_hurt(Kill(target="leader"), 2_000, 1_500),),
-        "keeps-standing": tuple(_hurt(Kill(target="leader"), at_ms, 350) for at_ms in range(2_000, 20_000, 800)),
-        "keeps-timer-when-voting": CONTESTED,
-        "leads-before-asking": tuple(
-            _hurt(Kill(target="leader"), at_ms, 2_000) for at_ms in range(2_000, 20_000, 4_000)
-        ),
-        "leases-from-receipt": tuple(
-            step
-            for at_ms in (2_000, 6_000)
-            for step in (
-                _hurt(Delay(target="leader", ms=60), at_ms, 2_500),
-                _cut("leader-mute", at_ms + 1_000, 1_000),
-            )
-        ),
-        "lives-by-wall-clock": (
-            _hurt(Skew(target="leader", clock="wall", offset_ms=-2_000), 2_000, 3_000),
-            _cut("isolated-leader", 2_100, 2_000),
-        ),
-        # A question is asked when the next leader has been seen; cut off, the leader finds little else when it wakes.
-        "looks-at-lease-rarely": tuple(
-            step
-            for at_ms in (2_000, 5_000, 8_000)
-            for step in (_cut("isolated-leader", at_ms, 1_000), _hurt(Pause(target="leader"), at_ms + 10, 750))
-        ),
-        "names-its-choice": CONTESTED,
-        "never-checks-quorum": (_cut("leader-deaf", 2_000, LONG),),
-        "never-tries-again": (_hurt(Kill(target="leader"), 2_000, 1_500),),
-        "obeys-old-leaders": (_cut("isolated-leader", 2_000, 1_500),),
-        "overlooks-its-own-token": (),
-        "passes-on-lower-names": (),
-        "picks-from-a-partial-list": (),
-        "raises-on-late-answers": (_hurt(Pause(target="follower"), 2_000, 1_000),),
-        "remembers-oks": (_hurt(Pause(target="leader"), 2_000, LONG),),
-        "replies-first": (),
-        "resumes-leadership": (_hurt(Kill(target="leader"), 2_000, 100), _hurt(Kill(target="leader"), 4_000, 500)),
-        "shares-identity": (),
-        "same-timeouts": (_cut("isolated-leader", 2_000, LONG),),
-        "trusts-any-message": (_cut("follower-deaf", 2_000, 8_000), _hurt(Kill(target="leader"), 2_200, 7_500)),
-        "trusts-renewal-times": (),
-        "votes-after-boot": (
-            _cut("single-link", 2_000, 8_000),
-            _hurt(Kill(target="minority", flap_ms=60), 2_200, 7_500),
-        ),
-        "watches-by-wall-clock": tuple(
-            step
-            for at_ms in (2_000, 6_000)
-            for step in (
-                _cut("isolated-leader", at_ms, 2_000),
-                _hurt(Skew(target="all", clock="wall", offset_ms=2_000), at_ms + 100, 1_000),
-            )
-        ),
-    }
-)
-"""The faults that each bug's trigger names, as a schedule's steps."""
-
-
-def aimed(steps: Sequence[Step]) -> Schedule:
-    """A schedule of these steps, with calm before and after."""
-    ordered = tuple(sorted(steps, key=lambda step: step.at_ms))
-    return Schedule(steps=ordered, length_ms=max((step.end_ms for step in ordered), default=CALM_MS) + CALM_MS)
+def aimed(steps: Sequence[Mapping[str, Any]]) -> Schedule:
+    """A schedule of these steps (JSON) in order of time, with calm before and after."""
+    ordered = sorted(steps, key=lambda step: int(step["at_ms"]))
+    longest = schedules.from_json({"format": schedules.FORMAT, "length_ms": LONGEST_MS, "steps": ordered})
+    return replace(longest, length_ms=max((step.end_ms for step in longest.steps), default=CALM_MS) + CALM_MS)
 
 
 def aimed_at(bug: Broken) -> tuple[Schedule, ...]:
-    """What is tried, in turn: the bug's own trigger; for a correct system those of all the bugs it might have."""
+    """The schedules to try in turn: the bug's trigger; for a correct system those of all bugs that it might have."""
     if bug.catches != ANYTHING:
-        return (aimed(AIMED[bug.name]),)
+        return (aimed(bug.steps),)
     others = [each for each in BROKEN.values() if each.nodes == bug.nodes]
-    own = [each for each in others if each.of is bug.of] or [
+    related = [each for each in others if each.of is bug.of] or [
         each for each in others if each.of.factory is bug.of.factory
     ]
-    return tuple(aimed(AIMED[each.name]) for each in own)
+    return tuple(aimed(each.steps) for each in related)
 
 
 # Searches

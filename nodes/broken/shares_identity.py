@@ -1,7 +1,7 @@
-"""Every contender calls itself the same: whoever reads the record takes it for its own, and renews it.
+"""Gives every contender the same identity, so that each takes the record for its own and renews it.
 
-client-go (``leaderelection.go``) tells holders apart by their identity alone, which must be unique to each process; and
-since the holder never changes, nor does the number of its changes. Term safety must catch it. Cheapest trigger: none.
+client-go (``leaderelection.go``) tells holders apart by identity alone, which must be unique to each process; since the
+holder never changes, the number of transitions does not grow either. Caught by ``term-safety``, with no fault at all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from splitbrain.nodes.systems.lease import LEASE_SYSTEM
 
 
 class SharesIdentity(Contender):
-    """Called as all others are, after the deployment perhaps."""
+    """Uses one name for all contenders, such as the deployment's."""
 
     def _identified(self) -> str:
         return "contender"
@@ -21,7 +21,7 @@ class SharesIdentity(Contender):
 BUG = Broken(
     name="shares-identity",
     of=LEASE_SYSTEM,
-    mistake="calls itself in the record as all others do",
+    mistake="uses the same identity as every other contender",
     factory=SharesIdentity,
     catches="term-safety",
     trigger="none: two contenders are enough",
