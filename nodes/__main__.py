@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from splitbrain.nodes.driver import FAILED, Address, Driver, Place
+from splitbrain.nodes.driver import FAILED, Address, Driver, NodeConfig
 from splitbrain.nodes.protocol import Json, Node
 from splitbrain.nodes.systems import SYSTEMS, System
 from splitbrain.nodes.wall import OnWallClock
@@ -103,11 +103,11 @@ def _address(text: str) -> Address:
     return socket.gethostbyname(host), int(port)
 
 
-def _place(parsed: argparse.Namespace) -> Place:
+def _place(parsed: argparse.Namespace) -> NodeConfig:
     peers = {name: _address(text) for name, text in parsed.peer}
     if parsed.id in peers:
         raise ValueError(f"expected the other nodes as peers, got {parsed.id!r} itself among them")
-    return Place(
+    return NodeConfig(
         id=parsed.id,
         peers=peers,
         listen=_address(parsed.listen),
@@ -116,7 +116,7 @@ def _place(parsed: argparse.Namespace) -> Place:
     )
 
 
-def _driver(system: System, make: Make, place: Place, seed: int) -> Driver:
+def _driver(system: System, make: Make, place: NodeConfig, seed: int) -> Driver:
     boot = uuid.uuid4().hex[:8]
     # The name is mixed in: nodes that shared their timeouts would split every vote.
     rng = Random(f"{seed} {place.id}")

@@ -56,7 +56,7 @@ FAILED: Final = 70  # exit status when the machine or the disk raised
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class NodeConfig:
     """Where a node runs: its name and addresses, those of its peers, and the directory of its durable
     state."""
 
@@ -107,7 +107,7 @@ class DurableState:
 class Driver:
     """One node at work. ``make_node`` is given the durable state that was found."""
 
-    def __init__(self, place: Place, boot: str, make_node: Callable[[Json], Node]) -> None:
+    def __init__(self, place: NodeConfig, boot: str, make_node: Callable[[Json], Node]) -> None:
         self._place = place
         self._boot = boot
         self._state = DurableState(place.data)

@@ -21,7 +21,7 @@ MAX_LINE: Final = 8192
 MAX_HEADERS: Final = 100
 
 
-class Asked(Protocol):
+class ServedNode(Protocol):
     """What answers the questions; called from many threads at once."""
 
     @property
@@ -40,7 +40,7 @@ class NodeServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], asked: Asked) -> None:
+    def __init__(self, address: tuple[str, int], asked: ServedNode) -> None:
         self.asked = asked
         super().__init__(address, _Handler)
 

@@ -161,7 +161,7 @@ class _Call:
     fast: bool = False
 
 
-class Contender:
+class LeaseContender:
     """A node that would lead. ``peers`` is the store alone; ``boot`` is unique to this start of the process.
 
     Nothing that it knows is durable: one that starts again is another holder, and waits like all others. It leads in

@@ -48,7 +48,7 @@ VOTE_REPLY: Final = "vote_reply"
 HEARTBEAT: Final = "heartbeat"
 HEARTBEAT_REPLY: Final = "heartbeat_reply"
 
-Role = Literal["follower", "pre-candidate", "candidate", "leader"]
+RaftRole = Literal["follower", "pre-candidate", "candidate", "leader"]
 FOLLOWER: Final = "follower"
 PRE_CANDIDATE: Final = "pre-candidate"
 CANDIDATE: Final = "candidate"
@@ -118,7 +118,7 @@ class Raft:
         self.options = options
         self.term: int = state["term"] if state else 0
         self.voted_for: str | None = state["voted_for"] if state else None
-        self.role: Role = FOLLOWER
+        self.role: RaftRole = FOLLOWER
         self.leader: str | None = None
         self._rng = rng
         self._boot = boot

@@ -1,7 +1,7 @@
 """The protocol that Redis and Sentinel speak (RESP, version 2), as bytes in and replies out: no socket, no clock.
 
 The promise: a reply comes out when its last byte has come in, and never before, however the bytes were cut up on their
-way; replies come out in the order of the commands. What is no RESP raises ``Garbled``.
+way; replies come out in the order of the commands. What is no RESP raises ``RespError``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 END: Final = b"\r\n"
 
 
-class Garbled(ValueError):
+class RespError(ValueError):
     """Bytes that are no reply."""
 
 
@@ -37,7 +37,7 @@ def encode(*commands: Command) -> bytes:
     return b"".join(parts)
 
 
-class Replies:
+class ReplyParser:
     """Takes bytes as they come, gives replies as they are whole."""
 
     def __init__(self) -> None:
@@ -72,14 +72,14 @@ def _parse(data: bytes, at: int) -> tuple[Reply, int] | None:
             return _bulk(data, _number(text), after)
         case b"*":
             return _array(data, _number(text), after)
-    raise Garbled(f"expected a reply, got {data[at : at + 40]!r}")
+    raise RespError(f"expected a reply, got {data[at : at + 40]!r}")
 
 
 def _number(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise Garbled(f"expected a number, got {text!r}") from None
+        raise RespError(f"expected a number, got {text!r}") from None
 
 
 def _bulk(data: bytes, length: int, at: int) -> tuple[Reply, int] | None:

@@ -193,7 +193,7 @@ def aimed_at(bug: Broken) -> tuple[Schedule, ...]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trial:
+class Attempt:
     """One run of a search: its input, what it showed, and when in the search's simulated time it began.
 
     ``caught_ns`` is the instant in the run at which the property fired, None if it did not.
@@ -226,15 +226,15 @@ def cases(bug: Broken, search: Search) -> Iterator[tuple[int, Schedule]]:
         yield rng.randrange(2**31), schedule
 
 
-def trials(bug: Broken, search: Search) -> Iterator[Trial]:
+def attempts(bug: Broken, search: Search) -> Iterator[Attempt]:
     """Runs until the bug is caught or the budget of simulated time is spent; at least one."""
     spent_ns = 0
     for seed, schedule in cases(bug, search):
         fired = look(bug, seed, schedule)
-        trial = Trial(seed=seed, schedule=schedule, fired=fired, began_ns=spent_ns, caught_ns=_caught(bug, fired))
-        yield trial
-        spent_ns = trial.end_ns
-        if trial.caught_ns is not None or spent_ns >= search.budget_s * 1e9:
+        attempt = Attempt(seed=seed, schedule=schedule, fired=fired, began_ns=spent_ns, caught_ns=_caught(bug, fired))
+        yield attempt
+        spent_ns = attempt.end_ns
+        if attempt.caught_ns is not None or spent_ns >= search.budget_s * 1e9:
             return
 
 
@@ -242,9 +242,9 @@ def run(search: Search) -> Found:
     """Run cases until the bug is caught or the budget of simulated time is spent."""
     bug = subject(search.system)
     began = time.process_time()
-    tried = list(trials(bug, search))
+    tried = list(attempts(bug, search))
     last = tried[-1]
-    first, first_s = next((trial.first for trial in tried if trial.first is not None), (None, None))
+    first, first_s = next((attempt.first for attempt in tried if attempt.first is not None), (None, None))
     kept = None if last.caught_ns is None else _begun(last.schedule, last.caught_ns)
     return Found(
         system=search.system,

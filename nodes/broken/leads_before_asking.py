@@ -9,11 +9,11 @@ takeover is refused.
 from __future__ import annotations
 
 from splitbrain.nodes.broken.base import Broken
-from splitbrain.nodes.lease import Contender
+from splitbrain.nodes.lease import LeaseContender
 from splitbrain.nodes.systems.lease import LEASE_SYSTEM
 
 
-class LeadsBeforeAsking(Contender):
+class LeadsBeforeAsking(LeaseContender):
     """Begins its reign with the request for the lease."""
 
     def _update(self, at: int, *, fast: bool = False) -> None:

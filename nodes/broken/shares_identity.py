@@ -7,11 +7,11 @@ holder never changes, the number of transitions does not grow either. Caught by 
 from __future__ import annotations
 
 from splitbrain.nodes.broken.base import Broken
-from splitbrain.nodes.lease import Contender
+from splitbrain.nodes.lease import LeaseContender
 from splitbrain.nodes.systems.lease import LEASE_SYSTEM
 
 
-class SharesIdentity(Contender):
+class SharesIdentity(LeaseContender):
     """Uses one name for all contenders, such as the deployment's."""
 
     def _identified(self) -> str:

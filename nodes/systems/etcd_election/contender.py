@@ -41,14 +41,14 @@ PATIENCE_S: Final = 0.7
 """How long a server may take before the next is asked: long enough for a write, and three times within a lease."""
 PREFIX: Final = "splitbrain/election/"
 
-Clock = Callable[[], float]
+MonotonicClock = Callable[[], float]
 
 
-class Unanswered(Exception):
+class NoServerAnswered(Exception):
     """No server did what was asked, as far as one can tell."""
 
 
-class Gone(Exception):
+class LeaseGone(Exception):
     """The lease is there no more."""
 
 
@@ -56,7 +56,7 @@ class Service(Protocol):
     """etcd's gateway: a path and a body in, a body out."""
 
     def ask(self, path: str, body: Json) -> Any:
-        """Raises Unanswered, and Gone for a lease that is there no more."""
+        """Raises NoServerAnswered, and LeaseGone for a lease that is there no more."""
         ...
 
 
@@ -75,20 +75,20 @@ class Gateway:
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as failure:
             self._at = (self._at + 1) % len(self._servers)
-            raise Unanswered(f"{path}: {failure}") from failure
+            raise NoServerAnswered(f"{path}: {failure}") from failure
         finally:
             connection.close()
         if response.status == http.client.OK:
             return answer
         error = str(answer.get("error", response.status))
         if "lease not found" in error:
-            raise Gone(error)
+            raise LeaseGone(error)
         self._at = (self._at + 1) % len(self._servers)
-        raise Unanswered(f"{path}: {error}")
+        raise NoServerAnswered(f"{path}: {error}")
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class CandidateKey:
     """A contender's key, as etcd shows it."""
 
     name: str
@@ -101,10 +101,10 @@ def text(plain: str) -> str:
     return base64.b64encode(plain.encode()).decode()
 
 
-def keys_in(answer: Mapping[str, Any]) -> tuple[Key, ...]:
+def keys_in(answer: Mapping[str, Any]) -> tuple[CandidateKey, ...]:
     """The keys in the answer to a range, the eldest first."""
     found = [
-        Key(
+        CandidateKey(
             name=base64.b64decode(kv["key"]).decode(),
             owner=base64.b64decode(kv.get("value", "")).decode(),
             create_revision=int(kv["create_revision"]),
@@ -137,7 +137,7 @@ class Session(Protocol):
 class StockSession:
     """Alive until somebody looks and finds that the last answer is longer ago than the lease lasts."""
 
-    def __init__(self, lease: int, sent: float, clock: Clock) -> None:
+    def __init__(self, lease: int, sent: float, clock: MonotonicClock) -> None:
         self.lease = lease
         self._clock = clock
         self._deadline = clock() + TTL_S
@@ -159,7 +159,7 @@ class StockSession:
 class SafeSession:
     """Alive until the lease may have run out, counted from the sending, by a clock that is a tenth too slow."""
 
-    def __init__(self, lease: int, sent: float, clock: Clock) -> None:
+    def __init__(self, lease: int, sent: float, clock: MonotonicClock) -> None:
         self.lease = lease
         self._clock = clock
         self._deadline = sent + TTL_S * (1 - MARGIN)
@@ -182,24 +182,24 @@ class SafeSession:
 class Manner:
     """How a contender counts its lease, by which keys it takes itself to have won, and by which to be in it still."""
 
-    session: Callable[[int, float, Clock], Session]
-    won: Callable[[Sequence[Key], Key], bool]
-    keeps: Callable[[Sequence[Key], Key], bool]
+    session: Callable[[int, float, MonotonicClock], Session]
+    won: Callable[[Sequence[CandidateKey], CandidateKey], bool]
+    keeps: Callable[[Sequence[CandidateKey], CandidateKey], bool]
 
 
-def nobody_before(keys: Sequence[Key], own: Key) -> bool:
+def nobody_before(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
     return all(key.create_revision >= own.create_revision for key in keys)
 
 
-def own_is_first(keys: Sequence[Key], own: Key) -> bool:
+def own_is_first(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
     return bool(keys) and keys[0] == own
 
 
-def own_is_there(keys: Sequence[Key], own: Key) -> bool:
+def own_is_there(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
     return own in keys
 
 
-def whatever(keys: Sequence[Key], own: Key) -> bool:
+def whatever(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
     """The stock client never looks for its own key again."""
     return True
 
@@ -212,19 +212,21 @@ MANNERS: Final[Mapping[str, Manner]] = MappingProxyType(
 )
 
 
-class Contender:
+class EtcdContender:
     """One contender; each method is called from a thread of its own, ``status`` and ``confirm`` from any."""
 
-    def __init__(self, id: str, manner: Manner, service: Callable[[], Service], clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, id: str, manner: Manner, service: Callable[[], Service], clock: MonotonicClock = time.monotonic
+    ) -> None:
         self.id = id
         self._manner = manner
         self._service = service
         self._clock = clock
         self._lock = threading.Lock()
         self._session: Session | None = None
-        self._own: Key | None = None
+        self._own: CandidateKey | None = None
         self._led = False
-        self._first: Key | None = None
+        self._first: CandidateKey | None = None
 
     def status(self) -> dict[str, Json]:
         with self._lock:
@@ -250,9 +252,9 @@ class Contender:
         write = {"request_put": {"key": text(own.name), "value": text(self.id), "lease": str(session.lease)}}
         try:
             answer = self._service().ask("/v3/kv/txn", {"compare": [unchanged], "success": [write]})
-        except Gone as gone:
+        except LeaseGone as gone:
             return Answer(0, None, None, str(gone))
-        except Unanswered as failure:
+        except NoServerAnswered as failure:
             raise TimeoutError from failure
         if not answer.get("succeeded"):
             return Answer(0, None, None, "its key is gone")
@@ -266,7 +268,7 @@ class Contender:
                 own = self._stand(service)
                 self._wait(service, own)
                 self._lead(service, own)
-            except (Unanswered, Gone):
+            except (NoServerAnswered, LeaseGone):
                 self._leave()
                 time.sleep(POLL_S)
 
@@ -294,9 +296,9 @@ class Contender:
         try:
             answer = service.ask("/v3/lease/keepalive", {"ID": str(session.lease)})
             left = int(answer.get("result", {}).get("TTL", "0"))
-        except Unanswered:
+        except NoServerAnswered:
             return
-        except Gone:
+        except LeaseGone:
             left = 0
         with self._lock:
             if left > 0:
@@ -304,7 +306,7 @@ class Contender:
             else:
                 session.lost()
 
-    def _stand(self, service: Service) -> Key:
+    def _stand(self, service: Service) -> CandidateKey:
         sent = self._clock()
         granted = service.ask("/v3/lease/grant", {"TTL": str(TTL_S), "ID": "0"})
         session = self._manner.session(int(granted["ID"]), sent, self._clock)
@@ -314,33 +316,33 @@ class Contender:
         absent = {"key": text(name), "target": "CREATE", "result": "EQUAL", "create_revision": "0"}
         write = {"request_put": {"key": text(name), "value": text(self.id), "lease": str(session.lease)}}
         answer = service.ask("/v3/kv/txn", {"compare": [absent], "success": [write]})
-        own = Key(name, self.id, int(answer["header"]["revision"]))
+        own = CandidateKey(name, self.id, int(answer["header"]["revision"]))
         with self._lock:
             self._own = own
         return own
 
-    def _wait(self, service: Service, own: Key) -> None:
+    def _wait(self, service: Service, own: CandidateKey) -> None:
         """Until it has won. The stock client waits on even when its lease and key have gone meanwhile."""
         while True:
             try:
                 keys = self._looked(service)
-            except Unanswered:
+            except NoServerAnswered:
                 time.sleep(POLL_S)
                 continue
             if self._manner.won(keys, own):
                 return
             if not self._manner.keeps(keys, own):
-                raise Gone("its key went while it waited")
+                raise LeaseGone("its key went while it waited")
             time.sleep(POLL_S)
 
-    def _lead(self, service: Service, own: Key) -> None:
+    def _lead(self, service: Service, own: CandidateKey) -> None:
         with self._lock:
             self._led = True
         while self._alive():
             try:
                 if not self._manner.keeps(self._looked(service), own):
                     break
-            except Unanswered:
+            except NoServerAnswered:
                 pass
             time.sleep(POLL_S)
         self._leave()
@@ -349,7 +351,7 @@ class Contender:
         with self._lock:
             self._led, self._session, self._own, self._first = False, None, None, None
 
-    def _looked(self, service: Service) -> tuple[Key, ...]:
+    def _looked(self, service: Service) -> tuple[CandidateKey, ...]:
         """All contenders' keys, read through the quorum."""
         end = PREFIX[:-1] + chr(ord(PREFIX[-1]) + 1)
         keys = keys_in(service.ask("/v3/kv/range", {"key": text(PREFIX), "range_end": text(end)}))
@@ -384,7 +386,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     first = Random(given.seed).randrange(len(given.server))
-    contender = Contender(given.id, MANNERS[given.manner], lambda: Gateway(given.server, first))
+    contender = EtcdContender(given.id, MANNERS[given.manner], lambda: Gateway(given.server, first))
     for work in (contender.contend, contender.keep_alive, contender.look_at_lease):
         threading.Thread(target=work, daemon=True).start()
     NodeServer(("0.0.0.0", given.port), contender).serve_forever()

@@ -27,7 +27,7 @@ LEADER: Final = 2
 SUCCESS: Final = 0
 
 
-class Node:
+class PySyncObjNode:
     """``raft`` is a SyncObj, ``write`` has something replicated and calls back in its thread."""
 
     def __init__(
@@ -111,7 +111,7 @@ def main() -> None:
     def write(done: Callable[[Any, int], None]) -> None:
         counter.inc(callback=done)
 
-    node = Node(given.id, raft, write, {address: name for name, address in at.items()})
+    node = PySyncObjNode(given.id, raft, write, {address: name for name, address in at.items()})
     # In the main thread: PySyncObj stops when that ends.
     NodeServer(("0.0.0.0", given.port), node).serve_forever()
 

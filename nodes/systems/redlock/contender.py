@@ -29,7 +29,7 @@ from typing import Final
 
 from splitbrain.nodes.endpoint import NodeServer
 from splitbrain.nodes.protocol import Answer, Json
-from splitbrain.nodes.resp import Command, ErrorReply, Garbled, Replies, Reply, encode
+from splitbrain.nodes.resp import Command, ErrorReply, Reply, ReplyParser, RespError, encode
 from splitbrain.nodes.systems.base import CLIENT_PORT
 
 KEY: Final = "splitbrain:lock"
@@ -58,11 +58,11 @@ class Server:
                 self._socket = socket.create_connection(self._where, SERVER_S)
             self._socket.settimeout(SERVER_S)
             self._socket.sendall(encode(command))
-            parser = Replies()
+            parser = ReplyParser()
             while not (replies := parser.feed(self._received(self._socket))):
                 pass
             return replies[0]
-        except (OSError, Garbled) as failure:
+        except (OSError, RespError) as failure:
             self._forget()  # what it would still answer belongs to this question
             return ErrorReply(f"no answer: {failure}")
 
@@ -79,7 +79,7 @@ class Server:
         self._socket = None
 
 
-class Contender:
+class RedlockContender:
     """Tries to get the lock and to keep it, for ever; answers what it believes."""
 
     def __init__(self, id: str, servers: Sequence[Server], rng: Random, trusting: bool) -> None:
@@ -97,7 +97,7 @@ class Contender:
         self._extended = threading.Condition(self._lock)
         self._extensions = 0
 
-    # Asked from many threads
+    # Called from many threads
 
     def status(self) -> dict[str, Json]:
         with self._lock:
@@ -190,7 +190,7 @@ def main() -> None:
     given = parser.parse_args()
     places = (server.rpartition(":") for server in given.server)
     servers = [Server(address, int(port)) for address, _, port in places]
-    contender = Contender(given.id, servers, Random(given.seed), given.trusting)
+    contender = RedlockContender(given.id, servers, Random(given.seed), given.trusting)
     threading.Thread(target=contender.contend, daemon=True).start()
     NodeServer(("0.0.0.0", CLIENT_PORT), contender).serve_forever()
 

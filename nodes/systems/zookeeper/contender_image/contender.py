@@ -57,7 +57,7 @@ class CountingClient(KazooClient):  # type: ignore[misc]  # it is not here
 
 
 @dataclass(frozen=True)
-class Claim:
+class ZnodeClaim:
     """A stretch of leadership, and the znode that it rests on."""
 
     term: int
@@ -65,7 +65,7 @@ class Claim:
     path: str
 
 
-class Contender:
+class ZooKeeperContender:
     """What all contenders share: the session, the claim, and how they are asked."""
 
     stops_in_doubt = True
@@ -76,7 +76,7 @@ class Contender:
         self.boot = uuid.uuid4().hex[:8]
         self.received: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._claim: Claim | None = None
+        self._claim: ZnodeClaim | None = None
         self._seen: tuple[str | None, int | None] = (None, None)  # who leads, in which term
         self._changes = 0  # of the connection's state
         self._wins = 0
@@ -150,7 +150,7 @@ class Contender:
             if self._changes != changes or self._claim is not None:
                 return
             self._wins += 1
-            self._claim = claim = Claim(czxid, f"{session:x}-{czxid:x}-{self._wins}", path)
+            self._claim = claim = ZnodeClaim(czxid, f"{session:x}-{czxid:x}-{self._wins}", path)
         self._log("led", term=claim.term, reign=claim.reign)
 
     # The threads
@@ -204,7 +204,7 @@ class Contender:
         sys.stderr.write(json.dumps(line) + "\n")
 
 
-class Careful(Contender):
+class Careful(ZooKeeperContender):
     """The recipe, stopping as soon as the connection is in doubt."""
 
     def __init__(self, name: str, client: CountingClient) -> None:
@@ -256,7 +256,7 @@ class Herd(Careful):
         return 0
 
 
-class Stock(Contender):
+class Stock(ZooKeeperContender):
     """kazoo's own election: what leads is a function that it calls, and that it never interrupts."""
 
     stops_in_doubt = False
