@@ -17,7 +17,7 @@ from splitbrain.nodes.systems.bully import BULLY_TEXTBOOK_SYSTEM
 class AsksOnlyTheHighest(Bully):
     """Sends one ELECTION."""
 
-    def _asked(self) -> Sequence[str]:
+    def _recipients(self) -> Sequence[str]:
         return self.higher[-1:]
 
 

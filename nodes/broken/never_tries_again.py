@@ -17,17 +17,17 @@ class NeverTriesAgain(Ring):
 
     _gone: frozenset[str] = frozenset()
 
-    def _ran_out(self, at: int, timer: str) -> None:
+    def _on_election_timer(self, at: int, timer: str) -> None:
         if timer != ELECTION_TIMER:
             parcel = self._parcels.get(int(timer.removeprefix(ACK_TIMER + " ")))
             if parcel is not None:
-                self._gone |= {self.ahead[parcel.passed_over]}
-        super()._ran_out(at, timer)
+                self._gone |= {self.ahead[parcel.skipped]}
+        super()._on_election_timer(at, timer)
 
     def _try(self, number: int) -> bool:
         parcel = self._parcels[number]
-        while parcel.passed_over < len(self.ahead) and self.ahead[parcel.passed_over] in self._gone:
-            parcel.passed_over += 1
+        while parcel.skipped < len(self.ahead) and self.ahead[parcel.skipped] in self._gone:
+            parcel.skipped += 1
         return super()._try(number)
 
 

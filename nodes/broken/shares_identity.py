@@ -14,7 +14,7 @@ from splitbrain.nodes.systems.lease import LEASE_SYSTEM
 class SharesIdentity(LeaseContender):
     """Uses one name for all contenders, such as the deployment's."""
 
-    def _identified(self) -> str:
+    def _make_identity(self) -> str:
         return "contender"
 
 

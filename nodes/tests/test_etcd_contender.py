@@ -19,10 +19,10 @@ from splitbrain.nodes.systems.etcd_election.contender import (
     SafeSession,
     Session,
     StockSession,
+    is_first,
     keys_in,
-    nobody_before,
-    own_is_first,
-    own_is_there,
+    no_key_before,
+    still_exists,
     text,
 )
 
@@ -78,12 +78,12 @@ def test_a_lease_that_is_over_is_never_taken_up_again(kind: Callable[[int, float
 
 
 def test_a_contender_has_won_when_no_key_is_older_and_the_safe_one_only_with_its_own_key_there() -> None:
-    assert not nobody_before([ELDER, OWN], OWN) and not own_is_first([ELDER, OWN], OWN)
-    assert nobody_before([OWN, YOUNGER], OWN) and own_is_first([OWN, YOUNGER], OWN)
+    assert not no_key_before([ELDER, OWN], OWN) and not is_first([ELDER, OWN], OWN)
+    assert no_key_before([OWN, YOUNGER], OWN) and is_first([OWN, YOUNGER], OWN)
     # Its lease ran out while it waited, and then the leader's key went: a phantom leader.
-    assert nobody_before([YOUNGER], OWN) and nobody_before([], OWN)
-    assert not own_is_first([YOUNGER], OWN) and not own_is_first([], OWN)
-    assert not own_is_there([replace(OWN, create_revision=8)], OWN), "the same name, put anew by another reign"
+    assert no_key_before([YOUNGER], OWN) and no_key_before([], OWN)
+    assert not is_first([YOUNGER], OWN) and not is_first([], OWN)
+    assert not still_exists([replace(OWN, create_revision=8)], OWN), "the same name, put anew by another reign"
 
 
 def test_keys_come_the_eldest_first_whatever_their_names() -> None:

@@ -1,16 +1,15 @@
-"""A contender in etcd's election, as package ``concurrency`` of etcd's Go client does it, over the JSON gateway.
+"""A contender in etcd's election, as in package ``concurrency`` of etcd's Go client, over the JSON gateway.
 
-A contender puts a key of its own, bound to its lease, below a common prefix; whoever has the key with the smallest
-create revision leads, and the others wait for the keys before their own to go (``election.go``, v3.4: Campaign). The
-lease is kept alive every third of its time. The create revision is the fencing token.
+Each contender puts a key, bound to its lease, below a common prefix. The key with the smallest create revision leads;
+the other contenders wait until the keys before theirs are gone (client/v3 ``concurrency/election.go``, v3.4: Campaign).
+The lease is renewed every third of its TTL. The create revision is the fencing token.
 
-There are two manners. The stock client counts a lease from the moment its renewal was *answered*, looks only once a
-second whether it has run out (``lease.go``: deadlineLoop), and does not look whether its own key is still there when
-its wait is over. The safe one counts from the moment the renewal was *sent*, less a margin for clocks that run apart,
-judges that whenever it is asked, and leads only while its own key is the first.
+There are two manners. The stock client starts a lease when its renewal was *answered*, checks its expiry only once a
+second (``lease.go``: deadlineLoop), and does not check that its key still exists when its wait ends. The safe one
+starts the lease when the renewal was *sent*, less a margin for clock drift, checks that at every request, and leads
+only while its key is the first.
 
-Each reign has a lease and a key of its own, and a lease that has lapsed once is never taken up again: so a reign is
-one stretch.
+Each reign has a new lease and a new key, and an expired lease is never used again, so a reign is one stretch.
 
     python3 -m splitbrain.nodes.systems.etcd_election.contender --id n1 --server 10.0.0.14:2379 ... --manner stock
 """
@@ -33,35 +32,35 @@ from splitbrain.nodes.endpoint import NodeServer
 from splitbrain.nodes.protocol import Answer, Json
 
 TTL_S: Final = 2
-"""Of the lease; etcd grants none shorter than one and a half election timeouts, rounded up to whole seconds."""
+"""TTL of the lease; etcd grants none below one and a half election timeouts, rounded up to full seconds."""
 LOOK_S: Final = 1.0
 MARGIN: Final = 0.1
 POLL_S: Final = 0.1
 PATIENCE_S: Final = 0.7
-"""How long a server may take before the next is asked: long enough for a write, and three times within a lease."""
+"""Timeout of a request to one server: long enough for a write, about a third of a lease."""
 PREFIX: Final = "splitbrain/election/"
 
 MonotonicClock = Callable[[], float]
 
 
 class NoServerAnswered(Exception):
-    """No server did what was asked, as far as one can tell."""
+    """No server is known to have carried out the request."""
 
 
 class LeaseGone(Exception):
-    """The lease is there no more."""
+    """The lease does not exist any more."""
 
 
 class Service(Protocol):
-    """etcd's gateway: a path and a body in, a body out."""
+    """etcd's JSON gateway: a path and a body in, a body out."""
 
     def ask(self, path: str, body: Json) -> Any:
-        """Raises NoServerAnswered, and LeaseGone for a lease that is there no more."""
+        """Raises NoServerAnswered, or LeaseGone if the lease does not exist any more."""
         ...
 
 
 class Gateway:
-    """One server after the other, staying with one that answers. For one thread."""
+    """Client of the gateway that stays with a server while it answers, else takes the next. Not thread-safe."""
 
     def __init__(self, servers: Sequence[str], first: int) -> None:
         self._servers = tuple(servers)
@@ -89,7 +88,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class CandidateKey:
-    """A contender's key, as etcd shows it."""
+    """A contender's key in etcd."""
 
     name: str
     owner: str
@@ -97,12 +96,12 @@ class CandidateKey:
 
 
 def text(plain: str) -> str:
-    """As the gateway takes bytes."""
+    """Encode bytes for the gateway, in base64."""
     return base64.b64encode(plain.encode()).decode()
 
 
 def keys_in(answer: Mapping[str, Any]) -> tuple[CandidateKey, ...]:
-    """The keys in the answer to a range, the eldest first."""
+    """The keys in a range response, by create revision."""
     found = [
         CandidateKey(
             name=base64.b64decode(kv["key"]).decode(),
@@ -115,27 +114,27 @@ def keys_in(answer: Mapping[str, Any]) -> tuple[CandidateKey, ...]:
 
 
 class Session(Protocol):
-    """A lease as its holder sees it. What is over stays over."""
+    """A lease as seen by its holder. Once over, it stays over."""
 
     lease: int
 
     def renewed(self, sent: float) -> None:
-        """A renewal sent at that time has just been answered, and granted."""
+        """A renewal sent at that time has just been granted."""
         ...
 
     def lost(self) -> None:
-        """A server has said that the lease is there no more."""
+        """A server has reported that the lease does not exist any more."""
         ...
 
     def look(self) -> None:
-        """Called once a second."""
+        """Check the expiry; called once a second."""
         ...
 
     def alive(self) -> bool: ...
 
 
 class StockSession:
-    """Alive until somebody looks and finds that the last answer is longer ago than the lease lasts."""
+    """Alive until the check once a second finds that the last renewal was answered longer than a TTL ago."""
 
     def __init__(self, lease: int, sent: float, clock: MonotonicClock) -> None:
         self.lease = lease
@@ -157,7 +156,7 @@ class StockSession:
 
 
 class SafeSession:
-    """Alive until the lease may have run out, counted from the sending, by a clock that is a tenth too slow."""
+    """Alive until the lease may have expired, counted from the sending, on a clock that is a tenth too slow."""
 
     def __init__(self, lease: int, sent: float, clock: MonotonicClock) -> None:
         self.lease = lease
@@ -172,7 +171,7 @@ class SafeSession:
         self._deadline = 0.0
 
     def look(self) -> None:
-        """There is nothing to look for: whoever asks has it judged."""
+        """No effect: the expiry is checked at every request."""
 
     def alive(self) -> bool:
         return self._clock() < self._deadline
@@ -180,40 +179,40 @@ class SafeSession:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manner:
-    """How a contender counts its lease, by which keys it takes itself to have won, and by which to be in it still."""
+    """How a contender counts its lease, and by which keys it has won and is still in the election."""
 
     session: Callable[[int, float, MonotonicClock], Session]
     won: Callable[[Sequence[CandidateKey], CandidateKey], bool]
     keeps: Callable[[Sequence[CandidateKey], CandidateKey], bool]
 
 
-def nobody_before(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
+def no_key_before(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
     return all(key.create_revision >= own.create_revision for key in keys)
 
 
-def own_is_first(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
+def is_first(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
     return bool(keys) and keys[0] == own
 
 
-def own_is_there(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
+def still_exists(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
     return own in keys
 
 
-def whatever(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
-    """The stock client never looks for its own key again."""
+def unchecked(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
+    """Always true: the stock client never checks that its key still exists."""
     return True
 
 
 MANNERS: Final[Mapping[str, Manner]] = MappingProxyType(
     {
-        "stock": Manner(session=StockSession, won=nobody_before, keeps=whatever),
-        "safe": Manner(session=SafeSession, won=own_is_first, keeps=own_is_there),
+        "stock": Manner(session=StockSession, won=no_key_before, keeps=unchecked),
+        "safe": Manner(session=SafeSession, won=is_first, keeps=still_exists),
     }
 )
 
 
 class EtcdContender:
-    """One contender; each method is called from a thread of its own, ``status`` and ``confirm`` from any."""
+    """One contender. Each of its loops runs in a separate thread; ``status`` and ``confirm`` are thread-safe."""
 
     def __init__(
         self, id: str, manner: Manner, service: Callable[[], Service], clock: MonotonicClock = time.monotonic
@@ -231,14 +230,14 @@ class EtcdContender:
     def status(self) -> dict[str, Json]:
         with self._lock:
             if self._leads() and self._own is not None:
-                return self._says(True, self.id, self._own.create_revision, self._reign())
+                return self._report(True, self.id, self._own.create_revision, self._reign())
             first = self._first
             if first is None:
-                return self._says(False, None, None, None)
-            return self._says(False, first.owner, first.create_revision, None)
+                return self._report(False, None, None, None)
+            return self._report(False, first.owner, first.create_revision, None)
 
     def confirm(self, timeout: float) -> Answer:
-        """A write that goes through only if its own key is still the one it won with."""
+        """Write on condition that the key it won with still exists."""
         with self._lock:
             session, own, reign = self._session, self._own, self._reign()
             if not self._leads() or session is None or own is None:
@@ -261,7 +260,7 @@ class EtcdContender:
         return Answer(0, own.create_revision, reign, None)
 
     def contend(self) -> None:
-        """Stand, wait, lead, and stand again."""
+        """Campaign, wait, lead, and campaign again, for ever."""
         service = self._service()
         while True:
             try:
@@ -273,7 +272,7 @@ class EtcdContender:
                 time.sleep(POLL_S)
 
     def keep_alive(self) -> None:
-        """Renew the lease, if there is one, every third of its time."""
+        """Renew the lease, if there is one, every third of its TTL."""
         service = self._service()
         while True:
             time.sleep(TTL_S / 3)
@@ -287,7 +286,7 @@ class EtcdContender:
                     self._session.look()
 
     def renew(self, service: Service) -> None:
-        """Renew the lease once, if there is one, by whichever server answers before it would have run out."""
+        """Renew the lease once, if there is one."""
         with self._lock:
             session = self._session
         if session is None:
@@ -322,17 +321,17 @@ class EtcdContender:
         return own
 
     def _wait(self, service: Service, own: CandidateKey) -> None:
-        """Until it has won. The stock client waits on even when its lease and key have gone meanwhile."""
+        """Return once it has won. The stock client goes on waiting even if its lease and key are gone."""
         while True:
             try:
-                keys = self._looked(service)
+                keys = self._read_keys(service)
             except NoServerAnswered:
                 time.sleep(POLL_S)
                 continue
             if self._manner.won(keys, own):
                 return
             if not self._manner.keeps(keys, own):
-                raise LeaseGone("its key went while it waited")
+                raise LeaseGone("its key disappeared while it waited")
             time.sleep(POLL_S)
 
     def _lead(self, service: Service, own: CandidateKey) -> None:
@@ -340,7 +339,7 @@ class EtcdContender:
             self._led = True
         while self._alive():
             try:
-                if not self._manner.keeps(self._looked(service), own):
+                if not self._manner.keeps(self._read_keys(service), own):
                     break
             except NoServerAnswered:
                 pass
@@ -351,8 +350,8 @@ class EtcdContender:
         with self._lock:
             self._led, self._session, self._own, self._first = False, None, None, None
 
-    def _looked(self, service: Service) -> tuple[CandidateKey, ...]:
-        """All contenders' keys, read through the quorum."""
+    def _read_keys(self, service: Service) -> tuple[CandidateKey, ...]:
+        """All contenders' keys, by a linearizable read."""
         end = PREFIX[:-1] + chr(ord(PREFIX[-1]) + 1)
         keys = keys_in(service.ask("/v3/kv/range", {"key": text(PREFIX), "range_end": text(end)}))
         with self._lock:
@@ -371,19 +370,21 @@ class EtcdContender:
             return None
         return f"{self._session.lease:x}-{self._own.create_revision}"
 
-    def _says(self, leading: bool, leader: str | None, term: int | None, reign: str | None) -> dict[str, Json]:
+    def _report(self, leading: bool, leader: str | None, term: int | None, reign: str | None) -> dict[str, Json]:
         return {"id": self.id, "leading": leading, "leader": leader, "term": term, "reign": reign}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="splitbrain.nodes.systems.etcd_election.contender", description="Stand for election in etcd."
+        prog="splitbrain.nodes.systems.etcd_election.contender", description="Run a contender in an etcd election."
     )
-    parser.add_argument("--id", required=True)
-    parser.add_argument("--server", action="append", required=True, metavar="HOST:PORT")
-    parser.add_argument("--manner", choices=MANNERS, required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--id", required=True, help="name of this contender")
+    parser.add_argument(
+        "--server", action="append", required=True, metavar="HOST:PORT", help="an etcd server; repeatable"
+    )
+    parser.add_argument("--manner", choices=MANNERS, required=True, help="how it counts its lease")
+    parser.add_argument("--port", type=int, required=True, help="port of its HTTP interface")
+    parser.add_argument("--seed", type=int, default=0, help="chooses the first server")
     given = parser.parse_args()
     first = Random(given.seed).randrange(len(given.server))
     contender = EtcdContender(given.id, MANNERS[given.manner], lambda: Gateway(given.server, first))
