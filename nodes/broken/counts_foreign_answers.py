@@ -13,7 +13,7 @@ from splitbrain.nodes.systems.raft import RAFT_LEASE_SYSTEM
 
 
 class CountsForeignAnswers(Raft):
-    """Reads every heartbeat reply as one of its own term."""
+    """Reads every heartbeat reply as one of its term."""
 
     def _on_heartbeat_reply(self, at: int, sender: str, term: int, round_: int) -> None:
         super()._on_heartbeat_reply(at, sender, self.term, round_)

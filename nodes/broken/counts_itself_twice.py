@@ -12,7 +12,7 @@ from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class CountsItselfTwice(Raft):
-    """Adds its own answer to a list that holds it already."""
+    """Adds its answer to a list that already contains it."""
 
     def _lost_quorum(self, at: int) -> bool:
         answered = sorted((*self._answered.values(), self._round))

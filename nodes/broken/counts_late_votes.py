@@ -25,7 +25,7 @@ class CountsLateVotes(Raft):
 def _late_votes(at_ms: int) -> tuple[Step, Step]:
     """Restarts the leader, and kills the second voter for its successor once it has voted.
 
-    The new leader then needs the answers of two slow nodes, whose votes arrive when it has stepped down.
+    The new leader then needs the answers of two slow nodes, and their votes arrive when it has stepped down.
     """
     return (
         {"at_ms": at_ms, "for_ms": 60, "fault": {"f": "kill", "target": "leader"}},

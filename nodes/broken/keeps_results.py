@@ -16,7 +16,7 @@ from splitbrain.nodes.systems.ring import RING_SYSTEM
 
 
 class KeepsResults(Ring):
-    """Takes part only if it has sent a token of its own."""
+    """Takes part only if it has sent a token."""
 
     _initiated = False
 

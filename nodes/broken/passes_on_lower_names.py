@@ -1,4 +1,4 @@
-"""Forwards names lower than its own, too, as in the older election of Le Lann (1977).
+"""Forwards lower names, too, as in the older election of Le Lann (1977).
 
 Every token goes all the way round: n^2 messages, where Chang and Roberts (1979) need n(n+1)/2 at most and 2n-1 at best.
 The result is the same. Caught only by the message count, with no fault at all.

@@ -18,12 +18,12 @@ from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 class RaisesOnLateAnswers(Raft):
     """Looks up the request that is answered, and keeps requests only for the longest timeout."""
 
-    _open: Mapping[int, set[str]] = MappingProxyType({})  # round -> who has not answered it
+    _open: Mapping[int, set[str]] = MappingProxyType({})  # round -> nodes that have not answered it
 
     def _ask(self, at: int, kind: str, term: int) -> None:
         super()._ask(at, kind, term)
         if kind == HEARTBEAT:
-            kept = {sent: who for sent, who in self._open.items() if at - sent <= self.options.election_timeout_max}
+            kept = {sent: nodes for sent, nodes in self._open.items() if at - sent <= self.options.election_timeout_max}
             self._open = {**kept, self._round: set(self.peers)}
 
     def _on_heartbeat_reply(self, at: int, sender: str, term: int, round_: int) -> None:

@@ -1,6 +1,6 @@
 """Gives every contender the same identity, so that each takes the record for its own and renews it.
 
-client-go (``leaderelection.go``) tells holders apart by identity alone, which must be unique to each process; since the
+client-go (``leaderelection.go``) distinguishes holders by identity, which must be unique to each process. Since the
 holder never changes, the number of transitions does not grow either. Caught by ``term-safety``, with no fault at all.
 """
 
@@ -12,7 +12,7 @@ from splitbrain.nodes.systems.lease import LEASE_SYSTEM
 
 
 class SharesIdentity(LeaseContender):
-    """Uses one name for all contenders, such as the deployment's."""
+    """Uses one name for all contenders, for example the deployment's."""
 
     def _make_identity(self) -> str:
         return "contender"

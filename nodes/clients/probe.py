@@ -1,6 +1,6 @@
 """Client for systems described by users: their HTTP probe says where in a JSON answer each fact is found.
 
-Such a system echoes no nonce; a connection on which an answer is overdue is closed, so that every answer belongs to its
+These systems echo no nonce; a connection on which an answer is overdue is closed, so that every answer belongs to its
 request. A leader may be named by a node's name, its address, or a URL or ``host:port`` that contains either.
 """
 

@@ -179,7 +179,7 @@ class SafeSession:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manner:
-    """How a contender counts its lease, and by which keys it has won and is still in the election."""
+    """The rules of a contender: how it counts its lease, when it has won, and when it is still in the election."""
 
     session: Callable[[int, float, MonotonicClock], Session]
     won: Callable[[Sequence[CandidateKey], CandidateKey], bool]
