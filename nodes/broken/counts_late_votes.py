@@ -13,7 +13,7 @@ from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class CountsLateVotes(Raft):
-    """Counts the votes of its term in any role."""
+    """Counts the votes of its term even as a follower."""
 
     def _on_vote_reply(self, at: int, sender: str, term: int, round_: int, granted: bool) -> None:
         super()._on_vote_reply(at, sender, term, round_, granted)

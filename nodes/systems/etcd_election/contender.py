@@ -1,12 +1,12 @@
 """A contender in etcd's election, as in package ``concurrency`` of etcd's Go client, over the JSON gateway.
 
 Each contender puts a key, bound to its lease, below a common prefix. The key with the smallest create revision leads;
-the other contenders wait until the keys before theirs are gone (client/v3 ``concurrency/election.go``, v3.4: Campaign).
+the other contenders wait until the keys before theirs are gone (``clientv3/concurrency/election.go``, v3.4: Campaign).
 The lease is renewed every third of its TTL. The create revision is the fencing token.
 
 There are two manners. The stock client starts a lease when its renewal was *answered*, checks its expiry only once a
-second (``lease.go``: deadlineLoop), and does not check that its key still exists when its wait ends. The safe one
-starts the lease when the renewal was *sent*, less a margin for clock drift, checks that at every request, and leads
+second (``clientv3/lease.go``: deadlineLoop), and does not check that its key still exists when its wait ends. The safe
+one starts the lease when the renewal was *sent*, less a margin for clock drift, checks that at every request, and leads
 only while its key is the first.
 
 Each reign has a new lease and a new key, and an expired lease is never used again, so a reign is one stretch.
