@@ -1,16 +1,16 @@
-"""The ring election that gathers names: the token comes home with all of them, and the highest leads.
+"""The ring election that collects names: the token comes home with all of them, and the highest leads.
 
-Tanenbaum and van Steen, "Distributed Systems", section on election algorithms. A node that holds an election sends a
-list with its own name round the ring (``nodes.ring`` says how a message gets past the dead); each adds its name; back
-home the highest in the list is the leader, and a COORDINATOR goes round to say so. Each of m live nodes that begins
-one costs 2m messages, and 2(m+d) where d are dead; those begun at the same time all run to their end.
+M. van Steen & A. S. Tanenbaum, "Distributed Systems", 3rd ed. (2017), section 6.4.2. A node that holds an election
+sends a list with its name round the ring (``nodes.ring`` skips dead nodes), and each node appends its name. Back home,
+the highest name in the list is the leader, and a COORDINATOR message goes round to announce it. An election among m
+live nodes takes 2m messages, and 2(m+d) with d dead ones; elections begun at the same time all run to their end.
 
-Elections that saw different members may come to different results, and their words to different nodes in different
-orders. So results are numbered: a token takes along the highest number that any of its members has heard of, its
-result gets the next one, and a node follows no result that is older than the last it followed; of two equal numbers
-that of the higher name is the later one.
+Elections that saw different members may have different results, and their announcements may reach nodes in different
+orders. So results are numbered: a token carries the highest number that any of its members knows, its result gets the
+next one, and a node follows no result older than the last it followed; of two equal numbers, that of the higher origin
+is the later one.
 
-The promise is that of ``nodes.ring``: while nothing is late or cut, all live nodes come to follow the highest.
+Guarantee, as in ``nodes.ring``: while no message is late and no link is cut, all live nodes come to follow the highest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COORDINATOR: Final = "coordinator"
 
 
 class AppendRing(RingNode):
-    """One node of it."""
+    """One node of a ring election that collects names."""
 
     RESULT = COORDINATOR
 
@@ -40,7 +40,7 @@ class AppendRing(RingNode):
         state: Mapping[str, Json] | None = None,
     ) -> None:
         super().__init__(id, peers, options, rng, boot, state)
-        self._latest = 0, -1  # the last result's number, and its origin's place
+        self._latest = 0, -1  # the last result's number, and its origin's rank
 
     def _begin(self, at: int) -> None:
         token = {"kind": ELECTION, "election": self._new_election(), "names": [self.id], "latest": self._latest[0]}

@@ -1,19 +1,19 @@
-"""The Bully election: of those that answer in time, the one with the highest name leads.
+"""The Bully election: the highest-named node that answers in time leads.
 
-H. Garcia-Molina, "Elections in a Distributed Computing System", IEEE Transactions on Computers C-31(1), 1982, in the
-form that textbooks give it (Coulouris et al., "Distributed Systems", 5th ed., section 15.3): whoever suspects the
-leader, or has just started, asks all that outrank it; who is asked says OK and holds an election of its own, unless
-one is in progress; who hears no OK within ``ok_timeout`` is the leader and tells all below; who hears one waits
-``coordinator_timeout`` longer for word of a leader, and else begins again.
+H. Garcia-Molina, "Elections in a Distributed Computing System", IEEE Transactions on Computers C-31(1), 1982, in its
+textbook form (Coulouris et al., "Distributed Systems", 5th ed., section 15.3). A node that suspects the leader, or has
+just started, sends ELECTION to every higher node. A node that receives one answers OK and holds an election itself,
+unless one is in progress. A node that receives no OK within ``ok_timeout`` leads, and sends COORDINATOR to every lower
+node; one that receives an OK waits ``coordinator_timeout`` longer for a COORDINATOR, and then begins again.
 
-The promise: while messages take less than half of ``ok_timeout``, no process pauses and nothing is cut, all live
-nodes come to follow the highest of them. Without these assumptions it keeps nothing: two parts of a cluster, or a
-pause, make two leaders, and the 1982 paper itself turns to another algorithm there (Invitation).
+Guarantee: while messages take less than half of ``ok_timeout``, no process pauses and no link is cut, all live nodes
+come to follow the highest of them. Without these assumptions nothing is guaranteed: a partition or a pause makes two
+leaders, and the 1982 paper gives another algorithm for that case (Invitation).
 
-An election lasts ``ok_timeout``, also for a node that nobody outranks. That is what "in progress" means, and what
-makes the count of messages exact: with node n dead and node i the one to notice, k = n - i, it takes k(k+1)/2
-ELECTION, k(k-1)/2 OK and n-2 COORDINATOR. A leader that is asked while it leads says OK and, as its election ends,
-once more that it leads; its reign goes on.
+An election lasts ``ok_timeout``, even for the highest node; that defines "in progress", and makes the message count
+exact: if node n is dead and node i detects it, with k = n - i, it takes k(k+1)/2 ELECTION, k(k-1)/2 OK and n-2
+COORDINATOR messages. A leader that receives ELECTION answers OK and, as its election ends, announces itself once more;
+its reign goes on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ELECTION: Final = "election"
 OK: Final = "ok"
 COORDINATOR: Final = "coordinator"
 
-WAITING: Final = "waiting"  # somebody higher has said OK and will say who leads
+WAITING: Final = "waiting"  # a higher node has answered OK and will announce a leader
 
 OK_TIMER: Final = "ok"
 COORDINATOR_TIMER: Final = "coordinator"
@@ -39,8 +39,11 @@ COORDINATOR_TIMER: Final = "coordinator"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BullyOptions(HighestOptions):
-    """``guard``: who is asked while it holds an election begins no other. The timeouts in nanoseconds: how long an OK
-    is waited for, and then, if one came, word of the leader."""
+    """Options of the Bully election, times in nanoseconds.
+
+    ``ok_timeout`` is the wait for an OK, ``coordinator_timeout`` the further wait for a COORDINATOR after an OK.
+    ``guard``: a node that receives ELECTION while it holds an election does not begin another.
+    """
 
     ok_timeout: int = 100 * MS
     coordinator_timeout: int = 150 * MS
@@ -49,7 +52,7 @@ class BullyOptions(HighestOptions):
     def __post_init__(self) -> None:
         HighestOptions.__post_init__(self)
         if not (self.ok_timeout > 0 and self.coordinator_timeout > 0):
-            raise ValueError("expected timeouts above 0")
+            raise ValueError(f"expected timeouts above 0, got {self.ok_timeout} and {self.coordinator_timeout}")
 
 
 BULLY: Final = BullyOptions()
@@ -57,7 +60,7 @@ BULLY_TEXTBOOK: Final = BullyOptions(merge=False)
 
 
 class Bully(HighestId[BullyOptions]):
-    """One node of it."""
+    """One node of a Bully election."""
 
     def __init__(
         self,
@@ -73,8 +76,8 @@ class Bully(HighestId[BullyOptions]):
         self.lower = tuple(peer for peer in self.peers if self._outranks(id, peer))
         self._elections = 0
         self._election = ""
-        self._answered = False  # somebody higher has said OK
-        self._announcing = False  # this leader has been asked, and will say again that it leads
+        self._answered = False  # a higher node has answered OK
+        self._announcing = False  # this leader has received ELECTION, and will announce itself again
 
     def _elect(self, at: int) -> None:
         self._stand()
@@ -83,12 +86,12 @@ class Bully(HighestId[BullyOptions]):
         self._answered = False
         self._effects.append(CancelTimer(COORDINATOR_TIMER))
         self._effects.append(SetTimer(OK_TIMER, self.options.ok_timeout))
-        self._send_all(self._asked(), {"kind": ELECTION, "election": self._election})
+        self._send_all(self._recipients(), {"kind": ELECTION, "election": self._election})
 
-    def _asked(self) -> Sequence[str]:
+    def _recipients(self) -> Sequence[str]:
         return self.higher
 
-    def _take(self, at: int, sender: str, kind: str, message: Mapping[str, Json]) -> None:
+    def _on_election_message(self, at: int, sender: str, kind: str, message: Mapping[str, Json]) -> None:
         if self._outranks(self.id, sender):
             if kind == ELECTION:
                 self._on_election(at, sender, message.get("election"))
@@ -110,7 +113,7 @@ class Bully(HighestId[BullyOptions]):
         if self.role == CANDIDATE and election == self._election:
             self._answered = True
 
-    def _ran_out(self, at: int, timer: str) -> None:
+    def _on_election_timer(self, at: int, timer: str) -> None:
         if timer == COORDINATOR_TIMER and self.role == WAITING:
             self._elect(at)
         elif timer == OK_TIMER and self.leading:
@@ -127,6 +130,6 @@ class Bully(HighestId[BullyOptions]):
         self._announcing = False
         self._send_all(self.lower, {"kind": COORDINATOR})
 
-    def _goes_over(self, leader: str) -> bool:
-        # Until its time is up an election is in progress, whatever is heard; else it would be held again.
-        return self.role != CANDIDATE and super()._goes_over(leader)
+    def _replaces_leader(self, leader: str) -> bool:
+        # An election in progress runs its full time; abandoning it would only start another.
+        return self.role != CANDIDATE and super()._replaces_leader(leader)

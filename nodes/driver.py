@@ -1,11 +1,11 @@
 """Runs one node on real sockets, files and clocks: events in, effects out, in order.
 
-Three promises. A ``Persist`` is durable (written, fsynced, renamed, directory fsynced) before the next effect
-is carried out. The machine is only ever touched under one lock, with the clock read under it, so a status is
-all of one instant and a lease is judged at the instant it is claimed. And the driver fails as a whole: when
-the machine or the disk raises, the process ends, since a node that forgets a vote may vote twice.
+Guarantees: a ``Persist`` is durable (written, fsynced, renamed, directory fsynced) before the next effect is carried
+out. The state machine is used under one lock only, with the clock read under it, so a status is of one instant and a
+lease is judged at the instant it is claimed. If the state machine or the disk raises, the process exits, since a node
+that forgets a vote may vote twice.
 
-The network promises nothing: a datagram that cannot be sent is a datagram lost, whatever the reason.
+The network guarantees nothing: a datagram that cannot be sent is lost, whatever the reason.
 """
 
 from __future__ import annotations
@@ -50,15 +50,14 @@ from splitbrain.nodes.protocol import (
 
 Address = tuple[str, int]
 
-# How many datagrams are taken before timers are looked at again, so that a flood cannot hold up a heartbeat.
+# Datagrams received between two checks of the timers, so that a flood cannot delay a heartbeat.
 BURST: Final = 64
-FAILED: Final = 70  # exit status when the machine or the disk raised
+FAILED: Final = 70  # exit status if the state machine or the disk raised
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a node runs: its name and addresses, those of its peers, and the directory of its durable
-    state."""
+class NodeConfig:
+    """A node's name and addresses, those of its peers, and the directory of its durable state."""
 
     id: str
     peers: Mapping[str, Address]
@@ -71,7 +70,7 @@ STATE_FILE = "state.json"
 
 
 class DurableState:
-    """The last persisted state, in one file that is always whole: the old one or the new one."""
+    """The last persisted state in one file, replaced atomically."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -80,7 +79,7 @@ class DurableState:
         self._fresh = directory / f"{STATE_FILE}.new"
 
     def load(self) -> Json:
-        """What was persisted last, None when nothing ever was. Raises ValueError when the file is damaged."""
+        """The state persisted last, None if there is none. Raises ValueError if the file is damaged."""
         try:
             text = self._path.read_bytes()
         except FileNotFoundError:
@@ -91,7 +90,7 @@ class DurableState:
             raise ValueError(f"{self._path}: expected the JSON that a node persisted: {error}") from error
 
     def save(self, state: Mapping[str, Json]) -> None:
-        """Make ``state`` durable. When this returns, a crash of the machine cannot undo it."""
+        """Make ``state`` durable: once this returns, a machine crash cannot undo it."""
         with self._fresh.open("wb") as file:
             file.write(json.dumps(dict(state)).encode())
             file.flush()
@@ -105,12 +104,12 @@ class DurableState:
 
 
 class Driver:
-    """One node at work. ``make_node`` is given the durable state that was found."""
+    """Drives one node, which ``make_node`` creates from the durable state found on disk."""
 
-    def __init__(self, place: Place, boot: str, make_node: Callable[[Json], Node]) -> None:
-        self._place = place
+    def __init__(self, config: NodeConfig, boot: str, make_node: Callable[[Json], Node]) -> None:
+        self._config = config
         self._boot = boot
-        self._state = DurableState(place.data)
+        self._state = DurableState(config.data)
         self._node = make_node(self._state.load())
         self._lock = threading.Lock()
         self._timers: dict[str, int] = {}
@@ -121,25 +120,25 @@ class Driver:
         self._stopping = False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._socket.bind(place.listen)
-        self._endpoint = NodeServer(place.http, self)
-        # What must end the loop's wait early (a signal, a timer set by another thread) writes a byte here.
+        self._socket.bind(config.listen)
+        self._endpoint = NodeServer(config.http, self)
+        # A signal, or a timer set by another thread, writes a byte here to end the loop's wait early.
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
 
-    # What HTTP asks
+    # Called by the HTTP server
 
     @property
     def id(self) -> str:
-        return self._place.id
+        return self._config.id
 
     def status(self) -> dict[str, Json]:
-        """The node's claims and counts at one instant, by its clocks ``at`` (monotonic) and ``wall`` (real), in ns."""
+        """The node's claim and message counts at one instant, by its clocks ``at`` (monotonic) and ``wall``, in ns."""
         with self._lock:
             at, wall = time.monotonic_ns(), time.time_ns()
             return {
-                "id": self._place.id,
+                "id": self._config.id,
                 **self._node.status(at)._asdict(),
                 "boot": self._boot,
                 "sent": dict(self._sent),
@@ -166,7 +165,7 @@ class Driver:
     # The loop
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT. To be called on the main thread."""
+        """Serve until SIGTERM or SIGINT. Must be called on the main thread."""
         signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
@@ -187,7 +186,7 @@ class Driver:
         self._stopping = True
 
     def _wake(self) -> None:
-        with suppress(BlockingIOError):  # full: then it will wake anyway
+        with suppress(BlockingIOError):  # a full buffer wakes the loop anyway
             self._wake_writer.send(b"\0")
 
     def _until_timer(self) -> float | None:
@@ -202,7 +201,7 @@ class Driver:
                 data = self._socket.recv(wire.MAX_BYTES + 1)
             except BlockingIOError:
                 return
-            except OSError:  # an error of an earlier send, reported here
+            except OSError:  # the error of an earlier send, reported late
                 continue
             with self._lock:
                 self._receive(data)
@@ -213,7 +212,7 @@ class Driver:
         except wire.WireError:
             self._dropped["malformed"] += 1
             return
-        if sender not in self._place.peers:
+        if sender not in self._config.peers:
             self._dropped["unknown sender"] += 1
             return
         self._dispatch(Received(time.monotonic_ns(), sender, message))
@@ -236,7 +235,7 @@ class Driver:
         except BaseException:
             traceback.print_exc()
             sys.stderr.flush()
-            os._exit(FAILED)  # from any thread, and before anything else is sent
+            os._exit(FAILED)  # from any thread, before another effect is carried out
 
     def _carry_out(self, effect: Effect, at: int) -> None:
         match effect:
@@ -259,11 +258,11 @@ class Driver:
     def _send(self, to: str, kind: str, message: Json) -> None:
         self._sent[kind] += 1
         try:
-            self._socket.sendto(wire.encode(self._place.id, message), self._place.peers[to])
+            self._socket.sendto(wire.encode(self._config.id, message), self._config.peers[to])
         except OSError:  # unreachable, refused, forbidden by a firewall, no room in the buffer
             self._dropped["not sent"] += 1
 
     def _log(self, event: str, **facts: Any) -> None:
-        line = {"event": event, "id": self._place.id, "at": time.monotonic_ns(), **facts}
+        line = {"event": event, "id": self._config.id, "at": time.monotonic_ns(), **facts}
         sys.stderr.write(json.dumps(line) + "\n")
         sys.stderr.flush()

@@ -1,8 +1,8 @@
-"""How a node is asked, over HTTP/1.1: ``GET /status`` and ``POST /confirm``.
+"""The HTTP/1.1 interface of a node: ``GET /status`` and ``POST /confirm``.
 
-Every answer is JSON, echoes the ``nonce`` of its request, so that no late answer can be taken for a fresh one,
-and leaves in one write, so that no delayed acknowledgement ever holds back half of it. Connections are kept open;
-each has a thread of its own, so that one slow client delays no other.
+Every answer is JSON and echoes the ``nonce`` of its request, so that a late answer is never accepted for a new request.
+It is sent in one write, so that no delayed TCP acknowledgement holds back half of it. Connections are kept alive, each
+with its thread, so that one slow client delays no other.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ MAX_LINE: Final = 8192
 MAX_HEADERS: Final = 100
 
 
-class Asked(Protocol):
-    """What answers the questions; called from many threads at once."""
+class ServedNode(Protocol):
+    """The node behind the interface. Its methods are called from many threads at once."""
 
     @property
     def id(self) -> str: ...
@@ -30,26 +30,26 @@ class Asked(Protocol):
     def status(self) -> dict[str, Json]: ...
 
     def confirm(self, timeout: float) -> Answer:
-        """Raises TimeoutError after that many seconds without an answer."""
+        """Raises TimeoutError after ``timeout`` seconds without an answer."""
         ...
 
 
 class NodeServer(ThreadingHTTPServer):
-    """Bound to its address when made; answers while ``serve_forever`` runs. Its threads end with the process."""
+    """HTTP server of one node, bound on creation; it answers while ``serve_forever`` runs, in daemon threads."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], asked: Asked) -> None:
-        self.asked = asked
+    def __init__(self, address: tuple[str, int], node: ServedNode) -> None:
+        self.node = node
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        # The inherited one looks up the host's full name, which takes seconds where no name server answers.
+        # The inherited method looks up the host's full name, which takes seconds without a name server.
         socketserver.TCPServer.server_bind(self)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away, or that spoke no HTTP, is no news."""
+        """Ignore clients that disconnect or do not speak HTTP."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -59,49 +59,50 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        path, nonce = self._question()
+        path, nonce = self._target()
         if path == "/status":
-            self._reply(HTTPStatus.OK, {"nonce": nonce, **self.server.asked.status()})
+            self._reply(HTTPStatus.OK, {"nonce": nonce, **self.server.node.status()})
         else:
             self._reply(HTTPStatus.NOT_FOUND, {"nonce": nonce, "error": "expected GET /status"})
 
     def do_POST(self) -> None:
-        path, nonce = self._question()
+        path, nonce = self._target()
         if path == "/confirm":
             status, facts = self._confirm()
-            self._reply(status, {"nonce": nonce, "id": self.server.asked.id, **facts})
+            self._reply(status, {"nonce": nonce, "id": self.server.node.id, **facts})
         else:
             self._reply(HTTPStatus.NOT_FOUND, {"nonce": nonce, "error": "expected POST /confirm"})
 
     def _confirm(self) -> tuple[HTTPStatus, dict[str, Json]]:
         try:
-            answer = self.server.asked.confirm(CONFIRM_TIMEOUT_S)
+            answer = self.server.node.confirm(CONFIRM_TIMEOUT_S)
         except TimeoutError:
             return HTTPStatus.GATEWAY_TIMEOUT, {"error": "no answer in time"}
         if answer.error is not None:
             return HTTPStatus.CONFLICT, {"error": answer.error}
         return HTTPStatus.OK, {"term": answer.term, "reign": answer.reign}
 
-    def _question(self) -> tuple[str, str]:
+    def _target(self) -> tuple[str, str]:
+        """The path and the nonce of the request."""
         path, _, query = self.path.partition("?")
         return path, parse_qs(query).get("nonce", [""])[0]
 
     def parse_request(self) -> bool:
-        """Read a request up to its end; False when it is refused.
+        """Read one request; False if it is refused.
 
-        The inherited one makes a mail message of the headers, which costs three times as much as all the rest.
+        The inherited method parses headers as an email message, which costs three times as much as the rest.
         """
         self.close_connection = True
         self.command, self.requestline = "", str(self.raw_requestline, "iso-8859-1").rstrip("\r\n")
-        words = self.requestline.split()
+        parts = self.requestline.split()
         headers = self._read_headers()
-        if len(words) != 3 or not words[2].startswith("HTTP/1.") or headers is None:
+        if len(parts) != 3 or not parts[2].startswith("HTTP/1.") or headers is None:
             self._reply(HTTPStatus.BAD_REQUEST, {"error": "expected a short HTTP/1.1 request"})
             return False
-        self.command, self.path, self.request_version = words
-        usual = "close" if self.request_version == "HTTP/1.0" else "keep-alive"
-        self.close_connection = headers.get("connection", usual).lower() == "close"
-        self.rfile.read(int(headers.get("content-length", "0")))  # the next request begins after it
+        self.command, self.path, self.request_version = parts
+        default = "close" if self.request_version == "HTTP/1.0" else "keep-alive"
+        self.close_connection = headers.get("connection", default).lower() == "close"
+        self.rfile.read(int(headers.get("content-length", "0")))  # discarded: the next request begins after the body
         return True
 
     def _read_headers(self) -> dict[str, str] | None:
@@ -124,4 +125,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(head.encode() + data)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet: standard error belongs to the node's own events."""
+        """Log nothing: standard error is for the node's events."""

@@ -1,22 +1,21 @@
-"""What every election of the highest name shares: heartbeats, suspicion, following, and proof of being followed.
+"""The common part of elections of the highest name: heartbeats, suspicion, following, and confirmations.
 
-The elections themselves (``nodes.bully``, ``nodes.ring``, ``nodes.append_ring``) come from textbooks that end when a
-leader is known. What is around them is the same for all: the leader tells everybody every ``heartbeat`` that it is
-there; whoever has not heard its own leader for ``suspicion`` holds an election; and, with ``merge``, whoever hears the
-heartbeat of a leader that outranks its own goes over to that one, which is how two leaders become one after a cut has
-healed. (Garcia-Molina 1982 leaves the detection of failures open; with no merging, two leaders stay two.) A node that
-has just started gives those that are started with it as much time before it holds its election: else whoever is first
-would lead until a higher one is there.
+The elections themselves (``nodes.bully``, ``nodes.ring``, ``nodes.append_ring``) come from textbooks, and end when a
+leader is known. The rest is the same for all: the leader sends a heartbeat to every node every ``heartbeat``; a node
+that has not heard its leader for ``suspicion`` holds an election; and, with ``merge``, a node that hears the heartbeat
+of a leader that outranks its own follows that one, so that two leaders become one after a partition heals.
+(Garcia-Molina 1982 leaves failure detection open; without merging, two leaders remain.) A node that has just started
+waits ``suspicion`` before it holds an election, since otherwise the first node to start would lead until a higher one
+is there.
 
-The promise, and it is a small one: a node only ever follows who outranks it, and only after that one has said that it
-leads. There is no quorum and no term, for these algorithms know neither: in a partition every part elects its own
-leader, and that is what they are there for. So nothing here is a fencing token, and ``term`` is always None. A reign
-is a boot and its count of wins.
+Guarantee: a node follows only a node that outranks it and has announced that it leads. These algorithms have no quorum
+and no terms: in a partition every part elects a leader, by design. So there is no fencing token, and ``term`` is always
+None. A reign is a boot ID and a count of wins.
 
-A confirmation cannot rest on a quorum that elected. What it proves is that the leader works for a majority: more than
-half of all nodes, itself included, say within a round trip that it is the leader they follow. One follower would be
-too little to ask: the leader of a minority would then count as the working leader that a majority is to have. So a
-leader that is deaf, alone or in a minority has nothing to show, though it leads.
+A confirmation cannot rest on a quorum that elected the leader. It proves that the leader works for a majority: more
+than half of all nodes, itself included, report within a round trip that they follow it. One follower would not be
+enough: the leader of a minority would then count as the working leader of a majority. So a leader that is deaf, alone
+or in a minority cannot confirm, though it leads.
 """
 
 from __future__ import annotations
@@ -57,17 +56,19 @@ LEADER: Final = "leader"
 
 HEARTBEAT_TIMER: Final = "heartbeat"
 SUSPICION_TIMER: Final = "suspicion"
-CONFIRM_TIMER: Final = "confirm"  # and a space and the round
+CONFIRM_TIMER: Final = "confirm"  # followed by a space and the round
 
 CONFIRM_PATIENCE: Final = 500 * MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HighestOptions:
-    """The same on every node, times in nanoseconds: how often a leader is heard, after how much silence it is given
-    up, and whether a leader that is heard to outrank one's own is followed.
+    """Options of a cluster, the same on every node, times in nanoseconds.
 
-    Raises ValueError when a leader would be suspected before it can be heard.
+    ``heartbeat`` is the interval of a leader's heartbeats, ``suspicion`` the silence after which a leader is suspected.
+    ``merge``: a node follows any leader whose heartbeat it hears and that outranks its leader.
+
+    Raises ValueError if a leader would be suspected before it can be heard.
     """
 
     heartbeat: int = 50 * MS
@@ -76,27 +77,27 @@ class HighestOptions:
 
     def __post_init__(self) -> None:
         if not 0 < self.heartbeat < self.suspicion:
-            raise ValueError("expected 0 < heartbeat < suspicion")
+            raise ValueError(f"expected 0 < heartbeat < suspicion, got {self.heartbeat} and {self.suspicion}")
 
 
 Options = TypeVar("Options", bound=HighestOptions)
 
 
 def rank(name: str) -> tuple[str | int, ...]:
-    """Names in their order, the numbers in them as numbers: n2 before n10."""
+    """The sort key of a name, with numbers compared as numbers: n2 before n10."""
     return tuple(int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", name)))
 
 
 @dataclass(slots=True)
 class _Confirm:
-    """A confirmation under way: who asked, and who has said so far that it follows this node."""
+    """A pending confirmation: the request, and the nodes that have reported so far that they follow this node."""
 
     request: int
     followers: set[str] = field(default_factory=set)
 
 
 class HighestId(ABC, Generic[Options]):
-    """One node. ``peers`` are the others; ``boot`` is unique to this start of the process. Nothing is durable."""
+    """One node. ``peers`` are the other nodes; ``boot`` is unique to this start. It has no durable state."""
 
     def __init__(
         self,
@@ -123,7 +124,7 @@ class HighestId(ABC, Generic[Options]):
         self._effects: list[Effect] = []
 
     def handle(self, event: Event) -> list[Effect]:
-        """Take one event; return what must be done, in order."""
+        """Process one event; return the effects, in order of execution."""
         effects: list[Effect] = []
         self._effects = effects
         match event:
@@ -138,7 +139,7 @@ class HighestId(ABC, Generic[Options]):
         return effects
 
     def status(self, at: int) -> Status:
-        """What this node claims; that hangs on no clock."""
+        """The node's claim, which depends on no clock."""
         return Status(
             role=self.role,
             leading=self._reign is not None,
@@ -147,21 +148,21 @@ class HighestId(ABC, Generic[Options]):
             reign=self._reign,
         )
 
-    # What an election is made of
+    # The election
 
     @abstractmethod
     def _elect(self, at: int) -> None:
-        """Begin an election of one's own: after the start, and when the leader is suspected."""
+        """Begin an election: after the start, and when the leader is suspected."""
 
     @abstractmethod
-    def _take(self, at: int, sender: str, kind: str, message: Mapping[str, Json]) -> None:
-        """Take in a message of the election. What is not one is dropped, as if the network had lost it."""
+    def _on_election_message(self, at: int, sender: str, kind: str, message: Mapping[str, Json]) -> None:
+        """Handle a message of the election. A malformed one is dropped, as if the network had lost it."""
 
     @abstractmethod
-    def _ran_out(self, at: int, timer: str) -> None:
-        """A timer of the election has fired."""
+    def _on_election_timer(self, at: int, timer: str) -> None:
+        """Handle a timer of the election."""
 
-    # What comes in
+    # Incoming
 
     def _receive(self, at: int, sender: str, message: Json) -> None:
         if not isinstance(message, Mapping) or sender == self.id or not self._is_node(sender):
@@ -175,14 +176,14 @@ class HighestId(ABC, Generic[Options]):
             case "confirmed":
                 self._on_confirmed(sender, message.get("round"))
             case str():
-                self._take(at, sender, kind, message)
+                self._on_election_message(at, sender, kind, message)
 
     def _timer_fired(self, at: int, timer: str) -> None:
         if timer == HEARTBEAT_TIMER:
             if self.leading:
                 self._beat()
         elif timer == SUSPICION_TIMER:
-            # A heartbeat only notes when it came; the timer set before it looks at that when it fires.
+            # A heartbeat only records its arrival, and the timer is extended when it fires.
             remaining = self._heard + self.options.suspicion - at
             if self.role == FOLLOWER and remaining > 0:
                 self._effects.append(SetTimer(SUSPICION_TIMER, remaining))
@@ -191,16 +192,16 @@ class HighestId(ABC, Generic[Options]):
         elif timer.startswith(CONFIRM_TIMER):
             self._give_up(timer.removeprefix(CONFIRM_TIMER + " "), "no majority follows")
         else:
-            self._ran_out(at, timer)
+            self._on_election_timer(at, timer)
 
     def _on_heartbeat(self, at: int, sender: str) -> None:
         if sender == self.leader:
             self._heard = at
-        elif self.options.merge and self._goes_over(sender):
+        elif self.options.merge and self._replaces_leader(sender):
             self._follow(at, sender)
 
-    def _goes_over(self, leader: str) -> bool:
-        """Whether to leave one's own leader, perhaps oneself, perhaps nobody, for one that is heard to lead."""
+    def _replaces_leader(self, leader: str) -> bool:
+        """True if a leader just heard replaces this node's leader, which may be the node itself, or None."""
         if self.role == STARTING:
             return False
         return self._outranks(leader, self.id) and (self.leader is None or self._outranks(leader, self.leader))
@@ -226,14 +227,14 @@ class HighestId(ABC, Generic[Options]):
         self._effects += [SetTimer(SUSPICION_TIMER, self.options.suspicion), Followed(None, leader)]
 
     def _stand(self) -> None:
-        """Follow nobody while an election is held."""
+        """Become a candidate, without a leader while the election is held."""
         self._step_down()
         if self.leader is not None or self.role in (FOLLOWER, STARTING):
             self._effects += [CancelTimer(SUSPICION_TIMER), Followed(None, None)]
         self.role, self.leader = CANDIDATE, None
 
     def _lead(self) -> None:
-        """Begin a reign, and be heard at once; one that goes on goes on."""
+        """Begin a reign with a heartbeat at once; no effect if this node leads already."""
         if self.leading:
             return
         self.role, self.leader = LEADER, self.id
@@ -249,11 +250,11 @@ class HighestId(ABC, Generic[Options]):
             for round_ in tuple(self._confirms):
                 self._give_up(round_, "lost leadership")
 
-    # What goes out
+    # Outgoing
 
     def _beat(self) -> None:
         self._send_all(self.peers, {"kind": HEARTBEAT})
-        for round_ in self._confirms:  # the question or its answer may have been lost
+        for round_ in self._confirms:  # the request or its answer may have been lost
             self._send_all(self.peers, {"kind": CONFIRM, "round": round_})
         self._effects.append(SetTimer(HEARTBEAT_TIMER, self.options.heartbeat))
 

@@ -1,23 +1,22 @@
-"""Leader election by a lease in a shared store, as Kubernetes' controllers do it: two pure state machines.
+"""Leader election by a lease in a shared store, as in Kubernetes controllers: two pure state machines.
 
-The algorithm is that of client-go, ``tools/leaderelection/leaderelection.go``. The store keeps one record, which is
-replaced only by who names the version that it replaces (compare and swap). The record says who holds the lease; the
-holder renews it every ``retry_period``, and stops when one series of attempts has not succeeded for
-``renew_deadline``. A contender takes a record over when *it* has seen no change of it for ``lease_duration``, by its
-own elapsed time, so that nobody's time of day matters.
+The algorithm is that of client-go, ``tools/leaderelection/leaderelection.go``. The store keeps one record, replaced by
+compare-and-swap on its version. The record names the holder of the lease. The holder renews it every ``retry_period``,
+and steps down when a series of attempts has not succeeded for ``renew_deadline``. A contender takes the lease over when
+*it* has seen no change of the record for ``lease_duration`` on its monotonic clock, so that no wall clock matters.
 
-What it promises: at most one holder for each number of the record, since each is made by a swap. What it does not,
-by its own documentation ("does not guarantee that only one client is acting as a leader"): that the holder before has
-stopped by then. Read in that source, and kept here:
+Guarantee: at most one holder for each value of ``transitions``, since each is made by a compare-and-swap. Not
+guaranteed, as client-go's documentation says ("does not guarantee that only one client is acting as a leader"): that
+the previous holder has stopped by then. Three reasons, read in that source and kept here:
 
-- the deadline begins anew with each series, so a leader stops ``retry_period + renew_deadline`` after the last answer
-  that it got, not after the swap that this answer was about. An answer late by d leaves two leaders if
+- the deadline starts anew with each series, so a leader stops ``retry_period + renew_deadline`` after its last answer
+  arrived, not after the swap that it acknowledged. An answer late by d leaves two leaders if
   ``d + retry_period + renew_deadline > lease_duration``;
-- whether a node leads is a flag that no clock lowers: a process that was stopped still leads when it goes on;
-- a leader that reads another's name in the record goes on leading until its deadline.
+- leadership is a flag that no clock lowers: a paused process still leads when it resumes;
+- a leader that reads another holder in the record goes on leading until its deadline.
 
-``judged_at_use`` is what would put all three right: a node that says it leads only while, counted from when it *asked*
-for its last renewal, the lease cannot have run out for anybody (C. Gray and D. Cheriton, "Leases", SOSP 1989).
+``judged_at_use`` corrects all three: a node claims to lead only while the lease, counted from when it *requested* its
+last renewal, cannot have expired for any contender (C. Gray & D. Cheriton, "Leases", SOSP 1989).
 """
 
 from __future__ import annotations
@@ -46,30 +45,31 @@ from splitbrain.nodes.protocol import (
     TimerFired,
 )
 
-# What a contender sends, and what the store answers. All carry "kind" and "request", which the answer echoes.
+# Requests of contenders, and answers of the store. All carry "kind" and "request", which the answer echoes.
 GET: Final = "get"
-UPDATE: Final = "update"  # with the "version" to be replaced, and the "record" to replace it by
-CONFIRM: Final = "confirm"  # a get, counted apart: only observers have it sent
+UPDATE: Final = "update"  # with the "version" to replace, and the new "record"
+CONFIRM: Final = "confirm"  # a get, counted separately: only observers cause it
 RECORD: Final = "record"  # the answer to a get: "version" and "record", which is None before the first update
-UPDATED: Final = "updated"  # the answer to an update: "done", and the "version" that there is now
+UPDATED: Final = "updated"  # the answer to an update: "done", and the present "version"
 
-RETRY_TIMER: Final = "retry"  # when the next attempt is made
-DEADLINE_TIMER: Final = "deadline"  # when the attempts under way have taken too long
-RESEND_TIMER: Final = "resend"  # a datagram may be lost: the request is sent again until it is answered
+RETRY_TIMER: Final = "retry"  # time of the next attempt
+DEADLINE_TIMER: Final = "deadline"  # end of the present series of attempts
+RESEND_TIMER: Final = "resend"  # datagrams may be lost, so a request is sent again until it is answered
 
 CONFIRM_PATIENCE: Final = 10_000 * MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseOptions:
-    """What all contenders run with; times in nanoseconds, in the proportions of client-go's usual 15, 10 and 2 s.
+    """Options of all contenders; times in nanoseconds, in the proportions of client-go's defaults of 15, 10 and 2 s.
 
-    A contender that does not lead waits ``retry_period`` and up to ``jitter_percent`` of it more between attempts.
+    A contender that does not lead waits ``retry_period`` plus up to ``jitter_percent`` of it between attempts.
     ``judged_at_use``: a node leads until ``lease_duration / (1 + drift_percent / 100)`` after it first sent the last
-    renewal that succeeded, whatever its timers do. ``trusts_renewal_times``: a record has run out when its holder's
-    clock said so, not when it has not changed for long; a mistake unless all clocks agree.
+    successful renewal, regardless of its timers. ``trusts_renewal_times``: a lease expires by the renewal time in the
+    record, on its holder's clock, instead of by the time since the last observed change; a mistake unless all clocks
+    agree.
 
-    Raises ValueError when the options contradict each other.
+    Raises ValueError if the options contradict each other.
     """
 
     lease_duration: int = 750 * MS
@@ -83,9 +83,14 @@ class LeaseOptions:
     def __post_init__(self) -> None:
         most = self.retry_period * (100 + self.jitter_percent) // 100
         if not self.retry_period > 0 or not most < self.renew_deadline < self.lease_duration:
-            raise ValueError("expected 0 < retry_period, with its jitter < renew_deadline < lease_duration")
+            raise ValueError(
+                "expected 0 < retry_period, with jitter < renew_deadline < lease_duration, "
+                f"got {self.retry_period}, with jitter {most}, {self.renew_deadline} and {self.lease_duration}"
+            )
         if self.jitter_percent < 0 or self.drift_percent < 0:
-            raise ValueError("expected jitter_percent and drift_percent of at least 0")
+            raise ValueError(
+                f"expected jitter_percent and drift_percent >= 0, got {self.jitter_percent} and {self.drift_percent}"
+            )
 
 
 LEASE: Final = LeaseOptions()
@@ -94,10 +99,10 @@ LEASE_WALL: Final = LeaseOptions(trusts_renewal_times=True)
 
 
 class LeaseStore:
-    """The store: one record, and the number of its changes. ``state`` is both, ``{"version": int, "record": ...}``.
+    """The store: one record, and its version. ``state`` is both, ``{"version": int, "record": ...}``.
 
-    An update that is asked for again, because the answer was lost or late, is answered as it was the first time: a
-    record holds the instant of its renewal, so no two updates are alike.
+    A repeated update, whose answer was lost or late, is answered as it was the first time: a record contains the
+    instant of its renewal, so no two updates are equal.
     """
 
     def __init__(
@@ -113,30 +118,30 @@ class LeaseStore:
         self.record: Json = state["record"] if state else None
 
     def handle(self, event: Event) -> list[Effect]:
-        """Answer a contender; a record is durable before anybody is told of it."""
+        """Answer a contender; a record is durable before it is acknowledged."""
         if isinstance(event, Received):
-            return self._asked(event.sender, event.message)
+            return self._answer(event.sender, event.message)
         if isinstance(event, ConfirmAsked):
             return [Answer(event.request, None, None, "a store does not lead")]
         return []
 
     def status(self, at: int) -> Status:
-        """A store never leads; it knows who holds the lease."""
+        """The holder of the lease; the store itself never leads."""
         record = self.record or {"node": None, "transitions": None}
         return Status("store", leading=False, leader=record["node"], term=record["transitions"], reign=None)
 
-    def _asked(self, sender: str, message: Json) -> list[Effect]:
+    def _answer(self, sender: str, message: Json) -> list[Effect]:
         try:
             kind, request = message["kind"], message["request"]
             if kind in (GET, CONFIRM):
                 return [Send(sender, RECORD, {"kind": RECORD, "request": request, **self._state()})]
             if kind == UPDATE:
-                return self._updated(sender, request, message["version"], message["record"])
+                return self._update(sender, request, message["version"], message["record"])
         except (TypeError, LookupError):
-            pass  # not one of ours: as if the network had lost it
+            pass  # malformed: dropped, as if the network had lost it
         return []
 
-    def _updated(self, sender: str, request: Json, version: Json, record: Json) -> list[Effect]:
+    def _update(self, sender: str, request: Json, version: Json, record: Json) -> list[Effect]:
         effects: list[Effect] = []
         if version == self.version:
             self.version, self.record = self.version + 1, record
@@ -153,7 +158,7 @@ class LeaseStore:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """The one request that a contender waits for: since when, and whether its refusal leaves more to be tried."""
+    """A contender's pending request, and when it was made; a refused ``fast`` one is followed by a get."""
 
     request: str
     message: Json
@@ -161,11 +166,11 @@ class _Call:
     fast: bool = False
 
 
-class Contender:
-    """A node that would lead. ``peers`` is the store alone; ``boot`` is unique to this start of the process.
+class LeaseContender:
+    """One contender. ``peers`` is the store alone; ``boot`` is unique to this start of the process.
 
-    Nothing that it knows is durable: one that starts again is another holder, and waits like all others. It leads in
-    the term that the record's ``transitions`` say, a number that grows with each change of the holder.
+    It has no durable state: after a restart it is a new holder, and waits like all others. Its term is the record's
+    ``transitions``, which grows with each change of the holder.
     """
 
     def __init__(
@@ -182,26 +187,26 @@ class Contender:
         self._store = peers[0]
         self._rng = rng
         self._boot = boot
-        self._identity = self._identified()
+        self._identity = self._make_identity()
         self._lease = options.lease_duration * 100 // (100 + options.drift_percent)
         self._version = 0
         self._record: Json = None
-        self._changed = 0  # when the record was last seen to have changed
+        self._changed = 0  # when a change of the record was last seen
         self._call: _Call | None = None
         self._requests = 0
         self._succeeded_last = False
-        self._renewed = 0  # when the last renewal that succeeded was first sent
+        self._renewed = 0  # when the last successful renewal was first sent
         self._term: int | None = None
         self._reign: str | None = None
         self._wins = 0
-        self._confirms: dict[str, tuple[int, int]] = {}  # a request to the store -> whose question, asked when
+        self._confirms: dict[str, tuple[int, int]] = {}  # request to the store -> the client's, and when
         self._effects: list[Effect] = []
 
-    def _identified(self) -> str:
+    def _make_identity(self) -> str:
         return f"{self.id}/{self._boot}"
 
     def handle(self, event: Event) -> list[Effect]:
-        """Take one event; return what must be done, in order."""
+        """Process one event; return the effects, in order of execution."""
         effects: list[Effect] = []
         self._effects = effects
         match event:
@@ -216,7 +221,7 @@ class Contender:
         return effects
 
     def status(self, at: int) -> Status:
-        """What this node claims: that it leads, or who holds the lease as far as it knows."""
+        """The claim to lead, or the holder of the lease as far as this node knows."""
         if self._leads(at):
             lease = True if self.options.judged_at_use else None
             return Status("leader", leading=True, leader=self.id, term=self._term, reign=self._reign, lease=lease)
@@ -228,11 +233,11 @@ class Contender:
     def _leads(self, at: int) -> bool:
         return self._reign is not None and (not self.options.judged_at_use or at < self._renewed + self._lease)
 
-    # Attempts: to renew the lease for who leads, to get it for all others
+    # Attempts: a leader renews the lease, all others try to acquire it
 
     def _timer_fired(self, at: int, timer: str) -> None:
         if timer == RETRY_TIMER:
-            # For a leader a deadline runs from the first attempt since the last success, for others from each.
+            # A leader's deadline runs from its first attempt since the last success, a contender's from each attempt.
             if self._reign is None or self._succeeded_last:
                 self._attempt_in_time(at)
             else:
@@ -257,12 +262,12 @@ class Contender:
         return self._record is not None and bool(self._record["holder"] == self._identity)
 
     def _is_valid(self, at: int) -> bool:
-        """Whether the record's lease is not known to have run out."""
+        """True unless the lease in the record is known to have expired."""
         since: int = self._record["renewed"] if self.options.trusts_renewal_times else self._changed
         return at < since + self.options.lease_duration
 
     def _update(self, at: int, *, fast: bool = False) -> None:
-        """Ask for the lease, or for more of it. Transitions count from 1, the first holder's."""
+        """Request the lease, or its renewal. Transitions count from 1, that of the first holder."""
         transitions = self._record["transitions"] if self._record else 0
         record = {
             "holder": self._identity,
@@ -286,11 +291,11 @@ class Contender:
         self._effects.append(SetTimer(RESEND_TIMER, self.options.retry_period))
 
     def _receive(self, at: int, message: Json) -> None:
-        """Hand an answer to who waits for it; drop what nobody waits for, or what is not one of ours."""
+        """Match an answer with its request; drop unexpected and malformed ones."""
         try:
             kind, request, version = message["kind"], message["request"], message["version"]
             if request in self._confirms:
-                self._answer(at, request, message["record"])
+                self._answer_confirm(at, request, message["record"])
             elif self._call is not None and request == self._call.request:
                 call, self._call = self._call, None
                 self._effects.append(CancelTimer(RESEND_TIMER))
@@ -302,7 +307,7 @@ class Contender:
             return
 
     def _on_record(self, at: int, version: int, record: Json) -> None:
-        self._look(at, version, record)
+        self._observe(at, version, record)
         if record is not None and not self._is_mine() and self._is_valid(at):
             self._failed()
         else:
@@ -310,14 +315,14 @@ class Contender:
 
     def _on_updated(self, at: int, call: _Call, version: int, done: bool) -> None:
         if done:
-            self._look(at, call.message["version"] + 1, call.message["record"])
+            self._observe(at, call.message["version"] + 1, call.message["record"])
             self._succeeded(at, call.at)
-        elif call.fast:  # somebody else has changed it: see who
+        elif call.fast:  # the record has changed: read it
             self._ask(at, {"kind": GET})
         else:
             self._failed()
 
-    def _look(self, at: int, version: int, record: Json) -> None:
+    def _observe(self, at: int, version: int, record: Json) -> None:
         if (version, record) != (self._version, self._record):
             self._version, self._record, self._changed = version, record, at
             if self._reign is None and record is not None and not self._is_mine():
@@ -326,7 +331,7 @@ class Contender:
     # Success and failure
 
     def _failed(self) -> None:
-        """The next attempt; a leader's deadline goes on running."""
+        """Schedule the next attempt; a leader's deadline keeps running."""
         period = self.options.retry_period
         if self._reign is None:
             period += self._rng.randint(0, period * self.options.jitter_percent // 100)
@@ -348,7 +353,7 @@ class Contender:
         self._effects.append(Led(self._term, self._reign))
 
     def _give_up(self, at: int) -> None:
-        """Attempts have taken too long: whoever leads stops, and everybody begins anew."""
+        """End a series of attempts that took too long: a leader steps down, and a new series begins."""
         self._call = None
         self._effects += [CancelTimer(RESEND_TIMER), CancelTimer(RETRY_TIMER)]
         if self._reign is None:
@@ -361,8 +366,8 @@ class Contender:
         self._confirms = {}
         self._attempt_in_time(at)
 
-    # Confirmations: that the store, asked after the question, still has this node in its record. They read it and
-    # write nothing: renewals that observers ask for would make every lease longer than it is without them.
+    # Confirmations: a read after the request, in which the record still names this node. They write nothing, since
+    # renewals caused by observers would make every lease longer than it is without them.
 
     def _confirm(self, at: int, request: int) -> None:
         self._forget_confirms(at)
@@ -373,7 +378,7 @@ class Contender:
         self._confirms[asked] = (request, at)
         self._effects.append(Send(self._store, CONFIRM, {"kind": CONFIRM, "request": asked}))
 
-    def _answer(self, at: int, asked: str, record: Json) -> None:
+    def _answer_confirm(self, at: int, asked: str, record: Json) -> None:
         request, _ = self._confirms.pop(asked)
         if self._leads(at) and record is not None and record["holder"] == self._identity:
             self._effects.append(Answer(request, self._term, self._reign, None))

@@ -1,20 +1,18 @@
-"""The words every election node speaks: events in, effects out.
+"""The interface of an election node: events in, effects out.
 
-A node is a pure state machine. Everything that happens to it is an event, handed to ``handle``; everything it
-does is an effect, returned in the order in which it must be carried out. It reads no clock (each event
-carries the instant at which it happened), opens no socket and draws from no generator but the one it was
-given. So the same object runs behind real sockets (``nodes.driver``) and in the simulation, and "the machine
-crashed half-way through a batch" is simply "the driver stopped after k effects".
+A node is a pure state machine. Everything that happens to it is an event, passed to ``handle``; everything it does is
+an effect, returned in the order of execution. It reads no clock (each event carries its instant), opens no socket and
+draws only from the random generator it was given. So the same object runs behind real sockets (``nodes.driver``) and
+in simulation, and a machine that crashes in the middle of a batch is a driver that stops after k effects.
 
-The one rule of order: a ``Persist`` stands before every ``Send`` or ``Answer`` that relies on it, and the
-driver has made it durable before it goes on (Ongaro & Ousterhout 2014, figure 2: "updated on stable storage
-before responding").
+One rule of order: a ``Persist`` precedes every ``Send`` or ``Answer`` that relies on it, and the driver makes it
+durable before it goes on (Ongaro & Ousterhout 2014, figure 2: "updated on stable storage before responding to RPCs").
 
-Times are integer nanoseconds on the node's own monotonic clock; their origin means nothing.
+Times are integer nanoseconds on the node's monotonic clock; their origin is arbitrary.
 
-``Received``, ``Send`` and ``Status`` are named tuples, the others frozen dataclasses: a simulation makes those three
-by the million, and they cost half as much that way. (Named tuples of different types may be equal; these cannot,
-since one begins with an instant and the others, of different lengths, with a name.)
+``Received``, ``Send`` and ``Status`` are named tuples, the others frozen dataclasses: a simulation creates millions of
+these three, and named tuples cost half as much. (Named tuples of different types may compare equal; these cannot, since
+one begins with an instant and the others, of different lengths, with a name.)
 """
 
 from __future__ import annotations
@@ -23,18 +21,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-Json = Any  # what the json module can write: the limits are the wire's, not the type checker's
+Json = Any  # any value that the json module can write; the wire format checks it, not the type checker
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The process has begun; what was durable has already been given to the constructor."""
+    """The process has started; its durable state was passed to the constructor."""
 
     at: int
 
 
 class Received(NamedTuple):
-    """A datagram came: unordered, possibly late, doubled or lost on the way, but whole, from ``sender``."""
+    """A datagram from ``sender`` arrived complete. Datagrams may be lost, late, reordered or duplicated."""
 
     at: int
     sender: str
@@ -43,7 +41,7 @@ class Received(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """The timer of that name, as last set and not set again since, has run out."""
+    """The timer of that name has expired, as it was last set."""
 
     at: int
     timer: str
@@ -51,7 +49,7 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmAsked:
-    """A client wants proof that this node leads: answered by an ``Answer`` with the same ``request``."""
+    """A client requests proof that this node leads; the reply is an ``Answer`` with the same ``request``."""
 
     at: int
     request: int
@@ -62,13 +60,13 @@ Event = Started | Received | TimerFired | ConfirmAsked
 
 @dataclass(frozen=True, slots=True)
 class Persist:
-    """Make ``state`` durable (written and fsynced), replacing what was durable before, then go on."""
+    """Make ``state`` durable (written and fsynced), replacing the previous state, before the next effect."""
 
     state: Mapping[str, Json]
 
 
 class Send(NamedTuple):
-    """Send one datagram, at most once, with no promise that it arrives. ``kind`` is what it is counted as."""
+    """Send one datagram, at most once and without guarantee of delivery, counted under ``kind``."""
 
     to: str
     kind: str
@@ -77,7 +75,7 @@ class Send(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Fire ``timer`` after that many nanoseconds; a timer of the same name set before is forgotten."""
+    """Fire ``timer`` after that many nanoseconds, replacing an earlier timer of that name."""
 
     timer: str
     after: int
@@ -85,14 +83,14 @@ class SetTimer:
 
 @dataclass(frozen=True, slots=True)
 class CancelTimer:
-    """Forget ``timer``; nothing happens when it was not set."""
+    """Cancel ``timer``, if it is set."""
 
     timer: str
 
 
 @dataclass(frozen=True, slots=True)
 class Led:
-    """From here on this node leads, in ``term`` (None where the algorithm has none)."""
+    """This node begins to lead, in ``term`` (None if the algorithm has no terms)."""
 
     term: int | None
     reign: str
@@ -100,7 +98,7 @@ class Led:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """From here on this node does not lead; it follows ``leader``, or nobody it knows of."""
+    """This node does not lead from now on; it follows ``leader``, None if unknown."""
 
     term: int | None
     leader: str | None
@@ -120,12 +118,12 @@ Effect = Persist | Send | SetTimer | CancelTimer | Led | Followed | Answer
 
 
 class Status(NamedTuple):
-    """What a node says of itself, all of one instant.
+    """A node's view of itself at one instant.
 
-    ``leading`` is the claim: "I am the leader, now". ``reign`` names the present stretch of leadership,
-    unique to it (boot id and count of wins), and is None when not leading. ``lease`` is whether a lease is
-    valid at this instant, None where the algorithm has none. ``vote`` is whom it has voted for in ``term``, itself
-    perhaps; None for nobody, and where the algorithm has no votes.
+    ``leading`` is the claim: "I am the leader, now". ``reign`` names the present stretch of leadership uniquely (boot
+    ID and count of wins), and is None when not leading. ``lease`` is True while a lease is valid, None if the algorithm
+    has no leases. ``vote`` is the node it voted for in ``term``, perhaps itself; None if it has not voted, or if the
+    algorithm has no votes.
     """
 
     role: str
@@ -138,12 +136,12 @@ class Status(NamedTuple):
 
 
 class Node(Protocol):
-    """What a state machine must offer to be run, on sockets or in simulation."""
+    """A state machine that can run on sockets or in simulation."""
 
     def handle(self, event: Event) -> list[Effect]:
-        """Take one event; return what must now be done, in order."""
+        """Process one event; return the effects, in order of execution."""
         ...
 
     def status(self, at: int) -> Status:
-        """What this node claims at the instant ``at`` of its own monotonic clock. Changes nothing."""
+        """The node's claim at the instant ``at`` of its monotonic clock. Has no side effects."""
         ...

@@ -1,17 +1,17 @@
-"""Leader election as Raft does it, without the log: a pure state machine.
+"""Raft's leader election, without the log, as a pure state machine.
 
-Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm" (2014), sections 5.1 and 5.2, and
-Ongaro's dissertation "Consensus: Bridging Theory and Practice" (2014): 4.2.3 (a server that hears a leader
-ignores vote requests), 6.2 (a leader without a quorum steps down), 6.4.1 (the leader lease), 9.6 (pre-vote).
-With no log, every candidate's log is up to date; that comparison is all that is missing here.
+Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm" (USENIX ATC 2014), sections 5.1 and 5.2, and
+Ongaro's dissertation "Consensus: Bridging Theory and Practice" (Stanford 2014): 4.2.3 (a server that hears a leader
+ignores vote requests), 6.2 (a leader without a quorum steps down), 6.4.1 (leader lease), 9.6 (pre-vote). Without a
+log, every candidate's log is up to date; only that comparison is missing.
 
-Two promises. At most one leader a term: a vote is durable before it is sent, any two majorities share a
-voter, and no voter votes twice in a term. And, with the lease, at most one leader at any instant: a node says
-that it leads only while no majority could have let go of it (``RaftOptions.lease``).
+Guarantees: at most one leader per term, since a vote is durable before it is sent, any two majorities share a voter,
+and no voter votes twice in a term. With the lease, also at most one leader at any instant: a node claims to lead only
+while no majority can have voted for another (``RaftOptions.lease``).
 
-Every request a node sends to all its peers is a *round*, named by the instant it was sent at (made strictly
-increasing), and its replies echo that name. So "the last round that a majority answered" is one number, and a
-leader's check of its quorum, its lease and its confirmations are three questions about that number.
+Every request that a node sends to all its peers is a *round*, identified by the instant at which it was sent (made
+strictly increasing) and echoed in the replies. The latest round that a majority answered is therefore one number, and a
+leader's quorum check, lease and confirmations are three tests of that number.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ VOTE_REPLY: Final = "vote_reply"
 HEARTBEAT: Final = "heartbeat"
 HEARTBEAT_REPLY: Final = "heartbeat_reply"
 
-Role = Literal["follower", "pre-candidate", "candidate", "leader"]
+RaftRole = Literal["follower", "pre-candidate", "candidate", "leader"]
 FOLLOWER: Final = "follower"
 PRE_CANDIDATE: Final = "pre-candidate"
 CANDIDATE: Final = "candidate"
@@ -57,23 +57,23 @@ LEADER: Final = "leader"
 ELECTION_TIMER: Final = "election"
 HEARTBEAT_TIMER: Final = "heartbeat"
 
-# A leader that neither reaches a quorum nor checks for it would collect unanswered confirmations for ever.
+# A leader that neither reaches a quorum nor checks for one would accumulate unanswered confirmations for ever.
 CONFIRM_PATIENCE: Final = 10_000 * MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaftOptions:
-    """What a cluster runs with; the same on every node. Times in nanoseconds, the timeout's range closed.
+    """Options of a cluster, the same on every node. Times in nanoseconds; election timeouts from a closed range.
 
-    ``pre_vote``: ask whether an election could be won before raising the term (9.6).
+    ``pre_vote``: before raising its term, a node asks for pre-votes, and stands only if it could win (9.6).
     ``check_quorum``: a leader steps down when no majority has answered a round sent within the last
-    ``election_timeout_max`` (6.2), and a node that heard a leader within ``election_timeout_min`` ignores
-    requests for votes, terms included (4.2.3).
-    ``lease``: a leader leads until ``election_timeout_min / (1 + drift_percent / 100)`` after it sent the
-    last round that a majority answered (6.4.1); no node votes for ``election_timeout_max`` after it booted,
-    since the promise that it made before by answering a heartbeat was not durable. Needs ``check_quorum``.
+    ``election_timeout_max`` (6.2), and a node that heard a leader within ``election_timeout_min`` ignores vote requests
+    and their terms (4.2.3).
+    ``lease``: a leader leads until ``election_timeout_min / (1 + drift_percent / 100)`` after it sent the last round
+    that a majority answered (6.4.1). A node does not vote for ``election_timeout_max`` after it booted, since the
+    promise in its earlier heartbeat replies was not durable. Requires ``check_quorum``.
 
-    Raises ValueError when the options contradict each other.
+    Raises ValueError if the options contradict each other.
     """
 
     heartbeat: int = 50 * MS
@@ -86,9 +86,12 @@ class RaftOptions:
 
     def __post_init__(self) -> None:
         if not 0 < self.heartbeat < self.election_timeout_min <= self.election_timeout_max:
-            raise ValueError("expected 0 < heartbeat < election_timeout_min <= election_timeout_max")
+            raise ValueError(
+                "expected 0 < heartbeat < election_timeout_min <= election_timeout_max, "
+                f"got {self.heartbeat}, {self.election_timeout_min} and {self.election_timeout_max}"
+            )
         if self.lease and not self.check_quorum:
-            raise ValueError("lease needs check_quorum: without it voters may leave a leader at any moment")
+            raise ValueError("lease requires check_quorum, without which voters may leave a leader at any time")
         if self.drift_percent < 0:
             raise ValueError(f"expected drift_percent >= 0, got {self.drift_percent}")
 
@@ -99,9 +102,9 @@ RAFT_LEASE: Final = RaftOptions(lease=True)
 
 
 class Raft:
-    """One node. ``peers`` are the others; ``boot`` is unique to this start of the process.
+    """One node. ``peers`` are the other nodes; ``boot`` is unique to this start of the process.
 
-    ``state`` is what was last persisted, ``{"term": int, "voted_for": str | None}``; None on the first start.
+    ``state`` is the last persisted state, ``{"term": int, "voted_for": str | None}``; None on the first start.
     """
 
     def __init__(
@@ -118,7 +121,7 @@ class Raft:
         self.options = options
         self.term: int = state["term"] if state else 0
         self.voted_for: str | None = state["voted_for"] if state else None
-        self.role: Role = FOLLOWER
+        self.role: RaftRole = FOLLOWER
         self.leader: str | None = None
         self._rng = rng
         self._boot = boot
@@ -126,24 +129,24 @@ class Raft:
         self._lease = options.election_timeout_min * 100 // (100 + options.drift_percent)
         self._booted = 0
         self._timeout = options.election_timeout_max
-        self._quiet_since = 0  # the election timer runs from here
-        # When the leader of this term was last heard. For the leader itself: when it sent the last round that
-        # a majority answered, for that is when it last knows itself to have been heard.
+        self._quiet_since = 0  # start of the election timer
+        # When the leader of this term was last heard. On the leader itself: when it sent the last round that a
+        # majority answered, the latest instant at which it knows that it was heard.
         self._contact = 0
         self._round = 0
         self._votes: set[str] = set()
-        self._answered: dict[str, int] = {}  # who -> the latest round it answered, this leader included
+        self._answered: dict[str, int] = {}  # node -> the latest round it answered, this leader included
         self._confirms: list[tuple[int, int]] = []  # (request, round that must be answered)
         self._wins = 0
         self._reign: str | None = None
         self._effects: list[Effect] = []
 
     def handle(self, event: Event) -> list[Effect]:
-        """Take one event; return what must be done, in order: what must be durable always comes first."""
+        """Process one event; return the effects in order, a ``Persist`` always first."""
         effects: list[Effect] = []
         self._effects = effects
         term, voted_for = self.term, self.voted_for
-        if isinstance(event, Received):  # nearly all are, and a pattern that takes three values apart is slow
+        if isinstance(event, Received):  # nearly all events; unpacking three values in a pattern is slow
             self._receive(event.at, event.sender, event.message)
         else:
             match event:
@@ -159,7 +162,7 @@ class Raft:
         return effects
 
     def status(self, at: int) -> Status:
-        """What this node claims at ``at``. Without a valid lease a leader that needs one claims nothing."""
+        """The claim at the instant ``at``. A leader that needs a lease claims nothing without a valid one."""
         leads = self._leads(at)
         return Status(
             role=self.role,
@@ -180,7 +183,7 @@ class Raft:
         if timer == HEARTBEAT_TIMER and self.role == LEADER:
             self._heartbeat(at)
         elif timer == ELECTION_TIMER and self.role != LEADER:
-            # A heartbeat only notes when it came; the timer set before it looks at that when it fires.
+            # A heartbeat only records its arrival, and the timer is extended when it fires.
             remaining = self._quiet_since + self._timeout - at
             if remaining > 0:
                 self._effects.append(SetTimer(ELECTION_TIMER, remaining))
@@ -203,13 +206,13 @@ class Raft:
         self._effects.append(SetTimer(HEARTBEAT_TIMER, self.options.heartbeat))
 
     def _lost_quorum(self, at: int) -> bool:
-        """Whether no majority has answered a round of this leader's for the longest timeout."""
+        """True if no majority has answered a round of this leader within the longest timeout."""
         return at - self._contact > self.options.election_timeout_max
 
     # Messages
 
     def _receive(self, at: int, sender: str, message: Json) -> None:
-        """Hand a message to its rule; drop what is not one of ours, as if the network had lost it."""
+        """Dispatch a message to its handler; drop a malformed one, as if the network had lost it."""
         try:
             kind, term, round_ = message["kind"], message["term"], message["round"]
         except (TypeError, LookupError):
@@ -245,15 +248,15 @@ class Raft:
             answered = self._answered
             if round_ > answered.get(sender, round_ - 1):
                 answered[sender] = round_
-                if round_ > self._contact:  # else a majority has answered a later one already
+                if round_ > self._contact:  # otherwise a majority has answered a later round already
                     self._count_answers(at)
 
     def _on_pre_vote(self, at: int, sender: str, term: int, round_: int) -> None:
-        """``term`` is the one that the sender would stand in. To grant it is to promise nothing."""
+        """Handle a pre-vote request; ``term`` is the term the sender would stand in. A grant promises nothing."""
         if term >= self.term and (self._hears_leader(at) or self._just_booted(at)):
             return
         granted = term > self.term or (term == self.term and self.voted_for in (None, sender))
-        # A refusal carries this node's own term, to be adopted when higher; a grant names what is granted.
+        # A refusal carries this node's term, to be adopted if higher; a grant carries the term that it is for.
         self._reply_to_candidate(sender, PRE_VOTE_REPLY, term if granted else self.term, round_, granted)
 
     def _on_vote(self, at: int, sender: str, term: int, round_: int) -> None:
@@ -264,7 +267,7 @@ class Raft:
         granted = term == self.term and self.voted_for in (None, sender)
         if granted:
             self.voted_for = sender
-            self.role = FOLLOWER  # a pre-candidate stands back for the one it votes for; others never get here
+            self.role = FOLLOWER  # only a pre-candidate changes role here, giving way to its candidate
             self._quiet_since = at
         self._reply_to_candidate(sender, VOTE_REPLY, self.term, round_, granted)
 
@@ -287,7 +290,7 @@ class Raft:
             self._count_votes(at)
 
     def _hears_leader(self, at: int) -> bool:
-        """Whether a leader of this term, perhaps this node itself, was heard within the shortest timeout."""
+        """True if a leader of this term, perhaps this node, was heard within the shortest timeout."""
         return self.leader is not None and at - self._contact < self.options.election_timeout_min
 
     def _just_booted(self, at: int) -> bool:
@@ -296,7 +299,7 @@ class Raft:
     # Changes of role
 
     def _follow(self, at: int, term: int, leader: str | None) -> None:
-        """Become a follower in ``term`` (never lower than the present one), of ``leader`` if known."""
+        """Become a follower of ``leader``, if known, in ``term``, which is never below the present one."""
         if self.role == LEADER:
             self._effects.append(CancelTimer(HEARTBEAT_TIMER))
             self._fail_confirms(self._confirms, "lost leadership")
@@ -308,7 +311,7 @@ class Raft:
         self._effects.append(Followed(term, leader))
 
     def _campaign(self, at: int, role: Literal["pre-candidate", "candidate"]) -> None:
-        """Ask every peer for its vote, or whether it would give it; an only node has its majority at once."""
+        """Request a vote or a pre-vote from every peer; a single node has its majority at once."""
         if role == CANDIDATE:
             self.term, self.voted_for = self.term + 1, self.id
         self.role, self.leader = role, None
@@ -331,10 +334,10 @@ class Raft:
 
     def _lead(self, at: int) -> None:
         self.role, self.leader = LEADER, self.id
-        self._contact = self._round  # the voters have answered that one
+        self._contact = self._round  # the round that the voters have answered
         self._answered = {}
         self._effects.append(CancelTimer(ELECTION_TIMER))
-        if not self.options.lease:  # else the reign begins when a majority has answered a heartbeat
+        if not self.options.lease:  # otherwise the reign begins when a majority has answered a heartbeat
             self._begin_reign()
         self._heartbeat(at)
 
@@ -356,7 +359,7 @@ class Raft:
         self._count_answers(at)
 
     def _count_answers(self, at: int) -> None:
-        """Find the latest round that a majority has answered; renew what rests on it."""
+        """Find the latest round that a majority has answered; renew the lease and the confirmations that rest on it."""
         if len(self._answered) < self._majority:
             return
         latest = sorted(self._answered.values())[-self._majority]
@@ -364,13 +367,13 @@ class Raft:
             return
         lapsed = not self._leads(at)
         self._contact = latest
-        # A lease that had run out before it was renewed makes two reigns: this node led, did not, and leads.
+        # A lease that expired before it was renewed makes two reigns: this node led, did not lead, and leads again.
         if lapsed and at < latest + self._lease:
             self._begin_reign()
         if self._confirms:
             self._answer_confirms(at)
 
-    # Confirmations: that a majority answered a round sent after the question proves leadership after it.
+    # Confirmations: a majority's answers to a round sent after the request prove leadership after the request.
 
     def _confirm(self, at: int, request: int) -> None:
         if self.role != LEADER:
@@ -389,9 +392,9 @@ class Raft:
             self._fail_confirms(proven, "lease ran out")
 
     def _give_up_confirms(self, at: int) -> None:
-        hopeless = [confirm for confirm in self._confirms if confirm[1] < at - CONFIRM_PATIENCE]
+        expired = [confirm for confirm in self._confirms if confirm[1] < at - CONFIRM_PATIENCE]
         self._confirms = [confirm for confirm in self._confirms if confirm[1] >= at - CONFIRM_PATIENCE]
-        self._fail_confirms(hopeless, "no quorum")
+        self._fail_confirms(expired, "no quorum")
 
     def _fail_confirms(self, confirms: Sequence[tuple[int, int]], error: str) -> None:
         self._effects += [Answer(request, self.term, None, error) for request, _ in confirms]

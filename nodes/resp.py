@@ -1,7 +1,7 @@
-"""The protocol that Redis and Sentinel speak (RESP, version 2), as bytes in and replies out: no socket, no clock.
+"""RESP version 2, the protocol of Redis and Sentinel, without I/O: bytes in, replies out.
 
-The promise: a reply comes out when its last byte has come in, and never before, however the bytes were cut up on their
-way; replies come out in the order of the commands. What is no RESP raises ``Garbled``.
+Source: redis.io, "Redis serialization protocol specification". A reply is returned as soon as its last byte has
+arrived, however the bytes were split; replies are in the order of the commands. Malformed bytes raise ``RespError``.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Final, TypeAlias
 END: Final = b"\r\n"
 
 
-class Garbled(ValueError):
-    """Bytes that are no reply."""
+class RespError(ValueError):
+    """Bytes that are not a reply."""
 
 
 class ErrorReply(str):
-    """A command was refused; the words say why, their first being the kind: ``READONLY``, ``LOADING`` ..."""
+    """The refusal of a command, beginning with the kind of error, such as ``READONLY`` or ``LOADING``."""
 
     __slots__ = ()
 
@@ -27,7 +27,7 @@ Command: TypeAlias = Sequence[str | int]
 
 
 def encode(*commands: Command) -> bytes:
-    """The commands, to be sent in one write."""
+    """The bytes of the commands, to be sent in one write."""
     parts: list[bytes] = []
     for command in commands:
         parts.append(b"*%d\r\n" % len(command))
@@ -37,14 +37,14 @@ def encode(*commands: Command) -> bytes:
     return b"".join(parts)
 
 
-class Replies:
-    """Takes bytes as they come, gives replies as they are whole."""
+class ReplyParser:
+    """Parses replies from a byte stream, incrementally."""
 
     def __init__(self) -> None:
         self._bytes = b""
 
     def feed(self, data: bytes) -> list[Reply]:
-        """The replies that are whole with these bytes, in order."""
+        """The replies completed by these bytes, in order."""
         self._bytes += data
         found: list[Reply] = []
         at = 0
@@ -56,7 +56,7 @@ class Replies:
 
 
 def _parse(data: bytes, at: int) -> tuple[Reply, int] | None:
-    """The reply that begins at ``at`` and where the next one does; None when it is not whole yet."""
+    """The reply that begins at ``at`` and the position after it; None if it is incomplete."""
     end = data.find(END, at)
     if end < 0:
         return None
@@ -72,14 +72,14 @@ def _parse(data: bytes, at: int) -> tuple[Reply, int] | None:
             return _bulk(data, _number(text), after)
         case b"*":
             return _array(data, _number(text), after)
-    raise Garbled(f"expected a reply, got {data[at : at + 40]!r}")
+    raise RespError(f"expected a reply, got {data[at : at + 40]!r}")
 
 
 def _number(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise Garbled(f"expected a number, got {text!r}") from None
+        raise RespError(f"expected a number, got {text!r}") from None
 
 
 def _bulk(data: bytes, length: int, at: int) -> tuple[Reply, int] | None:

@@ -1,22 +1,21 @@
-"""Elections on a ring, each node passing messages to the next; and the one by Chang and Roberts.
+"""Ring elections, in which each node forwards messages to the next; and that of Chang and Roberts.
 
 E. Chang and R. Roberts, "An Improved Algorithm for Decentralized Extrema-Finding in Circular Configurations of
-Processes", CACM 22(5), 1979: a node sends its name on; a name that meets a higher one goes no further, but wakes who
-holds that one, if it has not taken part yet; the name that comes home leads, and goes round once more to say so.
+Processes", CACM 22(5), 1979. A node sends its name round the ring. A node with a higher name drops it, and sends its
+name instead if it does not take part yet. The node whose name comes home leads, and announces that round the ring.
 
-The paper's ring loses nothing and nobody. What a real one needs besides is here, for ``nodes.append_ring`` too: every
-message is acknowledged by who takes it, and one that is not within ``ack_timeout`` goes to the next but one, and so
-on; what nobody takes has gone round a ring of one. Nothing is remembered of who was passed over: the next message
-tries it again, and so a dead node costs one send in vain each time round. An election that has brought no leader
-within ``election_timeout`` is begun again; each has an identity of its own, so that a token of an earlier one does not
-win. What has come once does not pass a second time, else messages whose acknowledgements are late would multiply at
-every node; and a token that has been sent on as often as there are nodes is an orphan, whose owner will never see it
-again, and ends.
+The paper's ring loses no messages and no nodes. A real ring needs more, shared with ``nodes.append_ring``. Every
+message is acknowledged by the next node; without an acknowledgement within ``ack_timeout`` it goes to the next but one,
+and so on; a message that no node acknowledges has gone round a ring of one. Skipped nodes are not remembered: the next
+message tries them again, so a dead node costs one wasted send each time round. An election without a leader after
+``election_timeout`` is begun again; each has a unique identity, so that a token of an earlier one does not win. A
+message passes each node once, or messages with late acknowledgements would multiply at every node. A token that has
+been forwarded as often as there are nodes is an orphan, whose origin will never see it again, and is dropped.
 
-The promise: while messages and acknowledgements take less than ``ack_timeout`` and nothing is cut, all live nodes
-come to follow the highest of them. An election that all n begin at once takes 2n-1 messages if names increase along
-the ring, n(n+1)/2 if they decrease, n H_n on the average; one that a single node begins, n to 2n-1; and n more tell
-who won. Acknowledgements are not counted among these.
+Guarantee: while messages and acknowledgements take less than ``ack_timeout`` and no link is cut, all live nodes come
+to follow the highest of them. An election that all n nodes begin at once takes 2n-1 messages if names increase along
+the ring, n(n+1)/2 if they decrease, n H_n on average; one that a single node begins takes n to 2n-1; and the
+announcement takes n more. Acknowledgements are not counted.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ ELECTED: Final = "elected"
 ACK: Final = "ack"
 
 ELECTION_TIMER: Final = "election"
-ACK_TIMER: Final = "ack"  # and a space and the parcel's number
+ACK_TIMER: Final = "ack"  # followed by a space and the number of the parcel
 
-REMEMBERED: Final = 256  # of the last tokens and results, to know one that comes twice
+REMEMBERED: Final = 256  # of the last tokens and results, to recognise duplicates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RingOptions(HighestOptions):
-    """Times in nanoseconds: how long the next node has to acknowledge, and an election to bring a leader."""
+    """Timeouts in nanoseconds: for an acknowledgement by the next node, and for an election to bring a leader."""
 
     ack_timeout: int = 50 * MS
     election_timeout: int = 700 * MS
@@ -51,7 +50,9 @@ class RingOptions(HighestOptions):
     def __post_init__(self) -> None:
         HighestOptions.__post_init__(self)
         if not 0 < self.ack_timeout < self.election_timeout:
-            raise ValueError("expected 0 < ack_timeout < election_timeout")
+            raise ValueError(
+                f"expected 0 < ack_timeout < election_timeout, got {self.ack_timeout} and {self.election_timeout}"
+            )
 
 
 RING: Final = RingOptions()
@@ -59,16 +60,16 @@ RING: Final = RingOptions()
 
 @dataclass(slots=True)
 class _Parcel:
-    """A message that has not been acknowledged, and to how many of those ahead it has been sent in vain."""
+    """An unacknowledged message, and the number of nodes ahead that did not acknowledge it."""
 
     message: Mapping[str, Json]
-    passed_over: int = 0
+    skipped: int = 0
 
 
 class RingNode(HighestId[RingOptions]):
-    """A node that sends to the next one on the ring, or to the next that answers.
+    """A node that sends to the next live node on the ring.
 
-    What it sends has an ``origin``, the node that sent it first, and ``hops``, how often it has been sent on.
+    Each message has an ``origin``, the node that sent it first, and ``hops``, the number of times it was sent.
     """
 
     def __init__(
@@ -84,29 +85,29 @@ class RingNode(HighestId[RingOptions]):
         ring = self._arranged((id, *peers))
         here = ring.index(id)
         self.ahead = (*ring[here + 1 :], *ring[:here])
-        self._election: str | None = None  # one's own, as long as its token may come home
+        self._election: str | None = None  # this node's election, while its token may come home
         self._elections = 0
         self._parcels: dict[int, _Parcel] = {}
         self._number = 0
-        self._taken: dict[tuple[str, Json, Json], None] = {}  # kind, origin, election, in the order of their coming
+        self._taken: dict[tuple[str, Json, Json], None] = {}  # kind, origin, election, in order of arrival
 
     def _arranged(self, names: Sequence[str]) -> Sequence[str]:
-        """The ring, in the direction in which messages go: the order of the names."""
+        """The ring in the direction of messages: the order of the names."""
         return sorted(names, key=rank)
 
     # The election
 
     @abstractmethod
     def _begin(self, at: int) -> None:
-        """Send a token of one's own."""
+        """Send this node's token."""
 
     @abstractmethod
     def _on_token(self, at: int, token: Mapping[str, Json]) -> None:
-        """An ELECTION has come, perhaps this node's own."""
+        """Handle an ELECTION token, perhaps this node's."""
 
     @abstractmethod
     def _on_result(self, at: int, result: Mapping[str, Json]) -> None:
-        """Word has come of who won."""
+        """Handle the announcement of a winner."""
 
     RESULT: str
 
@@ -121,17 +122,17 @@ class RingNode(HighestId[RingOptions]):
         return self._election
 
     def _follow(self, at: int, leader: str) -> None:
-        self._election = None  # a token that comes home wins nothing any more
+        self._election = None  # a token that comes home no longer wins
         super()._follow(at, leader)
 
     # The ring
 
     def _start_round(self, message: Mapping[str, Json]) -> None:
-        """Send a message of one's own on its way round."""
+        """Send a new message round the ring."""
         self._post({**message, "origin": self.id, "hops": 1})
 
     def _pass_on(self, message: Mapping[str, Json]) -> None:
-        """Send what has come on to the next, unless it has been round."""
+        """Forward a message to the next node, unless it has been round."""
         if message["hops"] <= len(self.ahead):
             self._post({**message, "hops": message["hops"] + 1})
 
@@ -141,16 +142,16 @@ class RingNode(HighestId[RingOptions]):
         self._try(self._number)
 
     def _try(self, number: int) -> bool:
-        """Send a parcel to the next that it has not been sent to; False when there is no such node."""
+        """Send a parcel to the next node that has not been tried; False if there is none left."""
         parcel = self._parcels[number]
-        if parcel.passed_over == len(self.ahead):
+        if parcel.skipped == len(self.ahead):
             del self._parcels[number]
             return False
-        self._send(self.ahead[parcel.passed_over], parcel.message)
+        self._send(self.ahead[parcel.skipped], parcel.message)
         self._effects.append(SetTimer(f"{ACK_TIMER} {number}", self.options.ack_timeout))
         return True
 
-    def _ran_out(self, at: int, timer: str) -> None:
+    def _on_election_timer(self, at: int, timer: str) -> None:
         if timer == ELECTION_TIMER:
             self._election_timed_out(at)
             return
@@ -158,8 +159,8 @@ class RingNode(HighestId[RingOptions]):
         parcel = self._parcels.get(number)
         if parcel is None:
             return
-        parcel.passed_over += 1
-        # On a ring of one what one sends comes home at once. What others sent has lost its way.
+        parcel.skipped += 1
+        # On a ring of one, a node's message comes home at once. The messages of others are orphans.
         if not self._try(number) and parcel.message["origin"] == self.id:
             self._deliver(at, parcel.message)
 
@@ -167,7 +168,7 @@ class RingNode(HighestId[RingOptions]):
         if self.leader is None:
             self._elect(at)
 
-    def _take(self, at: int, sender: str, kind: str, message: Mapping[str, Json]) -> None:
+    def _on_election_message(self, at: int, sender: str, kind: str, message: Mapping[str, Json]) -> None:
         if kind == ACK:
             self._on_ack(message)
             return
@@ -198,7 +199,7 @@ class RingNode(HighestId[RingOptions]):
 
 
 class Ring(RingNode):
-    """One node of Chang and Roberts' election."""
+    """One node of a Chang-Roberts election."""
 
     RESULT = ELECTED
 

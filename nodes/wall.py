@@ -1,7 +1,7 @@
-"""A node that is told the time of day where it should be told elapsed time, as in systems ``by_wall_clock``.
+"""A node on the wall clock instead of the monotonic clock, as in systems ``by_wall_clock``: a deliberate mistake.
 
-A node knows one clock, that of its events, so to live by the other is a matter of who drives it. Its timers run on
-elapsed time all the same, as those of programs do that read the time of day only to compare instants.
+A node knows one clock, that of its events, so its driver decides which one it is. Its timers still run on the monotonic
+clock, as in programs that read the wall clock only to compare instants.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from splitbrain.nodes.protocol import Effect, Event, Node, Received, Status
 
 
 class OnWallClock:
-    """A node that is told the time of day, ``now`` (ns); its timers run on elapsed time, as before."""
+    """Wraps a node so that its events and claims carry the wall clock, ``now`` (ns); its timers are unchanged."""
 
     def __init__(self, node: Node, now: Callable[[], int]) -> None:
         self._node = node

@@ -1,8 +1,7 @@
-"""What nodes send each other: one JSON object a datagram, whole or not at all.
+"""The wire format between nodes: one JSON object per datagram, ``{"v": 1, "from": "n1", "m": MESSAGE}``.
 
-``{"v": 1, "from": "n1", "m": MESSAGE}``. Decoding is total: whatever bytes come, the outcome is a sender and
-a message, or ``WireError``; nothing else is raised. Whether a message makes sense is for the machine to
-judge.
+Decoding is total: any bytes yield a sender and a message, or ``WireError``, and no other exception. The state machine
+checks the content of a message.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ from typing import Final
 from splitbrain.nodes.protocol import Json
 
 VERSION: Final = 1
-# Below every common path's limit, so that no datagram is ever fragmented: half a message is no message.
+# Below the MTU of every common path, so that no datagram is fragmented.
 MAX_BYTES: Final = 1400
 
 
 class WireError(ValueError):
-    """Bytes that are no datagram of this protocol, or a message too large to be one."""
+    """Bytes that are not a datagram of this protocol, or a message too large for one."""
 
 
 def encode(sender: str, message: Json) -> bytes:
-    """One datagram's bytes. Raises WireError when they would be more than ``MAX_BYTES``."""
+    """The bytes of one datagram. Raises WireError if they exceed ``MAX_BYTES``."""
     data = json.dumps({"v": VERSION, "from": sender, "m": message}, separators=(",", ":")).encode()
     if len(data) > MAX_BYTES:
         raise WireError(f"expected at most {MAX_BYTES} bytes, got {len(data)}")
@@ -30,7 +29,7 @@ def encode(sender: str, message: Json) -> bytes:
 
 
 def decode(data: bytes) -> tuple[str, Json]:
-    """The sender named in a datagram and its message. Raises WireError."""
+    """The sender and the message in a datagram. Raises WireError."""
     if len(data) > MAX_BYTES:
         raise WireError(f"expected at most {MAX_BYTES} bytes, got {len(data)}")
     try:
@@ -41,5 +40,5 @@ def decode(data: bytes) -> tuple[str, Json]:
                 raise WireError(f"expected version {VERSION} with a sender and a message, got {version!r}")
             case _:
                 raise WireError("expected an object with v, from and m")
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, a number or a nesting too long
+    except (ValueError, RecursionError) as error:  # not JSON or UTF-8, too large a number, or nested too deeply
         raise WireError(str(error)) from error

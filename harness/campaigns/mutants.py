@@ -1,12 +1,12 @@
-"""How soon each planted bug is caught, and by what: the measure of the checkers and of the schedules.
+"""Mutation testing of the checkers and schedules: how soon each planted bug is caught, and by which property.
 
 For every broken system and seed a search runs schedules in simulation until the property that must catch the bug has
-fired, or its budget of simulated time is spent. It goes two ways: *swarm* draws schedules at random and knows nothing
-of the bug; *aimed* repeats the few faults that its trigger names. The correct systems are searched in the same ways
-with the same budgets, and nothing at all may fire.
+fired, or its budget of simulated time is spent. There are two ways to search: *swarm* draws schedules at random and
+knows nothing of the bug; *aimed* repeats the few faults of its trigger. The correct systems are searched in the same
+ways with the same budgets, and no property may fire.
 
-The promise: a search is a function of what it is given, so its simulated seconds are the same on any machine; only the
-processor's differ. A system is held to its own promises, so a weakness that is allowed is never a catch.
+A search is a function of its arguments, so its simulated seconds are the same on any machine; only CPU time differs. A
+system is held to its own promises, so a known weakness is never counted as a catch.
 
 ``python -m splitbrain.campaigns.mutants [--seeds 20] [--budget 160] [--aimed-budget 100] [--cores N]
 [--only NAME]`` prints the table and leaves it, the searches and a plot in ``build/mutants``. Its status is 1 if a
@@ -16,6 +16,7 @@ correct system was accused, or if a bug that some way used to catch is missed by
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -26,7 +27,6 @@ from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import pandas as pd
@@ -43,10 +43,8 @@ from splitbrain.core.simulate import ColumnsRecorder, simulate
 from splitbrain.invariants.events import ElectionRecorder
 from splitbrain.invariants.registry import violations
 from splitbrain.nemesis import schedules
-from splitbrain.nemesis.faults import Delay, Duplicate, Fault, Kill, Partition, Pause, Skew
 from splitbrain.nemesis.nemeses import NEMESES, build
-from splitbrain.nemesis.schedules import Schedule, Step
-from splitbrain.nemesis.triggers import Trigger
+from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.broken import BROKEN, Broken
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
@@ -60,19 +58,20 @@ FOLDER: Final = Path("build/mutants")
 
 NODES: Final = 5
 SWARM_MS: Final = 24_000  # two windows or three
-DECKS_MAX: Final = 3
+NEMESES_MAX: Final = 3
 WIDE: Final = 170  # columns of a table that goes to a file
 SHRINK_S: Final = 4.0  # of real time, for each bug
 CALM_MS: Final = 2_000  # before the first aimed fault, and after the last
+LONGEST_MS: Final = 3_600_000  # that an aimed schedule may last
 WORKLOAD: Final = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
 
-# Whom a search is about: a correct system is a "bug" that nothing must catch.
+# A correct system is searched as a "bug" that no property may catch.
 ANYTHING: Final = "anything"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
-    """One search: for what is wrong with ``system`` (a name), in one way, from one seed."""
+    """A search for violations by the system of that name, in one way, from one seed."""
 
     system: str
     way: Way
@@ -82,11 +81,12 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """What came of a search. ``simulated_s`` and ``cpu_s`` are what it took, up to the instant at which the property
-    fired, or in vain; ``first`` is what fired first of all, at ``first_s``, and may be another property.
+    """The result of a search.
 
-    ``schedule`` (JSON) and ``case_seed`` make the run again that caught the bug; faults that had not begun by then are
-    left out, and ``faults`` counts the others.
+    ``simulated_s`` and ``cpu_s`` are the time spent, up to the instant at which the property fired if it did;
+    ``first`` is the property that fired first, at ``first_s``, perhaps another one. ``schedule`` (JSON) and
+    ``case_seed`` reproduce the run that caught the bug; faults that had not begun by then are left out, and ``faults``
+    counts the others.
     """
 
     system: str
@@ -107,7 +107,7 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fired:
-    """What one run showed: each property that was broken and when first (ns of simulated time), and its length."""
+    """The properties violated in one run, each with the first instant (ns of simulated time), and the run's length."""
 
     at: Mapping[str, int]
     length_ns: int
@@ -117,7 +117,7 @@ class Fired:
 
 
 def subject(name: str) -> Broken:
-    """The bug of that name; a correct system as one without a mistake, which must show nothing."""
+    """The bug of that name; a correct system as a bug without a mistake, in which no property may fire."""
     if name in BROKEN:
         return BROKEN[name]
     return Broken(name=name, of=SYSTEMS[name], mistake="", catches=ANYTHING, trigger="", harmless="it is correct")
@@ -165,215 +165,102 @@ def _broken_promises(history: History, system: System, experiment: Experiment) -
 # Schedules
 
 
-def swarm(dice: Random, nodes: int) -> Schedule:
-    """Dealt from the decks of one to three nemeses: the others are switched off, as in swarm testing."""
+def swarm(rng: Random, nodes: int) -> Schedule:
+    """A random schedule of one to three nemeses, the others switched off (swarm testing, Groce et al., ISSTA 2012)."""
     possible = [name for name, nemesis in NEMESES.items() if nemesis.possible(nodes)]
-    return build(dice.sample(possible, dice.randint(1, DECKS_MAX)), dice, nodes, SWARM_MS)
+    return build(rng.sample(possible, rng.randint(1, NEMESES_MAX)), rng, nodes, SWARM_MS)
 
 
-def _cut(shape: str, at_ms: int, for_ms: int, flap_ms: int | None = None) -> Step:
-    return Step(at_ms=at_ms, for_ms=for_ms, fault=Partition(shape=shape, flap_ms=flap_ms))
-
-
-def _hurt(fault: Fault, at_ms: int, for_ms: int, when: Trigger | None = None) -> Step:
-    return Step(at_ms=at_ms, for_ms=for_ms, fault=fault, when=when)
-
-
-# Links so uneven that candidates meet: a request takes from a third to all of the spread of the timeouts.
-UNEVEN: Final = _hurt(Delay(ms=20, jitter_ms=120), 1_000, 9_000)
-NO_LEADER: Final = tuple(_cut("isolated-leader", at_ms, 1_000) for at_ms in (2_000, 4_500, 7_000))
-CONTESTED: Final = (UNEVEN, *NO_LEADER)
-LONG: Final = 6_000  # longer than any stall that is permitted
-
-
-def _late_votes(at_ms: int) -> tuple[Step, Step]:
-    """The leader restarts; the second voter for the next one dies having voted, so that two slow nodes are needed to
-    answer the new leader, and their votes come when it has given up."""
-    voter_dies = Trigger(event="vote-granted", count=2, within_ms=1_000)
-    return (
-        _hurt(Kill(target="leader"), at_ms, 60),
-        _hurt(Kill(target="subject", after_effects=9), at_ms, 1_500, voter_dies),
-    )
-
-
-AIMED: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType(
-    {
-        "asks-only-the-highest": (
-            _hurt(Kill(target="leader"), 2_000, 8_000),
-            _hurt(Kill(target="leader"), 3_500, LONG),
-        ),
-        "asks-twice": (),
-        "believes-old-leader": (_hurt(Kill(target="leader"), 2_000, 1_500),),
-        "compares-terms-as-text": (_cut("flapping", 2_000, 20_000, flap_ms=700),),
-        "counts-foreign-answers": (_cut("flapping", 2_000, 10_000, flap_ms=240),),
-        "counts-itself-twice": (_cut("quorum-loss", 2_000, LONG),),
-        "counts-late-votes": (
-            _hurt(Delay(target="minority", ms=190, jitter_ms=40), 0, 12_000),
-            *(step for at_ms in (2_000, 6_000) for step in _late_votes(at_ms)),
-        ),
-        "counts-pre-votes": (),
-        "counts-refusals": CONTESTED,
-        "counts-replies": (
-            _hurt(Duplicate(percent=100), 1_000, 9_000),
-            _cut("halves", 2_000, 2_000),
-            _cut("random-halves", 6_000, 2_000),
-        ),
-        "elects-whenever-asked": (),
-        "follows-late-results": (
-            _hurt(Delay(ms=5, jitter_ms=40), 1_000, 20_000),
-            *(_hurt(Kill(target="leader"), at_ms, 200 + at_ms // 100) for at_ms in range(2_000, 20_000, 1_200)),
-        ),
-        "forgets-everything": (
-            _cut("isolated-leader", 2_000, 1_000),
-            _hurt(Kill(target="all"), 5_000, 300),
-        ),
-        "forgets-vote": (
-            UNEVEN,
-            *(
-                step
-                for cut in NO_LEADER
-                for step in (
-                    cut,
-                    _hurt(
-                        Kill(target="subject", after_effects=9),
-                        cut.at_ms,
-                        10,
-                        Trigger(event="vote-granted", count=2, within_ms=1_500),
-                    ),
-                )
-            ),
-        ),
-        "grants-any-pre-vote": (_cut("single-link", 2_000, 2_000), _cut("single-link", 6_000, 2_000)),
-        "grants-lower-terms": CONTESTED,
-        "halves-even-clusters": (_cut("halves", 2_000, 3_000),),
-        "ignores-heartbeats": (),
-        "ignores-higher-terms": (_cut("isolated-leader", 2_000, 1_500),),
-        "ignores-oks": (),
-        "ignores-rounds": CONTESTED,
-        "keeps-claiming": (_cut("isolated-leader", 2_000, 1_500),),
-        "keeps-old-vote": (_cut("isolated-leader", 2_000, LONG),),
-        "keeps-results": (_hurt(Kill(target="leader"), 2_000, 1_500),),
-        "keeps-standing": tuple(_hurt(Kill(target="leader"), at_ms, 350) for at_ms in range(2_000, 20_000, 800)),
-        "keeps-timer-when-voting": CONTESTED,
-        "leads-before-asking": tuple(
-            _hurt(Kill(target="leader"), at_ms, 2_000) for at_ms in range(2_000, 20_000, 4_000)
-        ),
-        "leases-from-receipt": tuple(
-            step
-            for at_ms in (2_000, 6_000)
-            for step in (
-                _hurt(Delay(target="leader", ms=60), at_ms, 2_500),
-                _cut("leader-mute", at_ms + 1_000, 1_000),
-            )
-        ),
-        "lives-by-wall-clock": (
-            _hurt(Skew(target="leader", clock="wall", offset_ms=-2_000), 2_000, 3_000),
-            _cut("isolated-leader", 2_100, 2_000),
-        ),
-        # A question is asked when the next leader has been seen; cut off, the leader finds little else when it wakes.
-        "looks-at-lease-rarely": tuple(
-            step
-            for at_ms in (2_000, 5_000, 8_000)
-            for step in (_cut("isolated-leader", at_ms, 1_000), _hurt(Pause(target="leader"), at_ms + 10, 750))
-        ),
-        "names-its-choice": CONTESTED,
-        "never-checks-quorum": (_cut("leader-deaf", 2_000, LONG),),
-        "never-tries-again": (_hurt(Kill(target="leader"), 2_000, 1_500),),
-        "obeys-old-leaders": (_cut("isolated-leader", 2_000, 1_500),),
-        "overlooks-its-own-token": (),
-        "passes-on-lower-names": (),
-        "picks-from-a-partial-list": (),
-        "raises-on-late-answers": (_hurt(Pause(target="follower"), 2_000, 1_000),),
-        "remembers-oks": (_hurt(Pause(target="leader"), 2_000, LONG),),
-        "replies-first": (),
-        "resumes-leadership": (_hurt(Kill(target="leader"), 2_000, 100), _hurt(Kill(target="leader"), 4_000, 500)),
-        "shares-identity": (),
-        "same-timeouts": (_cut("isolated-leader", 2_000, LONG),),
-        "trusts-any-message": (_cut("follower-deaf", 2_000, 8_000), _hurt(Kill(target="leader"), 2_200, 7_500)),
-        "trusts-renewal-times": (),
-        "votes-after-boot": (
-            _cut("single-link", 2_000, 8_000),
-            _hurt(Kill(target="minority", flap_ms=60), 2_200, 7_500),
-        ),
-        "watches-by-wall-clock": tuple(
-            step
-            for at_ms in (2_000, 6_000)
-            for step in (
-                _cut("isolated-leader", at_ms, 2_000),
-                _hurt(Skew(target="all", clock="wall", offset_ms=2_000), at_ms + 100, 1_000),
-            )
-        ),
-    }
-)
-"""The faults that each bug's trigger names, as a schedule's steps."""
-
-
-def aimed(steps: Sequence[Step]) -> Schedule:
-    """A schedule of these steps, with calm before and after."""
-    ordered = tuple(sorted(steps, key=lambda step: step.at_ms))
-    return Schedule(steps=ordered, length_ms=max((step.end_ms for step in ordered), default=CALM_MS) + CALM_MS)
+def aimed(steps: Sequence[Mapping[str, Any]]) -> Schedule:
+    """A schedule of these steps (JSON) in order of time, with calm before and after."""
+    ordered = sorted(steps, key=lambda step: int(step["at_ms"]))
+    longest = schedules.from_json({"format": schedules.FORMAT, "length_ms": LONGEST_MS, "steps": ordered})
+    return replace(longest, length_ms=max((step.end_ms for step in longest.steps), default=CALM_MS) + CALM_MS)
 
 
 def aimed_at(bug: Broken) -> tuple[Schedule, ...]:
-    """What is tried, in turn: the bug's own trigger; for a correct system those of all the bugs it might have."""
+    """The schedules to try in turn: the bug's trigger; for a correct system those of all bugs that it might have."""
     if bug.catches != ANYTHING:
-        return (aimed(AIMED[bug.name]),)
+        return (aimed(bug.steps),)
     others = [each for each in BROKEN.values() if each.nodes == bug.nodes]
-    own = [each for each in others if each.of is bug.of] or [
+    related = [each for each in others if each.of is bug.of] or [
         each for each in others if each.of.factory is bug.of.factory
     ]
-    return tuple(aimed(AIMED[each.name]) for each in own)
+    return tuple(aimed(each.steps) for each in related)
 
 
 # Searches
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One run of a search: its input, what it showed, and when in the search's simulated time it began.
+
+    ``caught_ns`` is the instant in the run at which the property fired, None if it did not.
+    """
+
+    seed: int
+    schedule: Schedule
+    fired: Fired
+    began_ns: int
+    caught_ns: int | None
+
+    @property
+    def end_ns(self) -> int:
+        return self.began_ns + (self.fired.length_ns if self.caught_ns is None else self.caught_ns)
+
+    @property
+    def first(self) -> tuple[str, float] | None:
+        """The property that fired first, and when in the search, in seconds."""
+        at = self.fired.at
+        name = min(at, key=lambda each: at[each], default=None)
+        return None if name is None else (name, (self.began_ns + at[name]) / 1e9)
+
+
 def cases(bug: Broken, search: Search) -> Iterator[tuple[int, Schedule]]:
     """Seeds and schedules without end."""
-    dice = Random(f"{search.seed}/{search.way}")
+    rng = Random(f"{search.seed}/{search.way}")
     triggers = aimed_at(bug)
-    k = 0
-    while True:
-        schedule = swarm(dice, bug.nodes) if search.way == "swarm" else triggers[k % len(triggers)]
-        yield dice.randrange(2**31), schedule
-        k += 1
+    for k in itertools.count():
+        schedule = swarm(rng, bug.nodes) if search.way == "swarm" else triggers[k % len(triggers)]
+        yield rng.randrange(2**31), schedule
+
+
+def attempts(bug: Broken, search: Search) -> Iterator[Attempt]:
+    """Runs until the bug is caught or the budget of simulated time is spent; at least one."""
+    spent_ns = 0
+    for seed, schedule in cases(bug, search):
+        fired = look(bug, seed, schedule)
+        attempt = Attempt(seed=seed, schedule=schedule, fired=fired, began_ns=spent_ns, caught_ns=_caught(bug, fired))
+        yield attempt
+        spent_ns = attempt.end_ns
+        if attempt.caught_ns is not None or spent_ns >= search.budget_s * 1e9:
+            return
 
 
 def run(search: Search) -> Found:
     """Run cases until the bug is caught or the budget of simulated time is spent."""
     bug = subject(search.system)
     began = time.process_time()
-    spent_ns = tried = 0
-    first: tuple[str, float] | None = None
-    caught: tuple[int, Schedule] | None = None
-    for seed, schedule in cases(bug, search):
-        tried += 1
-        fired = look(bug, seed, schedule)
-        if fired.at and first is None:
-            name = min(fired.at, key=lambda each: fired.at[each])
-            first = (name, (spent_ns + fired.at[name]) / 1e9)
-        caught_at = _caught(bug, fired)
-        spent_ns += fired.length_ns if caught_at is None else caught_at
-        if caught_at is not None:
-            caught = (seed, _begun(schedule, caught_at))
-            break
-        if spent_ns >= search.budget_s * 1e9:
-            break
+    tried = list(attempts(bug, search))
+    last = tried[-1]
+    first, first_s = next((attempt.first for attempt in tried if attempt.first is not None), (None, None))
+    kept = None if last.caught_ns is None else _begun(last.schedule, last.caught_ns)
     return Found(
         system=search.system,
         of=bug.of.name,
         catches=bug.catches,
         way=search.way,
         seed=search.seed,
-        caught=caught is not None,
-        cases=tried,
-        simulated_s=spent_ns / 1e9,
+        caught=kept is not None,
+        cases=len(tried),
+        simulated_s=last.end_ns / 1e9,
         cpu_s=time.process_time() - began,
-        first=None if first is None else first[0],
-        first_s=None if first is None else first[1],
-        faults=None if caught is None else len(caught[1].steps),
-        case_seed=None if caught is None else caught[0],
-        schedule=None if caught is None else json.dumps(schedules.to_json(caught[1])),
+        first=first,
+        first_s=first_s,
+        faults=None if kept is None else len(kept.steps),
+        case_seed=None if kept is None else last.seed,
+        schedule=None if kept is None else json.dumps(schedules.to_json(kept)),
     )
 
 
@@ -384,12 +271,12 @@ def _caught(bug: Broken, fired: Fired) -> int | None:
 
 
 def _begun(schedule: Schedule, at_ns: int) -> Schedule:
-    """The schedule without the faults that can have had no part in what was at that instant: they had not begun."""
+    """The schedule without the faults that began after that instant, since they cannot have contributed."""
     return replace(schedule, steps=tuple(step for step in schedule.steps if step.at_ms * MS <= at_ns))
 
 
 def run_all(searches: Sequence[Search], cores: int) -> Iterator[Found]:
-    """All of them, over so many processes, as they end."""
+    """Results of the searches as they end, run in ``cores`` processes."""
     if cores == 1:
         yield from map(run, searches)
         return
@@ -410,7 +297,7 @@ def searches(names: Sequence[str], seeds: Sequence[int], budgets: Mapping[Way, f
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """The 95 % interval of a share (E. B. Wilson, 1927); from 0 to 1 where nothing was tried."""
+    """The 95 % score interval of a proportion (E. B. Wilson, 1927); 0 to 1 without trials."""
     if not trials:
         return 0.0, 1.0
     z2 = 1.959964**2
@@ -420,14 +307,14 @@ def wilson(hits: int, trials: int) -> tuple[float, float]:
 
 
 def frame_of(found: Sequence[Found]) -> pd.DataFrame:
-    """One row a search, in an order that does not hang on which ended first."""
+    """One row per search, sorted, so that the order in which they ended does not matter."""
     frame = pd.DataFrame([asdict(each) for each in found], columns=list(Found.__dataclass_fields__))
     return frame.sort_values(["system", "way", "seed"], ignore_index=True)
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row a system and way: the share caught with its interval, medians over the searches that caught it, the
-    fewest faults, and what fired first most often."""
+    """One row per system and way: the share caught with its interval, medians over the searches that caught it, the
+    fewest faults, and the property that most often fired first."""
     rows = [_row(str(system), str(way), group) for (system, way), group in frame.groupby(["system", "way"])]
     return pd.DataFrame(rows)
 
@@ -456,14 +343,14 @@ def _row(system: str, way: str, group: pd.DataFrame) -> dict[str, Any]:
 
 
 def smallest(frame: pd.DataFrame) -> pd.DataFrame:
-    """Of each system that was caught the search whose last run had the fewest faults, the quickest of several."""
+    """For each caught system the search whose last run had the fewest faults, ties broken by simulated time."""
     caught = frame[frame["caught"].astype(bool)].sort_values(["faults", "simulated_s"])
     return caught.groupby("system", as_index=False).head(1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Small:
-    """A schedule that still has ``system`` caught by the property that must catch it."""
+    """A schedule under which ``system`` is still caught by the property that must catch it."""
 
     system: str
     nodes: int
@@ -472,7 +359,7 @@ class Small:
 
 
 def smaller(small: Small) -> Small:
-    """The smallest that a hunt's shrinker makes of it in ``SHRINK_S``; itself where a hunt does not see it."""
+    """The smallest schedule that the hunt's shrinker finds in ``SHRINK_S``; unchanged if a hunt misses it."""
     wanted = subject(small.system).catches
     case = Case(system=small.system, nodes=small.nodes, seed=small.seed, schedule=small.schedule)
     signatures = run_case(case, white_box=needs_white_box(wanted)).signatures(wanted)
@@ -483,7 +370,7 @@ def smaller(small: Small) -> Small:
 
 
 def shrink_all(frame: pd.DataFrame, cores: int) -> list[Small]:
-    """Of each bug that was caught its smallest schedule."""
+    """The smallest schedule of each caught bug."""
     found = [
         Small(
             system=str(row["system"]),
@@ -500,7 +387,7 @@ def shrink_all(frame: pd.DataFrame, cores: int) -> list[Small]:
 
 
 def wrong(table: pd.DataFrame) -> list[str]:
-    """What the figures say against the harness: correct systems accused, bugs that no search caught."""
+    """Failures of the harness in words: correct systems accused, and bugs that no search caught."""
     words = []
     for name, rows in table.groupby("system"):
         bug = subject(str(name))
@@ -513,7 +400,7 @@ def wrong(table: pd.DataFrame) -> list[str]:
 
 
 def shown(table: pd.DataFrame, small: Mapping[str, int]) -> Table:
-    """The table for a reader, one line a system; ``small`` is the number of faults in its smallest schedule."""
+    """The table to print, one row per system; ``small`` is the number of faults in its smallest schedule."""
     ways = (title for way in WAYS for title in (way, "95 %", "sim/CPU s"))
     view = Table("system", "must be caught by", *ways, "faults", "fired first", box=None, pad_edge=False)
     for name, rows in table.groupby("system"):
@@ -532,7 +419,7 @@ def shown(table: pd.DataFrame, small: Mapping[str, int]) -> Table:
 def _cells(row: Mapping[Any, Any] | None, nothing: bool) -> tuple[str, str, str]:
     if row is None:
         return "", "", ""
-    # Where nothing was seen in N runs, 3/N bounds the chance of each with 95 % confidence.
+    # No event in N runs bounds its probability by 3/N with 95 % confidence (the rule of three).
     silent = nothing and not row["caught"]
     share = f"< {300 / row['runs']:.2g} % a run" if silent else f"{100 * row['low']:.0f}-{100 * row['high']:.0f} %"
     times = f"{row['median_simulated_s']:.1f} / {row['median_cpu_s']:.2f}" if row["caught"] else ""
@@ -540,7 +427,7 @@ def _cells(row: Mapping[Any, Any] | None, nothing: bool) -> tuple[str, str, str]
 
 
 def store(frame: pd.DataFrame, table: pd.DataFrame, smalls: Sequence[Small], folder: Path) -> None:
-    """The single searches, the table, the plot, and the smallest schedules, each to be replayed with its seed."""
+    """Write the searches, the table, the plot, and the smallest schedules, each to be replayed with its seed."""
     from splitbrain.reports import mutants as drawing
 
     (folder / "schedules").mkdir(parents=True, exist_ok=True)

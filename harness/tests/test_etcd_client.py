@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from splitbrain.nodes.clients.base import Endpoint, Refused, Unclear
+from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown
 from splitbrain.nodes.systems.etcd.client import (
     MEMBERS_PORT,
     EtcdClient,
-    Members,
+    EtcdMembers,
     clock,
     raft_status,
 )
@@ -67,7 +67,7 @@ def test_whom_a_member_voted_for_is_part_of_its_claim_once_that_machine_is_known
 
 
 def test_a_member_that_is_ending_claims_nothing_any_more() -> None:
-    with pytest.raises(Unclear, match="its Raft has ended"):
+    with pytest.raises(OutcomeUnknown, match="its Raft has stopped"):
         raft_status(page(id="0", term=0, vote="0", lead="0", raftState="StateFollower"))
 
 
@@ -79,7 +79,7 @@ def test_whoever_does_not_lead_has_no_reign_and_may_know_nobody(state: str) -> N
 
 @pytest.mark.parametrize("wrong", [{}, {"raft.status": None}, {"raft.status": {"id": "1"}}, [], None])
 def test_a_page_that_says_nothing_of_raft_is_no_answer(wrong: Any) -> None:
-    with pytest.raises(Unclear, match="no status of Raft"):
+    with pytest.raises(OutcomeUnknown, match="expected the status of Raft"):
         raft_status(wrong)
 
 
@@ -133,14 +133,14 @@ def confirmed(member: Etcd) -> Mapping[str, Any]:
 def test_a_write_is_an_acknowledgement_only_through_one_that_led_before_and_after_it() -> None:
     assert confirmed(Etcd(page())) == {"term": 2, "reign": "fcc9dcdd71218d6d-2"}
     follower = Etcd(page(raftState="StateFollower"))
-    with pytest.raises(Refused, match="does not lead"):
+    with pytest.raises(OperationFailed, match="not leading"):
         confirmed(follower)
     assert follower.puts == 0, "a follower would have passed it on to its leader"
-    with pytest.raises(Unclear, match="deposed meanwhile"):
+    with pytest.raises(OutcomeUnknown, match="deposed during the write"):
         confirmed(Etcd(page(), page(raftState="StateFollower", term=3)))
-    with pytest.raises(Unclear, match="deposed meanwhile"):
+    with pytest.raises(OutcomeUnknown, match="deposed during the write"):
         confirmed(Etcd(page(), page(term=4)))
-    with pytest.raises(Unclear, match="timed out"):
+    with pytest.raises(OutcomeUnknown, match="timed out"):
         confirmed(Etcd(page(), put=503))
 
 
@@ -156,13 +156,13 @@ def test_the_leading_server_is_the_one_of_the_newest_term_of_those_that_answer()
         stale, now = Etcd(page(id="a", term=2)), Etcd(page(id="b", term=5))
         async with serving({"s1": stale, "s2": now}) as endpoints:
             gone = Endpoint("10.0.0.1", {MEMBERS_PORT: 1})
-            members = Members({**endpoints, "s3": gone})
-            none = Members({"s3": gone})
+            members = EtcdMembers({**endpoints, "s3": gone})
+            none = EtcdMembers({"s3": gone})
             election = EtcdElectionClient({**endpoints, "n1": Endpoint("10.0.0.2", {8000: 1})})
             try:
                 assert await election.leading_server() == "s2"
                 await election.awake("s1")
-                with pytest.raises(Refused):
+                with pytest.raises(OperationFailed):
                     await election.observe("n1")
                 return await members.leading(), await none.leading()
             finally:
@@ -178,5 +178,5 @@ def test_a_member_s_clock_is_the_second_that_its_answers_are_dated_by() -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}])
 def test_an_answer_without_a_date_shows_no_clock(headers: Mapping[str, str]) -> None:
-    with pytest.raises(Unclear, match="no date in the answer"):
+    with pytest.raises(OutcomeUnknown, match="expected a Date in the answer"):
         clock(headers)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from splitbrain.nodes.clients.base import Endpoint, Unclear
+from splitbrain.nodes.clients.base import Endpoint, OutcomeUnknown
 from splitbrain.nodes.clients.http import HttpClient
 
 STATUS: Mapping[str, Any] = {
@@ -56,5 +56,5 @@ def test_whom_a_node_has_voted_for_is_part_of_its_claim() -> None:
 
 
 def test_a_status_that_lacks_a_part_of_the_claim_is_no_answer() -> None:
-    with pytest.raises(Unclear, match="lacks the key 'term'"):
+    with pytest.raises(OutcomeUnknown, match="expected the key 'term'"):
         observed({key: value for key, value in STATUS.items() if key != "term"})

@@ -87,7 +87,7 @@ def test_nothing_is_found_in_a_correct_system(name: str, way: Way) -> None:
 def test_nothing_is_found_in_a_correct_system_that_promises_less() -> None:
     bug = subject("raft-basic")
     for trigger in ("counts-refusals", "forgets-vote", "keeps-old-vote", "resumes-leadership"):
-        assert mutants.look(bug, 3, mutants.aimed(mutants.AIMED[trigger])).at == {}
+        assert mutants.look(bug, 3, mutants.aimed(BROKEN[f"broken/{trigger}"].steps)).at == {}
 
 
 def test_the_same_search_finds_the_same() -> None:
@@ -105,9 +105,12 @@ def test_what_a_search_keeps_of_its_schedule_makes_the_run_again() -> None:
     assert "term-safety" in mutants.look(subject(CLAIMS), result.case_seed, schedule).at
 
 
-def test_every_bug_has_a_trigger_and_every_trigger_a_bug() -> None:
-    assert set(mutants.AIMED) == {bug.name for bug in BROKEN.values()}
-    for name in (*BROKEN, *(name for name, system in SYSTEMS.items() if system.simulated)):
+def test_every_bug_has_a_trigger_that_is_a_schedule_and_every_correct_system_is_tried_with_some() -> None:
+    for bug in BROKEN.values():
+        (schedule,) = mutants.aimed_at(bug)
+        assert len(schedule.steps) == len(bug.steps)
+        assert bool(bug.steps) != bug.trigger.startswith("none")
+    for name in (name for name, system in SYSTEMS.items() if system.simulated):
         assert mutants.aimed_at(subject(name))
 
 
@@ -183,14 +186,14 @@ def test_a_node_on_the_wall_clock_is_told_the_time_of_day() -> None:
 
 
 def test_a_clock_set_back_lengthens_the_lease_of_who_lives_by_it_and_of_nobody_else() -> None:
-    schedule = mutants.aimed(mutants.AIMED["lives-by-wall-clock"])
+    schedule = mutants.aimed(BROKEN["broken/lives-by-wall-clock"].steps)
     assert "exclusivity" in mutants.look(subject("broken/lives-by-wall-clock"), 1, schedule).at
     assert mutants.look(subject("raft-lease"), 1, schedule).at == {}
 
 
 def test_a_schedule_is_shrunk_to_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mutants, "SHRINK_S", 2.0)
-    two = mutants.aimed((*mutants.AIMED["keeps-claiming"], *mutants.AIMED["resumes-leadership"]))
+    two = mutants.aimed((*BROKEN[CLAIMS].steps, *BROKEN["broken/resumes-leadership"].steps))
     small = mutants.smaller(Small(system=CLAIMS, nodes=5, seed=1, schedule=two))
     assert len(small.schedule.steps) == 1 and small.nodes == 3
 

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from splitbrain.nodes.clients.base import Refused, Unclear
+from splitbrain.nodes.clients.base import OperationFailed, OutcomeUnknown
 from splitbrain.nodes.clients.postgres import (
     Message,
-    Messages,
+    MessageParser,
     PostgresClient,
-    Row,
+    PostgresRow,
     error_in,
-    greeting,
     query,
     row_in,
+    startup,
 )
 from splitbrain.nodes.systems.etcd.client import value_in
 from splitbrain.nodes.systems.patroni.client import claim
@@ -60,27 +60,27 @@ def test_a_replica_that_follows_nobody_known_names_nobody(sender: str | None) ->
 
 
 @pytest.mark.parametrize("rows", [[], [("3", "17")], [("three", "17", None)], [("3", "17", None)] * 2])
-def test_what_is_no_answer_to_a_claim_is_unclear(rows: Sequence[Row]) -> None:
-    with pytest.raises(Unclear):
+def test_what_is_no_answer_to_a_claim_is_unclear(rows: Sequence[PostgresRow]) -> None:
+    with pytest.raises(OutcomeUnknown):
         claim("n1", rows, AT)
 
 
 def test_the_greeting_and_a_query_are_the_bytes_of_protocol_3_0() -> None:
-    assert greeting() == b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0"
+    assert startup() == b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0"
     assert query("SELECT 1") == b"Q\0\0\0\x0dSELECT 1\0"
 
 
 def test_messages_are_found_however_their_bytes_come() -> None:
     said = TRUSTED + WHOLE_ROW + READY
-    whole = Messages().feed(said)
+    whole = MessageParser().feed(said)
     assert whole == [Message(b"R", bytes(4)), Message(b"D", ROW), Message(b"Z", b"I")]
-    slowly = Messages()
+    slowly = MessageParser()
     assert [message for byte in said for message in slowly.feed(bytes([byte]))] == whole
 
 
 def test_a_length_below_its_own_size_is_no_message() -> None:
-    with pytest.raises(Unclear):
-        Messages().feed(b"D\0\0\0\x03ab")
+    with pytest.raises(OutcomeUnknown):
+        MessageParser().feed(b"D\0\0\0\x03ab")
 
 
 def test_a_null_is_not_an_empty_text() -> None:
@@ -98,7 +98,7 @@ def test_a_key_has_its_value_and_an_absent_one_none() -> None:
 
 @pytest.mark.parametrize("answer", [[], {"kvs": [{"key": "a2V5"}]}, {"kvs": [{"value": "not base64!"}]}])
 def test_what_is_no_range_of_keys_is_unclear(answer: object) -> None:
-    with pytest.raises(Unclear):
+    with pytest.raises(OutcomeUnknown):
         value_in(answer)
 
 
@@ -119,7 +119,7 @@ async def _asked(answers: Sequence[bytes]) -> list[object]:
         for _ in answers[1:] or [b""]:
             try:
                 given.append(await client.ask("SELECT"))
-            except (Refused, Unclear) as failed:
+            except (OperationFailed, OutcomeUnknown) as failed:
                 given.append((type(failed), str(failed)))
     finally:
         client.close()
@@ -133,17 +133,17 @@ def _ask(*answers: bytes) -> list[object]:
 
 def test_a_connection_goes_on_after_an_error_of_a_statement() -> None:
     assert _ask(TRUSTED + READY, _error(DUPLICATE) + READY, WHOLE_ROW + READY) == [
-        (Refused, "23505 duplicate key"),
+        (OperationFailed, "23505 duplicate key"),
         [["ab", None]],
     ]
 
 
 def test_a_server_that_ends_within_a_statement_may_have_done_it() -> None:
-    assert _ask(TRUSTED + READY, _error(SHUT_DOWN)) == [(Unclear, "57P01 terminating connection")]
-    assert _ask(TRUSTED + READY, WHOLE_ROW) == [(Unclear, "no whole answer: the connection was closed")]
+    assert _ask(TRUSTED + READY, _error(SHUT_DOWN)) == [(OutcomeUnknown, "57P01 terminating connection")]
+    assert _ask(TRUSTED + READY, WHOLE_ROW) == [(OutcomeUnknown, "incomplete answer: the connection was closed")]
 
 
 def test_who_is_turned_away_before_asking_has_asked_nothing() -> None:
-    assert _ask(_error(TOO_EARLY)) == [(Refused, "the database system is starting up")]
-    assert _ask(b"R\0\0\0\x08\0\0\0\x03") == [(Refused, "it does not trust whoever asks")]
-    assert _ask(b"") == [(Refused, "no whole answer: the connection was closed")]
+    assert _ask(_error(TOO_EARLY)) == [(OperationFailed, "the database system is starting up")]
+    assert _ask(b"R\0\0\0\x08\0\0\0\x03") == [(OperationFailed, "expected trust authentication")]
+    assert _ask(b"") == [(OperationFailed, "incomplete answer: the connection was closed")]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from splitbrain.nodes.clients.base import Refused, Unclear
+from splitbrain.nodes.clients.base import OperationFailed, OutcomeUnknown
 from splitbrain.nodes.clients.resp import RespClient
 from splitbrain.nodes.resp import ErrorReply, Reply
 from splitbrain.nodes.systems.sentinel.client import claim, clocks, fields, node_at, opinion
@@ -29,9 +29,9 @@ def test_a_replica_follows_whom_it_was_told_to() -> None:
 
 
 def test_an_info_that_lacks_something_is_unclear_and_an_error_is_a_refusal() -> None:
-    with pytest.raises(Unclear, match="role"):
+    with pytest.raises(OutcomeUnknown, match="role"):
         claim("n1", fields("run_id:1\r\n"), AT)
-    with pytest.raises(Refused, match="LOADING"):
+    with pytest.raises(OperationFailed, match="LOADING"):
         fields(ErrorReply("LOADING Redis is loading the dataset in memory"))
 
 
@@ -52,14 +52,14 @@ def test_an_opinion_is_an_address_and_an_epoch_that_belong_together() -> None:
     "again", [[["10.0.0.11", "6379"], record("3")], [["10.0.0.12", "6379"], record("4")]], ids=["address", "epoch"]
 )
 def test_an_opinion_that_changes_while_it_is_told_is_none(again: list[Reply]) -> None:
-    with pytest.raises(Unclear, match="changed"):
+    with pytest.raises(OutcomeUnknown, match="changed"):
         opinion([["10.0.0.12", "6379"], record("3"), *again], AT)
 
 
 def test_an_address_that_is_no_nodes_is_refused() -> None:
-    with pytest.raises(Refused, match=r"10\.9\.9\.9"):
+    with pytest.raises(OperationFailed, match=r"10\.9\.9\.9"):
         node_at(["10.9.9.9", "6379"], AT)
-    with pytest.raises(Refused, match="None"):
+    with pytest.raises(OperationFailed, match="None"):
         node_at(None, AT)
 
 
@@ -96,12 +96,12 @@ def test_an_answer_that_echoes_the_nonce_is_taken() -> None:
 
 
 def test_an_answer_to_an_older_question_is_not_taken() -> None:
-    with pytest.raises(Unclear, match="another question"):
+    with pytest.raises(OutcomeUnknown, match="another request"):
         answering(lambda data: b"$12\r\nsplitbrain-0\r\n:5\r\n", lambda client: client.ask(("WAIT", 1, 0)))
 
 
 def test_a_connection_that_closes_leaves_the_answer_unclear() -> None:
-    with pytest.raises(Unclear, match="closed"):
+    with pytest.raises(OutcomeUnknown, match="closed"):
         answering(lambda data: None, lambda client: client.ask())
 
 
@@ -113,7 +113,7 @@ def test_nobody_at_the_port_is_a_refusal() -> None:
         await server.wait_closed()
         await RespClient(port).ask()
 
-    with pytest.raises(Refused, match="no connection"):
+    with pytest.raises(OperationFailed, match="no connection"):
         asyncio.run(nobody())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from splitbrain.errors import UsageError
-from splitbrain.nodes.clients.base import Unclear
+from splitbrain.nodes.clients.base import OutcomeUnknown
 from splitbrain.nodes.clients.probe import at, claim, holds, named
 from splitbrain.nodes.systems.base import HttpProbe, Machine, OwnImage
 from splitbrain.user_systems.promises import usual_promises
@@ -76,14 +76,14 @@ def test_claims_are_found_where_the_probe_says() -> None:
     answer["raft"]["state"] = "follower"  # type: ignore[index]
     assert claim("n1", probe, answer, names) == {"leading": False, "leader": "n2", "term": 7, "reign": "3"}
     answer["raft"]["term"] = "seven"  # type: ignore[index]
-    with pytest.raises(Unclear, match=r"raft\.term"):
+    with pytest.raises(OutcomeUnknown, match=r"raft\.term"):
         claim("n1", probe, answer, names)
 
 
 def test_what_is_not_there_is_not_made_up() -> None:
     assert at({"a": [{"b": 1}]}, "a.0.b") == 1 and at({"a": []}, "a.0.b") is None
     assert not holds({}, "role == leader")
-    with pytest.raises(Unclear, match="true or false"):
+    with pytest.raises(OutcomeUnknown, match="true or false"):
         holds({"leading": "yes"}, "leading")
     assert named("n9", {"n1": "n1"}) is None and named(None, {"n1": "n1"}) is None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from splitbrain.nodes.clients.base import Endpoint, Refused
+from splitbrain.nodes.clients.base import Endpoint, OperationFailed
 from splitbrain.nodes.systems.base import Machine
 from splitbrain.nodes.systems.zookeeper.client import PORT, ZooKeeperClient, mode_in
 from splitbrain.nodes.systems.zookeeper.system import (
@@ -64,7 +64,7 @@ async def asked(answers: Mapping[str, str | None]) -> tuple[str | None, str | No
     try:
         await client.awake("s1")
         words = None
-    except Refused as refused:
+    except OperationFailed as refused:
         words = str(refused)
     await client.close()
     for server in servers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from splitbrain.nodes.clients.base import Opinion
+from splitbrain.nodes.clients.base import AskOpinion
 from splitbrain.runtimes.base import Alarm, Cluster, Job
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
@@ -37,7 +37,7 @@ class OpinionPollers:
         due = self._cluster.now()
         while not self._over:
             self._operations.invoke(process, "opinion", server)
-            reply = await self._cluster.ask(Opinion(server), self._timeout_ns)
+            reply = await self._cluster.ask(AskOpinion(server), self._timeout_ns)
             process = self._operations.complete(process, "opinion", server, reply)
             due = next_due(due, PERIOD_NS, self._cluster.now())
             await self._paces[server].wait_until(due)

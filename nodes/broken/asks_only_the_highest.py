@@ -1,8 +1,8 @@
-"""Asks only the highest node of all whether it is there, not everybody above.
+"""Asks only the highest node whether it is alive, instead of every higher node.
 
-It saves messages, and is right as long as at most one node is dead. With the two highest dead nobody answers, so
-everybody declares itself, the lower ones after the higher ones: where leaders do not merge, they come to follow one
-that has long since followed another. A majority without a working leader (``stall``) must catch it.
+It saves messages and is correct while at most one node is down. With the two highest nodes down, no OK arrives and
+every other node declares itself leader, the lower ones after the higher ones; without merging, followers end up with a
+node that has itself gone over to another leader. Caught by ``stall``: a majority has no working leader.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from splitbrain.nodes.systems.bully import BULLY_TEXTBOOK_SYSTEM
 class AsksOnlyTheHighest(Bully):
     """Sends one ELECTION."""
 
-    def _asked(self) -> Sequence[str]:
+    def _recipients(self) -> Sequence[str]:
         return self.higher[-1:]
 
 
@@ -27,5 +27,9 @@ BUG = Broken(
     mistake="asks the highest node only",
     factory=AsksOnlyTheHighest,
     catches="stall",
-    trigger="the two highest nodes dead",
+    trigger="the two highest nodes down",
+    steps=(
+        {"at_ms": 2000, "for_ms": 8000, "fault": {"f": "kill", "target": "leader"}},
+        {"at_ms": 3500, "for_ms": 6000, "fault": {"f": "kill", "target": "leader"}},
+    ),
 )

@@ -1,7 +1,7 @@
-"""Sends every request for votes twice, to be sure.
+"""Sends every vote request twice.
 
-Harmless to safety, and twice the price in the very moment when the network is at its worst. The count of messages,
-2(n-1) a round of votes (Ongaro & Ousterhout 2014, section 5.2), must catch it, with no fault at all.
+This is harmless to safety, but doubles the traffic when the network is at its worst. Caught by the message count,
+2(n-1) for a round of votes (Ongaro & Ousterhout 2014, section 5.2), with no fault at all.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class AsksTwice(Raft):
-    """Doubles its requests."""
+    """Doubles its vote requests."""
 
     def handle(self, event: Event) -> list[Effect]:
         effects = super().handle(event)
@@ -23,7 +23,7 @@ class AsksTwice(Raft):
 BUG = Broken(
     name="asks-twice",
     of=RAFT_BASIC_SYSTEM,
-    mistake="sends its requests for votes twice",
+    mistake="sends its vote requests twice",
     factory=AsksTwice,
     catches="message-count",
     trigger="none needed",

@@ -1,28 +1,43 @@
-"""What is known of one planted bug: which correct system has it, what must catch it, and how it is provoked.
+"""A planted bug: the correct system that has it, the property that must catch it, and the faults that provoke it.
 
-The promise of this package: each system here is a correct one but for the one mistake that its file describes, and
-makes the correct one's promises. So whatever a run finds against these promises is that mistake.
+Each broken system is a correct one with a single mistake, described in its file, and is held to the correct system's
+promises. So any violation that a run finds is that mistake.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from splitbrain.nodes.systems.base import Factory, System
 
 PREFIX = "broken/"
+
+Step: TypeAlias = Mapping[str, Any]
+"""One step of a schedule, in the JSON format of ``nemesis.schedules``: ``at_ms``, ``for_ms``, ``fault``, ``when``."""
+
+LEADER_ISOLATED_AT_MS: Final = (2000, 4500, 7000)
+CONTESTED_ELECTIONS: Final[tuple[Step, ...]] = (
+    # Delays so uneven that candidates meet: a request takes from a third to all of the spread of the timeouts.
+    {"at_ms": 1000, "for_ms": 9000, "fault": {"f": "delay", "ms": 20, "jitter_ms": 120}},
+    *(
+        {"at_ms": at_ms, "for_ms": 1000, "fault": {"f": "partition", "shape": "isolated-leader"}}
+        for at_ms in LEADER_ISOLATED_AT_MS
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Broken:
     """One bug, by its ``name``: the correct system ``of``, with another factory or other options.
 
-    ``mistake`` is what it does, in a few words; ``catches`` the property that must catch it, as the checkers of
-    histories or the facts about traces call it; ``trigger`` the cheapest way to provoke it, in words; ``nodes`` the
-    size of cluster in which it shows. ``harmless`` is None, or the reason why no run can tell this system from the
-    correct one: it is then searched for like the others, and must not be found. ``by_wall_clock``: its driver tells it
-    the time of day where it should tell it elapsed time.
+    ``mistake`` says in a few words what the system does wrong. ``catches`` is the property that must catch it, by its
+    name among the checkers of histories or the invariants of elections. ``trigger`` is the cheapest way to provoke it
+    in words, and ``steps`` the same as steps of a schedule, empty for a bug that shows without faults. ``nodes`` is
+    the cluster size in which it shows. ``harmless`` is None, or the reason why no run can distinguish this system from
+    the correct one: the bug is then searched for like the others, and must not be found. ``by_wall_clock``: its driver
+    passes the time of day where a node expects elapsed time.
     """
 
     name: str
@@ -30,6 +45,7 @@ class Broken:
     mistake: str
     catches: str
     trigger: str
+    steps: tuple[Step, ...] = ()
     factory: Factory | None = None
     options: Any = None
     nodes: int = 5
@@ -38,7 +54,7 @@ class Broken:
 
     @property
     def system(self) -> System:
-        """The broken system, under the name ``broken/NAME``: its promises, bounds and roles are the correct one's."""
+        """The broken system, named ``broken/NAME``, with the promises, bounds and roles of the correct one."""
         return replace(
             self.of,
             name=PREFIX + self.name,

@@ -1,7 +1,7 @@
-"""Writes down who leads, and after a restart believes that instead of holding an election.
+"""Persists the leader, and after a restart believes it instead of holding an election.
 
-The highest node comes back as the leader that it was, and tells nobody; where leaders do not merge, the one that was
-elected meanwhile leads on, and so do both for ever. Convergence (``stall``) must catch it: kill the leader.
+The highest node comes back as the leader it once was and announces nothing; without merging, the leader elected in the
+meantime leads on, and the cluster keeps two leaders for ever. Caught by ``stall``: the cluster does not converge.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from splitbrain.nodes.systems.bully import BULLY_TEXTBOOK_SYSTEM
 
 
 class BelievesOldLeader(Bully):
-    """Starts with the leader that it wrote down last."""
+    """Starts with the leader that it persisted last."""
 
     def __init__(
         self,
@@ -48,8 +48,9 @@ class BelievesOldLeader(Bully):
 BUG = Broken(
     name="believes-old-leader",
     of=BULLY_TEXTBOOK_SYSTEM,
-    mistake="believes after a restart in the leader that it wrote down",
+    mistake="believes the persisted leader after a restart",
     factory=BelievesOldLeader,
     catches="stall",
-    trigger="kill the leader and let it come back",
+    trigger="kill the leader and let it restart",
+    steps=({"at_ms": 2000, "for_ms": 1500, "fault": {"f": "kill", "target": "leader"}},),
 )

@@ -1,7 +1,7 @@
-"""Compares terms as text: term 10 is lower than term 9.
+"""Compares terms as text, so that term 10 is below term 9.
 
-What becomes of numbers that pass through a configuration store, a header or a shell script. Term monotonicity must
-catch it. Cheapest trigger: ten elections.
+This happens to numbers that pass through a configuration store, a header or a shell script. Caught by term
+monotonicity, after ten elections.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ class ComparesTermsAsText(Raft):
 BUG = Broken(
     name="compares-terms-as-text",
     of=RAFT_BASIC_SYSTEM,
-    mistake="takes term 10 to be below 9",
+    mistake="takes term 10 to be below term 9",
     factory=ComparesTermsAsText,
     catches="term-monotonicity",
     trigger="ten elections: isolate leaders, or flap",
+    steps=({"at_ms": 2000, "for_ms": 20000, "fault": {"f": "partition", "shape": "flapping", "flap_ms": 700}},),
 )

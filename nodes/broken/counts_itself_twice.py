@@ -1,7 +1,7 @@
-"""Counts itself twice when it looks whether it still has a quorum: one peer too few will do.
+"""Counts itself twice when it checks its quorum, so that one peer too few suffices.
 
-An off-by-one in the check of the quorum alone (Ongaro's dissertation 2014, 6.2); elections are right. A stall must
-be found. Cheapest trigger: leave the leader exactly one of four peers, which everybody else depends on too.
+An off-by-one error in the quorum check alone (Ongaro's dissertation 2014, 6.2); elections are right. Caught by
+``stall``, when the leader keeps exactly one of four peers and every other node depends on that peer too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class CountsItselfTwice(Raft):
-    """Adds its own answer to a list that holds it already."""
+    """Adds its answer to a list that already contains it."""
 
     def _lost_quorum(self, at: int) -> bool:
         answered = sorted((*self._answered.values(), self._round))
@@ -26,5 +26,6 @@ BUG = Broken(
     mistake="counts itself twice in its quorum",
     factory=CountsItselfTwice,
     catches="stall",
-    trigger="all nodes, the leader too, see only one node which is not the leader",
+    trigger="every node, the leader included, sees only one node, which is not the leader",
+    steps=({"at_ms": 2000, "for_ms": 6000, "fault": {"f": "partition", "shape": "quorum-loss"}},),
 )

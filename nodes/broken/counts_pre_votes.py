@@ -1,7 +1,8 @@
-"""Counts a pre-vote that comes late as a vote.
+"""Counts a late pre-vote as a vote.
 
-A pre-vote promises nothing (Ongaro's dissertation 2014, 9.6); where one handler serves both replies, those beyond the
-majority that began the election are counted in it. A quorum behind each win must catch it, with no fault at all.
+A pre-vote promises nothing (Ongaro's dissertation 2014, 9.6). Where one handler serves both replies, pre-votes that
+arrive after the majority that began the election are counted as votes. Caught by ``quorum-behind-win``, with no fault
+at all.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class CountsPreVotes(Raft):
-    """Adds pre-votes to the votes of the election that they were for."""
+    """Adds late pre-votes to the votes of the election that they allowed."""
 
     def _on_pre_vote_reply(self, at: int, sender: str, term: int, round_: int, granted: bool) -> None:
         super()._on_pre_vote_reply(at, sender, term, round_, granted)

@@ -1,12 +1,12 @@
-"""Takes every reply to a vote for a yes.
+"""Takes every reply to a vote request as a granted vote.
 
-The field "voteGranted" of figure 2 (Ongaro & Ousterhout 2014) is never looked at. A quorum behind each win must
-catch it. Cheapest trigger: two candidates in one term, who refuse each other.
+The field voteGranted is never read (Ongaro & Ousterhout 2014, figure 2). Caught by ``quorum-behind-win``, when two
+candidates of one term refuse each other.
 """
 
 from __future__ import annotations
 
-from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.broken.base import CONTESTED_ELECTIONS, Broken
 from splitbrain.nodes.raft import Raft
 from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -25,4 +25,5 @@ BUG = Broken(
     factory=CountsRefusals,
     catches="quorum-behind-win",
     trigger="a contested election",
+    steps=CONTESTED_ELECTIONS,
 )

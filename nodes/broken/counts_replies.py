@@ -1,8 +1,8 @@
-"""Counts replies, not voters: a doubled datagram is a second vote.
+"""Counts replies instead of voters, so that a duplicated datagram is a second vote.
 
-"Votes received" is a set (Ongaro & Ousterhout 2014, section 5.2: each server votes for at most one candidate); an
-integer that is incremented is what many implementations have, PySyncObj among them. A quorum behind each win must
-catch it. Cheapest trigger: duplicated datagrams during an election that most nodes cannot answer.
+Votes received form a set: each server votes for at most one candidate in a term (Ongaro & Ousterhout 2014, section
+5.2). Many implementations increment an integer instead, PySyncObj among them. Caught by ``quorum-behind-win``, when
+datagrams are duplicated during an election that most nodes cannot answer.
 """
 
 from __future__ import annotations
@@ -27,5 +27,10 @@ BUG = Broken(
     mistake="counts replies instead of voters",
     factory=CountsReplies,
     catches="quorum-behind-win",
-    trigger="doubled datagrams while a candidate reaches too few voters",
+    trigger="duplicated datagrams while a candidate reaches too few voters",
+    steps=(
+        {"at_ms": 1000, "for_ms": 9000, "fault": {"f": "duplicate", "percent": 100}},
+        {"at_ms": 2000, "for_ms": 2000, "fault": {"f": "partition", "shape": "halves"}},
+        {"at_ms": 6000, "for_ms": 2000, "fault": {"f": "partition", "shape": "random-halves"}},
+    ),
 )

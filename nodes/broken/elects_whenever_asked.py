@@ -1,8 +1,7 @@
-"""Holds another election whenever it is asked, also while one of its own is in progress.
+"""Begins another election whenever it is asked, even while it holds one.
 
-Each question brings one election at every node above, and each of these one more above it: where node 1 of n notices
-the death of the highest it takes 2^(n-2) elections instead of n-1. The count of messages must catch it, with no fault
-at all.
+Each ELECTION starts an election at every higher node, and each of these starts more: where node 1 of n detects the
+failure of the highest, it takes 2^(n-2) elections instead of n-1. Caught by the message count, with no fault at all.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Follows whatever result comes, also one that is older than the last it followed.
+"""Follows any result, even one older than the last it followed.
 
-Two elections that saw different members have different results, and their words come to different nodes in different
-orders: the late one undoes the newer one. Heartbeats of the higher leader soon hide that. That nobody follows an older
-result after a newer one must catch it: two nodes that begin at once, and links on which messages overtake each other.
+Elections that saw different members have different results, and their COORDINATOR messages may reach nodes in
+different orders, so a late message undoes a newer result. The heartbeats of the higher leader soon hide that. Caught by
+``results-in-order``, when two nodes begin at once and messages overtake each other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from splitbrain.nodes.systems.ring import RING_APPEND_SYSTEM
 
 
 class FollowsLateResults(AppendRing):
-    """Takes every result for news."""
+    """Takes every result as new."""
 
     def _is_news(self, number: int, origin: str) -> bool:
         return True
@@ -25,5 +25,12 @@ BUG = Broken(
     mistake="follows results older than the last",
     factory=FollowsLateResults,
     catches="results-in-order",
-    trigger="elections at several nodes while the highest dies or comes back",
+    trigger="elections at several nodes while the highest node dies or restarts",
+    steps=(
+        {"at_ms": 1000, "for_ms": 20000, "fault": {"f": "delay", "ms": 5, "jitter_ms": 40}},
+        *(
+            {"at_ms": at_ms, "for_ms": 200 + at_ms // 100, "fault": {"f": "kill", "target": "leader"}}
+            for at_ms in range(2000, 20000, 1200)
+        ),
+    ),
 )

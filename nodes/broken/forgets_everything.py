@@ -1,7 +1,7 @@
-"""Keeps term and vote in memory only: each restart begins at term 0.
+"""Keeps term and vote in memory only, so that each restart begins at term 0.
 
-PySyncObj does so up to 0.3.15. Term monotonicity must catch it. Cheapest trigger: kill any
-node and let it come back while nobody can tell it the present term, or just look at it in time.
+PySyncObj did so up to version 0.3.15. Caught by term monotonicity, when a restarted node is observed before it learns
+the present term.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class ForgetsEverything(Raft):
-    """Makes nothing durable."""
+    """Persists nothing."""
 
     def handle(self, event: Event) -> list[Effect]:
         return [effect for effect in super().handle(event) if not isinstance(effect, Persist)]
@@ -22,8 +22,12 @@ class ForgetsEverything(Raft):
 BUG = Broken(
     name="forgets-everything",
     of=RAFT_SYSTEM,
-    mistake="makes nothing durable",
+    mistake="persists nothing",
     factory=ForgetsEverything,
     catches="term-monotonicity",
     trigger="kill and restart any node",
+    steps=(
+        {"at_ms": 2000, "for_ms": 1000, "fault": {"f": "partition", "shape": "isolated-leader"}},
+        {"at_ms": 5000, "for_ms": 300, "fault": {"f": "kill", "target": "all"}},
+    ),
 )

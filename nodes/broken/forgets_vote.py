@@ -1,20 +1,20 @@
-"""Keeps its vote in memory only: after a restart it votes again in the term it voted in.
+"""Keeps its vote in memory only, so that after a restart it votes a second time in the same term.
 
-The most common mistake in home-made implementations of Raft (Ongaro & Ousterhout 2014, figure 2: votedFor is
-persistent state). One vote a term must catch it. Cheapest trigger: kill a voter as it has granted its vote, while
-another candidate is still asking in the same term.
+The most common mistake in home-made implementations of Raft: votedFor is persistent state (Ongaro & Ousterhout 2014,
+figure 2). Caught by ``one-vote-a-term``, when a voter dies just after it granted its vote and another candidate still
+asks in the same term.
 """
 
 from __future__ import annotations
 
-from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.broken.base import CONTESTED_ELECTIONS, LEADER_ISOLATED_AT_MS, Broken
 from splitbrain.nodes.protocol import Effect, Event, Persist
 from splitbrain.nodes.raft import Raft
 from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class ForgetsVote(Raft):
-    """Makes its term durable, and not its vote."""
+    """Persists its term, but not its vote."""
 
     def handle(self, event: Event) -> list[Effect]:
         return [
@@ -30,4 +30,16 @@ BUG = Broken(
     factory=ForgetsVote,
     catches="one-vote-a-term",
     trigger="kill a voter as it grants its vote, with two candidates in one term",
+    steps=(
+        *CONTESTED_ELECTIONS,
+        *(
+            {
+                "at_ms": at_ms,
+                "for_ms": 10,
+                "fault": {"f": "kill", "target": "subject", "after_effects": 9},
+                "when": {"event": "vote-granted", "count": 2, "within_ms": 1500},
+            }
+            for at_ms in LEADER_ISOLATED_AT_MS
+        ),
+    ),
 )

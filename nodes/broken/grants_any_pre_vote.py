@@ -1,8 +1,7 @@
-"""Grants a pre-vote although it hears a leader: pre-vote then protects nobody.
+"""Grants a pre-vote although it hears a leader, so that pre-vote protects no leader.
 
-Ongaro's dissertation (2014), 9.6: a server grants a pre-vote only if it has not heard from a valid leader. The node
-that asked raises its term, and deposes the leader with it. Stability must catch it. Cheapest trigger: cut one link
-between leader and follower, and heal.
+A server grants a pre-vote only if it has not heard from a valid leader (Ongaro's dissertation 2014, 9.6). Otherwise the
+node that asked raises its term and deposes the leader with it. Caught by ``stability``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class GrantsAnyPreVote(Raft):
-    """Does not think of its leader when it is asked for a pre-vote."""
+    """Ignores its leader when it is asked for a pre-vote."""
 
     def _on_pre_vote(self, at: int, sender: str, term: int, round_: int) -> None:
         leader, self.leader = self.leader, None
@@ -28,4 +27,8 @@ BUG = Broken(
     factory=GrantsAnyPreVote,
     catches="stability",
     trigger="cut one link between the leader and a follower, and heal",
+    steps=(
+        {"at_ms": 2000, "for_ms": 2000, "fault": {"f": "partition", "shape": "single-link"}},
+        {"at_ms": 6000, "for_ms": 2000, "fault": {"f": "partition", "shape": "single-link"}},
+    ),
 )

@@ -1,19 +1,18 @@
-"""Grants its vote without looking at the term: a candidate of a term long past may still win it.
+"""Grants its vote without comparing terms, so that a candidate of an old term may still win it.
 
-The first line of a vote's rule is "reply false if term < currentTerm" (Ongaro & Ousterhout 2014, figure 2). What is
-durable before a message is sent must catch it, for the vote is in no term that the voter has stored; further on, one
-vote a term. Cheapest trigger: a node that comes back with a term behind the others' and asks.
+The rule for votes begins "Reply false if term < currentTerm" (Ongaro & Ousterhout 2014, figure 2). Caught by
+``durable-before-sent``, since the vote is of no term that the voter has stored, and later by ``one-vote-a-term``.
 """
 
 from __future__ import annotations
 
-from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.broken.base import CONTESTED_ELECTIONS, Broken
 from splitbrain.nodes.raft import VOTE_REPLY, Raft
 from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class GrantsLowerTerms(Raft):
-    """Says yes to whoever asks in a lower term."""
+    """Votes for any candidate of a lower term."""
 
     def _on_vote(self, at: int, sender: str, term: int, round_: int) -> None:
         if term < self.term:
@@ -28,5 +27,6 @@ BUG = Broken(
     mistake="votes in terms lower than its own",
     factory=GrantsLowerTerms,
     catches="durable-before-sent",
-    trigger="a request for votes that comes late, or from a node that is terms behind",
+    trigger="a vote request that arrives late, or from a node that is terms behind",
+    steps=CONTESTED_ELECTIONS,
 )

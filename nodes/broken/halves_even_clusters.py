@@ -1,7 +1,7 @@
-"""Takes half of an even cluster for a majority: both halves of four nodes elect a leader.
+"""Takes half of an even cluster for a majority, so that both halves of four nodes elect a leader.
 
-``n / 2`` rounded up where ``n / 2 + 1`` rounded down is meant; right for every odd cluster, and so for every test
-with three or five nodes. A quorum behind each win must catch it. Cheapest trigger: cut four nodes into halves.
+It computes n/2 rounded up instead of n/2 + 1 rounded down, which is right for every odd cluster, and so for every test
+with three or five nodes. Caught by ``quorum-behind-win``.
 """
 
 from __future__ import annotations
@@ -38,5 +38,6 @@ BUG = Broken(
     factory=HalvesEvenClusters,
     catches="quorum-behind-win",
     trigger="two halves of four nodes",
+    steps=({"at_ms": 2000, "for_ms": 3000, "fault": {"f": "partition", "shape": "halves"}},),
     nodes=4,
 )

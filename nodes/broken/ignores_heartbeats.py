@@ -1,7 +1,7 @@
-"""Does not reset its election timer on a heartbeat: it deposes every leader within a timeout.
+"""Does not reset its election timer on a heartbeat, and deposes every leader within a timeout.
 
-The purpose of heartbeats is to prevent elections (Ongaro & Ousterhout 2014, section 5.2). Stability must catch it,
-with no fault at all.
+Heartbeats exist to prevent elections (Ongaro & Ousterhout 2014, section 5.2). Caught by ``stability``, with no fault at
+all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class IgnoresHeartbeats(Raft):
-    """Lets its election timer run whatever it hears."""
+    """Lets its election timer run through heartbeats."""
 
     def _on_heartbeat(self, at: int, sender: str, term: int, round_: int) -> None:
         quiet_since = self._quiet_since
@@ -23,7 +23,7 @@ class IgnoresHeartbeats(Raft):
 BUG = Broken(
     name="ignores-heartbeats",
     of=RAFT_BASIC_SYSTEM,
-    mistake="lets its timer run on heartbeats",
+    mistake="does not reset its election timer on heartbeats",
     factory=IgnoresHeartbeats,
     catches="stability",
     trigger="none needed",

@@ -1,8 +1,8 @@
-"""A leader does not step down when it hears of a higher term: after a heal there are two, for ever.
+"""Does not step down as leader when it hears of a higher term, so that two leaders remain after a heal.
 
 "If a candidate or leader discovers that its term is out of date, it immediately reverts to follower state" (Ongaro &
-Ousterhout 2014, section 5.1). That higher terms are adopted must catch it. No promise about histories does: plain
-Raft promises no exclusivity, and one of the two leaders works. Cheapest trigger: isolate the leader and heal.
+Ousterhout 2014, section 5.1). Caught by ``higher-term-adopted``, and by no guarantee about histories: plain Raft does
+not promise exclusivity, and one of the two leaders works.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class IgnoresHigherTerms(Raft):
-    """Once leader, always leader."""
+    """Never steps down."""
 
     def _follow(self, at: int, term: int, leader: str | None) -> None:
         if self.role != LEADER:
@@ -23,8 +23,9 @@ class IgnoresHigherTerms(Raft):
 BUG = Broken(
     name="ignores-higher-terms",
     of=RAFT_BASIC_SYSTEM,
-    mistake="leads on in the face of a higher term",
+    mistake="leads on despite a higher term",
     factory=IgnoresHigherTerms,
     catches="higher-term-adopted",
     trigger="isolate the leader and heal",
+    steps=({"at_ms": 2000, "for_ms": 1500, "fault": {"f": "partition", "shape": "isolated-leader"}},),
 )

@@ -1,8 +1,8 @@
-"""Declares itself the leader though somebody higher has said OK.
+"""Declares itself leader although a higher node has answered OK.
 
-The whole of the Bully election is that an OK from above takes one out of the race (Garcia-Molina 1982). That nobody
-wins an election in which it took in an OK must catch it, in the first election that the highest node does not begin;
-in a cluster with heartbeats the second leader lasts for milliseconds only, and observers hardly ever see it.
+In the Bully election an OK from a higher node ends a node's candidacy (Garcia-Molina 1982). Caught by
+``no-win-over-an-ok`` in the first election that the highest node does not begin; with heartbeats the second leader
+lasts only milliseconds, and observers hardly ever see it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from splitbrain.nodes.systems.bully import BULLY_SYSTEM
 
 
 class IgnoresOks(Bully):
-    """Waits, and hears nothing."""
+    """Drops every OK."""
 
     def _on_ok(self, election: Json) -> None:
         """As if it had never come."""
@@ -23,7 +23,7 @@ class IgnoresOks(Bully):
 BUG = Broken(
     name="ignores-oks",
     of=BULLY_SYSTEM,
-    mistake="declares itself though it was told OK",
+    mistake="declares itself leader despite an OK",
     factory=IgnoresOks,
     catches="no-win-over-an-ok",
     trigger="none needed",

@@ -1,12 +1,12 @@
-"""Counts a vote whatever round of requests it answers.
+"""Counts a vote in reply to any round of requests.
 
-It looks like a stale vote counted in a new election, and is none: a node asks for votes once a term, and replies of
-other terms are dropped. Only of pre-votes are there several rounds for one term, and they promise nothing.
+It resembles a stale vote counted in a new election, but is none: a node asks for votes once a term, and replies of
+other terms are dropped. Only pre-votes have several rounds in one term, and they promise nothing.
 """
 
 from __future__ import annotations
 
-from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.broken.base import CONTESTED_ELECTIONS, Broken
 from splitbrain.nodes.raft import Raft
 from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
@@ -28,6 +28,7 @@ BUG = Broken(
     factory=IgnoresRounds,
     catches="one-vote-a-term",
     trigger="replies delayed beyond the next election",
-    harmless="a node asks for votes once in a term, so a reply of its term is one to its only round; pre-votes of an "
+    steps=CONTESTED_ELECTIONS,
+    harmless="a node asks for votes once in a term, so a reply of its term belongs to its only round; pre-votes of an "
     "earlier round begin an election a little early, and promise nothing",
 )

@@ -1,7 +1,7 @@
-"""Steps down and goes on saying that it leads: the flag that clients read is not the role that the protocol has.
+"""Steps down but still reports that it leads: the flag that clients read is separate from the protocol's role.
 
-Two variables for one fact; deposed primaries that go on serving are a well-known outage. Term safety must catch it,
-for it claims the very term of its successor. Cheapest trigger: isolate the leader and heal.
+Deposed primaries that go on serving are a well-known outage. Caught by ``term-safety``, since it claims the very term
+of its successor.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class KeepsClaiming(Raft):
-    """Does not take its claim back."""
+    """Does not withdraw its claim."""
 
     def _follow(self, at: int, term: int, leader: str | None) -> None:
         reign = self._reign
@@ -27,4 +27,5 @@ BUG = Broken(
     factory=KeepsClaiming,
     catches="term-safety",
     trigger="isolate the leader and heal",
+    steps=({"at_ms": 2000, "for_ms": 1500, "fault": {"f": "partition", "shape": "isolated-leader"}},),
 )

@@ -1,7 +1,7 @@
-"""Does not clear its vote when the term changes: it only ever votes for its first choice.
+"""Does not clear its vote when the term changes, so that it only ever votes for its first choice.
 
-A vote belongs to a term (Ongaro & Ousterhout 2014, section 5.2). Nobody can win once the first leader has gone:
-a stall must be found. Cheapest trigger: take the first leader away for longer than the bound.
+A vote belongs to a term (Ongaro & Ousterhout 2014, section 5.2). No candidate can win once the first leader is gone.
+Caught by ``stall``, when the first leader is away for longer than the bound.
 """
 
 from __future__ import annotations
@@ -27,4 +27,5 @@ BUG = Broken(
     factory=KeepsOldVote,
     catches="stall",
     trigger="a second election: isolate the first leader",
+    steps=({"at_ms": 2000, "for_ms": 6000, "fault": {"f": "partition", "shape": "isolated-leader"}},),
 )

@@ -1,8 +1,8 @@
-"""Passes on who was elected only if it takes part in an election itself.
+"""Forwards a result only if it takes part in an election itself.
 
-A node that an election passed over, or whose part in it is over, ends the message there, and the nodes behind it are
-never told. Here they learn of it from the leader's heartbeats, so no observer sees the difference; that a result goes
-all the way round must catch it.
+A node that the election did not involve, or that has already left it, ends the message there, and the nodes behind it
+never get the result. Here they learn of the leader from its heartbeats, so no observer sees the difference. Caught by
+``result-goes-round``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from splitbrain.nodes.systems.ring import RING_SYSTEM
 
 
 class KeepsResults(Ring):
-    """Only who has sent a token of its own takes part."""
+    """Takes part only if it has sent a token."""
 
     _initiated = False
 
@@ -35,8 +35,9 @@ class KeepsResults(Ring):
 BUG = Broken(
     name="keeps-results",
     of=RING_SYSTEM,
-    mistake="does not pass on a result unless it takes part",
+    mistake="does not forward a result unless it takes part",
     factory=KeepsResults,
     catches="result-goes-round",
-    trigger="kill the leader and let it come back: only that one holds an election then",
+    trigger="kill the leader and let it restart: only that node holds an election then",
+    steps=({"at_ms": 2000, "for_ms": 1500, "fault": {"f": "kill", "target": "leader"}},),
 )

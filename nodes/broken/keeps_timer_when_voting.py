@@ -1,13 +1,13 @@
-"""Does not restart its election timer when it grants a vote: voters may soon stand against whom they voted for.
+"""Does not restart its election timer when it grants a vote, so that voters may soon stand against their candidate.
 
-Figure 2 of Ongaro & Ousterhout (2014) lets a follower stand only if it was "without receiving AppendEntries RPC from
-current leader or granting vote to candidate". Here a vote in a new term restarts the timer anyway, on the way into
-that term; only a vote granted twice, or in a term that was known already, does not.
+A follower stands only "without receiving AppendEntries RPC from current leader or granting vote to candidate" (Ongaro &
+Ousterhout 2014, figure 2). Here a vote in a new term restarts the timer anyway, since entering the term does; only a
+vote granted twice, or in a term that was known already, does not.
 """
 
 from __future__ import annotations
 
-from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.broken.base import CONTESTED_ELECTIONS, Broken
 from splitbrain.nodes.raft import Raft
 from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
@@ -29,6 +29,7 @@ BUG = Broken(
     factory=KeepsTimerWhenVoting,
     catches="stall",
     trigger="a contested election",
-    harmless="votes in new terms restart the timer by entering the term; what is left is a slightly likelier split "
+    steps=CONTESTED_ELECTIONS,
+    harmless="votes in new terms restart the timer by entering the term; what remains is a slightly likelier split "
     "vote, within the bound that elections are given",
 )

@@ -1,8 +1,8 @@
-"""Counts its lease from when it got the answers, not from when it asked.
+"""Starts its lease when the replies arrive, not when the requests were sent.
 
-Ongaro's dissertation (2014), 6.4.1: the lease begins when the round was sent, for that is the latest instant that the
-voters' promises surely date from. Exclusivity must catch it. Cheapest trigger: slow links to and from the leader alone,
-and then none away from it: the last answers come when the voters have all but left.
+The lease begins when the round was sent, the latest instant that the voters' promises surely date from (Ongaro's
+dissertation 2014, 6.4.1). Caught by ``exclusivity``, with slow links to and from the leader alone, and then a leader
+that is mute: the last replies arrive when the voters' promises have nearly expired.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from splitbrain.nodes.systems.raft import RAFT_LEASE_SYSTEM
 
 
 class LeasesFromReceipt(Raft):
-    """Its lease begins when a majority's answers have come."""
+    """Its lease begins when a majority's replies have arrived."""
 
     _renewed = 0
 
@@ -30,8 +30,16 @@ class LeasesFromReceipt(Raft):
 BUG = Broken(
     name="leases-from-receipt",
     of=RAFT_LEASE_SYSTEM,
-    mistake="counts its lease from the answers",
+    mistake="starts its lease at the replies",
     factory=LeasesFromReceipt,
     catches="exclusivity",
-    trigger="slow links to and from the leader, and then none away from it",
+    trigger="slow links to and from the leader, then a mute leader",
+    steps=tuple(
+        step
+        for at_ms in (2000, 6000)
+        for step in (
+            {"at_ms": at_ms, "for_ms": 2500, "fault": {"f": "delay", "target": "leader", "ms": 60}},
+            {"at_ms": at_ms + 1000, "for_ms": 1000, "fault": {"f": "partition", "shape": "leader-mute"}},
+        )
+    ),
 )

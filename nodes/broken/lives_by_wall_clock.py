@@ -1,10 +1,9 @@
-"""Measures its lease on the wall clock: an operator who sets the clock back makes the lease longer.
+"""Measures its lease on the wall clock, so that setting the clock back extends the lease.
 
-Ongaro's dissertation (2014), 6.4.1, asks for bounded drift, and a clock that can be set has none. Exclusivity must
-catch it, where it is promised whatever the wall clock does. Cheapest trigger: set the leader's clock back and isolate
-it.
+Leases need bounded clock drift (Ongaro's dissertation 2014, 6.4.1), and a clock that can be set has no bound. Caught by
+``exclusivity``, which is promised under every fault of the wall clock.
 
-A node is told one clock by whoever drives it, so the mistake is the driver's: see ``nodes.wall``.
+A node reads no clock, so the mistake is its driver's: see ``nodes.wall``.
 """
 
 from __future__ import annotations
@@ -18,5 +17,9 @@ BUG = Broken(
     mistake="measures its lease on the wall clock",
     catches="exclusivity",
     trigger="set the leader's clock back, and isolate it",
+    steps=(
+        {"at_ms": 2000, "for_ms": 3000, "fault": {"f": "skew", "target": "leader", "offset_ms": -2000}},
+        {"at_ms": 2100, "for_ms": 2000, "fault": {"f": "partition", "shape": "isolated-leader"}},
+    ),
     by_wall_clock=True,
 )

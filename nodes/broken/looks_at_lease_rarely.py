@@ -1,7 +1,7 @@
-"""Looks at its lease only when it sends heartbeats: between two of them, and after a pause, it claims what it lost.
+"""Checks its lease only when it sends heartbeats: between two of them, and after a pause, it claims an expired lease.
 
-"Check, then act" with a pause in between (M. Kleppmann, "How to do distributed locking", 2016). Exclusivity must
-catch it. Cheapest trigger: pause the leader for longer than its lease.
+Check, then act, with a pause in between (M. Kleppmann, "How to do distributed locking", 2016). Caught by
+``exclusivity``, when the leader is paused for longer than its lease.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from splitbrain.nodes.systems.raft import RAFT_LEASE_SYSTEM
 
 
 class LooksAtLeaseRarely(Raft):
-    """Says what was true when it last sent heartbeats."""
+    """Reports its lease as it was when it last sent heartbeats."""
 
     _looked = 0
 
@@ -27,8 +27,17 @@ class LooksAtLeaseRarely(Raft):
 BUG = Broken(
     name="looks-at-lease-rarely",
     of=RAFT_LEASE_SYSTEM,
-    mistake="checks its lease on heartbeats",
+    mistake="checks its lease only on heartbeats",
     factory=LooksAtLeaseRarely,
     catches="exclusivity",
     trigger="pause the leader for longer than its lease",
+    steps=tuple(
+        step
+        for at_ms in (2000, 5000, 8000)
+        for step in (
+            # Observers ask the old leader again when its successor appears; cut off, it finds little else on waking.
+            {"at_ms": at_ms, "for_ms": 1000, "fault": {"f": "partition", "shape": "isolated-leader"}},
+            {"at_ms": at_ms + 10, "for_ms": 750, "fault": {"f": "pause", "target": "leader"}},
+        )
+    ),
 )

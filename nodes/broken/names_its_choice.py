@@ -1,18 +1,18 @@
-"""Names as leader whom it voted for, before anybody has won.
+"""Names the candidate it voted for as leader, before any candidate has won.
 
-Votes and leaders kept in one variable. Agreement must catch it: in a contested election the voters of the loser name
-the wrong one. Cheapest trigger: a contested election, looked at in time.
+Vote and leader share one variable. Caught by ``agreement``: in a contested election the voters of the losing candidate
+name the wrong leader, until they hear from the right one.
 """
 
 from __future__ import annotations
 
-from splitbrain.nodes.broken.base import Broken
+from splitbrain.nodes.broken.base import CONTESTED_ELECTIONS, Broken
 from splitbrain.nodes.raft import Raft
 from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class NamesItsChoice(Raft):
-    """Follows its candidate as if it led."""
+    """Follows its candidate as if that led."""
 
     def _on_vote(self, at: int, sender: str, term: int, round_: int) -> None:
         super()._on_vote(at, sender, term, round_)
@@ -23,8 +23,9 @@ class NamesItsChoice(Raft):
 BUG = Broken(
     name="names-its-choice",
     of=RAFT_BASIC_SYSTEM,
-    mistake="names as leader whom it voted for",
+    mistake="names the candidate it voted for as leader",
     factory=NamesItsChoice,
     catches="agreement",
-    trigger="a contested election in which a voter does not hear who won",
+    trigger="a contested election in which a voter does not hear from the winner",
+    steps=CONTESTED_ELECTIONS,
 )

@@ -1,7 +1,7 @@
-"""Has pre-vote, and no check of the quorum: a leader that hears nobody keeps everybody quiet for ever.
+"""Has pre-vote but no quorum check: a leader that hears no peer keeps every follower quiet for ever.
 
 A silent stall, without a single change of leader (Ongaro's dissertation 2014, 6.2; H. Howard & I. Abraham, "Raft does
-not Guarantee Liveness in the face of Network Faults", 2020). A stall must be found. Cheapest trigger: a deaf leader.
+not Guarantee Liveness in the face of Network Faults", 2020). Caught by ``stall``, with a deaf leader.
 """
 
 from __future__ import annotations
@@ -18,5 +18,6 @@ BUG = Broken(
     mistake="leads on without a quorum",
     options=replace(RAFT, check_quorum=False),
     catches="stall",
-    trigger="a leader that is heard by all and hears nobody",
+    trigger="a leader that every node hears, and that hears none",
+    steps=({"at_ms": 2000, "for_ms": 6000, "fault": {"f": "partition", "shape": "leader-deaf"}},),
 )

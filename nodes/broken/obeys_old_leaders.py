@@ -1,7 +1,7 @@
-"""Takes the term of whatever leader it hears, a lower one too.
+"""Takes the term of any leader it hears, even a lower one.
 
-``if term != self.term`` where the rule says ``>`` (Ongaro & Ousterhout 2014, section 5.1). Term monotonicity must
-catch it. Cheapest trigger: isolate a leader, and heal: it finds a cluster with a new leader and takes it back.
+It tests ``term != self.term`` where the rule says ``>`` (Ongaro & Ousterhout 2014, section 5.1). Caught by term
+monotonicity, when a leader that was isolated returns to a cluster with a new leader and takes it back.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class ObeysOldLeaders(Raft):
-    """Goes back to the term of a leader that has been replaced."""
+    """Returns to the term of a leader that has been replaced."""
 
     def _on_heartbeat(self, at: int, sender: str, term: int, round_: int) -> None:
         if term < self.term:
@@ -23,8 +23,9 @@ class ObeysOldLeaders(Raft):
 BUG = Broken(
     name="obeys-old-leaders",
     of=RAFT_BASIC_SYSTEM,
-    mistake="goes back to the term of an old leader",
+    mistake="returns to the term of an old leader",
     factory=ObeysOldLeaders,
     catches="term-monotonicity",
     trigger="isolate the leader and heal",
+    steps=({"at_ms": 2000, "for_ms": 1500, "fault": {"f": "partition", "shape": "isolated-leader"}},),
 )

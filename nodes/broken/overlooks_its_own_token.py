@@ -1,7 +1,7 @@
-"""Does not know its own token when it comes home, and passes it on like any other.
+"""Does not recognise its token when it comes home, and forwards it like any other.
 
-The highest name then goes round until its lifetime is over, and nobody ever wins. A cluster without a leader
-(``stall``) must catch it, with no fault at all.
+The highest name then goes round until its hops run out, and no node ever wins. Caught by ``stall``: the cluster has no
+leader, with no fault at all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from splitbrain.nodes.systems.ring import RING_SYSTEM
 
 
 class OverlooksItsOwnToken(Ring):
-    """Passes on what is not lower than its own name."""
+    """Forwards every token that is not lower than its name."""
 
     def _on_token(self, at: int, token: Mapping[str, Json]) -> None:
         if token["origin"] == self.id:
@@ -27,7 +27,7 @@ class OverlooksItsOwnToken(Ring):
 BUG = Broken(
     name="overlooks-its-own-token",
     of=RING_SYSTEM,
-    mistake="passes on its own token",
+    mistake="forwards its own token",
     factory=OverlooksItsOwnToken,
     catches="stall",
     trigger="none needed",

@@ -1,7 +1,7 @@
-"""Passes on the names below its own, too, as in the older election of Le Lann (1977).
+"""Forwards lower names, too, as in the older election of Le Lann (1977).
 
-Everybody's token goes all the way round: n^2 messages where Chang and Roberts' improvement takes n(n+1)/2 at most and
-2n-1 at best. The result is the same, so only the count of messages can catch it, with no fault at all.
+Every token goes all the way round: n^2 messages, where Chang and Roberts (1979) need n(n+1)/2 at most and 2n-1 at best.
+The result is the same. Caught only by the message count, with no fault at all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from splitbrain.nodes.systems.ring import RING_SYSTEM
 
 
 class PassesOnLowerNames(Ring):
-    """Lets every token pass."""
+    """Forwards every token."""
 
     def _on_token(self, at: int, token: Mapping[str, Json]) -> None:
         super()._on_token(at, token)
@@ -26,7 +26,7 @@ class PassesOnLowerNames(Ring):
 BUG = Broken(
     name="passes-on-lower-names",
     of=RING_SYSTEM,
-    mistake="lets lower names pass",
+    mistake="forwards lower names",
     factory=PassesOnLowerNames,
     catches="message-count",
     trigger="none needed",

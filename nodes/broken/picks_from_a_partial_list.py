@@ -1,8 +1,8 @@
-"""Lets each node find the leader in the names that it has seen itself, instead of in the whole list.
+"""Lets each node pick the leader from the names that it has seen, instead of from the full list.
 
-The list that a node passed on ends with its own name; whoever comes later on the ring is not in it. So the same
-election has as many results as there are nodes on the way to the highest. One result an election must catch it, with
-no fault at all; the heartbeats of the highest of these leaders depose the others within a round trip.
+The list that a node forwarded ends with its own name; the nodes after it on the ring are missing. So one election has
+as many results as there are nodes on the way to the highest. Caught by ``one-result-an-election``, with no fault at
+all; the heartbeats of the highest of these leaders depose the others within a round trip.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from splitbrain.nodes.systems.ring import RING_APPEND_SYSTEM
 
 
 class PicksFromAPartialList(AppendRing):
-    """Puts its own finding into the result that it passes on."""
+    """Puts its own pick into the result that it forwards."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class PicksFromAPartialList(AppendRing):
 BUG = Broken(
     name="picks-from-a-partial-list",
     of=RING_APPEND_SYSTEM,
-    mistake="finds the leader in the part of the list that it saw",
+    mistake="picks the leader from the part of the list that it saw",
     factory=PicksFromAPartialList,
     catches="one-result-an-election",
     trigger="none needed",

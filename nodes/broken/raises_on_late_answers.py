@@ -1,9 +1,8 @@
-"""Raises on an answer that comes after it has given up waiting for it, and dies: a leader falls for a slow follower.
+"""Raises an exception on an answer to a request it has given up, and dies: a slow follower takes the leader down.
 
-A table of open requests, from which what is too old is dropped and in which every answer is looked up, is how most
-clients match answers to requests; the answer that comes later still is the case that is forgotten. On sockets the
-process ends; in simulation it dies in the same way. That no node raises must catch it. Cheapest trigger: pause a
-follower for longer than requests are kept; when it wakes it answers all that has waited for it.
+Most clients match answers to requests by a table of open requests, from which old ones are dropped; an answer that
+arrives later still is easily forgotten. On sockets the process exits; in simulation the node dies in the same way.
+Caught by ``no-node-raises``: a paused follower wakes up and answers every request that has waited for it.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 
 
 class RaisesOnLateAnswers(Raft):
-    """Looks up the request that is answered, and keeps requests for the longest timeout only."""
+    """Looks up the request that is answered, and keeps requests only for the longest timeout."""
 
-    _open: Mapping[int, set[str]] = MappingProxyType({})  # round -> who has not answered it
+    _open: Mapping[int, set[str]] = MappingProxyType({})  # round -> nodes that have not answered it
 
     def _ask(self, at: int, kind: str, term: int) -> None:
         super()._ask(at, kind, term)
         if kind == HEARTBEAT:
-            kept = {sent: who for sent, who in self._open.items() if at - sent <= self.options.election_timeout_max}
+            kept = {sent: nodes for sent, nodes in self._open.items() if at - sent <= self.options.election_timeout_max}
             self._open = {**kept, self._round: set(self.peers)}
 
     def _on_heartbeat_reply(self, at: int, sender: str, term: int, round_: int) -> None:
@@ -40,4 +39,5 @@ BUG = Broken(
     factory=RaisesOnLateAnswers,
     catches="no-node-raises",
     trigger="pause a follower for longer than requests are kept",
+    steps=({"at_ms": 2000, "for_ms": 1000, "fault": {"f": "pause", "target": "follower"}},),
 )

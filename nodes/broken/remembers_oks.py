@@ -1,8 +1,8 @@
-"""Takes an OK for every election to come: who has answered once is taken to be there still.
+"""Takes one OK for every later election: a node that has answered once counts as alive for ever.
 
-What a connection that is still open says of a process that does not run any more: its machine acknowledges, and it
-will never answer. Datagrams say nothing of the kind by themselves, so here it is an old OK that is believed. A
-majority without a leader (``stall``) must catch it: pause the leader, or kill it, and everybody waits for it.
+An open connection gives the same false assurance about a process that has stopped: its machine acknowledges, and the
+process never answers. Datagrams have no connection, so here an old OK is believed. Caught by ``stall``: when the leader
+is paused or killed, every node waits for it and a majority has no leader.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from splitbrain.nodes.systems.bully import BULLY_SYSTEM
 
 
 class RemembersOks(Bully):
-    """Once told OK, always told OK."""
+    """Keeps the last election's OK."""
 
     def _elect(self, at: int) -> None:
         answered = self._answered
@@ -24,8 +24,9 @@ class RemembersOks(Bully):
 BUG = Broken(
     name="remembers-oks",
     of=BULLY_SYSTEM,
-    mistake="believes for ever that whoever said OK once is there",
+    mistake="takes a node that once answered OK as alive for ever",
     factory=RemembersOks,
     catches="stall",
     trigger="pause the leader",
+    steps=({"at_ms": 2000, "for_ms": 6000, "fault": {"f": "pause", "target": "leader"}},),
 )

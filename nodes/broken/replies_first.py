@@ -1,8 +1,8 @@
-"""Replies first and writes afterwards: a crash in between forgets a vote that has been counted.
+"""Replies first and writes afterwards, so that a crash in between forgets a vote that has been counted.
 
-Figure 2 of Ongaro & Ousterhout (2014) says "updated on stable storage before responding to RPCs". The order of
-writing and sending must catch it, with no fault at all; to see two votes in a term takes a machine crash, with the
-write lost, in the fraction of a millisecond between reply and write.
+Persistent state is "updated on stable storage before responding to RPCs" (Ongaro & Ousterhout 2014, figure 2). Caught
+by ``durable-before-sent``, with no fault at all; to see two votes in one term takes a machine crash that loses the
+write, in the fraction of a millisecond between reply and write.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM
 
 
 class RepliesFirst(Raft):
-    """Puts what is to be durable last."""
+    """Puts its writes last."""
 
     def handle(self, event: Event) -> list[Effect]:
         return sorted(super().handle(event), key=lambda effect: isinstance(effect, Persist))

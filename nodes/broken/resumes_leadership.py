@@ -1,8 +1,7 @@
-"""Leads again after a restart, because it finds its own name as its vote on the disk.
+"""Leads again after a restart, because it finds its own name as its vote on disk.
 
-Having voted for oneself is not having won (Ongaro & Ousterhout 2014, figure 2 keeps no role). One reign a term must
-catch it; a candidate that lost, restarted, makes two leaders in one term. Cheapest trigger: kill the leader and let
-it come back.
+A vote for itself is not a win, and the role is not persistent state (Ongaro & Ousterhout 2014, figure 2). Caught by
+``one-reign-a-term``; a losing candidate that restarts makes two leaders in one term.
 """
 
 from __future__ import annotations
@@ -29,5 +28,9 @@ BUG = Broken(
     mistake="leads again after a restart",
     factory=ResumesLeadership,
     catches="one-reign-a-term",
-    trigger="kill the leader and let it come back",
+    trigger="kill the leader and let it restart",
+    steps=(
+        {"at_ms": 2000, "for_ms": 100, "fault": {"f": "kill", "target": "leader"}},
+        {"at_ms": 4000, "for_ms": 500, "fault": {"f": "kill", "target": "leader"}},
+    ),
 )

@@ -1,7 +1,7 @@
-"""Does not randomise its timeouts: all candidates stand at once, split the vote, and stand at once again.
+"""Does not randomise its election timeouts: all candidates stand at once, split the vote, and stand at once again.
 
-Ongaro & Ousterhout (2014), section 9.3: without randomness elections take longer than 10 s. A stall should be
-found. Cheapest trigger: a leader that vanishes, since its last heartbeat has set all timers within a millisecond.
+Without randomness elections take longer than 10 s (Ongaro & Ousterhout 2014, section 9.3). Caught by ``stall``, when
+the leader vanishes, since its last heartbeat has set every timer within a millisecond.
 """
 
 from __future__ import annotations
@@ -18,5 +18,6 @@ BUG = Broken(
     mistake="does not randomise its timeouts",
     options=replace(RAFT_BASIC, election_timeout_max=RAFT_BASIC.election_timeout_min),
     catches="stall",
-    trigger="isolate the leader: every follower's timer runs out at the same instant",
+    trigger="isolate the leader: every follower's timer expires at the same instant",
+    steps=({"at_ms": 2000, "for_ms": 6000, "fault": {"f": "partition", "shape": "isolated-leader"}},),
 )

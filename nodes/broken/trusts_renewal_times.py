@@ -1,8 +1,8 @@
-"""Takes the lease over once it has run out by the time of renewal in the record, whatever it has seen itself.
+"""Takes the lease over once it has expired by the renewal time in the record, instead of by its own observation.
 
 client-go (``leaderelection.go``, comment of the package) goes by its own observation of a change, so that clocks may
-differ by any amount. Exclusivity must catch it. Cheapest trigger: none where clocks differ by more than the lease, as
-the elapsed time of two machines always does.
+differ by any amount. Caught by ``exclusivity`` with no fault at all, where clocks differ by more than the lease, as
+the monotonic clocks of two machines always do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Votes as soon as it has booted: a restart forgets the promise that it gave with its last answer to a heartbeat.
+"""Votes as soon as it has booted: a restart forgets the promise made with its last heartbeat reply.
 
-Term and vote are durable and the lease is broken all the same, for when a leader was last heard is not (Ongaro's
-dissertation 2014, 6.4.1 rests on 4.2.3, which is volatile). Exclusivity must catch it. Cheapest trigger: a node that
-does not hear the leader asks just after the voters have been restarted.
+Term and vote are durable, but the time of the last heartbeat is not, and the lease rests on it (Ongaro's dissertation
+2014: 6.4.1 rests on 4.2.3). Caught by ``exclusivity``, when a node that does not hear the leader asks just after the
+voters have restarted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from splitbrain.nodes.systems.raft import RAFT_LEASE_SYSTEM
 
 
 class VotesAfterBoot(Raft):
-    """Does not wait out what it may have promised before."""
+    """Does not wait out the promises of its previous run."""
 
     def _just_booted(self, at: int) -> bool:
         return False
@@ -25,5 +25,9 @@ BUG = Broken(
     mistake="votes as soon as it has booted",
     factory=VotesAfterBoot,
     catches="exclusivity",
-    trigger="restart a majority of voters again and again while one node does not hear the leader",
+    trigger="restart a majority of voters repeatedly while one node does not hear the leader",
+    steps=(
+        {"at_ms": 2000, "for_ms": 8000, "fault": {"f": "partition", "shape": "single-link"}},
+        {"at_ms": 2200, "for_ms": 7500, "fault": {"f": "kill", "target": "minority", "flap_ms": 60}},
+    ),
 )

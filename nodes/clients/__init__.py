@@ -1,4 +1,4 @@
-"""Clients of the systems under test: one small interface, and one module for each protocol."""
+"""Clients for the systems under test: one small interface, and one module per protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from splitbrain.nodes.systems.base import System
 
 
 def client_of(system: System, endpoints: Mapping[str, Endpoint]) -> SystemClient:
-    """A client of that system's machines, imported only now: a simulation needs none, and no HTTP library."""
+    """Create the client for that system's machines, imported lazily: simulations need no HTTP library."""
     if system.probe is not None:
         from splitbrain.nodes.clients.probe import ProbeClient
 

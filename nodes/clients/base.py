@@ -1,8 +1,9 @@
-"""How the machines of a cluster are asked, from outside: one small interface, and one module for each way.
+"""The interface through which the harness queries the machines of a cluster, and the values that it exchanges.
 
-The clients come in through the ports that a host publishes on 127.0.0.1: a way that no cut ever touches. What a way
-must promise: an answer is that node's own, of an instant between question and answer, and to this question and no
-older one. Where a protocol has no nonce of its own, a connection on which an answer is overdue is given up.
+Clients connect to the ports that a host publishes on 127.0.0.1, a path that no network fault touches. Every client
+guarantees that an answer comes from the node that was asked, describes an instant between request and answer, and
+belongs to this request and to no earlier one. Where a protocol has no nonce, a connection on which an answer
+is overdue is closed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nobody knows: no answer in time, or the connection broke after the request had left."""
+    """It may have happened, or may happen later: no answer in time, or the connection broke after the request left."""
 
     error: str
 
@@ -37,16 +38,19 @@ Reply = Ok | Fail | Unknown
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
-    """Of a server: whom does it hold for the leader, and in which epoch?"""
+class AskOpinion:
+    """Asks a server which node it takes for the leader, and in which epoch."""
 
     server: str
 
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """Add the element to the set that the system keeps, through the node ``via``, or through the leader that the
-    server ``via`` names; the answer says in ``through`` which node took it."""
+    """Adds the element to the set that the system keeps.
+
+    ``via`` is the node to write to, or a server that names the leader to write to; ``through`` in the answer is the
+    node that took the write.
+    """
 
     via: str
     element: str
@@ -54,64 +58,76 @@ class Add:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """All elements of the set that the system keeps, in ``members``."""
+    """Reads all elements of the set that the system keeps, as ``members``."""
 
 
-Question = Opinion | Add | Members
-"""What only some systems can be asked: those that say ``opinions``, and those that say ``keeps_set``."""
+Question = AskOpinion | Add | Members
+"""Requests that only some systems support: those with ``opinions``, and those with ``keeps_set``."""
 
 
-class Refused(Exception):
-    """It did not happen, and never will; the words say why."""
+class OperationFailed(Exception):
+    """The operation did not happen, and never will (``Fail``); the message says why."""
 
 
-class Unclear(Exception):
-    """Nobody knows whether it happened; the words say why."""
+class OutcomeUnknown(Exception):
+    """The operation may have happened, or may happen later (``Unknown``); the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a machine is reached: by the others at ``address``, by clients on 127.0.0.1 at what each port became."""
+    """The address of a machine for its peers, and the local port on 127.0.0.1 of each port that it publishes."""
 
     address: str
     ports: Mapping[int, int]
 
+    @property
+    def url(self) -> str:
+        """The base URL of the first published port, without a trailing slash."""
+        return f"http://127.0.0.1:{next(iter(self.ports.values()))}"
 
-def voted(claim: Mapping[str, Any], vote: str | None) -> Mapping[str, Any]:
-    """The claim of a node that has voted so in the claim's term; None: for nobody, or it does not show its vote."""
+
+def local_ports(endpoints: Mapping[str, Endpoint], port: int) -> dict[str, int]:
+    """The local ports of the machines that publish ``port``, by name."""
+    return {name: endpoint.ports[port] for name, endpoint in endpoints.items() if port in endpoint.ports}
+
+
+def with_vote(claim: Mapping[str, Any], vote: str | None) -> Mapping[str, Any]:
+    """The claim with the node's vote in the claim's term; unchanged if it has not voted, or does not show its vote."""
     return claim if vote is None else {**claim, "vote": vote}
 
 
 class SystemClient(Protocol):
-    """Asks the machines of one running cluster. It is made, used and closed inside one event loop.
+    """Client for the machines of one running cluster. Created, used and closed inside one event loop.
 
-    Each question may raise ``Refused`` or ``Unclear``; it is given up from outside when it takes too long.
+    Every method may raise ``OperationFailed`` or ``OutcomeUnknown``. Timeouts are the caller's: it cancels the call.
     """
 
     async def observe(self, node: str) -> Mapping[str, Any]:
-        """What ``node`` claims, all of one instant: leading, leader, term and reign; and whom it has voted for in
-        that term, ``vote``, if it has and shows it."""
+        """The claim of ``node``, all of one instant: leading, leader, term, reign, and its ``vote`` in that term if
+        it has voted and shows it."""
         ...
 
     async def confirm(self, node: str) -> Mapping[str, Any]:
-        """An acknowledgement through ``node`` as the leader that needs its quorum: term and reign, as far as known."""
+        """An acknowledgement by ``node`` as leader that takes its quorum; term and reign, as far as known."""
         ...
 
     async def answer(self, question: Question) -> Mapping[str, Any]:
-        """The answer to what only some systems can be asked; Refused where this is none of those."""
+        """The answer to a question that only some systems support. Raises OperationFailed where this one does not."""
         ...
 
     async def awake(self, machine: str) -> None:
-        """Return when the machine, a node or a server, has answered anything at all."""
+        """Return when the machine, a node or a server, has answered any request at all."""
         ...
 
     async def leading_server(self) -> str | None:
-        """The server that leads the servers, where that can be told."""
+        """The server that leads the servers, or None where that is unknown."""
         ...
 
     async def clocks(self, machine: str) -> Mapping[str, int]:
-        """What the machine shows of its clocks at one instant, ns of ``wall`` and ``monotonic``, as far as it does;
-        and ``within`` how many ns of that they are, where it shows no more digits."""
+        """The machine's clocks at one instant, ``wall`` and ``monotonic`` in ns, as far as it shows them.
+
+        ``within`` is their precision in ns, where they are coarser than that.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -1,7 +1,6 @@
-"""Connections on which one question is asked at a time, kept for the next one while every answer comes whole.
+"""A pool of connections, each with one request at a time, reused as long as every answer arrives complete.
 
-Replies come in the order of the questions, so a connection on which an answer is overdue is closed and never used
-again.
+Answers arrive in the order of the requests, so a connection on which an answer is overdue is closed and never reused.
 """
 
 from __future__ import annotations
@@ -10,34 +9,34 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
-from splitbrain.nodes.clients.base import Refused
+from splitbrain.nodes.clients.base import OperationFailed
 
 READ_BYTES = 65_536
-CLOSED = "no whole answer: the connection was closed"
+CLOSED = "incomplete answer: the connection was closed"
 
 
-class Closing(Protocol):
+class Closable(Protocol):
     def close(self) -> None: ...
 
 
-C = TypeVar("C", bound=Closing)
+C = TypeVar("C", bound=Closable)
 A = TypeVar("A")
 
 
-class Connections(Generic[C]):
-    """Those to one port of 127.0.0.1, made by ``made`` when none is idle; questions may be asked at the same time."""
+class ConnectionPool(Generic[C]):
+    """Connections to one port of 127.0.0.1, opened by ``connect`` when none is idle. Requests may run concurrently."""
 
-    def __init__(self, port: int, made: Callable[[int], Awaitable[C]]) -> None:
+    def __init__(self, port: int, connect: Callable[[int], Awaitable[C]]) -> None:
         self._port = port
-        self._made = made
+        self._connect = connect
         self._idle: list[C] = []
 
-    async def ask(self, question: Callable[[C], Awaitable[A]]) -> A:
-        """What ``question`` gets on a connection of its own, which is closed for good if it raises."""
-        connection = self._idle.pop() if self._idle else await self._made(self._port)
+    async def ask(self, request: Callable[[C], Awaitable[A]]) -> A:
+        """The result of ``request`` on a connection that no other request uses; closed for good if it raises."""
+        connection = self._idle.pop() if self._idle else await self._connect(self._port)
         try:
-            answer = await question(connection)
-        except BaseException:  # also when the question is given up: its answer may still come
+            answer = await request(connection)
+        except BaseException:  # a cancelled request too: its answer may still arrive
             connection.close()
             raise
         self._idle.append(connection)
@@ -49,9 +48,9 @@ class Connections(Generic[C]):
         self._idle.clear()
 
 
-async def opened(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection to that port of 127.0.0.1. Raises Refused when there is none: nothing has been asked yet."""
+async def open_connection(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to that port of 127.0.0.1. Raises OperationFailed on failure, since no request has been sent yet."""
     try:
         return await asyncio.open_connection("127.0.0.1", port)
-    except OSError as refused:
-        raise Refused(f"no connection: {refused.strerror or refused}") from refused
+    except OSError as failure:
+        raise OperationFailed(f"no connection: {failure.strerror or failure}") from failure

@@ -1,6 +1,4 @@
-"""Connections to something that speaks RESP: every question begins with a ``PING`` that carries a nonce, which must
-come back first.
-"""
+"""Client for servers that speak RESP. Every request begins with a ``PING`` with a nonce, which must be echoed first."""
 
 from __future__ import annotations
 
@@ -8,57 +6,60 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 
-from splitbrain.nodes.clients.base import Refused, Unclear
-from splitbrain.nodes.clients.connections import CLOSED, READ_BYTES, Connections, opened
-from splitbrain.nodes.resp import Command, ErrorReply, Garbled, Replies, Reply, encode
+from splitbrain.nodes.clients.base import OperationFailed, OutcomeUnknown
+from splitbrain.nodes.clients.connections import CLOSED, READ_BYTES, ConnectionPool, open_connection
+from splitbrain.nodes.resp import Command, ErrorReply, Reply, ReplyParser, RespError, encode
 
 
 class RespClient:
-    """Asks what listens at one port of 127.0.0.1; questions may be asked at the same time."""
+    """Client for the server at one port of 127.0.0.1. Requests may run concurrently."""
 
     def __init__(self, port: int) -> None:
-        self._connections = Connections(port, _Connection.to)
+        self._connections = ConnectionPool(port, _RespConnection.open)
         self._nonces = itertools.count(1)
 
     async def ask(self, *commands: Command) -> Sequence[Reply]:
-        """The replies to the commands, sent in one write. Raises Refused or Unclear; error replies are replies."""
+        """The replies to the commands, sent in one write; error replies are returned.
+
+        Raises OperationFailed or OutcomeUnknown.
+        """
         nonce = f"splitbrain-{next(self._nonces)}"
         echo, *replies = await self._connections.ask(lambda connection: connection.ask(("PING", nonce), *commands))
         if isinstance(echo, ErrorReply):
-            raise Refused(echo)
+            raise OperationFailed(echo)
         if echo != nonce:
-            raise Unclear("an answer to another question")
+            raise OutcomeUnknown("an answer to another request")
         return replies
 
     def close(self) -> None:
         self._connections.close()
 
 
-class _Connection:
+class _RespConnection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     @classmethod
-    async def to(cls, port: int) -> _Connection:
-        return cls(*await opened(port))
+    async def open(cls, port: int) -> _RespConnection:
+        return cls(*await open_connection(port))
 
     async def ask(self, *commands: Command) -> list[Reply]:
-        parser = Replies()
+        parser = ReplyParser()
         replies: list[Reply] = []
         try:
             self._writer.write(encode(*commands))
             while len(replies) < len(commands):
                 data = await self._reader.read(READ_BYTES)
                 if not data:
-                    raise Unclear(CLOSED)
+                    raise OutcomeUnknown(CLOSED)
                 replies += parser.feed(data)
         except OSError as broken:
-            raise Unclear(CLOSED) from broken
-        except Garbled as wrong:
-            raise Unclear(f"no RESP: {wrong}") from wrong
+            raise OutcomeUnknown(CLOSED) from broken
+        except RespError as wrong:
+            raise OutcomeUnknown(f"malformed RESP: {wrong}") from wrong
         if len(replies) > len(commands):
-            raise Unclear("more answers than questions")
+            raise OutcomeUnknown("more replies than commands")
         return replies
 
     def close(self) -> None:

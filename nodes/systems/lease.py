@@ -28,7 +28,7 @@ from dataclasses import replace
 from typing import Final
 
 from splitbrain.names import FaultClass
-from splitbrain.nodes.lease import LEASE, LEASE_STRICT, LEASE_WALL, Contender, LeaseStore
+from splitbrain.nodes.lease import LEASE, LEASE_STRICT, LEASE_WALL, LeaseContender, LeaseStore
 from splitbrain.nodes.systems.base import OUR_SERVER, SHARED_SCHEDULES, Pin, Servers, System
 from splitbrain.nodes.systems.promises import promise_table
 
@@ -110,7 +110,7 @@ LEASE_SYSTEM: Final = System(
     eligibility="clique",
     message_complexity="2 for each node every 100 to 220 ms; 4 for each that tries to take over, of which one succeeds",
     options=LEASE,
-    factory=Contender,
+    factory=LeaseContender,
     servers=Servers(count=1, software=OUR_SERVER, factory=LeaseStore),
     pins={"sim": PINS, "docker": PINS},
 )

@@ -354,7 +354,7 @@ def test_one_that_lives_by_the_wall_clock_is_told_the_time_of_day(
     ("arguments", "words"),
     [
         (["--option", "prevote=true"], "raft has no option 'prevote'"),
-        (["--option", "lease=true", "--option", "check_quorum=false"], "lease needs check_quorum"),
+        (["--option", "lease=true", "--option", "check_quorum=false"], "lease requires check_quorum"),
         (["--peer", "n1=127.0.0.1:1"], "expected the other nodes as peers"),
         (["--peer", "n2=127.0.0.1"], "expected HOST:PORT, got '127.0.0.1'"),
     ],

@@ -13,25 +13,25 @@ from splitbrain.nodes.protocol import Json
 from splitbrain.nodes.systems.etcd_election.contender import (
     MANNERS,
     TTL_S,
-    Contender,
-    Gone,
-    Key,
+    CandidateKey,
+    EtcdContender,
+    LeaseGone,
     SafeSession,
     Session,
     StockSession,
+    is_first,
     keys_in,
-    nobody_before,
-    own_is_first,
-    own_is_there,
+    no_key_before,
+    still_exists,
     text,
 )
 
-OWN = Key("e/1", "n1", 5)
-ELDER = Key("e/2", "n2", 3)
-YOUNGER = Key("e/3", "n3", 9)
+OWN = CandidateKey("e/1", "n1", 5)
+ELDER = CandidateKey("e/2", "n2", 3)
+YOUNGER = CandidateKey("e/3", "n3", 9)
 
 
-class Clock:
+class MonotonicClock:
     def __init__(self) -> None:
         self.now = 100.0
 
@@ -41,9 +41,9 @@ class Clock:
 
 @pytest.mark.parametrize(("kind", "lasts"), [(StockSession, TTL_S), (SafeSession, TTL_S * 0.9)])
 def test_a_lease_is_counted_from_the_answer_by_the_stock_client_and_from_the_sending_by_the_safe_one(
-    kind: Callable[[int, float, Clock], Session], lasts: float
+    kind: Callable[[int, float, MonotonicClock], Session], lasts: float
 ) -> None:
-    clock = Clock()
+    clock = MonotonicClock()
     session = kind(7, 100.0, clock)
     clock.now = 101.0  # the renewal was sent at 100.5 and is answered now
     session.renewed(100.5)
@@ -57,15 +57,15 @@ def test_a_lease_is_counted_from_the_answer_by_the_stock_client_and_from_the_sen
 
 
 def test_the_stock_client_holds_a_lease_that_has_run_out_until_it_looks_and_the_safe_one_does_not() -> None:
-    clock = Clock()
+    clock = MonotonicClock()
     stock, safe = StockSession(7, 100.0, clock), SafeSession(7, 100.0, clock)
     clock.now = 100.0 + TTL_S + 0.9
     assert stock.alive() and not safe.alive()
 
 
 @pytest.mark.parametrize("kind", [StockSession, SafeSession])
-def test_a_lease_that_is_over_is_never_taken_up_again(kind: Callable[[int, float, Clock], Session]) -> None:
-    clock = Clock()
+def test_a_lease_that_is_over_is_never_taken_up_again(kind: Callable[[int, float, MonotonicClock], Session]) -> None:
+    clock = MonotonicClock()
     session = kind(7, 100.0, clock)
     clock.now = 100.0 + TTL_S + 2
     session.look()
@@ -78,16 +78,16 @@ def test_a_lease_that_is_over_is_never_taken_up_again(kind: Callable[[int, float
 
 
 def test_a_contender_has_won_when_no_key_is_older_and_the_safe_one_only_with_its_own_key_there() -> None:
-    assert not nobody_before([ELDER, OWN], OWN) and not own_is_first([ELDER, OWN], OWN)
-    assert nobody_before([OWN, YOUNGER], OWN) and own_is_first([OWN, YOUNGER], OWN)
+    assert not no_key_before([ELDER, OWN], OWN) and not is_first([ELDER, OWN], OWN)
+    assert no_key_before([OWN, YOUNGER], OWN) and is_first([OWN, YOUNGER], OWN)
     # Its lease ran out while it waited, and then the leader's key went: a phantom leader.
-    assert nobody_before([YOUNGER], OWN) and nobody_before([], OWN)
-    assert not own_is_first([YOUNGER], OWN) and not own_is_first([], OWN)
-    assert not own_is_there([replace(OWN, create_revision=8)], OWN), "the same name, put anew by another reign"
+    assert no_key_before([YOUNGER], OWN) and no_key_before([], OWN)
+    assert not is_first([YOUNGER], OWN) and not is_first([], OWN)
+    assert not still_exists([replace(OWN, create_revision=8)], OWN), "the same name, put anew by another reign"
 
 
 def test_keys_come_the_eldest_first_whatever_their_names() -> None:
-    def kv(key: Key) -> dict[str, str]:
+    def kv(key: CandidateKey) -> dict[str, str]:
         return {"key": text(key.name), "value": text(key.owner), "create_revision": str(key.create_revision)}
 
     assert keys_in({"kvs": [kv(YOUNGER), kv(OWN), kv(ELDER)]}) == (ELDER, OWN, YOUNGER)
@@ -109,7 +109,7 @@ class Etcd:
                 return {"ID": "171", "TTL": str(TTL_S)}
             case "/v3/lease/keepalive":
                 if self.left is None:
-                    raise Gone("requested lease not found")
+                    raise LeaseGone("requested lease not found")
                 return {"result": {"ID": "171", **({"TTL": str(self.left)} if self.left else {})}}
             case "/v3/kv/txn":
                 (wanted,) = asked["compare"]
@@ -127,10 +127,10 @@ class Etcd:
                 return {"kvs": kvs}
 
 
-def elected(manner: str) -> tuple[Contender, Etcd, Clock]:
+def elected(manner: str) -> tuple[EtcdContender, Etcd, MonotonicClock]:
     """A contender that has just won; what would then go on in its thread stands still."""
-    etcd, clock = Etcd(), Clock()
-    contender = Contender("n1", MANNERS[manner], lambda: etcd, clock)
+    etcd, clock = Etcd(), MonotonicClock()
+    contender = EtcdContender("n1", MANNERS[manner], lambda: etcd, clock)
     own = contender._stand(etcd)
     contender._wait(etcd, own)
     contender._led = True
@@ -168,9 +168,9 @@ def test_only_the_safe_client_says_by_itself_that_it_leads_no_more_when_its_leas
 
 
 def test_a_waiter_whose_key_went_gives_up_if_it_looks_for_it() -> None:
-    etcd, clock = Etcd(), Clock()
-    contender = Contender("n1", MANNERS["safe"], lambda: etcd, clock)
+    etcd, clock = Etcd(), MonotonicClock()
+    contender = EtcdContender("n1", MANNERS["safe"], lambda: etcd, clock)
     own = contender._stand(etcd)
     etcd.keys = {"another": 1}
-    with pytest.raises(Gone):
+    with pytest.raises(LeaseGone):
         contender._wait(etcd, own)

@@ -49,7 +49,7 @@ def test_one_that_comes_back_with_its_data_takes_no_place_anew_and_one_without_d
         asked.append((client, what, body))
         return {"members": [{"ID": "77", "peerURLs": ["http://10.0.0.11:2380"]}, {"ID": "78", "peerURLs": ["x"]}]}
 
-    monkeypatch.setattr(member, "asked", answer)
+    monkeypatch.setattr(member, "call", answer)
     member.STARTED.touch()
     (tmp_path / "member").mkdir()
     member.main([*flags(), "--data-dir", str(tmp_path)])

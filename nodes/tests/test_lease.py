@@ -20,7 +20,7 @@ from splitbrain.nodes.lease import (
     RESEND_TIMER,
     RETRY_TIMER,
     UPDATE,
-    Contender,
+    LeaseContender,
     LeaseOptions,
     LeaseStore,
 )
@@ -50,7 +50,7 @@ class Talk:
 
     def __init__(self, options: LeaseOptions = LEASE, store: LeaseStore | None = None, name: str = "n1") -> None:
         self.store = store or LeaseStore("s1", [], options, Random(0), "s")
-        self.node = Contender(name, ["s1"], options, Random(1), f"boot-{name}")
+        self.node = LeaseContender(name, ["s1"], options, Random(1), f"boot-{name}")
 
     def tell(self, event: Event) -> list[Effect]:
         return self.node.handle(event)
@@ -214,7 +214,7 @@ def test_a_renewal_whose_answer_came_after_the_lease_gives_no_leadership_at_use(
 def test_a_contender_that_started_again_is_another_and_waits_for_itself() -> None:
     talk = Talk()
     talk.start()
-    again = Contender("n1", ["s1"], LEASE, Random(2), "boot-later")
+    again = LeaseContender("n1", ["s1"], LEASE, Random(2), "boot-later")
     (asked,) = [e.message for e in again.handle(Started(50 * MS)) if isinstance(e, Send)]
     again.handle(Received(50 * MS, "s1", talk.asked(asked)))
     assert again.status(50 * MS)[1:4] == (False, "n1", 1)

@@ -649,7 +649,7 @@ def test_without_the_lease_a_node_votes_as_soon_as_it_has_booted() -> None:
 
 
 def test_options_that_contradict_each_other_are_refused_in_words() -> None:
-    with pytest.raises(ValueError, match="lease needs check_quorum"):
+    with pytest.raises(ValueError, match="lease requires check_quorum"):
         RaftOptions(check_quorum=False, lease=True)
     with pytest.raises(ValueError, match="heartbeat < election_timeout_min"):
         RaftOptions(heartbeat=150 * MS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from splitbrain.nodes.systems.pysyncobj.contender import LEADER, Node
+from splitbrain.nodes.systems.pysyncobj.contender import LEADER, PySyncObjNode
 
 
 class Peer:
@@ -34,12 +34,12 @@ class Raft:
             self._turn()
 
 
-def asked(raft: Raft, question: Callable[[Node], Any], deposes: bool = False, error: int = 0) -> Any:
+def asked(raft: Raft, question: Callable[[PySyncObjNode], Any], deposes: bool = False, error: int = 0) -> Any:
     def write(done: Callable[[Any, int], None]) -> None:
         raft.term += deposes
         done(None, error)
 
-    node = Node("n2", raft, write, {"10.0.0.12:7000": "n2"})
+    node = PySyncObjNode("n2", raft, write, {"10.0.0.12:7000": "n2"})
     over = threading.Event()
     thread = threading.Thread(target=raft.turning, args=(over,))
     thread.start()
@@ -51,12 +51,12 @@ def asked(raft: Raft, question: Callable[[Node], Any], deposes: bool = False, er
 
 
 def test_a_leader_confirms_a_write_only_if_it_led_in_one_term_all_the_while() -> None:
-    status = asked(Raft(LEADER, 4), Node.status)
+    status = asked(Raft(LEADER, 4), PySyncObjNode.status)
     assert (status["leading"], status["leader"], status["term"]) == (True, "n2", 4)
     assert status["reign"].endswith("-4")
     assert asked(Raft(LEADER, 4), lambda node: node.confirm(1.0)).term == 4
     assert asked(Raft(0, 4), lambda node: node.confirm(1.0)).error == "it does not lead"
-    assert asked(Raft(0, 4), Node.status)["reign"] is None
+    assert asked(Raft(0, 4), PySyncObjNode.status)["reign"] is None
     with pytest.raises(TimeoutError):
         asked(Raft(LEADER, 4), lambda node: node.confirm(1.0), deposes=True)
     with pytest.raises(TimeoutError):

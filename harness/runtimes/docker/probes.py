@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from splitbrain.nodes.clients.base import Fail, Ok, Refused, Reply, Unclear, Unknown
+from splitbrain.nodes.clients.base import Fail, Ok, OperationFailed, OutcomeUnknown, Reply, Unknown
 
 
 async def reply_to(question: Awaitable[Mapping[str, Any] | None], timeout_ns: int) -> Reply:
@@ -16,7 +16,7 @@ async def reply_to(question: Awaitable[Mapping[str, Any] | None], timeout_ns: in
             return Ok(await question or {})
     except TimeoutError:
         return Unknown("no answer in time")
-    except Refused as refused:
+    except OperationFailed as refused:
         return Fail(str(refused))
-    except Unclear as unclear:
+    except OutcomeUnknown as unclear:
         return Unknown(str(unclear))

@@ -1,9 +1,9 @@
 #!/bin/sh
-# start redis|sentinel PORT PAIRS LINE...: run it on a configuration of these lines, one an argument.
+# start redis|sentinel PORT PAIRS LINE...: run the program with a configuration of these lines, one per argument.
 #
-# They are written on the first start only: from then on the file belongs to the program, which writes into it what it
-# must remember (whose replica it is; epochs and votes). PAIRS are constants of Sentinel that its configuration cannot
-# set, "name value name value"; they are gone with the process, so they are given again at every start.
+# The file is written on the first start only; later it belongs to the program, which persists its state in it (the
+# master it replicates; epochs and votes). PAIRS are constants of Sentinel that its configuration cannot set, as
+# "name value name value"; they are lost with the process, so they are set again at every start.
 set -e
 kind=$1 port=$2 pairs=$3
 shift 3
@@ -14,7 +14,7 @@ if [ ! -e "/data/$kind.conf" ]; then
 fi
 if [ -n "$pairs" ]; then
   (
-    # shellcheck disable=SC2086 # the pairs are words
+    # shellcheck disable=SC2086 # PAIRS must be split into words
     until redis-cli -p "$port" SENTINEL DEBUG $pairs 2>/dev/null | grep -q OK; do sleep 0.02; done
   ) &
 fi

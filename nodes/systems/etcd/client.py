@@ -1,11 +1,10 @@
-"""Asking the members of an etcd cluster: who leads by ``GET /debug/vars``, an acknowledgement by a write.
+"""Client for the members of an etcd cluster: claims come from ``GET /debug/vars``, an acknowledgement is a write.
 
-``raft.status`` on that page is taken in Raft's own loop in one instant: a member's state, term, leader and vote, all
-together.
-(``Status`` and the header of every answer have the term of the last entry applied instead, beside a leader of now.)
+``raft.status`` on that page is taken in Raft's loop at one instant, so a member's state, term, leader and vote belong
+together. (``Status`` and the header of every answer pair the present leader with the term of the last applied entry.)
 
-etcd echoes no nonce. Answers on one HTTP connection come in the order of the questions, and a connection on which one
-is overdue is closed with the question, so no late answer is ever taken for a fresh one.
+etcd echoes no nonce. Answers on one HTTP connection arrive in the order of the requests, and a connection on which one
+is overdue is closed, so that no late answer is ever accepted for a new request.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from typing import Any
 
 import aiohttp
 
-from splitbrain.nodes.clients.base import Endpoint, Question, Refused, Unclear, voted
+from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown, Question, with_vote
 
 MEMBERS_PORT = 2379
-NOBODY = "0"
+NO_MEMBER = "0"
 SOON_S = 0.2
 SECOND_NS = 1_000_000_000
 KEY = base64.b64encode(b"splitbrain/confirmed").decode()
@@ -31,7 +30,7 @@ VALUE = base64.b64encode(b"1").decode()
 
 @dataclass(frozen=True, slots=True)
 class RaftStatus:
-    """A member's Raft in one instant; ``id``, ``lead`` and ``vote`` are identities of members, None for nobody."""
+    """A member's Raft state at one instant; ``id``, ``lead`` and ``vote`` are member IDs, None for no member."""
 
     id: str
     term: int
@@ -41,51 +40,53 @@ class RaftStatus:
 
     @property
     def reign(self) -> str | None:
-        """A node leads a Raft term in one stretch, and a member that lost its data returns with another identity."""
+        """The reign key: a member leads a Raft term in one stretch, and returns under a new ID if it lost its data."""
         return f"{self.id}-{self.term}" if self.leading else None
 
 
 def raft_status(page: Any) -> RaftStatus:
-    """What the page ``/debug/vars`` says of Raft. Raises Unclear when it says nothing of it."""
+    """The Raft status on the page ``/debug/vars``. Raises OutcomeUnknown if it is missing."""
     try:
         raft = page["raft.status"]
         own, lead, vote = str(raft["id"]), str(raft["lead"]), str(raft["vote"])
-        if own == NOBODY:  # a member that is ending shows an empty status, of term 0, when its Raft has ended
-            raise Unclear("its Raft has ended")
+        if own == NO_MEMBER:  # a member that is shutting down shows an empty status of term 0 once its Raft has stopped
+            raise OutcomeUnknown("its Raft has stopped")
         return RaftStatus(
             id=own,
             term=int(raft["term"]),
-            lead=None if lead == NOBODY else lead,
+            lead=None if lead == NO_MEMBER else lead,
             leading=raft["raftState"] == "StateLeader",
-            vote=None if vote == NOBODY else vote,
+            vote=None if vote == NO_MEMBER else vote,
         )
     except (KeyError, TypeError, ValueError) as wrong:
-        raise Unclear(f"no status of Raft in /debug/vars: {type(wrong).__name__} {wrong}") from wrong
+        raise OutcomeUnknown(f"/debug/vars: expected the status of Raft: {type(wrong).__name__} {wrong}") from wrong
 
 
 def clock(headers: Mapping[str, str]) -> Mapping[str, int]:
-    """A member's wall clock by an answer's ``Date`` (RFC 9110, 6.6.1), which counts whole seconds: the middle of the
-    one that it names. Raises Unclear for an answer without a date."""
+    """A member's wall clock by the ``Date`` of an answer (RFC 9110, section 6.6.1).
+
+    A date has whole seconds, so the clock is the middle of that second. Raises OutcomeUnknown without a date.
+    """
     try:
         began = int(parsedate_to_datetime(headers["Date"]).timestamp()) * SECOND_NS
     except (KeyError, ValueError) as wrong:
-        raise Unclear(f"no date in the answer: {type(wrong).__name__} {wrong}") from wrong
+        raise OutcomeUnknown(f"expected a Date in the answer: {type(wrong).__name__} {wrong}") from wrong
     return {"wall": began + SECOND_NS // 2, "within": SECOND_NS // 2}
 
 
 def value_in(answer: Any) -> str | None:
-    """The value of the one key that a range was asked for, None where there is none. Raises Unclear for no answer."""
+    """The value in the answer to a range request for one key; None without one. Raises OutcomeUnknown if malformed."""
     try:
         return next((base64.b64decode(pair["value"]).decode() for pair in answer.get("kvs", ())), None)
     except (AttributeError, KeyError, TypeError, ValueError) as wrong:
-        raise Unclear(f"no values in the answer: {type(wrong).__name__} {wrong}") from wrong
+        raise OutcomeUnknown(f"expected a range response: {type(wrong).__name__} {wrong}") from wrong
 
 
-class Members:
-    """The members of one cluster, by the names of their machines."""
+class EtcdMembers:
+    """Client for the members of one cluster, by the names of their machines."""
 
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        self._urls = {name: f"http://127.0.0.1:{next(iter(door.ports.values()))}" for name, door in endpoints.items()}
+        self._urls = {name: endpoint.url for name, endpoint in endpoints.items()}
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         self._name_of: dict[str, str] = {}
 
@@ -95,7 +96,7 @@ class Members:
         return status
 
     def named(self, identity: str | None) -> str | None:
-        """The machine of that member, None if it has never answered."""
+        """The machine of the member with that ID; None if it has never answered."""
         return None if identity is None else self._name_of.get(identity)
 
     async def clocks(self, member: str) -> Mapping[str, int]:
@@ -103,26 +104,27 @@ class Members:
         return clock(headers)
 
     async def put(self, member: str) -> None:
-        """A write that is acknowledged when a quorum has it; followers pass it on to their leader."""
+        """A write, acknowledged when a quorum has it; followers forward it to their leader."""
         await self._ask("POST", member, "/v3/kv/put", {"key": KEY, "value": VALUE})
 
     async def value(self, member: str, key: str) -> str | None:
-        """What is kept under the key, None for nothing; a quorum has seen the question."""
-        asked = base64.b64encode(key.encode()).decode()
-        return value_in(await self._ask("POST", member, "/v3/kv/range", {"key": asked}))
+        """The value of the key, or None; a linearizable read."""
+        encoded = base64.b64encode(key.encode()).decode()
+        return value_in(await self._ask("POST", member, "/v3/kv/range", {"key": encoded}))
 
     async def leading(self) -> str | None:
-        """The member that leads in the newest term, by those that answer."""
+        """The member that leads in the highest term, among those that answer."""
         answers = await asyncio.gather(*map(self._status_soon, self._urls))
-        leaders = [(it.term, name) for name, it in zip(self._urls, answers, strict=True) if it and it.leading]
+        found = zip(self._urls, answers, strict=True)
+        leaders = [(status.term, name) for name, status in found if status and status.leading]
         return max(leaders)[1] if leaders else None
 
     async def _status_soon(self, member: str) -> RaftStatus | None:
-        """None when there is no answer; a paused member gives none, and is waited for no longer than ``SOON_S``."""
+        """The member's status, or None without an answer within ``SOON_S``, as from a paused member."""
         try:
             async with asyncio.timeout(SOON_S):
                 return await self.status(member)
-        except (TimeoutError, Refused, Unclear):
+        except (TimeoutError, OperationFailed, OutcomeUnknown):
             return None
 
     async def close(self) -> None:
@@ -138,20 +140,21 @@ class Members:
         try:
             async with self._session.request(method, self._urls[member] + path, json=body) as response:
                 answer = await response.json(content_type=None)
-        except aiohttp.ClientConnectorError as refused:
-            raise Refused(f"no connection: {refused.strerror or refused}") from refused
+        except aiohttp.ClientConnectorError as failure:
+            raise OperationFailed(f"no connection: {failure.strerror or failure}") from failure
         except (aiohttp.ClientError, ValueError) as broken:
-            raise Unclear(f"no whole answer: {type(broken).__name__}") from broken
+            raise OutcomeUnknown(f"incomplete answer: {type(broken).__name__}") from broken
         if response.status != 200:
-            raise Unclear(f"status {response.status}: {answer.get('error') if isinstance(answer, dict) else answer}")
+            error = answer.get("error") if isinstance(answer, dict) else answer
+            raise OutcomeUnknown(f"status {response.status}: {error}")
         return response.headers, answer
 
 
 class EtcdClient:
-    """Asks members that are themselves the nodes."""
+    """Client for a cluster whose members are the nodes."""
 
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        self._members = Members(endpoints)
+        self._members = EtcdMembers(endpoints)
 
     async def observe(self, node: str) -> Mapping[str, Any]:
         status = await self._members.status(node)
@@ -161,18 +164,20 @@ class EtcdClient:
             "term": status.term,
             "reign": status.reign,
         }
-        return voted(claim, self._members.named(status.vote))
+        return with_vote(claim, self._members.named(status.vote))
 
     async def confirm(self, node: str) -> Mapping[str, Any]:
-        """A write through ``node``, counted when it led in one term before and after: then it led all the while,
-        and the write was committed by it and its quorum, for it was passed on to nobody."""
+        """A write through ``node``, which must lead in the same term before and after it.
+
+        Then the node led in between, did not forward the write, and committed it with its quorum.
+        """
         before = await self._members.status(node)
         if not before.leading:
-            raise Refused("it does not lead")
+            raise OperationFailed("not leading")
         await self._members.put(node)
         after = await self._members.status(node)
         if after.reign != before.reign:
-            raise Unclear("it was deposed meanwhile, so another may have taken the write")
+            raise OutcomeUnknown("deposed during the write, which another leader may have committed")
         return {"term": before.term, "reign": before.reign}
 
     async def awake(self, machine: str) -> None:
@@ -182,7 +187,7 @@ class EtcdClient:
         return None
 
     async def answer(self, question: Question) -> Mapping[str, Any]:
-        raise Refused(f"no way to ask {question} of etcd")
+        raise OperationFailed(f"not supported by etcd: {question}")
 
     async def clocks(self, machine: str) -> Mapping[str, int]:
         return await self._members.clocks(machine)

@@ -1,4 +1,4 @@
-"""Asking the contenders of etcd's election API, and the members of etcd that they rely on."""
+"""Client for contenders in etcd's election API, and for the etcd members that they rely on."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 from splitbrain.nodes.clients.base import Endpoint
 from splitbrain.nodes.clients.http import HttpClient
-from splitbrain.nodes.systems.etcd.client import MEMBERS_PORT, Members
+from splitbrain.nodes.systems.etcd.client import MEMBERS_PORT, EtcdMembers
 
 
 class EtcdElectionClient(HttpClient):
-    """Asks contenders, which speak as ``splitbrain.nodes.endpoint`` does, and the members of etcd that they rely on."""
+    """Client for contenders, which have the HTTP interface of ``nodes.endpoint``, and for etcd members."""
 
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        members = {name: door for name, door in endpoints.items() if MEMBERS_PORT in door.ports}
-        super().__init__({name: door for name, door in endpoints.items() if name not in members})
-        self._members = Members(members)
+        members = {name: endpoint for name, endpoint in endpoints.items() if MEMBERS_PORT in endpoint.ports}
+        super().__init__({name: endpoint for name, endpoint in endpoints.items() if name not in members})
+        self._members = EtcdMembers(members)
         self._servers = frozenset(members)
 
     async def awake(self, machine: str) -> None:

@@ -1,16 +1,15 @@
-"""A contender in etcd's election, as package ``concurrency`` of etcd's Go client does it, over the JSON gateway.
+"""A contender in etcd's election, as in package ``concurrency`` of etcd's Go client, over the JSON gateway.
 
-A contender puts a key of its own, bound to its lease, below a common prefix; whoever has the key with the smallest
-create revision leads, and the others wait for the keys before their own to go (``election.go``, v3.4: Campaign). The
-lease is kept alive every third of its time. The create revision is the fencing token.
+Each contender puts a key, bound to its lease, below a common prefix. The key with the smallest create revision leads;
+the other contenders wait until the keys before theirs are gone (``clientv3/concurrency/election.go``, v3.4: Campaign).
+The lease is renewed every third of its TTL. The create revision is the fencing token.
 
-There are two manners. The stock client counts a lease from the moment its renewal was *answered*, looks only once a
-second whether it has run out (``lease.go``: deadlineLoop), and does not look whether its own key is still there when
-its wait is over. The safe one counts from the moment the renewal was *sent*, less a margin for clocks that run apart,
-judges that whenever it is asked, and leads only while its own key is the first.
+There are two manners. The stock client starts a lease when its renewal was *answered*, checks its expiry only once a
+second (``clientv3/lease.go``: deadlineLoop), and does not check that its key still exists when its wait ends. The safe
+one starts the lease when the renewal was *sent*, less a margin for clock drift, checks that at every request, and leads
+only while its key is the first.
 
-Each reign has a lease and a key of its own, and a lease that has lapsed once is never taken up again: so a reign is
-one stretch.
+Each reign has a new lease and a new key, and an expired lease is never used again, so a reign is one stretch.
 
     python3 -m splitbrain.nodes.systems.etcd_election.contender --id n1 --server 10.0.0.14:2379 ... --manner stock
 """
@@ -33,35 +32,35 @@ from splitbrain.nodes.endpoint import NodeServer
 from splitbrain.nodes.protocol import Answer, Json
 
 TTL_S: Final = 2
-"""Of the lease; etcd grants none shorter than one and a half election timeouts, rounded up to whole seconds."""
+"""TTL of the lease; etcd grants none below one and a half election timeouts, rounded up to full seconds."""
 LOOK_S: Final = 1.0
 MARGIN: Final = 0.1
 POLL_S: Final = 0.1
 PATIENCE_S: Final = 0.7
-"""How long a server may take before the next is asked: long enough for a write, and three times within a lease."""
+"""Timeout of a request to one server: long enough for a write, about a third of a lease."""
 PREFIX: Final = "splitbrain/election/"
 
-Clock = Callable[[], float]
+MonotonicClock = Callable[[], float]
 
 
-class Unanswered(Exception):
-    """No server did what was asked, as far as one can tell."""
+class NoServerAnswered(Exception):
+    """No server is known to have carried out the request."""
 
 
-class Gone(Exception):
-    """The lease is there no more."""
+class LeaseGone(Exception):
+    """The lease does not exist any more."""
 
 
 class Service(Protocol):
-    """etcd's gateway: a path and a body in, a body out."""
+    """etcd's JSON gateway: a path and a body in, a body out."""
 
     def ask(self, path: str, body: Json) -> Any:
-        """Raises Unanswered, and Gone for a lease that is there no more."""
+        """Raises NoServerAnswered, or LeaseGone if the lease does not exist any more."""
         ...
 
 
 class Gateway:
-    """One server after the other, staying with one that answers. For one thread."""
+    """Client of the gateway that stays with a server while it answers, else takes the next. Not thread-safe."""
 
     def __init__(self, servers: Sequence[str], first: int) -> None:
         self._servers = tuple(servers)
@@ -75,21 +74,21 @@ class Gateway:
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as failure:
             self._at = (self._at + 1) % len(self._servers)
-            raise Unanswered(f"{path}: {failure}") from failure
+            raise NoServerAnswered(f"{path}: {failure}") from failure
         finally:
             connection.close()
         if response.status == http.client.OK:
             return answer
         error = str(answer.get("error", response.status))
         if "lease not found" in error:
-            raise Gone(error)
+            raise LeaseGone(error)
         self._at = (self._at + 1) % len(self._servers)
-        raise Unanswered(f"{path}: {error}")
+        raise NoServerAnswered(f"{path}: {error}")
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """A contender's key, as etcd shows it."""
+class CandidateKey:
+    """A contender's key in etcd."""
 
     name: str
     owner: str
@@ -97,14 +96,14 @@ class Key:
 
 
 def text(plain: str) -> str:
-    """As the gateway takes bytes."""
+    """Encode bytes for the gateway, in base64."""
     return base64.b64encode(plain.encode()).decode()
 
 
-def keys_in(answer: Mapping[str, Any]) -> tuple[Key, ...]:
-    """The keys in the answer to a range, the eldest first."""
+def keys_in(answer: Mapping[str, Any]) -> tuple[CandidateKey, ...]:
+    """The keys in a range response, by create revision."""
     found = [
-        Key(
+        CandidateKey(
             name=base64.b64decode(kv["key"]).decode(),
             owner=base64.b64decode(kv.get("value", "")).decode(),
             create_revision=int(kv["create_revision"]),
@@ -115,29 +114,29 @@ def keys_in(answer: Mapping[str, Any]) -> tuple[Key, ...]:
 
 
 class Session(Protocol):
-    """A lease as its holder sees it. What is over stays over."""
+    """A lease as seen by its holder. Once over, it stays over."""
 
     lease: int
 
     def renewed(self, sent: float) -> None:
-        """A renewal sent at that time has just been answered, and granted."""
+        """A renewal sent at that time has just been granted."""
         ...
 
     def lost(self) -> None:
-        """A server has said that the lease is there no more."""
+        """A server has reported that the lease does not exist any more."""
         ...
 
     def look(self) -> None:
-        """Called once a second."""
+        """Check the expiry; called once a second."""
         ...
 
     def alive(self) -> bool: ...
 
 
 class StockSession:
-    """Alive until somebody looks and finds that the last answer is longer ago than the lease lasts."""
+    """Alive until the check once a second finds that the last renewal was answered longer than a TTL ago."""
 
-    def __init__(self, lease: int, sent: float, clock: Clock) -> None:
+    def __init__(self, lease: int, sent: float, clock: MonotonicClock) -> None:
         self.lease = lease
         self._clock = clock
         self._deadline = clock() + TTL_S
@@ -157,9 +156,9 @@ class StockSession:
 
 
 class SafeSession:
-    """Alive until the lease may have run out, counted from the sending, by a clock that is a tenth too slow."""
+    """Alive until the lease may have expired, counted from the sending, on a clock that is a tenth too slow."""
 
-    def __init__(self, lease: int, sent: float, clock: Clock) -> None:
+    def __init__(self, lease: int, sent: float, clock: MonotonicClock) -> None:
         self.lease = lease
         self._clock = clock
         self._deadline = sent + TTL_S * (1 - MARGIN)
@@ -172,7 +171,7 @@ class SafeSession:
         self._deadline = 0.0
 
     def look(self) -> None:
-        """There is nothing to look for: whoever asks has it judged."""
+        """No effect: the expiry is checked at every request."""
 
     def alive(self) -> bool:
         return self._clock() < self._deadline
@@ -180,63 +179,65 @@ class SafeSession:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manner:
-    """How a contender counts its lease, by which keys it takes itself to have won, and by which to be in it still."""
+    """The rules of a contender: how it counts its lease, when it has won, and when it is still in the election."""
 
-    session: Callable[[int, float, Clock], Session]
-    won: Callable[[Sequence[Key], Key], bool]
-    keeps: Callable[[Sequence[Key], Key], bool]
+    session: Callable[[int, float, MonotonicClock], Session]
+    won: Callable[[Sequence[CandidateKey], CandidateKey], bool]
+    keeps: Callable[[Sequence[CandidateKey], CandidateKey], bool]
 
 
-def nobody_before(keys: Sequence[Key], own: Key) -> bool:
+def no_key_before(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
     return all(key.create_revision >= own.create_revision for key in keys)
 
 
-def own_is_first(keys: Sequence[Key], own: Key) -> bool:
+def is_first(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
     return bool(keys) and keys[0] == own
 
 
-def own_is_there(keys: Sequence[Key], own: Key) -> bool:
+def still_exists(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
     return own in keys
 
 
-def whatever(keys: Sequence[Key], own: Key) -> bool:
-    """The stock client never looks for its own key again."""
+def unchecked(keys: Sequence[CandidateKey], own: CandidateKey) -> bool:
+    """Always true: the stock client never checks that its key still exists."""
     return True
 
 
 MANNERS: Final[Mapping[str, Manner]] = MappingProxyType(
     {
-        "stock": Manner(session=StockSession, won=nobody_before, keeps=whatever),
-        "safe": Manner(session=SafeSession, won=own_is_first, keeps=own_is_there),
+        "stock": Manner(session=StockSession, won=no_key_before, keeps=unchecked),
+        "safe": Manner(session=SafeSession, won=is_first, keeps=still_exists),
     }
 )
 
 
-class Contender:
-    """One contender; each method is called from a thread of its own, ``status`` and ``confirm`` from any."""
+class EtcdContender:
+    """One contender. Each of its loops runs in a separate thread; ``status`` and ``confirm`` are thread-safe."""
 
-    def __init__(self, id: str, manner: Manner, service: Callable[[], Service], clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, id: str, manner: Manner, service: Callable[[], Service], clock: MonotonicClock = time.monotonic
+    ) -> None:
         self.id = id
         self._manner = manner
         self._service = service
         self._clock = clock
         self._lock = threading.Lock()
         self._session: Session | None = None
-        self._own: Key | None = None
+        self._own: CandidateKey | None = None
         self._led = False
-        self._first: Key | None = None
+        self._first: CandidateKey | None = None
 
     def status(self) -> dict[str, Json]:
         with self._lock:
             if self._leads() and self._own is not None:
-                return self._says(True, self.id, self._own.create_revision, self._reign())
+                return self._report(True, self.id, self._own.create_revision, self._reign())
             first = self._first
             if first is None:
-                return self._says(False, None, None, None)
-            return self._says(False, first.owner, first.create_revision, None)
+                return self._report(False, None, None, None)
+            return self._report(False, first.owner, first.create_revision, None)
 
     def confirm(self, timeout: float) -> Answer:
-        """A write that goes through only if its own key is still the one it won with."""
+        """Write on condition that the key it won with still exists."""
         with self._lock:
             session, own, reign = self._session, self._own, self._reign()
             if not self._leads() or session is None or own is None:
@@ -250,28 +251,28 @@ class Contender:
         write = {"request_put": {"key": text(own.name), "value": text(self.id), "lease": str(session.lease)}}
         try:
             answer = self._service().ask("/v3/kv/txn", {"compare": [unchanged], "success": [write]})
-        except Gone as gone:
+        except LeaseGone as gone:
             return Answer(0, None, None, str(gone))
-        except Unanswered as failure:
+        except NoServerAnswered as failure:
             raise TimeoutError from failure
         if not answer.get("succeeded"):
             return Answer(0, None, None, "its key is gone")
         return Answer(0, own.create_revision, reign, None)
 
     def contend(self) -> None:
-        """Stand, wait, lead, and stand again."""
+        """Campaign, wait, lead, and campaign again, for ever."""
         service = self._service()
         while True:
             try:
                 own = self._stand(service)
                 self._wait(service, own)
                 self._lead(service, own)
-            except (Unanswered, Gone):
+            except (NoServerAnswered, LeaseGone):
                 self._leave()
                 time.sleep(POLL_S)
 
     def keep_alive(self) -> None:
-        """Renew the lease, if there is one, every third of its time."""
+        """Renew the lease, if there is one, every third of its TTL."""
         service = self._service()
         while True:
             time.sleep(TTL_S / 3)
@@ -285,7 +286,7 @@ class Contender:
                     self._session.look()
 
     def renew(self, service: Service) -> None:
-        """Renew the lease once, if there is one, by whichever server answers before it would have run out."""
+        """Renew the lease once, if there is one."""
         with self._lock:
             session = self._session
         if session is None:
@@ -294,9 +295,9 @@ class Contender:
         try:
             answer = service.ask("/v3/lease/keepalive", {"ID": str(session.lease)})
             left = int(answer.get("result", {}).get("TTL", "0"))
-        except Unanswered:
+        except NoServerAnswered:
             return
-        except Gone:
+        except LeaseGone:
             left = 0
         with self._lock:
             if left > 0:
@@ -304,7 +305,7 @@ class Contender:
             else:
                 session.lost()
 
-    def _stand(self, service: Service) -> Key:
+    def _stand(self, service: Service) -> CandidateKey:
         sent = self._clock()
         granted = service.ask("/v3/lease/grant", {"TTL": str(TTL_S), "ID": "0"})
         session = self._manner.session(int(granted["ID"]), sent, self._clock)
@@ -314,33 +315,33 @@ class Contender:
         absent = {"key": text(name), "target": "CREATE", "result": "EQUAL", "create_revision": "0"}
         write = {"request_put": {"key": text(name), "value": text(self.id), "lease": str(session.lease)}}
         answer = service.ask("/v3/kv/txn", {"compare": [absent], "success": [write]})
-        own = Key(name, self.id, int(answer["header"]["revision"]))
+        own = CandidateKey(name, self.id, int(answer["header"]["revision"]))
         with self._lock:
             self._own = own
         return own
 
-    def _wait(self, service: Service, own: Key) -> None:
-        """Until it has won. The stock client waits on even when its lease and key have gone meanwhile."""
+    def _wait(self, service: Service, own: CandidateKey) -> None:
+        """Return once it has won. The stock client goes on waiting even if its lease and key are gone."""
         while True:
             try:
-                keys = self._looked(service)
-            except Unanswered:
+                keys = self._read_keys(service)
+            except NoServerAnswered:
                 time.sleep(POLL_S)
                 continue
             if self._manner.won(keys, own):
                 return
             if not self._manner.keeps(keys, own):
-                raise Gone("its key went while it waited")
+                raise LeaseGone("its key disappeared while it waited")
             time.sleep(POLL_S)
 
-    def _lead(self, service: Service, own: Key) -> None:
+    def _lead(self, service: Service, own: CandidateKey) -> None:
         with self._lock:
             self._led = True
         while self._alive():
             try:
-                if not self._manner.keeps(self._looked(service), own):
+                if not self._manner.keeps(self._read_keys(service), own):
                     break
-            except Unanswered:
+            except NoServerAnswered:
                 pass
             time.sleep(POLL_S)
         self._leave()
@@ -349,8 +350,8 @@ class Contender:
         with self._lock:
             self._led, self._session, self._own, self._first = False, None, None, None
 
-    def _looked(self, service: Service) -> tuple[Key, ...]:
-        """All contenders' keys, read through the quorum."""
+    def _read_keys(self, service: Service) -> tuple[CandidateKey, ...]:
+        """All contenders' keys, by a linearizable read."""
         end = PREFIX[:-1] + chr(ord(PREFIX[-1]) + 1)
         keys = keys_in(service.ask("/v3/kv/range", {"key": text(PREFIX), "range_end": text(end)}))
         with self._lock:
@@ -369,22 +370,24 @@ class Contender:
             return None
         return f"{self._session.lease:x}-{self._own.create_revision}"
 
-    def _says(self, leading: bool, leader: str | None, term: int | None, reign: str | None) -> dict[str, Json]:
+    def _report(self, leading: bool, leader: str | None, term: int | None, reign: str | None) -> dict[str, Json]:
         return {"id": self.id, "leading": leading, "leader": leader, "term": term, "reign": reign}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="splitbrain.nodes.systems.etcd_election.contender", description="Stand for election in etcd."
+        prog="splitbrain.nodes.systems.etcd_election.contender", description="Run a contender in an etcd election."
     )
-    parser.add_argument("--id", required=True)
-    parser.add_argument("--server", action="append", required=True, metavar="HOST:PORT")
-    parser.add_argument("--manner", choices=MANNERS, required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--id", required=True, help="name of this contender")
+    parser.add_argument(
+        "--server", action="append", required=True, metavar="HOST:PORT", help="an etcd server; repeatable"
+    )
+    parser.add_argument("--manner", choices=MANNERS, required=True, help="how it counts its lease")
+    parser.add_argument("--port", type=int, required=True, help="port of its HTTP interface")
+    parser.add_argument("--seed", type=int, default=0, help="chooses the first server")
     given = parser.parse_args()
     first = Random(given.seed).randrange(len(given.server))
-    contender = Contender(given.id, MANNERS[given.manner], lambda: Gateway(given.server, first))
+    contender = EtcdContender(given.id, MANNERS[given.manner], lambda: Gateway(given.server, first))
     for work in (contender.contend, contender.keep_alive, contender.look_at_lease):
         threading.Thread(target=work, daemon=True).start()
     NodeServer(("0.0.0.0", given.port), contender).serve_forever()

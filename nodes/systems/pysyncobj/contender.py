@@ -1,7 +1,7 @@
-"""A node of PySyncObj, a Raft of others in Python, that answers as ``nodes.endpoint`` does.
+"""A node of PySyncObj, a Raft library for Python, with the HTTP interface of ``nodes.endpoint``.
 
-What it says of itself is read in the thread that runs PySyncObj's Raft, between two turns of it, so state, term and
-leader are of one instant; an acknowledgement is a counter's increment that has been committed and applied.
+Its status is read in the thread that runs PySyncObj's Raft, between two ticks, so state, term and leader are of one
+instant. An acknowledgement is an increment of a replicated counter, committed and applied.
 
     python3 -m splitbrain.nodes.systems.pysyncobj.contender --id n1 --at n1=10.0.0.11:7000 ... --data /data
 """
@@ -21,14 +21,14 @@ from splitbrain.nodes.protocol import Answer, Json
 
 TICK_S: Final = 0.01
 RETRY_S: Final = 0.1
-"""Between attempts to connect; with the 5 s that are usual a node would be missing long after it is back."""
+"""Delay between connection attempts; with the default of 5 s a restarted node would stay unconnected for long."""
 PATIENCE_S: Final = 2.0
 LEADER: Final = 2
 SUCCESS: Final = 0
 
 
-class Node:
-    """``raft`` is a SyncObj, ``write`` has something replicated and calls back in its thread."""
+class PySyncObjNode:
+    """One node. ``raft`` is a SyncObj; ``write`` replicates a command and calls back in its thread."""
 
     def __init__(
         self, id: str, raft: Any, write: Callable[[Callable[[Any, int], None]], None], names: Mapping[str, str]
@@ -38,25 +38,25 @@ class Node:
         self._write = write
         self._names = names
         self._boot = uuid.uuid4().hex[:8]
-        self._asked: queue.SimpleQueue[queue.SimpleQueue[dict[str, Json]]] = queue.SimpleQueue()
-        raft.addOnTickCallback(self.between_turns)
+        self._pending: queue.SimpleQueue[queue.SimpleQueue[dict[str, Json]]] = queue.SimpleQueue()
+        raft.addOnTickCallback(self.on_tick)
 
-    def between_turns(self) -> None:
-        """Called in the thread of Raft: answer all who have asked."""
+    def on_tick(self) -> None:
+        """Answer all pending status requests. Called in the Raft thread."""
         while True:
             try:
-                client = self._asked.get_nowait()
+                waiting = self._pending.get_nowait()
             except queue.Empty:
                 return
-            client.put(self._now())
+            waiting.put(self._now())
 
     def status(self) -> dict[str, Json]:
         answer: queue.SimpleQueue[dict[str, Json]] = queue.SimpleQueue()
-        self._asked.put(answer)
+        self._pending.put(answer)
         return answer.get()
 
     def confirm(self, timeout: float) -> Answer:
-        """Counted when it led in one term before the write and when that was applied: then it committed it."""
+        """Write, and require that this node led in the same term before the write and when it was applied."""
         before = self.status()
         if not before["leading"]:
             return Answer(0, None, None, "it does not lead")
@@ -88,10 +88,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="splitbrain.nodes.systems.pysyncobj.contender", description="Run a node of PySyncObj."
     )
-    parser.add_argument("--id", required=True)
-    parser.add_argument("--at", action="append", required=True, metavar="NAME=HOST:PORT")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--id", required=True, help="name of this node")
+    parser.add_argument(
+        "--at",
+        action="append",
+        required=True,
+        metavar="NAME=HOST:PORT",
+        help="address of a node, this one included; repeatable",
+    )
+    parser.add_argument("--port", type=int, required=True, help="port of its HTTP interface")
+    parser.add_argument("--data", type=Path, required=True, help="directory of its journal")
     given = parser.parse_args()
     at = dict(text.split("=", 1) for text in given.at)
     own = at[given.id]
@@ -111,8 +117,8 @@ def main() -> None:
     def write(done: Callable[[Any, int], None]) -> None:
         counter.inc(callback=done)
 
-    node = Node(given.id, raft, write, {address: name for name, address in at.items()})
-    # In the main thread: PySyncObj stops when that ends.
+    node = PySyncObjNode(given.id, raft, write, {address: name for name, address in at.items()})
+    # Runs in the main thread, because PySyncObj stops when that ends.
     NodeServer(("0.0.0.0", given.port), node).serve_forever()
 
 

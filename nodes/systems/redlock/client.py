@@ -1,10 +1,10 @@
-"""Asking contenders for a lock over HTTP; the Redis servers that it lies on are asked only whether they are awake."""
+"""Client for contenders for a Redlock lock, over HTTP, and for the Redis servers that store it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from splitbrain.nodes.clients.base import Endpoint
+from splitbrain.nodes.clients.base import Endpoint, local_ports
 from splitbrain.nodes.clients.http import HttpClient
 from splitbrain.nodes.clients.resp import RespClient
 from splitbrain.nodes.systems.redlock.system import REDIS_PORT
@@ -12,11 +12,11 @@ from splitbrain.nodes.systems.sentinel.client import clocks, fields
 
 
 class RedlockClient(HttpClient):
+    """Client for contenders; the servers only show that they are awake, and their clocks."""
+
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
         super().__init__(endpoints)
-        self._servers = {
-            n: RespClient(door.ports[REDIS_PORT]) for n, door in endpoints.items() if REDIS_PORT in door.ports
-        }
+        self._servers = {name: RespClient(port) for name, port in local_ports(endpoints, REDIS_PORT).items()}
 
     async def awake(self, machine: str) -> None:
         if machine in self._servers:

@@ -1,16 +1,14 @@
-"""Redlock: a lock on several Redis servers that know nothing of one another, held as a leadership.
+"""Redlock: leadership as a lock on several independent Redis servers.
 
-After "Distributed Locks with Redis" (redis.io): a contender sets the same key with a value of its own and a time to
-live, only where there is none, on all servers one after the other, each within a short timeout. It holds the lock if a
-majority took it and time is left: the time to live, less what the asking took, less an allowance for drift. While it
-holds the lock it extends it in the same way, and where it failed it takes back what it set and tries again after a
-random while.
+After "Distributed Locks with Redis" (redis.io): a contender sets the same key to a unique value with a TTL, only if
+absent (``SET NX PX``), on every server in turn, with a short timeout each. It holds the lock if a majority accepted and
+validity remains: the TTL, less the time that the requests took, less an allowance for clock drift. While it holds the
+lock it extends it in the same way; where it failed it deletes its values and retries after a random delay.
 
-The promise, as far as there is one: a contender says that it leads only while the validity that it computed has not
-run out, by its monotonic clock, at the instant of the answer (``trusting``: until an extension has failed, as a program
-does that took the lock and works on). The servers' clocks, their pauses and what they forget are none of its business,
-which is where the algorithm is weak (Kleppmann, "How to do distributed locking", 2016). There is no token: two holders
-are told apart by nobody.
+Guarantee: a contender claims to lead only while the validity that it computed has not expired on its monotonic clock
+at the instant of the answer (``trusting``: until an extension fails, like a program that took the lock and works on).
+The servers' clocks, pauses and lost data are not taken into account, which is the algorithm's weakness (M. Kleppmann,
+"How to do distributed locking", 2016). There is no fencing token to distinguish two holders.
 
     python3 -m splitbrain.nodes.systems.redlock.contender --id n1 --server ADDRESS:PORT ... [--trusting] [--seed 7]
 """
@@ -29,7 +27,7 @@ from typing import Final
 
 from splitbrain.nodes.endpoint import NodeServer
 from splitbrain.nodes.protocol import Answer, Json
-from splitbrain.nodes.resp import Command, ErrorReply, Garbled, Replies, Reply, encode
+from splitbrain.nodes.resp import Command, ErrorReply, Reply, ReplyParser, RespError, encode
 from splitbrain.nodes.systems.base import CLIENT_PORT
 
 KEY: Final = "splitbrain:lock"
@@ -37,33 +35,33 @@ TTL_MS: Final = 2_000
 EXTEND_S: Final = 0.4
 RETRY_S: Final = (0.05, 0.2)
 SERVER_S: Final = 0.05
-DRIFT: Final = 0.01  # of the time to live, and 2 ms on top
+DRIFT: Final = 0.01  # of the TTL, plus 2 ms
 DRIFT_MS: Final = 2
 
 EXTEND: Final = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('pexpire',KEYS[1],ARGV[2]) end return 0"
 RELEASE: Final = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) end return 0"
 
 
-class Server:
-    """One Redis, as a contender asks it: one question at a time, each within ``SERVER_S``."""
+class RedisServer:
+    """Client for one Redis server: one request at a time, each within ``SERVER_S``."""
 
     def __init__(self, address: str, port: int) -> None:
         self._where = (address, port)
         self._socket: socket.socket | None = None
 
     def ask(self, command: Command) -> Reply:
-        """The reply; an ErrorReply too when there is none in time."""
+        """The reply; an ErrorReply if there is none in time."""
         try:
             if self._socket is None:
                 self._socket = socket.create_connection(self._where, SERVER_S)
             self._socket.settimeout(SERVER_S)
             self._socket.sendall(encode(command))
-            parser = Replies()
+            parser = ReplyParser()
             while not (replies := parser.feed(self._received(self._socket))):
                 pass
             return replies[0]
-        except (OSError, Garbled) as failure:
-            self._forget()  # what it would still answer belongs to this question
+        except (OSError, RespError) as failure:
+            self._forget()  # a late reply must not be taken for that of the next request
             return ErrorReply(f"no answer: {failure}")
 
     def _received(self, connection: socket.socket) -> bytes:
@@ -79,10 +77,10 @@ class Server:
         self._socket = None
 
 
-class Contender:
-    """Tries to get the lock and to keep it, for ever; answers what it believes."""
+class RedlockContender:
+    """Acquires and extends the lock, for ever, and reports its belief."""
 
-    def __init__(self, id: str, servers: Sequence[Server], rng: Random, trusting: bool) -> None:
+    def __init__(self, id: str, servers: Sequence[RedisServer], rng: Random, trusting: bool) -> None:
         self.id = id
         self._servers = servers
         self._rng = rng
@@ -97,7 +95,7 @@ class Contender:
         self._extended = threading.Condition(self._lock)
         self._extensions = 0
 
-    # Asked from many threads
+    # Called from many threads
 
     def status(self) -> dict[str, Json]:
         with self._lock:
@@ -111,7 +109,7 @@ class Contender:
             }
 
     def confirm(self, timeout: float) -> Answer:
-        """Ok when the lock was extended on a majority after this was asked."""
+        """Acknowledge once the lock was extended on a majority after this request."""
         with self._lock:
             if not self._leads():
                 return _answer(error="it does not hold the lock")
@@ -131,7 +129,7 @@ class Contender:
         while True:
             if not self._take(("SET", KEY, self._value, "NX", "PX", TTL_MS), won=True):
                 self._everywhere(("EVAL", RELEASE, 1, KEY, self._value))
-                self._look()
+                self._read_holder()
                 time.sleep(self._rng.uniform(*RETRY_S))
                 continue
             while self._take(("EVAL", EXTEND, 1, KEY, self._value, TTL_MS), won=False) or self._still_valid():
@@ -139,7 +137,7 @@ class Contender:
             self._lose()
 
     def _take(self, command: Command, *, won: bool) -> bool:
-        """Whether a majority did it, in time for the lock to be valid still."""
+        """Run a command on all servers; True if a majority accepted it while the lock is still valid."""
         began = time.monotonic()
         done = sum(reply in ("OK", 1) for reply in self._everywhere(command))
         validity = TTL_MS * (1 - DRIFT) - DRIFT_MS
@@ -148,7 +146,7 @@ class Contender:
             return False
         with self._lock:
             if not won and not self._trusting and time.monotonic() >= self._valid_until:
-                return False  # it had run out before it was extended: somebody else may have had the lock since
+                return False  # expired before it was extended: another contender may have held the lock since
             self._wins += won
             self._extensions += not won
             self._holds, self._valid_until = True, until
@@ -156,11 +154,11 @@ class Contender:
         return True
 
     def _still_valid(self) -> bool:
-        """Whether it holds the lock though it could not extend it just now: for as long as it was promised."""
+        """True if the last acquisition or extension is still valid, though the next extension failed."""
         return not self._trusting and time.monotonic() < self._valid_until
 
-    def _look(self) -> None:
-        """Who else holds the lock, as a majority of the servers has it."""
+    def _read_holder(self) -> None:
+        """Record the holder of the lock, as a majority of the servers has it."""
         values = [reply for reply in self._everywhere(("GET", KEY)) if type(reply) is str]
         holder = max(values, key=values.count, default="")
         majority = 2 * values.count(holder) > len(self._servers)
@@ -182,15 +180,19 @@ def _answer(reign: str | None = None, error: str | None = None) -> Answer:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python3 -m splitbrain.nodes.systems.redlock.contender")
-    parser.add_argument("--id", required=True)
-    parser.add_argument("--server", action="append", required=True, metavar="ADDRESS:PORT")
-    parser.add_argument("--trusting", action="store_true")
-    parser.add_argument("--seed", type=int, default=0)
+    parser = argparse.ArgumentParser(
+        prog="splitbrain.nodes.systems.redlock.contender", description="Run a contender for a Redlock lock."
+    )
+    parser.add_argument("--id", required=True, help="name of this contender")
+    parser.add_argument(
+        "--server", action="append", required=True, metavar="ADDRESS:PORT", help="a Redis server; repeatable"
+    )
+    parser.add_argument("--trusting", action="store_true", help="lead until an extension fails")
+    parser.add_argument("--seed", type=int, default=0, help="seed of its random delays")
     given = parser.parse_args()
     places = (server.rpartition(":") for server in given.server)
-    servers = [Server(address, int(port)) for address, _, port in places]
-    contender = Contender(given.id, servers, Random(given.seed), given.trusting)
+    servers = [RedisServer(address, int(port)) for address, _, port in places]
+    contender = RedlockContender(given.id, servers, Random(given.seed), given.trusting)
     threading.Thread(target=contender.contend, daemon=True).start()
     NodeServer(("0.0.0.0", CLIENT_PORT), contender).serve_forever()
 

@@ -1,7 +1,7 @@
-"""Asking contenders over HTTP, as ``nodes.endpoint`` answers, and ZooKeeper's servers by their four letters, ``srvr``.
+"""Client for contenders, over HTTP, and for ZooKeeper's servers, by the four-letter command ``srvr``.
 
-A server is asked on a connection of its own each time, which it closes when it has answered: so no answer is ever that
-to another question.
+A server is asked on a new connection each time, which it closes when it has answered, so that every answer belongs to
+its request.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from splitbrain.nodes.clients.base import Endpoint, Refused, Unclear
-from splitbrain.nodes.clients.connections import opened
+from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown, local_ports
+from splitbrain.nodes.clients.connections import open_connection
 from splitbrain.nodes.clients.http import HttpClient
 
 PORT = 2181
@@ -18,18 +18,18 @@ LEADER_S = 0.3
 
 
 class ZooKeeperClient(HttpClient):
-    """The contenders are asked what they claim; of the servers only which of them leads the ensemble."""
+    """Client for the claims of the contenders, and for the server that leads the ensemble."""
 
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        super().__init__({name: door for name, door in endpoints.items() if PORT not in door.ports})
-        self._ports = {name: door.ports[PORT] for name, door in endpoints.items() if PORT in door.ports}
+        super().__init__({name: endpoint for name, endpoint in endpoints.items() if PORT not in endpoint.ports})
+        self._ports = local_ports(endpoints, PORT)
 
     async def clocks(self, machine: str) -> Mapping[str, int]:
-        """A server shows none."""
+        """A server shows no clock."""
         return {} if machine in self._ports else await super().clocks(machine)
 
     async def awake(self, machine: str) -> None:
-        """A server is awake when it answers, be it that it serves nobody: what it needs for that may be cut off."""
+        """A server that answers is awake, even if it serves no requests: it may be cut off from its quorum."""
         if machine in self._ports:
             await self._srvr(machine)
         else:
@@ -44,24 +44,24 @@ class ZooKeeperClient(HttpClient):
         try:
             async with asyncio.timeout(LEADER_S):
                 return mode_in(await self._srvr(server))
-        except (Refused, Unclear, TimeoutError):
+        except (OperationFailed, OutcomeUnknown, TimeoutError):
             return None
 
     async def _srvr(self, server: str) -> str:
-        reader, writer = await opened(self._ports[server])
+        reader, writer = await open_connection(self._ports[server])
         try:
             writer.write(b"srvr")
             answer = await reader.read()
         except OSError as broken:
-            raise Unclear(f"no whole answer: {broken.strerror}") from broken
+            raise OutcomeUnknown(f"incomplete answer: {broken.strerror}") from broken
         finally:
             writer.close()
         if not answer:
-            raise Refused("the connection was closed without an answer")
+            raise OperationFailed("the connection was closed without an answer")
         return answer.decode(errors="replace")
 
 
 def mode_in(answer: str) -> str | None:
-    """Whether the server that answers ``srvr`` leads or follows; None when it serves nobody."""
+    """The mode in an answer to ``srvr``, such as leader or follower; None if the server serves no requests."""
     lines = (line.partition(": ") for line in answer.splitlines())
     return next((value.strip() for key, _, value in lines if key == "Mode"), None)

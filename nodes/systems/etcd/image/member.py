@@ -1,9 +1,8 @@
-"""Starts a member of an etcd cluster; what it is given are etcd's own flags.
+"""Starts a member of an etcd cluster, with etcd's flags as arguments.
 
-A member that lost its data is not let back in under its old name: etcd refuses it ("has already been bootstrapped"),
-since it no longer knows how it voted. So this does what an operator does by the book (etcd, "Runtime
-reconfiguration", section "Restart cluster from majority failure"): the lost member is removed from the cluster, and
-one with a new identity is added at its address.
+A member that lost its data may not rejoin under its old ID: etcd refuses it ("has already been bootstrapped"), since it
+no longer knows how it voted. So this follows the operators' procedure (etcd documentation, "Runtime reconfiguration",
+section "Replace a failed machine"): remove the lost member from the cluster, and add a new one at its address.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-STARTED = Path("/opt/splitbrain/started")  # outlives the data, which the nemesis may take
+STARTED = Path("/opt/splitbrain/started")  # outlives the data, which a fault may delete
 ANSWER_SECONDS = 2.0
 AGAIN_SECONDS = 0.1
 
 
 def main(flags: Sequence[str]) -> None:
-    """Become etcd; never returns."""
+    """Replace this process by etcd; never returns."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--data-dir", required=True)
     parser.add_argument("--initial-advertise-peer-urls", required=True)
@@ -45,34 +44,34 @@ def peer_urls(initial_cluster: str) -> list[str]:
 
 
 def replace(own: str, others: Sequence[str]) -> None:
-    """Take the member at the peer URL ``own`` out of the cluster and add a new one there, however long it takes."""
+    """Remove the member at the peer URL ``own`` from the cluster and add a new one there, retrying until done."""
     removed = False
     while True:
         for other in others:
             client = f"{other.removeprefix('http://').partition(':')[0]}:2379"
             try:
                 if not removed:
-                    members = asked(client, "list", {})["members"]
+                    members = call(client, "list", {})["members"]
                     for member in members:
                         if own in member["peerURLs"]:
-                            asked(client, "remove", {"ID": member["ID"]})
+                            call(client, "remove", {"ID": member["ID"]})
                     removed = True
-                asked(client, "add", {"peerURLs": [own]})
+                call(client, "add", {"peerURLs": [own]})
                 return
             except (OSError, http.client.HTTPException, ValueError, KeyError) as failure:
                 print(f"member.py: {client}: {failure}", file=sys.stderr)
         time.sleep(AGAIN_SECONDS)
 
 
-def asked(client: str, what: str, body: Any) -> Any:
-    """What the member at ``client`` answers about the cluster's members. Raises OSError when it refuses."""
+def call(client: str, action: str, body: Any) -> Any:
+    """Call the membership API of the member at ``client``. Raises OSError if it refuses."""
     connection = http.client.HTTPConnection(client, timeout=ANSWER_SECONDS)
     try:
-        connection.request("POST", f"/v3/cluster/member/{what}", json.dumps(body))
+        connection.request("POST", f"/v3/cluster/member/{action}", json.dumps(body))
         answer = connection.getresponse()
         content = answer.read()
         if answer.status != http.client.OK:
-            raise OSError(f"{what}: {content.decode(errors='replace').strip()}")
+            raise OSError(f"{action}: {content.decode(errors='replace').strip()}")
         return json.loads(content)
     finally:
         connection.close()

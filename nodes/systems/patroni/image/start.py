@@ -1,8 +1,8 @@
-"""The first process of a machine with Patroni and PostgreSQL: writes Patroni's configuration and starts Patroni, once.
+"""The first process of a container with Patroni and PostgreSQL: writes Patroni's configuration and starts it once.
 
-It outlives Patroni, and starts nothing again: when Patroni alone is killed, PostgreSQL goes on with nobody to stop it,
-as it does on a machine whose service manager has given up on Patroni. Told to end it tells Patroni, which ends
-PostgreSQL in good order. Neither runs as root, which PostgreSQL refuses.
+It outlives Patroni and restarts nothing: if Patroni alone is killed, PostgreSQL goes on without supervision, as on a
+machine on which the service manager has given up on Patroni. SIGTERM is forwarded to Patroni, which shuts PostgreSQL
+down cleanly. Neither runs as root, which PostgreSQL refuses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RUN = Path("/run/splitbrain")
 OWNER = "postgres"
 BINARIES = "/usr/lib/postgresql/15/bin"
 
-# Small, and quick to see that the other end of a connection is gone.
+# A small server, with short timeouts for lost connections.
 PARAMETERS: Mapping[str, Any] = {
     "shared_buffers": "16MB",
     "jit": False,
@@ -36,18 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--id", required=True)
     parser.add_argument("--address", required=True)
-    parser.add_argument("--etcd", action="append", required=True, help="HOST:PORT of one server; may be repeated")
+    parser.add_argument("--etcd", action="append", required=True, help="HOST:PORT of one server; repeatable")
     parser.add_argument("--scope", required=True)
     parser.add_argument("--ttl", type=int, required=True)
     parser.add_argument("--loop-wait", type=int, required=True)
     parser.add_argument("--retry-timeout", type=int, required=True)
-    parser.add_argument("--table", required=True, help="of the set that clients add to")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--table", required=True, help="table of the set that clients add to")
+    options = parser.parse_args(arguments)
     RUN.mkdir(exist_ok=True)
     for folder in (DATA, RUN):
         subprocess.run(["chown", f"{OWNER}:", str(folder)], check=True)
     file = RUN / "config.yml"
-    file.write_text(json.dumps(configuration(asked)))  # every JSON text is YAML too
+    file.write_text(json.dumps(configuration(options)))  # every JSON text is YAML too
     patroni = subprocess.Popen(
         ["/usr/bin/patroni", str(file)],
         user=OWNER,
@@ -64,32 +64,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, end)
-    print(f"start.py: patroni ended with status {patroni.wait()}; what it started goes on")
+    print(f"start.py: patroni exited with status {patroni.wait()}; PostgreSQL goes on")
     while True:
         signal.pause()
 
 
-def configuration(asked: argparse.Namespace) -> Mapping[str, Any]:
-    """Patroni's, with no watchdog."""
+def configuration(options: argparse.Namespace) -> Mapping[str, Any]:
+    """Patroni's configuration, without a watchdog."""
     return {
-        "scope": asked.scope,
-        "name": asked.id,
-        "restapi": {"listen": "0.0.0.0:8008", "connect_address": f"{asked.address}:8008"},
-        "etcd3": {"hosts": asked.etcd},
+        "scope": options.scope,
+        "name": options.id,
+        "restapi": {"listen": "0.0.0.0:8008", "connect_address": f"{options.address}:8008"},
+        "etcd3": {"hosts": options.etcd},
         "watchdog": {"mode": "off"},
         "bootstrap": {
             "dcs": {
-                "ttl": asked.ttl,
-                "loop_wait": asked.loop_wait,
-                "retry_timeout": asked.retry_timeout,
+                "ttl": options.ttl,
+                "loop_wait": options.loop_wait,
+                "retry_timeout": options.retry_timeout,
                 "postgresql": {"use_pg_rewind": True, "parameters": PARAMETERS},
             },
             "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, "data-checksums"],
-            "post_init": f"psql -qc 'CREATE TABLE {asked.table} (element text PRIMARY KEY)'",
+            "post_init": f"psql -qc 'CREATE TABLE {options.table} (element text PRIMARY KEY)'",
         },
         "postgresql": {
             "listen": "0.0.0.0:5432",
-            "connect_address": f"{asked.address}:5432",
+            "connect_address": f"{options.address}:5432",
             "data_dir": str(DATA / "postgresql"),
             "bin_dir": BINARIES,
             "pgpass": str(RUN / "pgpass"),

@@ -1,16 +1,17 @@
-"""One contender: ZooKeeper's recipe for leader election, on the client library kazoo.
+"""One contender in ZooKeeper's recipe for leader election, on the client library kazoo.
 
-The recipe (ZooKeeper's documentation, "Leader Election"): each contender makes an ephemeral, sequential znode; whoever
-has the lowest leads; each other one watches the one just before it, and when that is gone looks again at all of them.
+The recipe (ZooKeeper documentation, "ZooKeeper Recipes and Solutions", section "Leader Election"): each contender
+creates an ephemeral, sequential znode; the lowest one leads; every other contender watches the znode just before its
+own, and reads all of them again when that one is gone.
 
-    careful   stops leading as soon as its connection is in doubt (kazoo's SUSPENDED), and looks again when it is back
-    stock     kazoo's own ``Election``: its leader is told nothing, and stops when it learns that its session is lost
-    herd      as careful, but everybody watches the leader
+    careful   stops leading as soon as its connection is in doubt (kazoo's SUSPENDED), and checks again on reconnection
+    stock     kazoo's ``Election``: its leader is not interrupted, and stops when it learns that its session is lost
+    herd      like careful, but every contender watches the leader
 
-What it claims is read under the lock under which kazoo's listener takes the claim away. Everything here is about one
-znode for each session, so the term is that znode's ``czxid``, which no other has; a reign is that, the session and a
-count of the times that the claim was made anew. Beside the recipe each contender looks five times a second who has the
-lowest znode, for by the recipe it would not learn who leads; those requests are counted apart.
+The claim is read under the lock under which kazoo's listener withdraws it. There is one znode per session, so the term
+is its ``czxid``, which is unique; a reign is that, the session and a count of claims. Beside the recipe each contender
+reads the lowest znode five times a second, since the recipe does not show it the leader; those requests are counted
+separately.
 """
 
 from __future__ import annotations
@@ -36,15 +37,15 @@ from splitbrain.nodes.endpoint import NodeServer
 from splitbrain.nodes.protocol import Answer, Json
 
 PATH = "/election"
-LOOK_PERIOD_S = 0.2
-FIRST_CONNECTION_S = 10.0  # a busy machine takes some seconds to start an ensemble
+READ_PERIOD_S = 0.2
+FIRST_CONNECTION_S = 10.0  # a busy host takes some seconds to start an ensemble
 TRY_AGAIN_S = 0.1
 LOOKING = "look"
 SWITCH_INTERVAL_S = 0.0005
 
 
-class CountingClient(KazooClient):  # type: ignore[misc]  # it is not here
-    """A client that counts what it asks, by kind; what the thread asks that only looks is one kind of its own."""
+class CountingClient(KazooClient):  # type: ignore[misc]  # kazoo is in the image only
+    """A client that counts its requests by kind; those of the thread that reads the leader are a separate kind."""
 
     def __init__(self, **named: Any) -> None:
         self.sent: Counter[str] = Counter()
@@ -57,16 +58,16 @@ class CountingClient(KazooClient):  # type: ignore[misc]  # it is not here
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A stretch of leadership, and the znode that it rests on."""
+class ZnodeClaim:
+    """A reign, and the znode that it rests on."""
 
     term: int
     reign: str
     path: str
 
 
-class Contender:
-    """What all contenders share: the session, the claim, and how they are asked."""
+class ZooKeeperContender:
+    """The common part of all contenders: session, claim, and HTTP interface."""
 
     stops_in_doubt = True
 
@@ -76,15 +77,15 @@ class Contender:
         self.boot = uuid.uuid4().hex[:8]
         self.received: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._claim: Claim | None = None
-        self._seen: tuple[str | None, int | None] = (None, None)  # who leads, in which term
-        self._changes = 0  # of the connection's state
+        self._claim: ZnodeClaim | None = None
+        self._seen: tuple[str | None, int | None] = (None, None)  # leader and term
+        self._changes = 0  # of the connection state
         self._wins = 0
-        self._stirred = threading.Event()
+        self._wake = threading.Event()
         self._connected = threading.Event()
         client.add_listener(self._on_state)
 
-    # What HTTP asks
+    # Called by the HTTP server
 
     def status(self) -> dict[str, Json]:
         with self._lock:
@@ -105,7 +106,7 @@ class Contender:
             }
 
     def confirm(self, timeout: float) -> Answer:
-        """Write to the own znode, which takes a majority of the servers and the session's life."""
+        """Write to this contender's znode, which takes a majority of the servers and a live session."""
         with self._lock:
             claim = self._claim
         if claim is None or self.client.state != KazooState.CONNECTED:
@@ -124,7 +125,7 @@ class Contender:
     # The session
 
     def _on_state(self, state: str) -> None:
-        """Called by kazoo's own thread, which waits for it."""
+        """Listener for connection states. Called by kazoo's thread, which waits for it."""
         with self._lock:
             self._changes += 1
             over = state == KazooState.LOST or (self.stops_in_doubt and state == KazooState.SUSPENDED)
@@ -138,61 +139,62 @@ class Contender:
             self._log("followed", term=ended.term)
         if state == KazooState.LOST:
             self.lost()
-        self._stirred.set()
+        self._wake.set()
 
     def lost(self) -> None:
-        """The session is over, and every znode of it is gone or about to go."""
+        """Handle the loss of the session, whose znodes are gone or about to go."""
 
     def _lead(self, path: str, czxid: int, changes: int) -> None:
-        """Lead, unless the connection has changed since ``changes`` was read."""
+        """Begin a reign, unless the connection state has changed since ``changes`` was read."""
         session, _ = self.client.client_id or (0, b"")
         with self._lock:
             if self._changes != changes or self._claim is not None:
                 return
             self._wins += 1
-            self._claim = claim = Claim(czxid, f"{session:x}-{czxid:x}-{self._wins}", path)
+            self._claim = claim = ZnodeClaim(czxid, f"{session:x}-{czxid:x}-{self._wins}", path)
         self._log("led", term=claim.term, reign=claim.reign)
 
     # The threads
 
     def start(self, others: Sequence[str]) -> None:
-        """Begin a session; returns when there is one, or when nobody has given one for long.
+        """Begin a session; return when it exists, or after ``FIRST_CONNECTION_S``.
 
-        Only then are the ``others`` known: else all would end up at the server that was the first to serve.
+        Only then is the client given the ``others``, since otherwise all contenders would connect to the server that is
+        ready first.
         """
         self.client.start_async()
         self._connected.wait(FIRST_CONNECTION_S)
         self.client.set_hosts(",".join(others))
 
     def run(self) -> None:
-        """Contend for ever."""
-        threading.Thread(target=self._look_for_ever, name=LOOKING, daemon=True).start()
+        """Contend, for ever."""
+        threading.Thread(target=self._keep_reading_leader, name=LOOKING, daemon=True).start()
         while True:
             try:
                 self.contend()
             except KazooException as failure:
                 self._log("failed", error=f"{type(failure).__name__} {failure}")
-                self._stirred.wait(TRY_AGAIN_S)
+                self._wake.wait(TRY_AGAIN_S)
 
     def contend(self) -> None:
-        """Do what there is to do, and return when something has changed."""
-        raise AssertionError("each kind of contender has its own way")
+        """Run one step of the recipe; return when something has changed."""
+        raise AssertionError("implemented by each kind of contender")
 
-    def _look_for_ever(self) -> None:
+    def _keep_reading_leader(self) -> None:
         while True:
-            time.sleep(LOOK_PERIOD_S)
+            time.sleep(READ_PERIOD_S)
             if self.client.state != KazooState.CONNECTED:
                 continue
             changes = self._changes
             try:
-                seen = self._look()
+                seen = self._read_leader()
             except KazooException:
                 seen = (None, None)
             with self._lock:
                 if self._changes == changes:
                     self._seen = seen
 
-    def _look(self) -> tuple[str | None, int | None]:
+    def _read_leader(self) -> tuple[str | None, int | None]:
         children = in_order(self.client.get_children(PATH))
         if not children:
             return None, None
@@ -204,29 +206,29 @@ class Contender:
         sys.stderr.write(json.dumps(line) + "\n")
 
 
-class Careful(Contender):
+class CarefulContender(ZooKeeperContender):
     """The recipe, stopping as soon as the connection is in doubt."""
 
     def __init__(self, name: str, client: CountingClient) -> None:
         self._guid = uuid.uuid4().hex
-        self._synced = -1  # the state of the connection in which all that had been written was waited for
+        self._synced = -1  # the connection state for which the client has synced
         super().__init__(name, client)
 
     def lost(self) -> None:
-        self._guid = uuid.uuid4().hex  # so that a znode of the session that is over is never taken for the new one
+        self._guid = uuid.uuid4().hex  # a znode of the lost session must never be taken for a new one
 
     def contend(self) -> None:
-        self._stirred.clear()
+        self._wake.clear()
         changes = self._changes
         if self.client.state != KazooState.CONNECTED:
-            self._stirred.wait()
+            self._wake.wait()
             return
         if changes != self._synced:
             self.client.ensure_path(PATH)
             self.client.sync(PATH)
             self._synced = changes
         children = in_order(self.client.get_children(PATH))
-        # By its unique part, for whether it was made is unknown when the connection was lost meanwhile.
+        # Found by its unique part, since a create whose connection was lost has an unknown outcome.
         own = next((child for child in children if child.startswith(self._guid)), None)
         if own is None:
             self.client.create(f"{PATH}/{self._guid}-n_", self.id.encode(), ephemeral=True, sequence=True)
@@ -237,27 +239,27 @@ class Careful(Contender):
             return
         if place == 0:
             self._lead(f"{PATH}/{own}", watched.czxid, changes)
-        self._stirred.wait()
+        self._wake.wait()
 
     def before(self, place: int) -> int:
-        """Whom to watch: the one just before, or, leading, itself."""
+        """The place of the znode to watch: the one just before, or, when leading, its own."""
         return max(0, place - 1)
 
     def _on_event(self, event: WatchedEvent) -> None:
         if event.state == "CONNECTED":
             self.received["notification"] += 1
-        self._stirred.set()
+        self._wake.set()
 
 
-class Herd(Careful):
-    """Everybody watches the leader, and when it is gone all ask at once."""
+class HerdContender(CarefulContender):
+    """Every contender watches the leader, and all read again at once when it is gone."""
 
     def before(self, place: int) -> int:
         return 0
 
 
-class Stock(Contender):
-    """kazoo's own election: what leads is a function that it calls, and that it never interrupts."""
+class StockContender(ZooKeeperContender):
+    """kazoo's ``Election``: it calls a function to lead, and never interrupts it."""
 
     stops_in_doubt = False
 
@@ -282,17 +284,17 @@ class Stock(Contender):
                 self._over.wait(TRY_AGAIN_S)
 
 
-KINDS = {"careful": Careful, "stock": Stock, "herd": Herd}
+KINDS = {"careful": CarefulContender, "stock": StockContender, "herd": HerdContender}
 
 
 def in_order(children: Sequence[str]) -> list[str]:
-    """By their sequence numbers, the last ten digits; what stands before these is nobody's order."""
+    """Sort znodes by sequence number, the last ten digits."""
     return sorted(children, key=lambda child: int(child[-10:]))
 
 
 def main() -> None:
-    """Contend until the process is ended."""
-    parser = argparse.ArgumentParser(description="One contender.")
+    """Run a contender until the process is ended."""
+    parser = argparse.ArgumentParser(description="Run a contender in ZooKeeper's recipe for leader election.")
     parser.add_argument("--id", required=True)
     parser.add_argument("--server", action="append", required=True, metavar="HOST:PORT", help="the preferred one first")
     parser.add_argument("--session-ms", type=int, required=True)
@@ -306,7 +308,7 @@ def main() -> None:
         connection_retry=KazooRetry(max_tries=-1, delay=0.05, backoff=1, max_delay=0.2),
     )
     contender = KINDS[given.kind](given.id, client)
-    contender.start(given.server)  # before it is asked anything: a run is to begin with servers that serve
+    contender.start(given.server)  # before the HTTP interface: a run begins once the servers serve
     endpoint = NodeServer(("0.0.0.0", given.http), contender)
     threading.Thread(target=endpoint.serve_forever, name="http", daemon=True).start()
     sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -1,9 +1,9 @@
-"""Starts one ZooKeeper server: writes its configuration and its number, and becomes the server.
+"""Starts one ZooKeeper server: writes its configuration and its ``myid``, and replaces this process by the server.
 
 ``server.py --id 2 --server 1=10.0.0.11 --server 2=10.0.0.12 ... --data /data --tick-ms 300 --sync-limit 3``
 
-Where the usual figures would make every run wait they are smaller: connections among servers are given up after a
-second, not five, and a server that looks for a leader asks again after a second, not after up to a minute.
+Two defaults are shortened, since every run would wait for them: connections among servers time out after one second
+instead of five, and a server that looks for a leader asks again after one second instead of up to a minute.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 JARS = "/usr/share/java"
-# No more than the server needs: that folder holds five implementations of the log's interface.
+# Only the jars that the server needs: the folder holds five implementations of SLF4J.
 NEEDED = ("zookeeper", "zookeeper-jute", "slf4j-api", "slf4j-simple", "netty-all", "snappy-java", "metrics-core")
 CLIENT_PORT = 2181
 QUORUM_PORT, ELECTION_PORT = 2888, 3888
@@ -23,15 +23,15 @@ PROPERTIES = {
     "zookeeper.admin.enableServer": "false",
     "zookeeper.cnxTimeout": "1000",
     "zookeeper.fastleader.maxNotificationInterval": "1000",
-    "zookeeper.preAllocSize": "64",  # KB of log at a time: the usual 64 MB of each server would fill a small disk
+    "zookeeper.preAllocSize": "64",  # KB of log at a time: the default of 64 MB per server would fill a small disk
     "zookeeper.log.dir": "/tmp",
     "org.slf4j.simpleLogger.defaultLogLevel": "info",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Does not return: the server takes this process' place."""
-    parser = argparse.ArgumentParser(description="One ZooKeeper server.")
+    """Replace this process by the server; never returns."""
+    parser = argparse.ArgumentParser(description="Start one ZooKeeper server.")
     parser.add_argument("--id", type=int, required=True)
     parser.add_argument("--server", action="append", required=True, metavar="NUMBER=ADDRESS")
     parser.add_argument("--data", type=Path, required=True)
@@ -42,12 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (given.data / "myid").write_text(f"{given.id}\n")
     configuration = Path("/tmp/zoo.cfg")
     servers = dict(pair.split("=", 1) for pair in given.server)
-    configuration.write_text(configured(servers, given.data, given.tick_ms, given.sync_limit))
+    configuration.write_text(zoo_cfg(servers, given.data, given.tick_ms, given.sync_limit))
     os.execvp("java", command(configuration))
 
 
-def configured(servers: dict[str, str], data: Path, tick_ms: int, sync_limit: int) -> str:
-    """The text of ``zoo.cfg``. A server may take ten seconds to join: on a busy machine Java needs some to start."""
+def zoo_cfg(servers: dict[str, str], data: Path, tick_ms: int, sync_limit: int) -> str:
+    """The text of ``zoo.cfg``. A server may take ten seconds to join, since Java starts slowly on a busy host."""
     lines = [
         f"dataDir={data}",
         f"clientPort={CLIENT_PORT}",
@@ -61,7 +61,7 @@ def configured(servers: dict[str, str], data: Path, tick_ms: int, sync_limit: in
 
 
 def command(configuration: Path) -> list[str]:
-    """A small Java: one collector without threads of its own, and the quick compiler alone, which starts sooner."""
+    """A Java command line for quick start and little memory: serial collector, C1 compiler only."""
     return [
         "java",
         "-Xmx96m",
