@@ -145,7 +145,7 @@ def _driver(system: System, make: Make, config: NodeConfig, seed: int) -> Driver
             raise ValueError(
                 f"{config.data}: expected the state of a {system.name} node, found {state!r:.200}"
             ) from wrong
-        return OnWallClock(node, time.time_ns) if system.by_wall_clock else node
+        return OnWallClock(node, time.time_ns) if "wall-clock" in system.features else node
 
     return Driver(config, boot, made)
 

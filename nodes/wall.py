@@ -1,4 +1,4 @@
-"""A node on the wall clock instead of the monotonic clock, as in systems ``by_wall_clock``: a deliberate mistake.
+"""A node on the wall clock instead of the monotonic clock (the feature ``wall-clock``): a deliberate mistake.
 
 A node knows one clock, that of its events, so its driver decides which one it is. Its timers still run on the monotonic
 clock, as in programs that read the wall clock only to compare instants.

@@ -247,7 +247,7 @@ def bench(program: Program, count: int, console: Console) -> Row:
     found: list[Row] = []
 
     async def work(cluster: DockerCluster) -> None:
-        load = Load(cluster, experiment.system.keeps_set)
+        load = Load(cluster, "set" in experiment.system.features)
         found.append(await measured(cluster, program, count, load))
 
     def say(words: str) -> None:

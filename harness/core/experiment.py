@@ -159,10 +159,10 @@ def asked_for(
         raise UsageError(f"--nodes: {system.name} runs on {system.min_nodes} to {system.max_nodes}, got {nodes}")
     if kind not in KINDS:
         raise UsageError(f"--workload: expected one of {', '.join(KINDS)}, got {kind!r}")
-    if kind in ("ledger", "ledger-unfenced") and not system.tokens:
+    if kind in ("ledger", "ledger-unfenced") and "tokens" not in system.features:
         raise UsageError(
             f"--workload: {system.name} gives out no tokens, by which writes to a ledger are judged: "
-            f"expected lock{' or writes' if system.keeps_set else ''}, got {kind}"
+            f"expected lock{' or writes' if 'set' in system.features else ''}, got {kind}"
         )
     usual = USUAL.get(runtime, Workload())
     period = usual.observe_period_ms if observe_period is None else observe_period

@@ -105,7 +105,7 @@ def _clients(cluster: Cluster, experiment: Experiment, recorder: Recorder, view:
     """All clients of the workload, the observers first."""
     operations, workload = OperationRecorder(recorder, itertools.count()), experiment.workload
     observers = Observers(cluster, recorder, operations, view, workload)
-    pollers = [OpinionPollers(cluster, operations, workload)] if experiment.system.opinions else []
+    pollers = [OpinionPollers(cluster, operations, workload)] if "opinions" in experiment.system.features else []
     return [observers, *pollers, *writers(cluster, operations, view, workload, experiment.seed)]
 
 

@@ -97,7 +97,7 @@ def bounds_of(system: System, members: Iterable[str] = (), servers: Iterable[str
         eligibility=system.eligibility,
         members=tuple(members),
         servers=tuple(servers),
-        votes_kept=system.votes_kept,
+        votes_kept="votes" in system.features,
     )
 
 

@@ -61,5 +61,5 @@ class Broken:
             help=self.mistake,
             factory=self.factory or self.of.factory,
             options=self.options or self.of.options,
-            by_wall_clock=self.by_wall_clock,
+            features=self.of.features | ({"wall-clock"} if self.by_wall_clock else set()),
         )

@@ -62,7 +62,7 @@ class Members:
 
 
 Question = AskOpinion | Add | Members
-"""Requests that only some systems support: those with ``opinions``, and those with ``keeps_set``."""
+"""Requests that only some systems support: with the feature ``opinions`` or ``set``."""
 
 
 class OperationFailed(Exception):

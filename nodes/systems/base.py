@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from splitbrain.names import Eligibility, FaultClass, PromiseTable
 from splitbrain.nodes.protocol import Json, Node
@@ -96,10 +96,10 @@ class OwnImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpProbe:
-    """Where a system from outside says in JSON over HTTP what is asked of it.
+    """The requests by which a system from a TOML file is observed: JSON over HTTP.
 
     ``leading`` is a dotted path to true or false, or ``path == value``; ``leader``, ``term`` and ``reign`` are paths,
-    None where it does not say. ``confirm_path`` acknowledges, with a status below 300, that a leader works.
+    None where an answer lacks them. ``confirm_path`` answers with a status below 300 if a leader works.
     """
 
     path: str
@@ -113,11 +113,11 @@ class HttpProbe:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Software:
-    """What runs in the containers of one group of machines.
+    """The software in the containers of one group of machines.
 
-    ``image`` is the folder of ``nodes/images`` that it is built from; ``command`` gives the container's arguments.
-    ``ports`` are those that clients ask, ``data`` is the folder of its durable state, None for what keeps none, and
-    ``ready_s`` how long it may take to answer for the first time.
+    ``image`` is a folder of ``nodes/`` with a Dockerfile; ``command`` gives the container's arguments. Clients connect
+    to ``ports``. ``data`` is the folder of its durable state, None if it keeps none, and ``ready_s`` the longest time
+    until its first answer.
     """
 
     image: str | OwnImage
@@ -133,9 +133,9 @@ OUR_SERVER: Final = Software(image="images/node", command=run_server)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Servers:
-    """The machines beside the nodes that the election rests on: so many, none of which stands for election.
+    """The machines beside the nodes that the election rests on; none of them is a candidate.
 
-    They are hurt, and never observed. ``factory`` is None where there is no state machine of it to simulate.
+    Faults are injected into them, and they are not observed. ``factory`` is None where there is no state machine.
     """
 
     count: int
@@ -158,24 +158,28 @@ class Pin:
     workload: str | None = None
 
 
+Feature = Literal["tokens", "votes", "set", "opinions", "wall-clock"]
+"""A feature that clients, faults or the simulation use where a system has it.
+
+``tokens``: every reign has a term that a shared resource can check. ``votes``: nodes show their votes, and only votes
+that no crash can undo. ``set``: clients can add to a set that the system keeps, through its leader. ``opinions``:
+servers can be asked for the leader and its epoch. ``wall-clock``: nodes are given wall-clock time in place of elapsed
+time (``nodes.wall``), a deliberate mistake.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """One system.
+    """A system under test: how it is started, observed and simulated, and what it promises.
 
-    Its nodes are the machines that stand for election; what runs on them is ``software`` on containers, and what
-    ``factory`` makes in simulation (None where there is no such state machine). ``asked`` is how they are asked on
-    containers, by the name of the way (``http`` for nodes that speak as ``nodes.endpoint`` does). ``promises`` is
-    the system's table (``nodes.systems.promises``), and ``pins`` are the runs that reproduce its known weaknesses, by
-    runtime.
-    ``stall_bound_ms`` is the longest that a majority that could have a working leader may be without one,
-    with a chance of one in a million of a false alarm; ``suspicion_ms`` the longest silence before a leader
-    is given up. ``eligibility`` names the majorities that could have one (``splitbrain.names.ELIGIBILITIES``).
-    ``probe`` is for systems from outside. ``opinions``: its servers can be asked whom they hold for the leader, and in
-    which epoch. ``keeps_set``: clients can add to a set that the system itself keeps, through its leader.
-    ``tokens``: every reign has a term that a shared resource can check. ``votes_kept``: its nodes show whom they voted
-    for, and only when no crash can undo that any more.
-    ``options`` is a frozen dataclass of booleans and integers, the same on every node. ``by_wall_clock``: its nodes are
-    told the time of day where they should be told elapsed time, as of ``nodes.wall``, which is a mistake.
+    On containers the nodes run ``software`` and are observed by ``client`` (``module:Class``), or by ``probe`` for a
+    system from a TOML file. In simulation they are made by ``factory``, None where there is no state machine.
+    ``options`` is a frozen dataclass of booleans and integers, the same on every node.
+
+    ``promises`` is the table of promises (``nodes.systems.promises``), and ``pins`` are runs that reproduce known
+    weaknesses, by runtime. ``stall_bound_ms`` is the longest time without a working leader for a majority that can have
+    one, with a chance of one in a million of a false alarm; ``suspicion_ms`` is the longest silence before nodes give a
+    leader up; ``eligibility`` names the majorities that can have one (``splitbrain.names.ELIGIBILITIES``).
     """
 
     name: str
@@ -191,32 +195,28 @@ class System:
     servers: Servers | None = None
     client: str = "splitbrain.nodes.clients.http:HttpClient"
     probe: HttpProbe | None = None
-    opinions: bool = False
-    keeps_set: bool = False
-    tokens: bool = True
-    votes_kept: bool = False
+    features: frozenset[Feature] = frozenset({"tokens"})
     min_nodes: int = 3
     usual_nodes: int = 5
     max_nodes: int = 15
-    by_wall_clock: bool = False
     pins: Mapping[str, Mapping[FaultClass, Pin]] = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:
-        """Whether there are state machines of all its parts, so that it can run in simulation."""
+        """True if all its parts have state machines, so that it can run in simulation."""
         return self.factory is not None and (self.servers is None or self.servers.factory is not None)
 
     def make_node(
         self, id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Json] | None = None
     ) -> Node:
-        """One node; ``peers`` are those it talks to, ``state`` what it last persisted, None on its first start."""
+        """Make a node that talks to ``peers``, from the ``state`` it last persisted, None on its first start."""
         assert self.factory is not None, f"{self.name} has no state machine"
         return self.factory(id, peers, self.options, rng, boot, state)
 
     def make_server(
         self, id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Json] | None = None
     ) -> Node:
-        """One server; the rest as for a node."""
+        """Make a server; the arguments are those of a node."""
         assert self.servers is not None, f"{self.name} has no servers"
         assert self.servers.factory is not None, f"{self.name} has no state machine of its servers"
         return self.servers.factory(id, peers, self.options, rng, boot, state)
@@ -224,7 +224,7 @@ class System:
     def with_options(self, texts: Mapping[str, str]) -> System:
         """This system with some options changed, each given as text: ``{"pre_vote": "false"}``.
 
-        Raises ValueError, in words, for an option that does not exist or a value that it cannot have.
+        Raises ValueError for an unknown option or an invalid value.
         """
         present = {field.name: getattr(self.options, field.name) for field in dataclasses.fields(self.options)}
         for name in texts.keys() - present.keys():

@@ -129,5 +129,5 @@ LEASE_WALL_SYSTEM: Final = replace(
     help="a lease in a shared store that expires by its holder's time of day, as every other node reads it",
     promises=WALL_PROMISES,
     options=LEASE_WALL,
-    by_wall_clock=True,
+    features=LEASE_SYSTEM.features | {"wall-clock"},
 )

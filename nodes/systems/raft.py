@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import Final
 
 from splitbrain.nodes.raft import RAFT, RAFT_BASIC, RAFT_LEASE, Raft
-from splitbrain.nodes.systems.base import SHARED_SCHEDULES, Pin, System
+from splitbrain.nodes.systems.base import SHARED_SCHEDULES, Feature, Pin, System
 from splitbrain.nodes.systems.promises import promise_table
 
 # The longest timeout, as often as votes split in one election of a million, and the messages.
@@ -108,6 +108,9 @@ ALL_FORGET: Final = SHARED_SCHEDULES / "all-forget-three-times.json"
 PLAIN_ELECTION: Final = "2(n-1) for each round of votes, then 2(n-1) every heartbeat"
 PRE_VOTE_ELECTION: Final = "4(n-1) to elect when no vote is split, then 2(n-1) every heartbeat"
 
+# A vote is shown in an answer, and the driver has flushed it before.
+FEATURES: Final[frozenset[Feature]] = frozenset({"tokens", "votes"})
+
 RAFT_SYSTEM: Final = System(
     name="raft",
     help="Raft's election with pre-vote, and a leader that steps down without its quorum",
@@ -118,7 +121,7 @@ RAFT_SYSTEM: Final = System(
     message_complexity=PRE_VOTE_ELECTION,
     options=RAFT,
     factory=Raft,
-    votes_kept=True,  # the driver flushes a vote before it answers
+    features=FEATURES,
     pins={
         "sim": {"state-loss": VOTERS_FORGET},
         "docker": {"state-loss": Pin(schedule=ALL_FORGET, seed=2)},
@@ -137,7 +140,7 @@ RAFT_BASIC_SYSTEM: Final = System(
     message_complexity=PLAIN_ELECTION,
     options=RAFT_BASIC,
     factory=Raft,
-    votes_kept=True,
+    features=FEATURES,
     pins={
         "sim": {"pause": Pin(nemesis=("pause",), seed=0), "state-loss": VOTERS_FORGET},
         "docker": {
@@ -158,7 +161,7 @@ RAFT_LEASE_SYSTEM: Final = System(
     message_complexity=PRE_VOTE_ELECTION,
     options=RAFT_LEASE,
     factory=Raft,
-    votes_kept=True,
+    features=FEATURES,
     pins={
         "sim": {"clock-rate": Pin(nemesis=("drift",)), "state-loss": VOTERS_FORGET},
         "docker": {

@@ -79,7 +79,7 @@ def test_a_bug_changes_how_nodes_are_made_and_nothing_that_is_promised(bug: Brok
         if getattr(bug.system, field.name) != getattr(bug.of, field.name)
     }
     assert {"name", "help"} <= changed
-    assert changed <= {"name", "help", "factory", "options", "by_wall_clock"}
+    assert changed <= {"name", "help", "factory", "options", "features"}
     assert bug.by_wall_clock != bool(changed & {"factory", "options"})
 
 

@@ -158,6 +158,6 @@ def _workload(system: System, fault_class: FaultClass) -> Kind:
     where there are tokens for it."""
     if system.promises[fault_class]["fencing"] == "undefined":
         return "election"
-    if system.keeps_set:
+    if "set" in system.features:
         return "writes"
-    return "ledger" if system.tokens else "election"
+    return "ledger" if "tokens" in system.features else "election"

@@ -44,7 +44,7 @@ def make(spec: ClusterSpec, instrument: Instrument | None = None) -> Simulation:
     simulation = Simulation(
         spec.seed,
         spec.nodes,
-        on_wall_clock if system.by_wall_clock else system.make_node,
+        on_wall_clock if "wall-clock" in system.features else system.make_node,
         servers=spec.servers,
         make_server=None if system.servers is None else system.make_server,
         instrument=instrument,

@@ -116,7 +116,7 @@ REDLOCK_SYSTEM: Final = System(
     software=Software(image="systems/redlock/image", command=partial(contender, ()), data=None),
     servers=Servers(count=5, software=Software(image="images/redis", command=redis, ports=(REDIS_PORT,))),
     client="splitbrain.nodes.systems.redlock.client:RedlockClient",
-    tokens=False,
+    features=frozenset(),
     pins={
         "docker": {
             **CLOCK_PINS,

@@ -196,8 +196,7 @@ SENTINEL_SYSTEM: Final = System(
     software=Software(image="images/redis", command=partial(redis, ()), ports=(REDIS_PORT,)),
     servers=_software(2),
     client="splitbrain.nodes.systems.sentinel.client:RedisClient",
-    opinions=True,
-    keeps_set=True,
+    features=frozenset({"opinions", "set"}),
     pins={
         "docker": {
             "loss": Pin(schedule=SCHEDULES / "leader-late.json", seed=1),
@@ -205,7 +204,6 @@ SENTINEL_SYSTEM: Final = System(
             "restart-storm": Pin(schedule=SCHEDULES / "leader-storm.json", seed=1),
         }
     },
-    tokens=False,
     usual_nodes=3,
     max_nodes=9,
 )
