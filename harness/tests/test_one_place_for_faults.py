@@ -56,9 +56,9 @@ def test_a_module_that_names_a_class_is_found(source: str) -> None:
     assert fault_classes(source) == {"Kill"}
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.f)
-def test_every_class_of_fault_is_carried_out_by_some_runtime(fault: type[Fault]) -> None:
-    assert fault in SIM or fault in DOCKER
+def test_the_simulation_takes_every_class_of_fault() -> None:
+    """Hunts deal faults that a simulation lacks, without effect."""
+    assert SIM.keys() == set(FAULTS) >= DOCKER.keys()
 
 
 @pytest.mark.parametrize("handlers", [SIM, DOCKER], ids=["sim", "docker"])

@@ -278,7 +278,9 @@ def test_what_could_not_be_told_is_no_pass() -> None:
 
 def test_a_failing_run_carries_itself() -> None:
     made = trial.run(Calm, schedule=LONELY, nodes=3)
-    with pytest.raises(trial.BrokenPromise, match=r"isolated-leader: skipped, .* nobody led for 2000 ms") as broken:
+    with pytest.raises(
+        trial.BrokenPromise, match=r"isolated-leader: skipped, no leader observed for 2,000 ms"
+    ) as broken:
         made.must_hold("stall")
     assert broken.value.trial is made
 

@@ -22,6 +22,7 @@ from splitbrain.nemesis.faults import (
     Duplicate,
     FailingFsync,
     Fault,
+    Fill,
     Freeze,
     Kill,
     Loss,
@@ -98,7 +99,7 @@ def _skew(hosts: HostState, node: str, fault: Skew) -> None:
 AS_STATE = Handler()
 """For faults that only ask for a state."""
 
-# A simulated node is one process, and its disk has unlimited space.
+# A simulated node is one process, and its disk never fills: hunts deal that fault all the same, without effect.
 HANDLERS: Mapping[type[Fault], Handler] = MappingProxyType(
     {
         Partition: Handler(cuts=True),
@@ -109,6 +110,7 @@ HANDLERS: Mapping[type[Fault], Handler] = MappingProxyType(
         Stop: Handler(inject=_end),
         Oom: Handler(inject=_end),
         Pause: Handler(lacks=frozenset({"pause of one process"})),
+        Fill: Handler(lacks=frozenset({"full disk"})),
         Skew: Handler(inject=_skew),
         **dict.fromkeys((Freeze, Slow, Throttle, SlowFsync, FailingFsync), AS_STATE),
         **dict.fromkeys((Loss, Delay, Reorder, Duplicate, Corrupt, Bandwidth), AS_STATE),
