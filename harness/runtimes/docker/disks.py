@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from splitbrain.nemesis.state import State
+from splitbrain.runtimes.docker.agent.messages import FillDisk, FlushReport, FreeDisk, SetFlushes
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.runtimes.docker.containers import Containers
 
@@ -45,24 +46,25 @@ class Disks:
 
     async def _fill(self, nodes: Iterable[str]) -> Verification:
         having = self._having(nodes)
-        answers = await self._hands.ask("fill", {node: {} for node in having})
-        wrong = [f"on {node} {told['left']} bytes are left" for node, told in answers.items() if told["left"]]
-        facts = {f"filled_mb_{node}": round(told["taken"] / 1e6, 1) for node, told in answers.items()}
+        answers = await self._hands.ask({node: FillDisk() for node in having})
+        wrong = [f"on {node} {told.left} bytes are left" for node, told in answers.items() if told.left]
+        facts = {f"filled_mb_{node}": round(told.taken / 1e6, 1) for node, told in answers.items()}
         return self._lacking(nodes, "it has no disk to be full") + Verification(problems=tuple(wrong), facts=facts)
 
     async def _free(self, nodes: Iterable[str]) -> Verification:
-        answers = await self._hands.ask("free", {node: {} for node in self._having(nodes)})
-        return Verification(problems=tuple(f"{node} has no room" for node, told in answers.items() if not told["left"]))
+        answers = await self._hands.ask({node: FreeDisk() for node in self._having(nodes)})
+        return Verification(problems=tuple(f"{node} has no room" for node, told in answers.items() if not told.left))
 
     async def _flush(self, before: dict[str, Flushing]) -> Verification:
         """Have flushes go as is wanted where they do not; what befell them until then is told."""
         now = self._flushing
         changed = {node for node in before.keys() | now.keys() if before.get(node, CALM) != now.get(node, CALM)}
         seen = self._lacking(changed & now.keys(), "it never flushes")
-        asked = {node: now.get(node, CALM)._asdict() for node in self._having(changed)}
-        for node, told in (await self._hands.ask("flush", asked)).items():
-            wrong = [f"{node}: {words}" for words in told["problems"]]
-            if node in now and not told["processes"] and node not in self._wanted().down:
+        how = {node: now.get(node, CALM) for node in self._having(changed)}
+        asked = {node: SetFlushes(ms=each.ms, fail=each.fail) for node, each in how.items()}
+        for node, told in (await self._hands.ask(asked)).items():
+            wrong = [f"{node}: {words}" for words in told.problems]
+            if node in now and not told.processes and node not in self._wanted().down:
                 wrong.append(f"{node}: it has no process that could flush")
             seen += Verification(problems=tuple(wrong), facts=_befallen(node, told) if node in before else {})
         return seen
@@ -92,6 +94,7 @@ def _flushing(wanted: State) -> dict[str, Flushing]:
     return {node: Flushing(wanted.flush_ms.get(node, 0), node in wanted.unflushed) for node in sorted(hurt)}
 
 
-def _befallen(node: str, told: dict[str, Any]) -> dict[str, Any]:
+def _befallen(node: str, told: FlushReport) -> dict[str, Any]:
     """How many flushes were held up, for how long, and how many were refused; by names with that of the node."""
-    return {f"fsync_{what}_{node}": told[what] for what in ("held", "took_ms", "most_ms", "refused") if what in told}
+    facts = {"held": told.held, "took_ms": told.took_ms, "most_ms": told.most_ms, "refused": told.refused}
+    return {f"fsync_{what}_{node}": figure for what, figure in facts.items() if figure is not None}

@@ -8,19 +8,35 @@ and the run goes on without it: what the others do then is what a run is for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from splitbrain.nemesis.faults import Durable
 from splitbrain.nemesis.plans import Crashed, Harm, Killed, OnNodes, Starved, Stopped
 from splitbrain.nemesis.state import State
+from splitbrain.runtimes.docker.agent.messages import (
+    CheckMarker,
+    CopyFolder,
+    DiskLeft,
+    DiskLoss,
+    GrowMemory,
+    KillMatching,
+    KillNode,
+    Matched,
+    NodeKilled,
+    PauseMatching,
+    PauseNode,
+    Request,
+    RestoreDisk,
+    ResumeNode,
+    TerminateNode,
+)
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.runtimes.docker.containers import Containers, Spent
 from splitbrain.runtimes.docker.loop_devices import KEEPER
 
 FROZEN_MS = 1.0  # what a node may be said to have run while it was frozen: the kernel's account is a little behind
-LEFT = {"changed": "files_changed", "cut_ms": "cut_ms"}  # what an agent tells of a disk, and its name in the history
 UNEVEN_MS = 50.0  # what the kernel has handed out to its processors already when a ration begins, and a period's share
 
 
@@ -69,7 +85,7 @@ class Processes:
         alive = self._wanted().paused - self._down
         stop, go = alive - self._paused - self._frozen, self._paused - alive - self._frozen
         self._paused = (self._paused | stop) - go
-        await self._ask("stop", stop)
+        await self._hands.ask({node: PauseNode() for node in sorted(stop)})
         ended += await self._make_parts(go)
         for frozen in await asyncio.gather(*(self._freeze(node, done) for node, done in freezing.items())):
             ended += frozen
@@ -88,8 +104,10 @@ class Processes:
         self._cut.discard(node)
         if not cut or seen.problems:
             return seen
-        told = (await self._hands.ask("survived", {node: {"folder": self._hands.data[node]}}))[node]
-        return seen + Verification(problems=(f"{node}, started again: {told['wrong']}",) if told["wrong"] else ())
+        folder = self._hands.data[node]
+        assert folder is not None, "only a node with a folder has a disk that was cut"
+        told = (await self._hands.ask({node: CheckMarker(folder=folder)}))[node]
+        return seen + Verification(problems=(f"{node}, started again: {told.problem}",) if told.problem else ())
 
     async def _freeze(self, node: str, done: asyncio.Future[Spent]) -> Verification:
         seen = await self._gone(node, "frozen")
@@ -146,28 +164,31 @@ class Processes:
         waking = go | {node for node, _ in self._partly_paused - still if node not in self._paused}
         self._partly_paused = still
         await self._hands.ask(
-            "go", {node: {"but": sorted(like for held, like in still if held == node)} for node in sorted(waking)}
+            {
+                node: ResumeNode(but=tuple(sorted(like for held, like in still if held == node)))
+                for node in sorted(waking)
+            }
         )
         dying = self._part_of(self._wanted().partly_down - self._partly_down)
         self._partly_down |= set(dying)
-        killed = await self._ask_parts("kill-like", dying)
+        killed = await self._ask_parts({part: KillMatching(pattern=part[1]) for part in dying})
         stopping = self._part_of(self._wanted().partly_paused - self._partly_paused)
         self._partly_paused |= set(stopping)
-        return killed + await self._ask_parts("stop-like", stopping)
+        return killed + await self._ask_parts({part: PauseMatching(pattern=part[1]) for part in stopping})
 
     def _part_of(self, parts: AbstractSet[tuple[str, str]]) -> list[tuple[str, str]]:
         """Those on nodes that run."""
         return sorted(part for part in parts if part[0] not in self._down | self._frozen)
 
-    async def _ask_parts(self, do: str, parts: Sequence[tuple[str, str]]) -> Verification:
+    async def _ask_parts(self, parts: Mapping[tuple[str, str], Request[Matched]]) -> Verification:
         """One after another, as patterns may overlap. Which processes it were is told, and when it was none."""
         seen = Verification()
-        for node, like in parts:
-            answer = (await self._hands.ask(do, {node: {"pattern": like}}))[node]
-            problems = [] if answer["pids"] else [f"{node} runs no process like {like}"]
-            if answer.get("whole"):
+        for (node, like), request in parts.items():
+            answer = (await self._hands.ask({node: request}))[node]
+            problems = [] if answer.pids else [f"{node} runs no process like {like}"]
+            if answer.first and isinstance(request, KillMatching):
                 problems.append(f"{node} ends as a whole with its first process, which is like {like}")
-            facts = {f"pids_{node}": answer["pids"], f"others_{node}": answer["others"]}
+            facts = {f"pids_{node}": list(answer.pids), f"others_{node}": answer.others}
             seen += Verification(problems=tuple(problems), facts=facts)
         return seen
 
@@ -175,8 +196,8 @@ class Processes:
         """Have the nodes' processes end. What did not go as it should is told."""
         match harm:
             case Stopped():
-                answers = await self._ask("end", nodes)
-                stubborn = [node for node, answer in answers.items() if not answer["obeyed"]]
+                ended = await self._hands.ask({node: TerminateNode() for node in sorted(nodes)})
+                stubborn = [node for node, answer in ended.items() if not answer.obeyed]
                 return Verification(
                     problems=tuple(f"{node} did not end when asked to, and was killed" for node in stubborn)
                 )
@@ -187,7 +208,7 @@ class Processes:
                 return seen
             case Crashed(state=state):
                 answers, seen = await self._kill(nodes, state, None, sockets=True)
-                left = [node for node, answer in answers.items() if answer["left"]]
+                left = [node for node, answer in answers.items() if answer.connections_left]
                 return seen + Verification(
                     problems=tuple(f"{node} kept connections that peers may hear end" for node in left)
                 )
@@ -204,11 +225,11 @@ class Processes:
         if gone.problems:
             return gone
         limit = await self._containers.limit_memory(node)
-        answer = (await self._hands.ask("grow", {node: {"size": limit}}))[node]
+        answer = (await self._hands.ask({node: GrowMemory(size=limit)}))[node]
         killed = await self._containers.ended_by_kernel(node)
         problems = []
-        if answer["wrong"]:
-            problems.append(f"{node}: {answer['wrong']}")
+        if answer.problem:
+            problems.append(f"{node}: {answer.problem}")
         if not killed:
             problems.append(f"{node} did not end for want of memory, by the kernel's account")
         facts = {f"limit_mb_{node}": round(limit / 1e6, 1), f"oom_killed_{node}": killed}
@@ -259,28 +280,29 @@ class Processes:
 
     async def _kill(
         self, nodes: Iterable[str], state: Durable, files: str | None, sockets: bool
-    ) -> tuple[dict[str, dict[str, Any]], Verification]:
+    ) -> tuple[dict[str, NodeKilled], Verification]:
         """Have them end, their disks as ``state`` and ``files`` say. The agents' answers, and what they saw there.
 
         Software that keeps nothing has nothing to lose.
         """
 
-        def disk(node: str) -> Mapping[str, Any] | None:
+        def disk(node: str) -> DiskLoss | None:
             folder = self._hands.data[node]
-            return None if state == "kept" or folder is None else {"folder": folder, "left": state, "pattern": files}
+            return None if state == "kept" or folder is None else DiskLoss(folder=folder, left=state, pattern=files)
 
-        asked = {node: {"disk": disk(node), "sockets": sockets} for node in sorted(nodes)}
+        asked = {node: KillNode(disk=disk(node), sockets=sockets) for node in sorted(nodes)}
         await asyncio.gather(*(self._containers.started(node) for node in asked))
-        answers = await self._hands.ask("kill", asked)
+        answers = await self._hands.ask(asked)
         seen = Verification()
         for node, answer in answers.items():
-            if asked[node]["disk"] is not None:
-                wrong = (f"{node}: {answer['wrong']}",) if answer["wrong"] else ()
-                facts = {f"{what}_{node}": answer[key] for key, what in LEFT.items() if key in answer}
-                seen += Verification(problems=wrong, facts=facts)
+            if answer.disk is not None:
+                wrong = (f"{node}: {answer.disk.problem}",) if answer.disk.problem else ()
+                seen += Verification(problems=wrong, facts=_left(node, answer.disk))
             elif files is not None:
                 seen += Verification(problems=(f"{node}: it keeps no files, so none like {files}",))
-        self._to_put_back |= {node for node, answer in answers.items() if "cut_ms" in answer}
+        self._to_put_back |= {
+            node for node, answer in answers.items() if answer.disk and answer.disk.cut_ms is not None
+        }
         return answers, seen
 
     async def put_back(self, nodes: Iterable[str]) -> Verification:
@@ -294,15 +316,18 @@ class Processes:
         return seen
 
     async def _put_back(self, node: str) -> Verification:
-        told = (await self._hands.ask("put-back", {KEEPER: {"name": node}}))[KEEPER]
-        wrong = (f"{node}: {told['wrong']}",) if told["wrong"] else ()
-        return Verification(problems=wrong, facts={f"files_changed_{node}": told["changed"]})
+        told = (await self._hands.ask({KEEPER: RestoreDisk(name=node)}))[KEEPER]
+        wrong = (f"{node}: {told.problem}",) if told.problem else ()
+        return Verification(problems=wrong, facts={f"files_changed_{node}": told.changed})
 
     async def keep_disks(self) -> None:
         """Have every host copy its node's durable state, one after another, so that no two stand still at once."""
         for node in self._hands.nodes:
             if (folder := self._hands.data[node]) is not None:
-                await self._hands.ask("keep", {node: {"folder": folder}})
+                await self._hands.ask({node: CopyFolder(folder=folder)})
 
-    async def _ask(self, do: str, nodes: Iterable[str], **arguments: Any) -> dict[str, dict[str, Any]]:
-        return await self._hands.ask(do, dict.fromkeys(sorted(nodes), arguments))
+
+def _left(node: str, disk: DiskLeft) -> dict[str, Any]:
+    """What was done to the disk of a node, by names for the history."""
+    facts = {"files_changed": disk.changed, "cut_ms": disk.cut_ms}
+    return {f"{what}_{node}": figure for what, figure in facts.items() if figure is not None}
