@@ -16,7 +16,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ from splitbrain.nemesis.plans import Plan, plan
 from splitbrain.nemesis.targets import Group, View
 from splitbrain.nodes.clients.base import Add, Ok, Reply
 from splitbrain.runtimes.base import Effect
+from splitbrain.runtimes.docker.agent.messages import NodeProcess
 from splitbrain.runtimes.docker.cluster import DockerCluster
 from splitbrain.runtimes.docker.runtime import run
 from splitbrain.units import MS
@@ -46,9 +47,6 @@ LOOK_AGAIN_NS: Final = 50 * MS
 GIVE_UP_NS: Final = 60_000 * MS
 
 WIDTH: Final = 200  # a table is one line a row, also where it is read from a file
-
-Process = Mapping[str, int]
-"""``pid``, ``began`` and ``threads``, as an agent describes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +123,22 @@ class Row:
 
 def row(
     program: str,
-    before: Sequence[Process],
-    after: Sequence[Process],
+    before: Sequence[NodeProcess],
+    after: Sequence[NodeProcess],
     changes: Sequence[Change],
     held_ns: Sequence[int],
     answers: int,
 ) -> Row:
     """The row of a program, from its processes before and after the changes. A process that took the number of
     another is told apart by when it began."""
-    alive = {(process["pid"], process["began"]) for process in after}
+    alive = {(process.pid, process.began) for process in after}
     errors = [error for change in changes if (error := change.error_ms) is not None]
     return Row(
         program=program,
-        threads=max(process["threads"] for process in before),
+        threads=max(process.threads for process in before),
         answers=answers,
         changes=len(changes),
-        crashes=sum((process["pid"], process["began"]) not in alive for process in before),
+        crashes=sum((process.pid, process.began) not in alive for process in before),
         took=figures([change.effect.in_effect_ns / MS for change in changes]),
         errors_ms=figures(errors) if errors else None,
         held=figures([ns / MS for ns in held_ns]),

@@ -14,10 +14,11 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import docker
 
+from splitbrain.runtimes.docker.agent.impairments import Impairments
+from splitbrain.runtimes.docker.agent.messages import Hello, ReadProbes, SendProbes, SetLinks
 from splitbrain.runtimes.docker.channel import AgentChannel
 from splitbrain.runtimes.docker.engine import connect, remove_runs
 from splitbrain.runtimes.docker.hosts import addresses, create_host, create_network
@@ -82,12 +83,11 @@ async def measured(sender: AgentChannel, receiver: AgentChannel, of: str, to: st
     """A row for each delay of what comes from the address ``of`` to the address ``to``."""
     rows = []
     for token, ms in enumerate(asked, start=1):
-        flaws: dict[str, Any] = {of: {"ms": ms}} if ms else {}
-        await receiver.ask("links", cut={}, lose={}, flaws=flaws)
-        await sender.ask("probe", to=[to], token=token, times=PACKETS, every_us=EVERY_US, size=PROBE_BYTES)
+        await receiver.ask(SetLinks(cut={}, loss={}, impaired={of: Impairments(ms=ms)} if ms else {}))
+        await sender.ask(SendProbes(to=(to,), token=token, times=PACKETS, every_us=EVERY_US, size=PROBE_BYTES))
         await asyncio.sleep(ms / 1e3 + WAIT_SECONDS)
-        heard = (await receiver.ask("heard", token=token))["heard"]
-        rows.append(row(ms, PACKETS, [late_us for _, late_us in heard[of]]))
+        received = (await receiver.ask(ReadProbes(token=token))).received
+        rows.append(row(ms, PACKETS, [late_us for _, late_us in received[of]]))
     return rows
 
 
@@ -101,7 +101,7 @@ async def bench(client: docker.DockerClient, asked: Sequence[int]) -> list[Row]:
         for name, address in by_name.items():
             host = create_host(client, run, network, name, address, images.host, (), None)
             channels.append(AgentChannel.open(client, str(host.id), name, loop))
-            await channels[-1].ask("hello")
+            await channels[-1].ask(Hello())
         sender, receiver = channels
         return await measured(sender, receiver, by_name["a"], by_name["b"], asked)
     finally:

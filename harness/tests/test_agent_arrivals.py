@@ -1,4 +1,4 @@
-"""What counts as software being heard again: packets written by hand, and this machine's own."""
+"""When software's first data after a cut is noticed: packets written by hand, and this machine's."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import time
 
 import pytest
 
-from splitbrain.runtimes.docker.agent.arrivals import SO_TIMESTAMPNS, STAMP, Arrivals, came_at, carried_by
+from splitbrain.runtimes.docker.agent.arrivals import SO_TIMESTAMPNS, STAMP, ArrivalMonitor, came_at, carried_by
+from splitbrain.runtimes.docker.agent.messages import FirstArrival
 from splitbrain.runtimes.docker.agent.probes import PORT
 
 PEER = "10.0.0.7"
+NOT_YET = FirstArrival(after_ns=None, over=None)
 
 
 def packet(protocol: int, rest: bytes, peer: str = PEER) -> bytes:
@@ -48,21 +50,21 @@ def test_what_carries_nothing_of_software_s_is_not_heard(seen: bytes, over: str 
 
 
 def test_the_first_that_comes_after_a_cut_counts_and_of_a_new_cut_anew() -> None:
-    arrivals = Arrivals()
+    arrivals = ArrivalMonitor()
     arrivals.note(segment(b"x"), time.monotonic_ns())
-    assert arrivals.arrived() == {}
+    assert arrivals.report().by_sender == {}
     arrivals.expect([PEER])
     began = time.monotonic_ns()
     arrivals.note(segment(b""), began)
-    assert arrivals.arrived() == {PEER: [{"after_ns": None, "over": None}]}
+    assert arrivals.report().by_sender == {PEER: (NOT_YET,)}
     arrivals.note(segment(b"x"), began + 10**9)
     arrivals.note(segment(b"x"), began + 2 * 10**9)
-    ((first,),) = arrivals.arrived().values()
-    assert 10**9 <= first["after_ns"] < 2 * 10**9 and first["over"] == "tcp"
+    ((first,),) = arrivals.report().by_sender.values()
+    assert first.after_ns is not None and 10**9 <= first.after_ns < 2 * 10**9 and first.over == "tcp"
     arrivals.expect([PEER])
     arrivals.forget([PEER])
     arrivals.note(segment(b"x"), began + 3 * 10**9)
-    assert arrivals.arrived()[PEER] == [first, {"after_ns": None, "over": None}], "it was cut again before"
+    assert arrivals.report().by_sender[PEER] == (first, NOT_YET), "it was cut again before"
 
 
 def test_when_a_packet_came_is_the_kernel_s_word_and_not_when_we_read_it() -> None:

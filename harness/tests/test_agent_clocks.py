@@ -1,4 +1,4 @@
-"""Clocks moved in processes that run: children of the test, in whose memory our clock functions are put."""
+"""Clock skew in running processes: children of the test, with our clock functions in their memory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,22 @@ import pytest
 
 from splitbrain.runtimes.docker.agent import vdso
 from splitbrain.runtimes.docker.agent.clocks import HostClocks
-from splitbrain.runtimes.docker.agent.commands import Refused
-from splitbrain.runtimes.docker.agent.ptrace import Gone, Still
-from splitbrain.runtimes.docker.agent.vdso import CLOCKS, MACHINES, RIGHT, Error, Unsupported, hook, library
+from splitbrain.runtimes.docker.agent.commands import RequestFailed
+from splitbrain.runtimes.docker.agent.ptrace import ProcessGone, StoppedProcess
+from splitbrain.runtimes.docker.agent.vdso import (
+    ARCHITECTURES,
+    CLOCKS,
+    NO_ERROR,
+    ClockError,
+    Unsupported,
+    hook,
+    library,
+)
 
 AGENT = Path(vdso.__file__).parent
 ASSEMBLERS = {
     name: prefix
-    for name in MACHINES
+    for name in ARCHITECTURES
     for prefix in ((f"{name}-linux-gnu-", "") if name == platform.machine() else (f"{name}-linux-gnu-",))
     if shutil.which(f"{prefix}as") and shutil.which(f"{prefix}objcopy")
 }
@@ -146,7 +154,7 @@ def test_the_machine_code_is_what_its_source_assembles_to(tmp_path: Path) -> Non
         binary = tmp_path / name
         subprocess.run([f"{prefix}as", AGENT / f"clock_{name}.S", "-o", f"{binary}.o"], check=True)
         subprocess.run([f"{prefix}objcopy", "-O", "binary", "-j", ".text", f"{binary}.o", binary], check=True)
-        machine = MACHINES[name]
+        machine = ARCHITECTURES[name]
         assert binary.read_bytes() == machine.code + bytes(machine.size - len(machine.code)), name
 
 
@@ -157,10 +165,10 @@ def test_every_way_to_read_the_wall_clock_is_moved_and_no_other_clock(subject: S
     host.set(wall_ns=-2 * HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
     assert_off(subject.off(), wall=-2 * HOUR_NS)
     report = host.report()
-    assert (report["wall"]["off_ns"], report["problems"], report["processes"]) == (-2 * HOUR_NS, [], 1)
+    assert (report.wall.off_ns, report.problems, report.processes) == (-2 * HOUR_NS, (), 1)
     host.set(wall_ns=0, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
     assert_off(subject.off())
-    assert not host.wrong
+    assert not host.faulty
 
 
 def test_a_clock_gains_at_the_rate_that_was_asked_for(subject: Subject) -> None:
@@ -198,19 +206,19 @@ def test_a_process_that_starts_or_becomes_another_program_meanwhile_is_reached(s
     try:
         assert_off(late.off())
         subjects.append(late)
-        host.tend()
+        host.refresh()
         assert_off(late.off(), wall=HOUR_NS)
         assert late.ask("exec") is None
 
         def is_reached_again() -> bool:
-            host.tend()
+            host.refresh()
             return abs(late.off()["0"] - HOUR_NS) < CLOSE_NS
 
         until(is_reached_again)
     finally:
         late.end()
-    host.tend()
-    assert host.report()["processes"] == 1
+    host.refresh()
+    assert host.report().processes == 1
 
 
 def test_a_child_has_its_parents_clock(subject: Subject) -> None:
@@ -223,7 +231,7 @@ def test_a_stopped_process_is_reached_and_stays_stopped(subject: Subject) -> Non
     os.kill(subject.pid, signal.SIGSTOP)
     until(lambda: subject.state() == "T")
     host_of(subject).set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
-    until(lambda: subject.state() == "T")  # it runs into its stop again, without executing anything of its own
+    until(lambda: subject.state() == "T")  # it runs into its stop again, without executing its program
     os.kill(subject.pid, signal.SIGCONT)
     assert_off(subject.off(), wall=HOUR_NS)
 
@@ -234,7 +242,7 @@ def test_a_thousand_changes_under_load_show_nothing_but_what_was_asked_for(subje
     host = host_of(subject)
     for turn in range(1000):
         host.set(wall_ns=HOUR_NS * (turn % 2), wall_ppm=turn, jump_ns=0, monotonic_ppm=0)
-    assert host.report()["problems"] == []
+    assert host.report().problems == ()
     assert subject.ask("odd") == []
     host.set(wall_ns=HOUR_NS // 2, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
     until(lambda: subject.ask("odd") != [])  # so it would have been seen
@@ -248,7 +256,7 @@ def test_code_that_is_put_in_again_under_load_shows_what_was_asked_for_all_the_s
     held = [ns for _ in range(20) for ns in host.patch_again()]
     assert len(held) == 20 and min(held) > 0
     assert_off(subject.off(), wall=HOUR_NS)
-    assert host.report()["problems"] == []
+    assert host.report().problems == ()
 
 
 def test_signals_that_arrive_while_threads_are_held_are_delivered(subject: Subject) -> None:
@@ -261,8 +269,8 @@ def test_signals_that_arrive_while_threads_are_held_are_delivered(subject: Subje
     sender = threading.Thread(target=send)
     sender.start()
     while sender.is_alive():
-        with Still(subject.pid) as still:
-            assert still.counters(0)
+        with StoppedProcess(subject.pid) as stopped:
+            assert stopped.counters(0)
     # Python counts a signal once however often it came before it looked, so only the last ones must be there.
     before = subject.ask("counted")
     assert isinstance(before, int) and before > 0
@@ -282,12 +290,12 @@ def test_code_that_is_not_there_any_more_and_errors_that_others_wrote_are_report
     host = host_of(subject)
     host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
     other = hook(subject.pid)
-    other.show([RIGHT] * CLOCKS)
-    assert "other errors" in host.report()["problems"][0]
+    other.show([NO_ERROR] * CLOCKS)
+    assert "other errors" in host.report().problems[0]
     address = next(iter(other._jumps))
-    with Still(subject.pid):
+    with StoppedProcess(subject.pid):
         other._write(address, b"\x90" * 4)
-        with pytest.raises(Unsupported, match="has not the clock functions"):
+        with pytest.raises(Unsupported, match="does not have the clock functions"):
             other.shown()
         other._write(address, other._jumps[address])
     other.close()
@@ -301,11 +309,11 @@ def test_a_java_virtual_machine_keeps_its_monotonic_clock_and_that_is_said(tmp_p
         until(lambda: Path(f"/proc/{process.pid}/exe").readlink().name == "java")
         host = HostClocks(lambda: [process.pid])
         host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=10**9, monotonic_ppm=0)
-        until(lambda: "Java virtual machine" in host.report()["problems"][0])
+        until(lambda: "Java virtual machine" in host.report().problems[0])
         shown = hook(process.pid).shown()
-        assert (shown[time.CLOCK_REALTIME].offset, shown[time.CLOCK_MONOTONIC]) == (HOUR_NS, RIGHT)
+        assert (shown[time.CLOCK_REALTIME].offset, shown[time.CLOCK_MONOTONIC]) == (HOUR_NS, NO_ERROR)
         host.set(wall_ns=0, wall_ppm=0, jump_ns=-(10**9), monotonic_ppm=0)
-        assert host.report()["problems"] == []
+        assert host.report().problems == ()
     finally:
         process.kill()
         process.wait()
@@ -314,28 +322,28 @@ def test_a_java_virtual_machine_keeps_its_monotonic_clock_and_that_is_said(tmp_p
 def test_what_cannot_be_done_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, subject: Subject) -> None:
     with pytest.raises(Unsupported, match="32-bit"):
         library(0, b"\x7fELF\x01\x01" + bytes(100))
-    with pytest.raises(Refused, match="1970"):
+    with pytest.raises(RequestFailed, match="1970"):
         host_of(subject).set(wall_ns=-(10**19), wall_ppm=0, jump_ns=0, monotonic_ppm=0)
     monkeypatch.setattr(platform, "machine", lambda: "vax")
     host = host_of(subject)
     host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
-    assert host.report()["problems"] == ["clocks cannot be changed on vax, only on x86_64 and aarch64"]
+    assert host.report().problems == ("clocks: expected x86_64 or aarch64, got the architecture vax",)
     assert_off(subject.off())
 
 
 def test_a_process_that_has_ended_is_gone() -> None:
     ended = Subject()
     ended.end()
-    with pytest.raises(Gone):
+    with pytest.raises(ProcessGone):
         hook(ended.pid)
-    with pytest.raises(Gone), Still(ended.pid):
+    with pytest.raises(ProcessGone), StoppedProcess(ended.pid):
         pass
     host = HostClocks(lambda: [ended.pid])
     host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
-    assert host.report()["processes"] == 0
+    assert host.report().processes == 0
 
 
 def test_an_error_grows_by_its_gain_from_when_it_began() -> None:
-    error = Error(since=1_000, offset=7, gain=vdso.GAIN_ONE // 2)
+    error = ClockError(since=1_000, offset=7, gain=vdso.GAIN_ONE // 2)
     assert [error.at(now) for now in (1_000, 1_002, 3_000)] == [7, 8, 1_007]
-    assert Error(since=0, offset=0, gain=-vdso.GAIN_ONE // 4).at(100) == -25
+    assert ClockError(since=0, offset=0, gain=-vdso.GAIN_ONE // 4).at(100) == -25

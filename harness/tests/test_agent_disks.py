@@ -1,4 +1,4 @@
-"""The agent's work on a node's folder, with a process of the test's own in the node's place."""
+"""The agent's work on a node's folder, with a process of the test in the node's place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from splitbrain.runtimes.docker.agent import disks, processes
-from splitbrain.runtimes.docker.agent.commands import Refused
+from splitbrain.runtimes.docker.agent.commands import RequestFailed
+from splitbrain.runtimes.docker.agent.messages import DiskLeft
 
 
 @pytest.fixture
@@ -17,8 +18,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of a node that stands still when asked to; it is reached through this very process."""
     monkeypatch.setattr(disks, "COPY", tmp_path / "copy")
     monkeypatch.setattr(processes, "node_processes", lambda: [os.getpid()])
-    monkeypatch.setattr(processes, "stop", dict)
-    monkeypatch.setattr(processes, "go", dict)
+    monkeypatch.setattr(processes, "pause", lambda: None)
+    monkeypatch.setattr(processes, "resume", lambda: None)
     place = tmp_path / "data"
     (place / "wal").mkdir(parents=True)
     (place / "vote").write_text("term 1")
@@ -30,48 +31,48 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_what_was_written_changed_and_removed_since_the_copy_is_as_it_was(folder: Path) -> None:
     (folder / "vote").chmod(0o600)
     before = disks.listing(folder)
-    assert disks.keep(str(folder))["files"] == 3
+    assert disks.copy_folder(str(folder)).files == 3
     (folder / "vote").write_text("term 9")
     (folder / "wal" / "1").write_text("new")
     (folder / "newest").unlink()
-    assert disks.leave(str(folder), "old", None) == {"changed": 3, "wrong": None}
+    assert disks.lose(str(folder), "old", None) == DiskLeft(changed=3, problem=None)
     assert disks.listing(folder) == before
     assert (folder / "vote").read_text() == "term 1"
-    assert disks.leave(str(folder), "old", None) == {"changed": 0, "wrong": None}
+    assert disks.lose(str(folder), "old", None) == DiskLeft(changed=0, problem=None)
 
 
 def test_a_second_copy_takes_the_place_of_the_first(folder: Path) -> None:
-    disks.keep(str(folder))
+    disks.copy_folder(str(folder))
     (folder / "vote").unlink()
-    disks.keep(str(folder))
+    disks.copy_folder(str(folder))
     (folder / "vote").write_text("term 9")
-    disks.leave(str(folder), "old", None)
+    disks.lose(str(folder), "old", None)
     assert not (folder / "vote").exists()
 
 
 def test_all_files_are_lost_or_only_those_of_a_pattern(folder: Path) -> None:
-    assert disks.leave(str(folder), "lost", "wal/*") == {"changed": 1, "wrong": None}
+    assert disks.lose(str(folder), "lost", "wal/*") == DiskLeft(changed=1, problem=None)
     assert sorted(disks.listing(folder)) == ["newest", "vote"]
-    assert disks.leave(str(folder), "lost", None) == {"changed": 2, "wrong": None}
+    assert disks.lose(str(folder), "lost", None) == DiskLeft(changed=2, problem=None)
     assert list(folder.iterdir()) == []
 
 
 def test_what_could_not_be_done_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "no copy" in disks.leave(str(folder), "old", None)["wrong"]
-    assert "path like w" in disks.leave(str(folder), "lost", "w")["wrong"]
-    disks.keep(str(folder))
+    assert "no copy" in (disks.lose(str(folder), "old", None).problem or "")
+    assert "matches w" in (disks.lose(str(folder), "lost", "w").problem or "")
+    disks.copy_folder(str(folder))
     (folder / "vote").write_text("term 9")
     monkeypatch.setattr(disks, "empty", lambda place: None)
     monkeypatch.setattr(disks, "copy", lambda source, target: 0)
-    assert "vote should be otherwise" in disks.leave(str(folder), "old", None)["wrong"]
+    assert "not as requested: vote" in (disks.lose(str(folder), "old", None).problem or "")
     monkeypatch.setattr(processes, "node_processes", list)
-    assert "no process" in disks.leave(str(folder), "lost", None)["wrong"]
-    with pytest.raises(Refused, match="no process"):
-        disks.keep(str(folder))
+    assert "no process" in (disks.lose(str(folder), "lost", None).problem or "")
+    with pytest.raises(RequestFailed, match="no process"):
+        disks.copy_folder(str(folder))
 
 
 def test_a_node_that_keeps_nothing_has_nothing_copied_and_nothing_to_be_put_back(folder: Path, tmp_path: Path) -> None:
-    disks.keep(str(folder))  # of another run's machine, as it were
-    assert disks.keep(str(tmp_path / "none"))["files"] == 0
-    assert "no process that sees" in disks.leave(str(tmp_path / "none"), "old", None)["wrong"]
-    assert disks.leave(str(folder), "old", None)["wrong"] == "no copy of its disk was kept"
+    disks.copy_folder(str(folder))  # of another run's machine, as it were
+    assert disks.copy_folder(str(tmp_path / "none")).files == 0
+    assert "no process that sees" in (disks.lose(str(tmp_path / "none"), "old", None).problem or "")
+    assert disks.lose(str(folder), "old", None).problem == "no copy of its disk was made"

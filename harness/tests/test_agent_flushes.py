@@ -1,4 +1,4 @@
-"""The agent's hand on a node's flushes, with a process of the test's own in the node's place."""
+"""The agent's delays and failures of flushes, with a process of the test in the node's place."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from splitbrain.runtimes.docker.agent.flushes import Flushes
+from splitbrain.runtimes.docker.agent.messages import FlushReport
 
 WRITER = """
 import errno, os, sys, threading, time
@@ -41,10 +42,11 @@ for line in sys.stdin:
     print(round((time.monotonic() - began) * 1_000), told, flush=True)
 """
 ROUNDED_MS = 1
+NOTHING_YET = FlushReport(processes=1, problems=(), held=0, refused=0, took_ms=None, most_ms=None)
 
 
 class Writer:
-    """A process that flushes when it is told to, and says how many ms it took and with what error."""
+    """A process that flushes on request, and reports the time in ms and the error."""
 
     def __init__(self, file: Path) -> None:
         self.process = subprocess.Popen(
@@ -85,19 +87,20 @@ def flushes(writer: Writer) -> Flushes:
 def test_a_flush_takes_as_long_as_asked_for_and_no_longer_once_healed(
     writer: Writer, flushes: Flushes, what: str
 ) -> None:
-    assert flushes.set(300, fail=False) == {"processes": 1, "problems": [], "held": 0, "refused": 0}
+    assert flushes.set(300, fail=False) == NOTHING_YET
     took, error = writer.does(what)
     assert took >= 300 and error == 0
-    told = flushes.set(0, fail=False)
-    assert told["held"] == 1 and 300 <= told["took_ms"] == told["most_ms"] <= took + ROUNDED_MS
+    report = flushes.set(0, fail=False)
+    assert report.held == 1 and report.took_ms is not None and report.took_ms == report.most_ms
+    assert 300 <= report.took_ms <= took + ROUNDED_MS
     assert writer.does(what)[1] == 0
-    assert flushes.set(0, fail=False)["held"] == 0
+    assert flushes.set(0, fail=False).held == 0
 
 
 def test_a_flush_is_refused_and_then_no_more(writer: Writer, flushes: Flushes) -> None:
     flushes.set(0, fail=True)
     assert [writer.does(what)[1] for what in ("fsync", "fdatasync", "child")] == [errno.EIO] * 3
-    assert flushes.set(0, fail=False)["refused"] == 3
+    assert flushes.set(0, fail=False).refused == 3
     assert writer.does("fsync")[1] == 0
 
 
@@ -105,7 +108,7 @@ def test_what_is_held_up_when_it_is_healed_goes_on_at_once(writer: Writer, flush
     flushes.set(60_000, fail=False)
     writer.begins("fsync")
     give_up = time.monotonic() + 10
-    while flushes._listeners is not None and not flushes._listeners._due:
+    while flushes._supervisor is not None and not flushes._supervisor._due:
         assert time.monotonic() < give_up
         os.sched_yield()
     flushes.set(0, fail=False)
@@ -130,8 +133,8 @@ def test_a_process_is_reached_once_and_one_that_ended_is_forgotten(writer: Write
     assert int(now.split()[1]) == int(filters[0].split()[1]) + 1
     writer.process.kill()
     writer.process.wait()
-    told = flushes.set(100, fail=False)
-    assert told["processes"] == 0 and told["problems"] == []
+    report = flushes.set(100, fail=False)
+    assert report.processes == 0 and report.problems == ()
 
 
 def status(writer: Writer) -> list[str]:

@@ -1,4 +1,4 @@
-"""The agent's hand on a node's memory, with a process of the test's own in the node's place."""
+"""The agent's growing of a node's memory, with a process of the test in the node's place."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from splitbrain.runtimes.docker.agent import oom as growth
-from splitbrain.runtimes.docker.agent import processes
-from splitbrain.runtimes.docker.agent import remote_syscalls as calls
+from splitbrain.runtimes.docker.agent import oom, processes, remote_syscalls
+from splitbrain.runtimes.docker.agent.messages import Checked
 
 MB = 1 << 20
 
@@ -22,7 +21,7 @@ def limited() -> None:
 
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that waits, with no more than so much room for addresses, and nobody to kill it for want of memory."""
+    """A process that waits, with a limited address space, and no OOM killer for it."""
     command = [sys.executable, "-c", "print(flush=True); input()"]
     started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=limited)
     assert started.stdin is not None and started.stdout is not None
@@ -38,31 +37,33 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def resident(pid: int) -> int:
-    with open(f"/proc/{pid}/statm") as told:  # noqa: PTH123  # one line of the kernel's
-        return int(told.read().split()[1]) * resource.getpagesize()
+    with open(f"/proc/{pid}/statm") as pages:  # noqa: PTH123  # one line from the kernel
+        return int(pages.read().split()[1]) * resource.getpagesize()
 
 
 def test_a_process_takes_what_it_is_made_to_take_and_touches_it(node: subprocess.Popen[bytes]) -> None:
     before = resident(node.pid)
-    assert not growth.made_to_grow(node.pid, 100 * MB), "nobody killed it"
+    assert not oom.made_to_grow(node.pid, 100 * MB), "it was not killed"
     assert 95 * MB < resident(node.pid) - before < 105 * MB
 
 
 def test_one_that_is_refused_the_memory_is_not_said_to_have_grown(node: subprocess.Popen[bytes]) -> None:
     before = resident(node.pid)
-    assert not growth.made_to_grow(node.pid, 1_000 * MB)
+    assert not oom.made_to_grow(node.pid, 1_000 * MB)
     assert resident(node.pid) - before < MB
 
 
-def test_one_whom_nobody_killed_is_killed_and_that_is_said(node: subprocess.Popen[bytes]) -> None:
-    assert growth.grow(20 * MB) == {"wrong": "with its memory at the limit it lived on, and was killed"}
+def test_one_that_survives_is_killed_and_reported(node: subprocess.Popen[bytes]) -> None:
+    assert oom.grow(20 * MB) == Checked(
+        problem="it survived an allocation beyond its memory limit, and was killed by the agent"
+    )
     assert processes.state(node.pid) in "ZX"
 
 
 def test_of_a_node_that_cannot_grow_the_reason_is_said(
     node: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "CALLING", {})
-    assert "not known how a system call is made" in growth.grow(20 * MB)["wrong"]
+    monkeypatch.setattr(remote_syscalls, "ABIS", {})
+    assert "got the architecture" in (oom.grow(20 * MB).problem or "")
     assert processes.state(node.pid) in "ZX"
-    assert growth.grow(20 * MB) == {"wrong": "it had no first process that could grow"}
+    assert oom.grow(20 * MB) == Checked(problem="it had no first process to grow")

@@ -1,4 +1,4 @@
-"""The agent's hand on single processes, with processes of the test's own in the node's place."""
+"""The agent's kills and pauses of single processes, with processes of the test in the node's place."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from splitbrain.runtimes.docker.agent import processes
+from splitbrain.runtimes.docker.agent.messages import Matched
 
 
 @pytest.fixture
@@ -29,38 +30,38 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("pattern", ["sleep", "sl*", "*1001", "sleep 1???"])
 def test_those_like_the_pattern_are_killed_and_the_others_live_on(node: list[int], pattern: str) -> None:
-    assert processes.kill_like(pattern) == {"pids": node[:2], "others": 1, "whole": False}
+    assert processes.kill_matching(pattern) == Matched(pids=tuple(node[:2]), others=1, first=False)
     assert [processes.state(pid) in "ZX" for pid in node] == [True, True, False]
 
 
 @pytest.mark.parametrize("pattern", ["slee", "1001", "SLEEP", "postgres*"])
 def test_a_pattern_that_is_like_no_process_hurts_none(node: list[int], pattern: str) -> None:
-    assert processes.kill_like(pattern) == {"pids": [], "others": 3, "whole": False}
-    assert processes.stop_like(pattern) == {"pids": [], "others": 3}
+    assert processes.kill_matching(pattern) == Matched(pids=(), others=3, first=False)
+    assert processes.pause_matching(pattern) == Matched(pids=(), others=3, first=False)
     assert not any(processes.state(pid) in "TtZX" for pid in node)
 
 
 def test_those_paused_go_on_but_for_those_that_are_to_stand_still(node: list[int]) -> None:
-    assert processes.stop_like("sleep*") == {"pids": node[:2], "others": 1}
+    assert processes.pause_matching("sleep*") == Matched(pids=tuple(node[:2]), others=1, first=False)
     assert [processes.state(pid) for pid in node[:2]] == ["T", "T"]
     assert processes.state(node[2]) != "T"
-    processes.stop_like("cat")
-    processes.go(["cat"])
+    processes.pause_matching("cat")
+    processes.resume(["cat"])
     assert [processes.state(pid) == "T" for pid in node] == [False, False, True]
-    processes.go()
+    processes.resume()
     assert processes.state(node[2]) != "T"
 
 
 def test_the_first_process_of_a_node_is_told_from_the_others(node: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "parent", lambda pid: 0 if pid == node[0] else os.getpid())
-    assert processes.kill_like("sleep")["whole"]
-    assert not processes.kill_like("cat")["whole"]
+    assert processes.kill_matching("sleep").first
+    assert not processes.kill_matching("cat").first
 
 
 def test_a_process_is_described_by_its_number_its_beginning_and_its_threads(node: list[int]) -> None:
     described = processes.described()
-    assert [(each["pid"], each["threads"]) for each in described] == [(pid, 1) for pid in sorted(node)]
+    assert [(each.pid, each.threads) for each in described] == [(pid, 1) for pid in sorted(node)]
     first = {pid: Path(f"/proc/{pid}/stat").read_text().split()[21] for pid in node}
-    assert {each["pid"]: str(each["began"]) for each in described} == first
-    processes.kill_like("cat")
+    assert {each.pid: str(each.began) for each in described} == first
+    processes.kill_matching("cat")
     assert len(processes.described()) == 2

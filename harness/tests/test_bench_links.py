@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -17,6 +17,7 @@ from splitbrain.nemesis.faults import Skew
 from splitbrain.nemesis.plans import Plan
 from splitbrain.nodes.clients.base import Add, Fail, Ok, Question, Reply
 from splitbrain.runtimes.base import Effect
+from splitbrain.runtimes.docker.agent.messages import NodeProcess
 from splitbrain.runtimes.docker.cluster import DockerCluster
 
 CALM = row(0, 100, [30] * 99 + [600])
@@ -76,9 +77,9 @@ class Skewable:
     def alarm(self) -> Any:
         return None  # somebody leads, so nobody waits
 
-    async def processes(self, machine: str) -> Sequence[Mapping[str, int]]:
+    async def processes(self, machine: str) -> Sequence[NodeProcess]:
         reborn = self._dies_after is not None and self._changes > self._dies_after
-        return [{"pid": 7, "began": 100 + reborn, "threads": 4}, {"pid": 9, "began": 120, "threads": 1}]
+        return [NodeProcess(pid=7, began=100 + reborn, threads=4), NodeProcess(pid=9, began=120, threads=1)]
 
     async def patch_clocks_again(self, machine: str) -> Sequence[int]:
         await asyncio.sleep(0)

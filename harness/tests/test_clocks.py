@@ -9,27 +9,29 @@ from typing import Any
 import pytest
 
 from splitbrain.nemesis.state import Error, State
-from splitbrain.runtimes.docker.agents import AgentPool
+from splitbrain.runtimes.docker.agent.messages import ClockReport, ClockState, ReadClocks, Request
 from splitbrain.runtimes.docker.clocks import Clocks
+from splitbrain.tests.fake_agents import FakeAgents
 
 SECOND = 1_000_000_000
 NOW = 1_000 * SECOND
 LATE = State(errors={("n1", "wall"): Error(offset_ms=-60_000)})
 
 
-class Obedient(AgentPool):
+class Obedient(FakeAgents):
     """A host whose processes' memory holds what was asked for."""
 
-    async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    def reply(self, name: str, request: Request[Any]) -> Any:
+        if not isinstance(request, ReadClocks):
+            return super().reply(name, request)
         off = -60 * SECOND
-        found = {
-            "stopped_ns": 0,
-            "problems": [],
-            "now": {"wall": NOW, "monotonic": NOW},
-            "wall": {"off_ns": off, "set_ns": off, "ppm": 0},
-            "monotonic": {"off_ns": 0, "ppm": 0},
-        }
-        return dict.fromkeys(arguments, found)
+        return ClockReport(
+            wall=ClockState(now_ns=NOW, set_ns=off, off_ns=off, ppm=0),
+            monotonic=ClockState(now_ns=NOW, set_ns=0, off_ns=0, ppm=0),
+            processes=1,
+            problems=(),
+            stopped_ns=0,
+        )
 
 
 def problems(shown: Mapping[str, int]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,17 +11,27 @@ import pytest
 from splitbrain.errors import EnvironmentFailure
 from splitbrain.nemesis.faults import Crash, Fault, Fill, Kill
 from splitbrain.nemesis.state import State
-from splitbrain.runtimes.docker.agents import AgentPool, Verification
+from splitbrain.runtimes.docker.agent.messages import (
+    DiskFilled,
+    DiskFreed,
+    FillDisk,
+    FlushReport,
+    FreeDisk,
+    Request,
+    SetFlushes,
+)
+from splitbrain.runtimes.docker.agents import Verification
 from splitbrain.runtimes.docker.containers import Containers
 from splitbrain.runtimes.docker.disks import Disks
 from splitbrain.runtimes.docker.loop_devices import explained
 from splitbrain.runtimes.docker.runtime import disks_for
+from splitbrain.tests.fake_agents import FakeAgents
 
 CALM = State()
 FULL = State(full=frozenset({"n1"}))
 SLOW = State(flush_ms={"n1": 100})
 SLOWER = State(flush_ms={"n1": 300})
-HELD = {"held": 3, "took_ms": 101.5, "most_ms": 120.0}
+HELD = FlushReport(processes=1, problems=(), held=3, refused=0, took_ms=101.5, most_ms=120.0)
 FAILING = State(unflushed=frozenset({"n1"}))
 
 
@@ -38,7 +48,7 @@ class Machine(Containers):
         return Verification(facts={"revived": node})
 
 
-asked: list[tuple[str, dict[str, Any]]] = []
+asked: list[Request[Any]] = []
 
 
 def made(
@@ -46,15 +56,17 @@ def made(
 ) -> list[Verification]:
     asked.clear()
 
-    class Host(AgentPool):
-        async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-            asked.append((do, dict(arguments)))
-            told: dict[str, Any] = {"taken": 2_000_000, "left": left}
-            if do == "flush":
-                told = {"processes": 1, "problems": [], "refused": 0, **HELD, **flushed}
-            elif do == "free":
-                told = {"left": 4_096 if left == 0 else 0}
-            return dict.fromkeys(arguments, told)
+    class Host(FakeAgents):
+        def reply(self, name: str, request: Request[Any]) -> Any:
+            assert name == "n1"
+            asked.append(request)
+            match request:
+                case SetFlushes():
+                    return replace(HELD, **flushed)
+                case FillDisk():
+                    return DiskFilled(taken=2_000_000, left=left)
+                case FreeDisk():
+                    return DiskFreed(left=4_096 if left == 0 else 0)
 
     async def one_after_another() -> list[Verification]:
         wanted = CALM
@@ -107,20 +119,17 @@ def test_flushes_are_slowed_once_and_what_that_did_is_told_when_they_are_as_ever
         "fsync_most_ms_n1": 120.0,
         "fsync_refused_n1": 0,
     }
-    assert [told for told in asked if told[1]] == [
-        ("flush", {"n1": {"ms": 100, "fail": False}}),
-        ("flush", {"n1": {"ms": 0, "fail": False}}),
-    ]
+    assert asked == [SetFlushes(ms=100, fail=False), SetFlushes(ms=0, fail=False)]
 
 
 def test_of_two_waits_the_one_that_is_left_stays() -> None:
     made([SLOW, SLOWER, SLOW])
-    assert [told[1]["n1"]["ms"] for told in asked if told[1]] == [100, 300, 100]
+    assert asked == [SetFlushes(ms=ms, fail=False) for ms in (100, 300, 100)]
 
 
 def test_a_process_that_is_not_reached_is_told_of() -> None:
-    (slow,) = made([SLOW], problems=["process 7: its filter asks nobody"])
-    assert slow.problems == ("n1: process 7: its filter asks nobody",)
+    (slow,) = made([SLOW], problems=("process 7: its filter has no effect",))
+    assert slow.problems == ("n1: process 7: its filter has no effect",)
     (nothing,) = made([FAILING], folder=None)
     assert nothing.problems == ("n1 keeps nothing, so it never flushes",)
 

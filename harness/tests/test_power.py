@@ -16,6 +16,7 @@ from splitbrain.nemesis.faults import Durable, Kill
 from splitbrain.nemesis.plans import Plan, plan
 from splitbrain.nemesis.targets import NoTarget, View
 from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.runtimes.docker.agent.messages import CheckMarker, DiskLoss, KillNode
 from splitbrain.runtimes.docker.cluster import DockerCluster
 from splitbrain.workloads import Workload
 
@@ -90,10 +91,10 @@ def test_what_was_not_flushed_is_lost_and_a_kill_alone_loses_nothing(tmp_path: P
 def test_a_cut_that_is_not_put_back_is_noticed(tmp_path: Path) -> None:
     async def story(cluster: DockerCluster) -> None:
         agent = cluster._agents["n2"]
-        cut = await agent.ask("kill", disk={"folder": "/data", "left": "torn", "pattern": None}, sockets=False)
-        assert cut["wrong"] is None
+        cut = await agent.ask(KillNode(disk=DiskLoss(folder="/data", left="torn", pattern=None), sockets=False))
+        assert cut.disk is not None and cut.disk.problem is None
         assert not (await cluster._containers.revive("n2")).problems
-        assert "not flushed is on its disk" in (await agent.ask("survived", folder="/data"))["wrong"]
+        assert (await agent.ask(CheckMarker(folder="/data"))).problem == "an unflushed write is on its disk"
         hurt = await cluster.inflict(killed("torn"))
         undone = await cluster.undo(killed("torn"))
         assert (hurt.verified, undone.verified) == (True, True), (hurt, undone)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from random import Random
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -14,11 +13,26 @@ from splitbrain.nemesis.faults import Fault, Kill, Oom, Pause
 from splitbrain.nemesis.plans import Plan, plan
 from splitbrain.nemesis.state import State
 from splitbrain.nemesis.targets import View
+from splitbrain.runtimes.docker.agent.messages import (
+    Checked,
+    CheckMarker,
+    DiskLeft,
+    DiskLoss,
+    DiskRestored,
+    GrowMemory,
+    KillNode,
+    NodeKilled,
+    PauseNode,
+    Request,
+    RestoreDisk,
+    ResumeNode,
+)
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.runtimes.docker.containers import Containers, Spent
 from splitbrain.runtimes.docker.fault_controller import Parts
 from splitbrain.runtimes.docker.handlers import HANDLERS
 from splitbrain.runtimes.docker.processes import Processes
+from splitbrain.tests.fake_agents import FakeAgents
 
 
 class Running(Containers):
@@ -65,21 +79,12 @@ class Memory(Running):
         return self._killed
 
 
-class Growing(AgentPool):
+class Growing(FakeAgents):
     """Hosts whose nodes are made to grow, and end or do not."""
 
-    async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        if do != "grow":
-            return {}
-        assert arguments == {"n1": {"size": 30_000_000}}
-        return {"n1": {"wrong": None if self.data["n1"] == "ends" else "it lived on"}}
-
-
-class Quiet(AgentPool):
-    """Hosts whose processes have nothing to be done to them."""
-
-    async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        return {}
+    def reply(self, name: str, request: Request[Any]) -> Any:
+        assert (name, request) == ("n1", GrowMemory(size=30_000_000))
+        return Checked(problem=None if self.data["n1"] == "ends" else "it lived on")
 
 
 class Wanted:
@@ -109,7 +114,7 @@ async def last_of(wanted: Wanted, *states: State) -> Verification:
 
 
 def made(cpu_ms: list[float], *states: State) -> Verification:
-    return asyncio.run(last_of(Wanted(Quiet(["n1"], {}, {}, {}), Engine(cpu_ms)), *states))
+    return asyncio.run(last_of(Wanted(FakeAgents(["n1"], {}, {}, {}), Engine(cpu_ms)), *states))
 
 
 class Starting(Running):
@@ -123,14 +128,7 @@ class Starting(Running):
 
 
 def started_again(seen: Verification, *states: State) -> Verification:
-    return asyncio.run(last_of(Wanted(Answering(["n1"], {}, {}, {"n1": "/data"}), Starting(seen)), *states))
-
-
-class Answering(AgentPool):
-    """Hosts that kill what they are asked to, and find one process like any pattern."""
-
-    async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        return {node: {"pids": [7], "others": 1, "whole": False} for node in arguments}
+    return asyncio.run(last_of(Wanted(FakeAgents(["n1"], {}, {}, {"n1": "/data"}), Starting(seen)), *states))
 
 
 DOWN = State(down=frozenset({"n1"}))
@@ -214,7 +212,7 @@ class Slow(Engine):
 def test_a_node_that_is_to_be_let_go_while_it_is_being_frozen_is_frozen_first() -> None:
     async def both() -> Verification:
         engine = Slow()
-        wanted = Wanted(Quiet(["n1"], {}, {}, {}), engine)
+        wanted = Wanted(FakeAgents(["n1"], {}, {}, {}), engine)
         freezing = asyncio.create_task(wanted.make(FROZEN))
         await asyncio.sleep(0)
         thawing = asyncio.create_task(wanted.make(CALM))
@@ -242,7 +240,7 @@ def test_a_frozen_node_that_is_to_be_killed_is_thawed_by_its_kill_and_not_forgot
 
     async def story() -> list[list[str]]:
         engine = Thawing()
-        wanted = Wanted(Answering(["n1", "n2"], {}, {}, {"n1": None, "n2": None}), engine)
+        wanted = Wanted(FakeAgents(["n1", "n2"], {}, {}, {"n1": None, "n2": None}), engine)
         await wanted.make(FROZEN)
         dying = State(frozen=FROZEN.frozen, down=frozenset({"n1"}))
         await wanted.make(dying, on("n2", Pause(target="subject")))
@@ -274,7 +272,7 @@ class Ended(Engine):
 
 def test_a_node_that_ended_in_its_own_way_is_neither_frozen_nor_starved_and_ends_no_run() -> None:
     async def one_after_another() -> list[Verification]:
-        wanted = Wanted(Quiet(["n1"], {}, {}, {}), Ended())
+        wanted = Wanted(FakeAgents(["n1"], {}, {}, {}), Ended())
         frozen = [await wanted.make(state) for state in (FROZEN, CALM)]
         return [*frozen, await wanted.make(DOWN, STARVED)]
 
@@ -291,15 +289,15 @@ def test_a_node_that_refuses_to_come_back_ends_no_run_and_is_told_of(hurt: State
     assert not started_again(REFUSED, hurt, hurt).problems
 
 
-def telling(told: list[tuple[str, str]]) -> AgentPool:
-    """Two hosts that do as they are told, and note what that was."""
+def noting(asked: list[tuple[type[Request[Any]] | str, str]]) -> AgentPool:
+    """Two hosts that do as they are asked, and note what that was."""
 
-    class Telling(AgentPool):
-        async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-            told.extend((do, node) for node in arguments)
-            return {}
+    class Noting(FakeAgents):
+        def reply(self, name: str, request: Request[Any]) -> Any:
+            asked.append((type(request), name))
+            return super().reply(name, request)
 
-    return Telling(["n1", "n2"], {}, {}, {"n1": "/data", "n2": "/data"})
+    return Noting(["n1", "n2"], {}, {}, {"n1": "/data", "n2": "/data"})
 
 
 class Waking(Running):
@@ -314,21 +312,21 @@ class Waking(Running):
 
 
 def test_a_node_that_is_being_started_is_killed_when_the_engine_has_started_it() -> None:
-    told: list[tuple[str, str]] = []
+    asked: list[tuple[type[Request[Any]] | str, str]] = []
     may_start = asyncio.Event()
     hosts: Any = {"n1": SimpleNamespace(node=SimpleNamespace(wait="wait", start="start"))}
 
     async def blocking(work: Any, **named: Any) -> None:
         if work == "start":
             await may_start.wait()
-            told.append(("started", "n1"))
+            asked.append(("started", "n1"))
 
     async def answers(node: str) -> None:
         return None
 
     async def meanwhile() -> None:
         containers = Containers(hosts, blocking, answers)
-        wanted = Wanted(telling(told), containers)
+        wanted = Wanted(noting(asked), containers)
         await wanted.make(DOWN, KILLED)
         starting = asyncio.create_task(wanted.make(CALM))
         await asyncio.sleep(0)
@@ -340,7 +338,7 @@ def test_a_node_that_is_being_started_is_killed_when_the_engine_has_started_it()
         await killing
 
     asyncio.run(meanwhile())
-    assert told == [("kill", "n1"), ("started", "n1"), ("kill", "n1")]
+    assert asked == [(KillNode, "n1"), ("started", "n1"), (KillNode, "n1")]
 
 
 PAUSED_TOO = State(down=frozenset({"n1"}), paused=frozenset({"n2"}))
@@ -348,11 +346,11 @@ STILL_PAUSED = State(paused=frozenset({"n2"}))
 
 
 def test_what_ended_while_a_node_was_being_started_is_not_done_again() -> None:
-    told: list[tuple[str, str]] = []
+    asked: list[tuple[type[Request[Any]] | str, str]] = []
 
     async def meanwhile() -> None:
         containers = Waking()
-        wanted = Wanted(telling(told), containers)
+        wanted = Wanted(noting(asked), containers)
         await wanted.make(PAUSED_TOO)
         starting = asyncio.create_task(wanted.make(STILL_PAUSED))
         await asyncio.sleep(0)
@@ -361,13 +359,13 @@ def test_what_ended_while_a_node_was_being_started_is_not_done_again() -> None:
         await starting
 
     asyncio.run(meanwhile())
-    assert [each for each in told if each[1] == "n2"] == [("stop", "n2"), ("go", "n2")]
+    assert [each for each in asked if each[1] == "n2"] == [(PauseNode, "n2"), (ResumeNode, "n2")]
 
 
 def test_a_node_goes_down_by_what_is_meant_for_it_and_not_by_another_change() -> None:
-    told: list[tuple[str, str]] = []
-    asyncio.run(Wanted(telling(told), Waking()).make(PAUSED_TOO, on("n2", Pause(target="subject"))))
-    assert told == [("stop", "n2")]
+    asked: list[tuple[type[Request[Any]] | str, str]] = []
+    asyncio.run(Wanted(noting(asked), Waking()).make(PAUSED_TOO, on("n2", Pause(target="subject"))))
+    assert asked == [(PauseNode, "n2")]
 
 
 @pytest.mark.parametrize(
@@ -378,10 +376,11 @@ def test_a_node_goes_down_by_what_is_meant_for_it_and_not_by_another_change() ->
 def test_a_disk_is_lost_if_the_agent_says_so_or_there_is_none(
     folder: str | None, files: str | None, problems: int
 ) -> None:
-    class Failing(AgentPool):
-        async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-            lost = do == "kill" and any(asked["disk"] for asked in arguments.values())
-            return {node: {"wrong": "it is as it was", "changed": 0} if lost else {} for node in arguments}
+    class Failing(FakeAgents):
+        def reply(self, name: str, request: Request[Any]) -> Any:
+            assert isinstance(request, KillNode)
+            disk = DiskLeft(changed=0, problem="it is as it was") if request.disk is not None else None
+            return NodeKilled(disk=disk, connections_left=0)
 
     lost = on("n1", Kill(target="subject", state="lost", files=files))
     seen = asyncio.run(Wanted(Failing(["n1"], {}, {}, {"n1": folder}), Running.__new__(Running)).make(DOWN, lost))
@@ -389,29 +388,32 @@ def test_a_disk_is_lost_if_the_agent_says_so_or_there_is_none(
     assert seen.facts == ({} if folder is None else {"files_changed_n1": 0})
 
 
-class Powered(AgentPool):
+class Powered(FakeAgents):
     """Hosts whose disks are put back when that is asked for, or not, and say whether it shows."""
 
-    told: ClassVar[list[tuple[str, dict[str, Any]]]] = []
+    asked: ClassVar[list[tuple[str, Request[Any]]]] = []
 
-    async def ask(self, do: str, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        self.told.extend((f"{do} {name}", dict(asked)) for name, asked in arguments.items())
-        answers: dict[str, dict[str, Any]] = {
-            "put-back": {"changed": 3, "wrong": "it stayed mounted"},
-            "survived": {"wrong": "what was not flushed is there"},
-        }
-        if do == "kill" and arguments and arguments["n1"]["disk"]:
-            whole = self.data["n1"] == "/data"
-            answers["kill"] = {"cut_ms": 6.5, "wrong": None} if whole else {"wrong": "there is no copy"}
-        return {name: answers.get(do, {}) for name in arguments}
+    def reply(self, name: str, request: Request[Any]) -> Any:
+        self.asked.append((name, request))
+        match request:
+            case RestoreDisk():
+                return DiskRestored(changed=3, problem="it stayed mounted")
+            case CheckMarker():
+                return Checked(problem="what was not flushed is there")
+            case KillNode(disk=DiskLoss()):
+                copied = DiskLeft(cut_ms=6.5, problem=None)
+                disk = copied if self.data["n1"] == "/data" else DiskLeft(problem="there is no copy")
+                return NodeKilled(disk=disk, connections_left=0)
+        return super().reply(name, request)
 
 
 TORN = on("n1", Kill(target="subject", state="torn"))
+KILL_TORN = KillNode(disk=DiskLoss(folder="/data", left="torn", pattern=None), sockets=False)
 
 
-def cut(folder: str, seen: Verification) -> tuple[list[str], list[Verification]]:
+def cut(folder: str, seen: Verification) -> tuple[list[tuple[str, Request[Any]]], list[Verification]]:
     """What the hosts are asked when power is cut, comes back, and comes back again after a kill; and what is seen."""
-    Powered.told.clear()
+    Powered.asked.clear()
 
     async def story() -> list[Verification]:
         wanted = Wanted(Powered(["n1"], {}, {}, {"n1": folder}), Starting(seen))
@@ -420,13 +422,17 @@ def cut(folder: str, seen: Verification) -> tuple[list[str], list[Verification]]
         return [*found, await wanted.make(DOWN), await wanted.put_back(), await wanted.make(CALM)]
 
     found = asyncio.run(story())
-    return [what for what, asked in Powered.told if asked], found
+    return list(Powered.asked), found
 
 
 def test_a_disk_whose_power_was_cut_is_put_back_once_and_looked_at_when_its_node_runs_again() -> None:
     asked, (hurt, put_back, again, revived, *after) = cut("/data", Verification())
-    assert asked == ["kill n1", "put-back disks", "survived n1", "kill n1"]
-    assert Powered.told[0][1]["disk"] == {"folder": "/data", "left": "torn", "pattern": None}
+    assert asked == [
+        ("n1", KILL_TORN),
+        ("disks", RestoreDisk(name="n1")),
+        ("n1", CheckMarker(folder="/data")),
+        ("n1", KillNode(disk=None, sockets=False)),
+    ]
     assert hurt == Verification(facts={"cut_ms_n1": 6.5})
     assert put_back == Verification(problems=("n1: it stayed mounted",), facts={"files_changed_n1": 3})
     assert revived.problems == ("n1, started again: what was not flushed is there",)
@@ -435,8 +441,8 @@ def test_a_disk_whose_power_was_cut_is_put_back_once_and_looked_at_when_its_node
 
 def test_a_disk_that_could_not_be_copied_is_not_put_back_and_one_that_software_refuses_not_looked_at() -> None:
     asked, (hurt, *_) = cut("/other", Verification())
-    assert asked == ["kill n1", "kill n1"]
+    assert [type(request) for _, request in asked] == [KillNode, KillNode]
     assert hurt == Verification(problems=("n1: there is no copy",))
     asked, (_, _, _, revived, *_) = cut("/data", REFUSED)
-    assert "survived n1" not in asked
+    assert CheckMarker not in [type(request) for _, request in asked]
     assert revived == REFUSED

@@ -1,7 +1,7 @@
-"""The line to one host's agent: requests go in on its standard input, answers come back as they are ready.
+"""The line to the agent of one host: requests go to its standard input, replies come back as they are ready.
 
-The engine multiplexes an exec's output into frames (stream, three zero bytes, length, payload). A thread reads
-them, because the engine's socket may be TLS or a named pipe, which an event loop cannot wait on everywhere.
+The engine multiplexes the output of an exec into frames (stream, three zero bytes, length, payload). A thread reads
+them, because the engine's socket may be TLS or a named pipe, which an event loop cannot wait for on every platform.
 """
 
 from __future__ import annotations
@@ -9,22 +9,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import socket
 import threading
-from typing import Any
+from typing import Any, TypeVar
 
 import docker
 
 from splitbrain.errors import EnvironmentFailure
+from splitbrain.runtimes.docker.agent.codec import Malformed, decode, decode_line, encode
+from splitbrain.runtimes.docker.agent.messages import ReplyFrame, Request, RequestFrame
 
 AGENT = ["python3", "-u", "-m", "splitbrain.runtimes.docker.agent"]
 AGENT_HOME = "/opt/splitbrain"
-ANSWER_SECONDS = 15.0
+REPLY_SECONDS = 15.0
+
+R = TypeVar("R")
 
 
 class AgentChannel:
-    """One running agent. ``ask`` may be called from the event loop only."""
+    """The line to one running agent. Call ``ask`` from the event loop only."""
 
     def __init__(self, host: str, stream: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._host = host
@@ -32,7 +35,7 @@ class AgentChannel:
         self._socket = getattr(stream, "_sock", stream)
         self._loop = loop
         self._ids = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._waiting: dict[int, asyncio.Future[ReplyFrame]] = {}
         self._stderr: list[bytes] = []
         self._gone: str | None = None
         self._reader = threading.Thread(target=self._read, name=f"agent of {host}", daemon=True)
@@ -42,35 +45,42 @@ class AgentChannel:
     def open(
         cls, client: docker.DockerClient, container: str, host: str, loop: asyncio.AbstractEventLoop
     ) -> AgentChannel:
-        """Start the agent in ``container``. Blocking; raises DockerException."""
+        """Start the agent in ``container``. Blocks; raises DockerException."""
         command = client.api.exec_create(container, AGENT, stdin=True, stdout=True, stderr=True, workdir=AGENT_HOME)
         stream = client.api.exec_start(command["Id"], socket=True)
         return cls(host, stream, loop)
 
-    async def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
-        """One request and its answer; raises EnvironmentFailure when the agent is gone or could not do it."""
-        if self._gone is not None:
-            raise EnvironmentFailure(f"the agent on host {self._host} is gone: {self._gone}")
-        request = next(self._ids)
-        answer = self._waiting[request] = self._loop.create_future()
+    async def ask(self, request: Request[R]) -> R:
+        """Send a request and await its reply. Raises EnvironmentFailure if the agent has ended or reports an error."""
+        frame = await self._reply_to(request)
+        if frame.error is not None:
+            raise EnvironmentFailure(f"host {self._host}: {type(request).__name__} failed: {frame.error}")
         try:
-            self._socket.sendall(json.dumps({"id": request, "do": do, **arguments}).encode() + b"\n")
-            reply = await asyncio.wait_for(answer, ANSWER_SECONDS)
+            return decode(request.reply_type(), frame.reply)
+        except Malformed as wrong:
+            raise EnvironmentFailure(f"host {self._host}: reply to {type(request).__name__}: {wrong}") from wrong
+
+    async def _reply_to(self, request: Request[Any]) -> ReplyFrame:
+        if self._gone is not None:
+            raise EnvironmentFailure(f"the agent on host {self._host} has ended: {self._gone}")
+        number = next(self._ids)
+        reply = self._waiting[number] = self._loop.create_future()
+        try:
+            self._socket.sendall(encode(RequestFrame.of(number, request)))
+            return await asyncio.wait_for(reply, REPLY_SECONDS)
         except OSError as failure:
             raise EnvironmentFailure(f"the agent on host {self._host} cannot be reached: {failure}") from failure
         except TimeoutError as late:
+            name = type(request).__name__
             raise EnvironmentFailure(
-                f"the agent on host {self._host} did not answer {do!r} in {ANSWER_SECONDS:.0f} s"
+                f"host {self._host}: expected a reply to {name} within {REPLY_SECONDS:.0f} s, got none"
             ) from late
         finally:
-            self._waiting.pop(request, None)
-        if "error" in reply:
-            raise EnvironmentFailure(f"host {self._host} could not {do}: {reply['error']}")
-        return dict(reply["ok"])
+            self._waiting.pop(number, None)
 
     def close(self) -> None:
-        """End the agent, whose input closes; blocking, at most a moment."""
-        with contextlib.suppress(OSError):  # already gone is as good as closed
+        """End the agent by closing its input. Blocks for at most a second."""
+        with contextlib.suppress(OSError):  # it has ended already
             self._socket.shutdown(socket.SHUT_RDWR)
         self._reader.join(timeout=1.0)
         with contextlib.suppress(OSError):
@@ -87,7 +97,7 @@ class AgentChannel:
                     continue
                 *lines, pending = (pending + payload).split(b"\n")
                 for line in lines:
-                    self._loop.call_soon_threadsafe(self._answered, json.loads(line))
+                    self._loop.call_soon_threadsafe(self._answered, _answer_in(line))
         except (OSError, ValueError, RuntimeError) as failure:
             reason = str(failure) or type(failure).__name__
         if self._stderr:
@@ -96,7 +106,7 @@ class AgentChannel:
         try:
             self._loop.call_soon_threadsafe(self._lost)
         except RuntimeError:
-            return  # the loop has ended, and with it everyone who could wait
+            return  # the loop has ended, and every waiting task with it
 
     def _exactly(self, size: int) -> bytes:
         data = b""
@@ -107,12 +117,20 @@ class AgentChannel:
             data += chunk
         return data
 
-    def _answered(self, reply: dict[str, Any]) -> None:
-        waiting = self._waiting.get(reply["id"])
+    def _answered(self, reply: ReplyFrame) -> None:
+        waiting = None if reply.id is None else self._waiting.get(reply.id)
         if waiting is not None and not waiting.done():
             waiting.set_result(reply)
 
     def _lost(self) -> None:
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_exception(EnvironmentFailure(f"the agent on host {self._host} is gone: {self._gone}"))
+                waiting.set_exception(EnvironmentFailure(f"the agent on host {self._host} has ended: {self._gone}"))
+
+
+def _answer_in(line: bytes) -> ReplyFrame:
+    """Decode a reply. Raises ValueError if it is malformed, or says that a request was."""
+    frame = decode_line(ReplyFrame, line)
+    if frame.id is None:
+        raise ValueError(f"it could not read a request: {frame.error}")
+    return frame

@@ -13,8 +13,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from splitbrain.nemesis.faults import CLOCKS, MILLION, ClockName
+from splitbrain.nemesis.faults import MILLION, ClockName
 from splitbrain.nemesis.state import Error, State
+from splitbrain.runtimes.docker.agent.messages import ClockReport, ReadClocks, SetClocks
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.units import MS
 
@@ -45,19 +46,19 @@ class Clocks:
 
     async def make(self, wanted: State, jumps_ms: Mapping[str, int]) -> None:
         """Set the clocks that are not as wanted, and move the monotonic clocks of these nodes ahead once."""
-        requests: dict[str, dict[str, Any]] = {}
+        requests: dict[str, SetClocks] = {}
         for node in self._hands.nodes:
             wall, rate_ppm = _error(wanted, node, "wall"), _error(wanted, node, "monotonic").rate_ppm
             jump_ms, asked = jumps_ms.get(node, 0), Asked(wall, rate_ppm)
             if jump_ms or asked != self._asked.get(node, Asked()):
                 self._asked[node] = asked
-                requests[node] = {
-                    "wall_ns": wall.offset_ms * MS,
-                    "wall_ppm": wall.rate_ppm,
-                    "jump_ns": jump_ms * MS,
-                    "monotonic_ppm": rate_ppm,
-                }
-        await self._hands.ask("skew", requests)
+                requests[node] = SetClocks(
+                    wall_ns=wall.offset_ms * MS,
+                    wall_ppm=wall.rate_ppm,
+                    jump_ns=jump_ms * MS,
+                    monotonic_ppm=rate_ppm,
+                )
+        await self._hands.ask(requests)
 
     async def verify(self, wanted: State, nodes: Iterable[str] | None = None) -> Verification:
         """Verify the clocks of these nodes, None: all that were ever wrong. Silent nodes are not asked."""
@@ -83,17 +84,17 @@ class Clocks:
     async def _look_once(self, node: str, silent: bool) -> Verification:
         began = time.monotonic_ns()
         shown = {} if silent else await self._shows(node)
-        found = (await self._hands.ask("clocks", {node: {}}))[node]
+        found = (await self._hands.ask({node: ReadClocks()}))[node]
         # The node read its clocks in the first part of this time, the agent in the second: half of it lay between, or
         # up to so much more or less.
         apart = within = (time.monotonic_ns() - began) // 2
-        facts: dict[str, Any] = {"stopped_ms": round(found["stopped_ns"] / MS, 3)}
-        problems = [*found["problems"], *self._not_as_asked(node, found)]
-        for clock in CLOCKS:
-            expected, ppm = found[clock]["off_ns"], found[clock]["ppm"]
+        facts: dict[str, Any] = {"stopped_ms": round(found.stopped_ns / MS, 3)}
+        problems = [*found.problems, *self._not_as_asked(node, found)]
+        for clock, state in (("wall", found.wall), ("monotonic", found.monotonic)):
+            expected, ppm = state.off_ns, state.ppm
             facts[f"{clock}_ms"], facts[f"{clock}_ppm"] = round(expected / MS, 3), ppm
             if clock in shown:
-                off = shown[clock] + apart - found["now"][clock]
+                off = shown[clock] + apart - state.now_ns
                 drifted = apart * ppm // MILLION
                 facts[f"{clock}_shown_ms"] = round(off / MS, 3)
                 if abs(off - expected + drifted) > CLOCK_NS + within + shown.get("within", 0):
@@ -102,15 +103,15 @@ class Clocks:
                     )
         return Verification(problems=tuple(problems), facts=facts)
 
-    def _not_as_asked(self, node: str, found: Mapping[str, Any]) -> Iterator[str]:
+    def _not_as_asked(self, node: str, found: ClockReport) -> Iterator[str]:
         asked = self._asked[node]
-        for clock, what, wanted in (
-            ("wall", "set_ns", asked.wall.offset_ms * MS),
-            ("wall", "ppm", asked.wall.rate_ppm),
-            ("monotonic", "ppm", asked.monotonic_ppm),
+        for clock, figure, had, wanted in (
+            ("wall", "set_ns", found.wall.set_ns, asked.wall.offset_ms * MS),
+            ("wall", "ppm", found.wall.ppm, asked.wall.rate_ppm),
+            ("monotonic", "ppm", found.monotonic.ppm, asked.monotonic_ppm),
         ):
-            if found[clock][what] != wanted:
-                yield f"its {clock} clock has {what} {found[clock][what]} where {wanted} was asked for"
+            if had != wanted:
+                yield f"its {clock} clock has {figure} {had} where {wanted} was asked for"
 
 
 def _error(wanted: State, node: str, clock: ClockName) -> Error:

@@ -28,6 +28,14 @@ from splitbrain.nodes.systems.base import Machine, Software
 from splitbrain.runtimes.base import ClusterSpec, Effect, Job
 from splitbrain.runtimes.docker import hosts as machines
 from splitbrain.runtimes.docker import loop_devices as loops
+from splitbrain.runtimes.docker.agent.messages import (
+    CreateDisk,
+    Hello,
+    ListProcesses,
+    NodeProcess,
+    PatchClocksAgain,
+    WriteMarker,
+)
 from splitbrain.runtimes.docker.agents import AgentPool
 from splitbrain.runtimes.docker.channel import AgentChannel
 from splitbrain.runtimes.docker.clocks import Shown
@@ -130,14 +138,13 @@ class DockerCluster:
         assert isinstance(self._asks, HttpClient), "only nodes of our own count messages"
         return self._asks
 
-    async def processes(self, machine: str) -> Sequence[Mapping[str, int]]:
-        """Each process of what runs on ``machine``: ``pid``, when it ``began`` (in the kernel's ticks), ``threads``."""
-        return list((await self._agents[machine].ask("processes"))["processes"])
+    async def processes(self, machine: str) -> Sequence[NodeProcess]:
+        """List the processes of the node on ``machine``."""
+        return (await self._agents[machine].ask(ListProcesses())).processes
 
     async def patch_clocks_again(self, machine: str) -> Sequence[int]:
-        """Put the clock functions once more into the processes there that were ever skewed; how long each was held for
-        that, in ns."""
-        return list((await self._agents[machine].ask("patch"))["held_ns"])
+        """Patch the clock functions of skewed processes there again, and return how long each was stopped (ns)."""
+        return (await self._agents[machine].ask(PatchClocksAgain())).held_ns
 
     async def _shows(self, machine: str) -> Shown:
         reply = await reply_to(self._asks.clocks(machine), SHOW_NS)
@@ -193,7 +200,7 @@ class DockerCluster:
             )
         if self._disks == "loop":
             await asyncio.gather(
-                *(self._agents[name].ask("arm", folder=folder) for name, folder in self._data.items() if folder)
+                *(self._agents[name].ask(WriteMarker(folder=folder)) for name, folder in self._data.items() if folder)
             )
 
     def _software(self, machine: str) -> Software:
@@ -219,8 +226,7 @@ class DockerCluster:
         with translated(f"starting the agent on host {name}"):
             agent = await self._blocking(AgentChannel.open, client, container.id, name, loop)
         self._agents[name] = agent
-        hello = await agent.ask("hello")
-        self.facts["iptables"] = hello["iptables"]
+        self.facts["iptables"] = (await agent.ask(Hello())).iptables
 
     async def _open_keeper(self, client: docker.DockerClient, image: str) -> None:
         """Start what makes the nodes' disks, and puts them back."""
@@ -238,8 +244,7 @@ class DockerCluster:
         if self._disks == "bounded":
             return await self._blocking(machines.create_disk, client, self._run, name, folder)
         with loops.explained():
-            made = await self._agents[KEEPER].ask("attach", name=name)
-        device = made["device"]
+            device = (await self._agents[KEEPER].ask(CreateDisk(name=name))).device
         return await self._blocking(loops.create_loop_disk, client, self._run, name, folder, device, self._backing)
 
     def _machine(self, name: str) -> Machine:

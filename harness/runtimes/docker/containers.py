@@ -1,4 +1,4 @@
-"""What the engine can do to the nodes' containers: start them again, freeze them, ration processor and memory."""
+"""Operations of the engine on the nodes' containers: start them again, freeze them, limit processor time and memory."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ from splitbrain.runtimes.docker.hosts import Host
 END_SECONDS = 30.0
 FREEZE_SECONDS = 10.0
 SHORTEST_PERIOD_US = 100_000
-LEAST_QUOTA_US = 1_000  # the kernel takes no less
+LEAST_QUOTA_US = 1_000  # the kernel's minimum
 UNLIMITED = -1
-ROOM_BYTES = 16 << 20  # that a node may grow by; the engine sets no limit below 6 MB
+ROOM_BYTES = 16 << 20  # free memory under a limit; the engine accepts no limit below 6 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What a node has had of the processors since it was started, when that was asked (ms), and how long it wanted to
-    run and was not let."""
+    """A node's use of the processors since its start, in ms: when it was read, time run, and time throttled."""
 
     at_ms: float
     cpu_ms: float
     throttled_ms: float
 
     def since(self, before: Spent) -> Spent:
-        """What came between two answers about one start of a node."""
+        """Return the use between two readings, without a start of the node in between."""
         return Spent(
             at_ms=self.at_ms - before.at_ms,
             cpu_ms=self.cpu_ms - before.cpu_ms,
@@ -42,15 +41,15 @@ class Spent:
 
 
 class Blocking(Protocol):
-    """Runs what blocks on a worker thread."""
+    """Runs a blocking function on a worker thread."""
 
     def __call__(self, work: Callable[..., Any], *arguments: Any, **named: Any) -> Awaitable[Any]: ...
 
 
 class Containers:
-    """The nodes' containers by name, filled in as they are made.
+    """The nodes' containers by name.
 
-    ``silence`` awaits a node's answer, and says what kept it from coming when none came.
+    ``hosts`` is filled in as they are created. ``silence`` waits for a node to answer, and says why it did not.
     """
 
     def __init__(
@@ -62,9 +61,9 @@ class Containers:
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def revive(self, node: str) -> Verification:
-        """Start a node's container again and wait until it answers. One that does not is part of what happened.
+        """Start a node's container again and wait until the node answers. One that does not is reported as a problem.
 
-        Its processes are gone, but the engine learns of that a little later, and would take it to be running still.
+        Its processes are gone, but the engine notices that a little later, and until then would not start it.
         """
         container = self._hosts[node].node
         with translated(f"starting node {node} again"):
@@ -75,22 +74,22 @@ class Containers:
         return Verification(problems=() if silence is None else (f"started again, {silence}",))
 
     async def started(self, node: str) -> None:
-        """Wait until no start of the node is under way: the engine cannot start what is killed meanwhile."""
+        """Wait until no start of the node is in progress: the engine cannot start a container killed in between."""
         async with self._starting[node]:
             pass
 
     async def ended(self, node: str) -> int | None:
-        """The status with which what runs on a node has ended, None while it runs."""
+        """Return the exit status of a node's software; None while it runs."""
         container = self._hosts[node].node
-        with translated(f"asking whether node {node} runs"):
+        with translated(f"inspecting node {node}"):
             await self._blocking(container.reload)
         state: Mapping[str, Any] = container.attrs["State"]
         return None if state["Running"] else int(state["ExitCode"])
 
     async def freeze(self, node: str) -> None:
-        """The kernel runs nothing of the node's from now on; the engine answers when all its processes are frozen.
+        """Freeze a node with the cgroup freezer; returns when all its processes are frozen.
 
-        It tries for a few hundredths of a second only, in which processes of a busy machine may not get round to it.
+        The engine gives up after some 10 ms, which is too short on a busy machine, so this tries again.
         """
         give_up = time.monotonic() + FREEZE_SECONDS
         with translated(f"freezing node {node}"):
@@ -103,42 +102,43 @@ class Containers:
                         raise
 
     async def thaw(self, node: str) -> None:
+        """Let a frozen node run again."""
         with translated(f"thawing node {node}"):
             await self._blocking(self._hosts[node].node.unpause)
 
     async def ration(self, node: str, per_mille: int) -> bool:
-        """Take so many thousandths of a processor from the node (none: leave it all it can use).
+        """Take ``per_mille`` thousandths of one processor from the node; zero ends the limit.
 
-        The kernel hands the rest out in periods of at least a tenth of a second. Whether the engine says that it is so.
+        Returns True if the engine reports the limit. The kernel grants the rest in periods of at least 100 ms.
         """
         period, quota = rationed(per_mille)
         container = self._hosts[node].node
-        with translated(f"rationing the processor of node {node}"):
+        with translated(f"limiting the processor time of node {node}"):
             await self._blocking(container.update, cpu_period=period, cpu_quota=quota)
             await self._blocking(container.reload)
         held: Mapping[str, Any] = container.attrs["HostConfig"]
         return bool(held["CpuQuota"] == quota)
 
     async def limit_memory(self, node: str) -> int:
-        """Let the node use a little more memory than it does, and no more; that limit, in bytes."""
+        """Limit the node's memory to a little more than it uses, and return the limit in bytes."""
         container = self._hosts[node].node
         with translated(f"limiting the memory of node {node}"):
             client = container.client
-            assert client is not None, "it was made by one"
+            assert client is not None, "a client created it"
             stats = await self._blocking(client.api.stats, container.id, stream=False, one_shot=True)
             limit = int(stats["memory_stats"]["usage"]) + ROOM_BYTES
             await self._blocking(container.update, mem_limit=limit, memswap_limit=limit)
         return limit
 
     async def ended_by_kernel(self, node: str) -> bool:
-        """Wait for a node that has ended; whether, as the kernel told the engine, because its memory ran out.
+        """Wait for a node's end, and return True if the kernel killed it for lack of memory.
 
-        It may then use all that the machine has again (no limit at all is nothing that the engine goes back to).
+        Its limit is raised to all memory of the machine, as the engine cannot remove a limit.
         """
         container = self._hosts[node].node
-        with translated(f"asking how node {node} ended"):
+        with translated(f"inspecting how node {node} ended"):
             client = container.client
-            assert client is not None, "it was made by one"
+            assert client is not None, "a client created it"
             await self._blocking(container.wait, timeout=END_SECONDS)
             await self._blocking(container.reload)
             killed = bool(container.attrs["State"]["OOMKilled"])
@@ -147,11 +147,11 @@ class Containers:
         return killed
 
     async def spent(self, node: str) -> Spent:
-        """By the kernel's own account of the node's container, frozen or not."""
+        """Read the kernel's accounting of the node's container, which may be frozen."""
         container = self._hosts[node].node
-        with translated(f"reading what node {node} had of the processors"):
+        with translated(f"reading the processor time of node {node}"):
             client = container.client
-            assert client is not None, "it was made by one"
+            assert client is not None, "a client created it"
             at_ms = time.monotonic() * 1e3
             stats = await self._blocking(client.api.stats, container.id, stream=False, one_shot=True)
         cpu = stats["cpu_stats"]
@@ -163,7 +163,7 @@ class Containers:
 
 
 def rationed(per_mille: int) -> tuple[int, int]:
-    """The period and the share of it (us) that are left when so many thousandths of a processor are taken."""
+    """Return CFS period and quota (us) for a node that loses ``per_mille`` thousandths of one processor."""
     if per_mille == 0:
         return SHORTEST_PERIOD_US, UNLIMITED
     left = 1_000 - per_mille

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from splitbrain.nemesis.state import State
+from splitbrain.runtimes.docker.agent.messages import FillDisk, FlushReport, FreeDisk, SetFlushes
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.runtimes.docker.containers import Containers
 
@@ -45,26 +46,29 @@ class Disks:
 
     async def _fill(self, nodes: Iterable[str]) -> Verification:
         having = self._having(nodes)
-        answers = await self._hands.ask("fill", {node: {} for node in having})
-        wrong = [f"on {node} {told['left']} bytes are left" for node, told in answers.items() if told["left"]]
-        facts = {f"filled_mb_{node}": round(told["taken"] / 1e6, 1) for node, told in answers.items()}
+        answers = await self._hands.ask({node: FillDisk() for node in having})
+        wrong = [f"on {node} {answer.left} bytes are left" for node, answer in answers.items() if answer.left]
+        facts = {f"filled_mb_{node}": round(answer.taken / 1e6, 1) for node, answer in answers.items()}
         return self._lacking(nodes, "it has no disk to be full") + Verification(problems=tuple(wrong), facts=facts)
 
     async def _free(self, nodes: Iterable[str]) -> Verification:
-        answers = await self._hands.ask("free", {node: {} for node in self._having(nodes)})
-        return Verification(problems=tuple(f"{node} has no room" for node, told in answers.items() if not told["left"]))
+        answers = await self._hands.ask({node: FreeDisk() for node in self._having(nodes)})
+        return Verification(
+            problems=tuple(f"{node} has no room" for node, answer in answers.items() if not answer.left)
+        )
 
     async def _flush(self, before: dict[str, Flushing]) -> Verification:
         """Change how flushes go where that is not as wanted; report the flushes until then."""
         now = self._flushing
         changed = {node for node in before.keys() | now.keys() if before.get(node, CALM) != now.get(node, CALM)}
         seen = self._lacking(changed & now.keys(), "it never flushes")
-        asked = {node: now.get(node, CALM)._asdict() for node in self._having(changed)}
-        for node, told in (await self._hands.ask("flush", asked)).items():
-            wrong = [f"{node}: {words}" for words in told["problems"]]
-            if node in now and not told["processes"] and node not in self._wanted().down:
+        how = {node: now.get(node, CALM) for node in self._having(changed)}
+        asked = {node: SetFlushes(ms=each.ms, fail=each.fail) for node, each in how.items()}
+        for node, answer in (await self._hands.ask(asked)).items():
+            wrong = [f"{node}: {words}" for words in answer.problems]
+            if node in now and not answer.processes and node not in self._wanted().down:
                 wrong.append(f"{node}: it has no process that could flush")
-            seen += Verification(problems=tuple(wrong), facts=_flush_facts(node, told) if node in before else {})
+            seen += Verification(problems=tuple(wrong), facts=_flush_facts(node, answer) if node in before else {})
         return seen
 
     def _having(self, nodes: Iterable[str]) -> list[str]:
@@ -92,6 +96,7 @@ def _flushing(wanted: State) -> dict[str, Flushing]:
     return {node: Flushing(wanted.flush_ms.get(node, 0), node in wanted.unflushed) for node in sorted(faulty)}
 
 
-def _flush_facts(node: str, told: dict[str, Any]) -> dict[str, Any]:
+def _flush_facts(node: str, answer: FlushReport) -> dict[str, Any]:
     """How many flushes were delayed, for how long, and how many were refused, by names with that of the node."""
-    return {f"fsync_{what}_{node}": told[what] for what in ("held", "took_ms", "most_ms", "refused") if what in told}
+    facts = {"held": answer.held, "took_ms": answer.took_ms, "most_ms": answer.most_ms, "refused": answer.refused}
+    return {f"fsync_{name}_{node}": figure for name, figure in facts.items() if figure is not None}

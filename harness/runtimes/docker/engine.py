@@ -1,4 +1,4 @@
-"""The Docker engine, at arm's length: the only errors that leave this package are the harness's own."""
+"""The connection to the Docker engine. Its client's errors leave this package only as EnvironmentFailure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_ENGINE = """no Docker engine answers ({why})
 
 
 def connect() -> docker.DockerClient:
-    """A client of an engine that answers; raises EnvironmentFailure that says what to install."""
+    """Connect to the Docker engine. Raises EnvironmentFailure with advice if none answers."""
     try:
         client = docker.from_env(timeout=120, max_pool_size=64)
         client.ping()
@@ -36,7 +36,7 @@ def connect() -> docker.DockerClient:
 
 @contextlib.contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turns whatever the engine's client raises into an EnvironmentFailure that says what was being done."""
+    """Turn errors of the engine's client into an EnvironmentFailure that says what was being done."""
     try:
         yield
     except APIError as failure:
@@ -46,18 +46,18 @@ def translated(doing: str) -> Iterator[None]:
 
 
 def versions(client: docker.DockerClient) -> dict[str, Any]:
-    """What a run's record must hold of the engine it ran on."""
+    """Return the versions of engine and kernel, for the record of a run."""
     version: dict[str, Any] = client.version()
     return {"engine": version["Version"], "kernel": version.get("KernelVersion", "unknown")}
 
 
 def controller_mark() -> str:
-    """Who started a container: this process, told apart from a later one of the same number."""
+    """Return a mark of this process for its containers; a later process with the same pid has another mark."""
     return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
 
 
 def controller_lives(mark: str) -> bool:
-    """Whether the controller of that mark may still be at work; one on another machine always may."""
+    """True if the controller with that mark may still run; one on another machine always may."""
     host, _, rest = mark.partition("/")
     pid, _, started = rest.partition("/")
     if host != socket.gethostname() or not pid.isdigit():
@@ -76,7 +76,7 @@ def _alive(pid: int) -> bool:
 
 
 def _started(pid: int) -> str:
-    """The process's start time where the system shows it (Linux), else the empty string."""
+    """Return the start time of a process where the system shows it (Linux), else the empty string."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
@@ -84,9 +84,9 @@ def _started(pid: int) -> str:
 
 
 def remove_runs(client: docker.DockerClient, run: str | None, everything: bool = False) -> list[str]:
-    """Remove the containers, networks and volumes of one run, or of every run whose controller has ended.
+    """Remove the containers, networks and volumes of one run, or of every run with a controller that has ended.
 
-    Returns what was removed, by name; ``everything`` also takes those of runs still at work.
+    Returns their names. ``everything`` includes runs still in progress.
     """
     label = RUN_LABEL if run is None else f"{RUN_LABEL}={run}"
     removed = []
@@ -96,7 +96,7 @@ def remove_runs(client: docker.DockerClient, run: str | None, everything: bool =
             return True
         return not controller_lives(labels.get(CONTROLLER_LABEL, ""))
 
-    with translated("removing what runs left behind"):
+    with translated("removing leftovers of runs"):
         for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
             if ours(container.labels):
                 _removing(lambda container=container: container.remove(force=True, v=True))
@@ -113,7 +113,7 @@ def remove_runs(client: docker.DockerClient, run: str | None, everything: bool =
 
 
 def _removing(remove: Any) -> None:
-    """Gone already, or on its way, is as good as removed."""
+    """Remove an object of the engine; one that is gone, or being removed, is no error."""
     try:
         remove()
     except APIError as failure:
@@ -122,7 +122,7 @@ def _removing(remove: Any) -> None:
 
 
 def remove_images(client: docker.DockerClient) -> list[str]:
-    """Remove every image that was built here; the next run builds them again."""
+    """Remove every image that splitbrain built; the next run builds them again."""
     removed = []
     with translated("removing the images"):
         tags = {tag for image in client.images.list() for tag in image.tags if tag.startswith("splitbrain/")}

@@ -1,8 +1,8 @@
 """One machine of the cluster: a host container that owns the address, and a node container that joins it.
 
-The node container shares the host's network and process namespaces and gets no extra capability, so any image
-can stand in it. Killing or restarting the node leaves address, links and cuts in place, as on a real machine.
-All functions block; they are called from worker threads.
+The node container shares the host's network and process namespaces and gets no extra capability, so any image will do.
+Killing or restarting the node leaves address, links and cuts in place, as on a real machine. All functions block; call
+them from worker threads.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from splitbrain.runtimes.docker.agent.disks import DISK
 from splitbrain.runtimes.docker.engine import CONTROLLER_LABEL, RUN_LABEL, controller_mark, translated
 
 FIRST_ADDRESS = 11
-DISK_BYTES = 256 * 2**20  # of software that lays out its files ahead, as etcd does by 64 MB each
+DISK_BYTES = 256 * 2**20  # enough for software that preallocates files, as etcd does in steps of 64 MB
 SUBNETS = tuple(f"10.{second}.{third}" for second in range(201, 206) for third in range(256))
 
 
 DiskKind = Literal["plain", "bounded", "loop"]
-"""What the nodes' data folders are on: their containers' own file systems, memory of a fixed size, loop devices."""
+"""Storage of the nodes' data folders: their containers' file systems, tmpfs of a fixed size, or loop devices."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A node's data folder, ``where`` it is, as a ``volume``; and the volumes by place that the host has for it."""
+    """A volume for a node's data folder, at the path ``where``, and the volumes that its host mounts, by path."""
 
     volume: str
     where: str
@@ -40,7 +40,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host and what runs on it, a node or a server. ``ports`` are where clients reach it, on 127.0.0.1."""
+    """A host and the container of its node or server. ``ports`` maps ports to the published ones on 127.0.0.1."""
 
     name: str
     address: str
@@ -50,13 +50,14 @@ class Host:
 
 
 def labels(run: str) -> dict[str, str]:
+    """Return the labels of everything that belongs to a run."""
     return {RUN_LABEL: run, CONTROLLER_LABEL: controller_mark()}
 
 
 def create_network(client: docker.DockerClient, run: str) -> tuple[Network, str]:
-    """The run's own bridge network and its /24, the first free one from a place that the run id decides.
+    """Create the bridge network of a run in a free /24, and return it with its prefix.
 
-    Only the engine knows which subnets are taken, so it is asked by trying.
+    Only the engine knows which subnets are in use, so they are tried in turn, from one that the run id decides.
     """
     first = int(run, 16) % len(SUBNETS)
     overlap = ""
@@ -64,7 +65,7 @@ def create_network(client: docker.DockerClient, run: str) -> tuple[Network, str]
         prefix = SUBNETS[(first + attempt) % len(SUBNETS)]
         pool = IPAMPool(subnet=f"{prefix}.0/24", gateway=f"{prefix}.1")
         try:
-            with translated("making the run's network"):
+            with translated("creating the run's network"):
                 network = client.networks.create(
                     f"splitbrain-{run}",
                     driver="bridge",
@@ -76,10 +77,11 @@ def create_network(client: docker.DockerClient, run: str) -> tuple[Network, str]
             if "overlap" not in str(failure):
                 raise
             overlap = str(failure)
-    raise EnvironmentFailure(f"no free subnet in 64 tries, the last answer being: {overlap}")
+    raise EnvironmentFailure(f"no free subnet found in 64 tries; the last error: {overlap}")
 
 
 def addresses(prefix: str, names: Sequence[str]) -> dict[str, str]:
+    """Assign an address in the /24 to each host."""
     return {name: f"{prefix}.{FIRST_ADDRESS + i}" for i, name in enumerate(names)}
 
 
@@ -93,9 +95,9 @@ def create_host(
     ports: Sequence[int],
     disk: Disk | None,
 ) -> Container:
-    """Start the host container. Its clients' ports are published on 127.0.0.1 only, at numbers the engine picks.
+    """Start a host container. Client ports are published on 127.0.0.1 only, at numbers that the engine picks.
 
-    A volume stays as it is for as long as the host holds it.
+    The host mounts its node's volume too, which keeps a tmpfs alive while the node is down.
     """
     name_of_network = str(network.name)
     with translated(f"starting host {name}"):
@@ -115,8 +117,8 @@ def create_host(
 
 
 def create_disk(client: docker.DockerClient, run: str, name: str, where: str) -> Disk:
-    """A volume of ``DISK_BYTES`` in memory, which the host has too."""
-    with translated(f"making a disk for {name}"):
+    """Create a volume of ``DISK_BYTES`` in memory, which the host mounts too."""
+    with translated(f"creating a disk for {name}"):
         volume = client.volumes.create(
             f"splitbrain-{run}-{name}",
             driver_opts={"type": "tmpfs", "device": "tmpfs", "o": f"size={DISK_BYTES}"},
@@ -150,8 +152,8 @@ def create_node(
 
 
 def published_ports(host: Container, name: str, ports: Sequence[int]) -> dict[int, int]:
-    """Where clients reach each of the ports, on 127.0.0.1."""
-    with translated(f"asking for the ports of host {name}"):
+    """Return the published port on 127.0.0.1 of each port of a host."""
+    with translated(f"inspecting the ports of host {name}"):
         host.reload()
     bound: Mapping[str, Any] = host.attrs["NetworkSettings"]["Ports"]
     if any(not bound.get(f"{port}/tcp") for port in ports):

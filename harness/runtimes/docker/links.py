@@ -8,13 +8,25 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import mean, median
-from typing import Any
+from typing import Any, TypeVar
 
 from splitbrain.nemesis.partitions import NOTHING, Cut, Link
 from splitbrain.nemesis.state import LONGEST_QUEUE_MS, Flaws, State, gilbert
+from splitbrain.runtimes.docker.agent.impairments import Impairments
+from splitbrain.runtimes.docker.agent.messages import (
+    CutManner,
+    ProbesReceived,
+    ReadChecksumErrors,
+    ReadFirstArrivals,
+    ReadProbes,
+    SendProbes,
+    SetLinks,
+)
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.runtimes.verification import Heard, Measured, amiss, measured, problems, unnoticed
 from splitbrain.units import MS
+
+T = TypeVar("T")
 
 VERIFY_NS = 1_000 * MS
 VERIFY_AGAIN_SECONDS = 0.005
@@ -52,20 +64,24 @@ class Links:
 
     async def make(self, wanted: State) -> None:
         """Replace all rules of all hosts, each host's at one instant."""
-        requests: dict[str, dict[str, Any]] = {node: {"cut": {}, "lose": {}, "flaws": {}} for node in self._hands.nodes}
+        cut: dict[str, dict[str, CutManner]] = {node: {} for node in self._hands.nodes}
+        loss: dict[str, dict[str, float]] = {node: {} for node in self._hands.nodes}
+        impaired: dict[str, dict[str, Impairments]] = {node: {} for node in self._hands.nodes}
         for sender, receiver in sorted(wanted.cut):
-            requests[receiver]["cut"][self._hands.addresses[sender]] = wanted.manner.get((sender, receiver), "drop")
+            cut[receiver][self._hands.addresses[sender]] = wanted.manner.get((sender, receiver), "drop")
         for (sender, receiver), flaws in sorted(wanted.flaws.items()):
             address = self._hands.addresses[sender]
-            released = _released(flaws)
-            if flaws.loss or not released:
-                requests[receiver]["lose"][address] = flaws.loss
-            if released:
-                requests[receiver]["flaws"][address] = released
+            impairments = _impairments(flaws)
+            if flaws.loss or impairments is None:
+                loss[receiver][address] = flaws.loss
+            if impairments is not None:
+                impaired[receiver][address] = impairments
         ended, self._cut = self._cut - wanted.cut, wanted.cut
         for link in ended:
             self._ended.setdefault(link, []).append(time.monotonic_ns())
-        await self._hands.ask("links", requests)
+        await self._hands.ask(
+            {node: SetLinks(cut=cut[node], loss=loss[node], impaired=impaired[node]) for node in self._hands.nodes}
+        )
 
     async def crossed(self) -> Verification:
         """When a packet of the software first arrived again over each link that was cut.
@@ -75,15 +91,15 @@ class Links:
         if not self._ended:
             return Verification()
         receivers = sorted({receiver for _, receiver in self._ended})
-        answers = await self._hands.ask("arrived", {node: {} for node in receivers})
+        answers = await self._hands.ask({node: ReadFirstArrivals() for node in receivers})
         now = time.monotonic_ns()
-        arrived = {node: self._named(answer) for node, answer in answers.items()}
+        arrived = {node: self._named(answer.by_sender) for node, answer in answers.items()}
         crossed = [
             {
                 "link": [sender, receiver],
                 "ago_ms": round((now - ended) / MS, 3),
-                "after_ms": None if came["after_ns"] is None else round(came["after_ns"] / MS, 3),
-                "over": came["over"],
+                "after_ms": None if came.after_ns is None else round(came.after_ns / MS, 3),
+                "over": came.over,
             }
             for (sender, receiver), times in sorted(self._ended.items())
             for ended, came in zip(times, arrived[receiver].get(sender, ()), strict=False)
@@ -103,7 +119,7 @@ class Links:
         while True:
             token = await self._probe(self._all_links(), Sample(1))
             for _ in range(3):  # packets are on their way for a moment: their rules are asked again before new ones
-                answers = await self._hands.ask("heard", {node: {"token": token} for node in self._hands.nodes})
+                answers = await self._hands.ask({node: ReadProbes(token=token) for node in self._hands.nodes})
                 wanted = self._wanted()
                 wrong = problems(self._hands.nodes, wanted.cut, self._heard(answers, wanted))
                 wrong += self._wrong_rules(answers, wanted)
@@ -113,23 +129,21 @@ class Links:
             if time.monotonic_ns() >= give_up:
                 return Verification(problems=wrong)
 
-    def _heard(self, answers: Mapping[str, Any], wanted: State) -> dict[str, Heard]:
+    def _heard(self, answers: Mapping[str, ProbesReceived], wanted: State) -> dict[str, Heard]:
         flawed = wanted.flaws.keys() - wanted.cut
         return {
             node: Heard(
-                peers=frozenset(self._named(answer["heard"]))
+                peers=frozenset(self._named(answer.received))
                 | {sender for sender, receiver in flawed if receiver == node},
-                dropped=self._named(answer["dropped"]),
+                dropped=self._named(answer.dropped),
             )
             for node, answer in answers.items()
         }
 
-    def _wrong_rules(self, answers: Mapping[str, Any], wanted: State) -> tuple[str, ...]:
+    def _wrong_rules(self, answers: Mapping[str, ProbesReceived], wanted: State) -> tuple[str, ...]:
         """Rules for flaws that are there and should not be, or the other way round."""
         there = {
-            (sender, node)
-            for node, answer in answers.items()
-            for sender in self._named(dict.fromkeys(answer["flawed"]))
+            (sender, node) for node, answer in answers.items() for sender in self._named(dict.fromkeys(answer.impaired))
         }
         return tuple(
             f"{sender} to {receiver} should have {'no' if (sender, receiver) in there else 'a'} rule for its flaws"
@@ -174,8 +188,8 @@ class Links:
     async def _checksum_errors(self, links: Iterable[Link]) -> dict[str, int]:
         """How many corrupted packets, of any software, the receivers' kernels have discarded so far."""
         receivers = sorted({receiver for _, receiver in links})
-        answers = await self._hands.ask("checksums", {node: {} for node in receivers})
-        return {node: sum(by_protocol.values()) for node, by_protocol in answers.items()}
+        answers = await self._hands.ask({node: ReadChecksumErrors() for node in receivers})
+        return {node: errors.udp + errors.tcp for node, errors in answers.items()}
 
     async def _measure(self, links: Iterable[Link], wanted: State) -> dict[Link, Measured]:
         """Send each link enough packets to measure it, and wait for as long as they may take."""
@@ -190,8 +204,8 @@ class Links:
             while True:
                 receivers = {receiver for _, receiver in chosen}
                 over = time.monotonic_ns() >= give_up
-                answers = await self._hands.ask("heard", {node: {"token": token} for node in sorted(receivers)})
-                heard = {node: self._named(answer["heard"]) for node, answer in answers.items()}
+                answers = await self._hands.ask({node: ReadProbes(token=token) for node in sorted(receivers)})
+                heard = {node: self._named(answer.received) for node, answer in answers.items()}
                 seen = {
                     (sender, receiver): measured(sample.times, heard[receiver].get(sender, ()))
                     for sender, receiver in chosen
@@ -208,31 +222,38 @@ class Links:
         to: dict[str, list[str]] = {}
         for sender, receiver in links:
             to.setdefault(sender, []).append(self._hands.addresses[receiver])
-        how = {"token": token, "times": sample.times, "every_us": sample.every_us, "size": PROBE_BYTES}
-        await self._hands.ask("probe", {sender: {"to": addresses, **how} for sender, addresses in to.items()})
+        await self._hands.ask(
+            {
+                sender: SendProbes(
+                    to=tuple(addresses), token=token, times=sample.times, every_us=sample.every_us, size=PROBE_BYTES
+                )
+                for sender, addresses in to.items()
+            }
+        )
         return token
 
     def _all_links(self) -> list[Link]:
         return list(itertools.permutations(self._hands.nodes, 2))
 
-    def _named(self, by_address: Mapping[str, Any]) -> dict[str, Any]:
+    def _named(self, by_address: Mapping[str, T]) -> dict[str, T]:
         names = {address: node for node, address in self._hands.addresses.items()}
         return {names[address]: told for address, told in by_address.items() if address in names}
 
 
-def _released(flaws: Flaws) -> dict[str, Any]:
-    """What the releasing process is to do, as it is told; nothing if all that is wrong is left to a rule."""
-    told = {
-        "ms": flaws.ms,
-        "jitter_ms": flaws.jitter_ms,
-        "hold": flaws.hold,
-        "hold_ms": flaws.hold_ms,
-        "corruption": flaws.corruption,
-        "duplication": flaws.duplication,
-        "ms_per_kb": flaws.ms_per_kb,
-        "bursts": [gilbert(share, burst) for share, burst in flaws.bursts],
-    }
-    return {**told, "longest_ms": LONGEST_QUEUE_MS} if any(told.values()) else {}
+def _impairments(flaws: Flaws) -> Impairments | None:
+    """The impairments to apply in the packet queue; None if a rule is enough."""
+    impairments = Impairments(
+        ms=flaws.ms,
+        jitter_ms=flaws.jitter_ms,
+        hold=flaws.hold,
+        hold_ms=flaws.hold_ms,
+        corruption=flaws.corruption,
+        duplication=flaws.duplication,
+        ms_per_kb=flaws.ms_per_kb,
+        longest_ms=LONGEST_QUEUE_MS,
+        bursts=tuple(gilbert(share, burst) for share, burst in flaws.bursts),
+    )
+    return None if impairments == Impairments(longest_ms=LONGEST_QUEUE_MS) else impairments
 
 
 def _sample(flaws: Flaws) -> Sample:
@@ -242,7 +263,7 @@ def _sample(flaws: Flaws) -> Sample:
         return FEW
     if flaws.bursts:
         return RUNS
-    return MANY if _released(flaws) else LOSSES
+    return LOSSES if _impairments(flaws) is None else MANY
 
 
 def _longest_ms(flaws: Flaws) -> int:
@@ -251,12 +272,12 @@ def _longest_ms(flaws: Flaws) -> int:
 
 
 def _doubles(links: Iterable[Link], wanted: State) -> bool:
-    """Return whether copies may be on their way when all packets have come."""
+    """Whether copies may be on their way when all packets have come."""
     return any(wanted.flaws.get(link, CALM).duplication for link in links)
 
 
 def _figures(seen: list[Measured], wanted: State) -> dict[str, Any]:
-    """Measurements of all links taken together: shares, ms, and the mean length of a run of losses."""
+    """What the links did, all together: shares, ms, and the mean length of a run of losses."""
     if not seen:
         return {}
     late = sorted(ms for each in seen for ms in each.late_ms)

@@ -1,4 +1,4 @@
-"""A question put to a machine, and its outcome as the workload knows it: in time or not, happened, not, or unknown."""
+"""A question to a machine, and its outcome as the workload knows it: ok, failed, or unknown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from splitbrain.nodes.clients.base import Fail, Ok, OperationFailed, OutcomeUnkn
 
 
 async def reply_to(question: Awaitable[Mapping[str, Any] | None], timeout_ns: int) -> Reply:
-    """The outcome of the question, at the latest after that long. Never raises for what a machine does."""
+    """Await the answer to a question for at most ``timeout_ns``. Never raises for what a machine does."""
     try:
         async with asyncio.timeout(timeout_ns / 1e9):
             return Ok(await question or {})

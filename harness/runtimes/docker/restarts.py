@@ -7,15 +7,24 @@ disk it finds, is reported in the history, and the run goes on without it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from splitbrain.nemesis.faults import Durable
+from splitbrain.runtimes.docker.agent.messages import (
+    CheckMarker,
+    CopyFolder,
+    DiskLeft,
+    DiskLoss,
+    GrowMemory,
+    KillNode,
+    NodeKilled,
+    RestoreDisk,
+    TerminateNode,
+)
 from splitbrain.runtimes.docker.agents import AgentPool, Verification, verified
 from splitbrain.runtimes.docker.containers import Containers
 from splitbrain.runtimes.docker.loop_devices import KEEPER
-
-DISK_FACTS = {"changed": "files_changed", "cut_ms": "cut_ms"}  # an agent's figure of a disk, and its name in a history
 
 
 class Restarts:
@@ -46,8 +55,8 @@ class Restarts:
         self._cut.discard(node)
         if not cut or seen.problems:
             return seen
-        answer = (await self._hands.ask("survived", {node: {"folder": self._hands.data[node]}}))[node]
-        return seen + Verification(problems=(f"{node}, started again: {answer['wrong']}",) if answer["wrong"] else ())
+        answer = (await self._hands.ask({node: CheckMarker(folder=str(self._hands.data[node]))}))[node]
+        return seen + Verification(problems=(f"{node}, started again: {answer.problem}",) if answer.problem else ())
 
     # Ways to end
 
@@ -57,12 +66,12 @@ class Restarts:
     async def crash(self, nodes: Iterable[str], state: Durable) -> Verification:
         """Kill the nodes and destroy their connections, so that no peer sees one close."""
         answers, seen = await self._kill(nodes, state, None, sockets=True)
-        left = [node for node, answer in answers.items() if answer["left"]]
+        left = [node for node, answer in answers.items() if answer.connections_left]
         return seen + Verification(problems=tuple(f"{node} kept connections that peers may hear end" for node in left))
 
     async def stop(self, nodes: Iterable[str]) -> Verification:
-        answers = await self._hands.ask("end", {node: {} for node in sorted(nodes)})
-        stubborn = [node for node, answer in answers.items() if not answer["obeyed"]]
+        answers = await self._hands.ask({node: TerminateNode() for node in sorted(nodes)})
+        stubborn = [node for node, answer in answers.items() if not answer.obeyed]
         return Verification(problems=tuple(f"{node} did not end when asked to, and was killed" for node in stubborn))
 
     async def starve(self, nodes: Iterable[str]) -> Verification:
@@ -74,11 +83,11 @@ class Restarts:
         if exited.problems:
             return exited
         limit = await self._containers.limit_memory(node)
-        answer = (await self._hands.ask("grow", {node: {"size": limit}}))[node]
+        answer = (await self._hands.ask({node: GrowMemory(size=limit)}))[node]
         killed = await self._containers.ended_by_kernel(node)
         problems = []
-        if answer["wrong"]:
-            problems.append(f"{node}: {answer['wrong']}")
+        if answer.problem:
+            problems.append(f"{node}: {answer.problem}")
         if not killed:
             problems.append(f"{node} did not end for want of memory, by the kernel's account")
         facts = {f"limit_mb_{node}": round(limit / 1e6, 1), f"oom_killed_{node}": killed}
@@ -86,28 +95,29 @@ class Restarts:
 
     async def _kill(
         self, nodes: Iterable[str], state: Durable, files: str | None, sockets: bool
-    ) -> tuple[dict[str, dict[str, Any]], Verification]:
+    ) -> tuple[dict[str, NodeKilled], Verification]:
         """Kill the nodes and change their disks as ``state`` and ``files`` say; return the agents' answers too.
 
         Software without durable state has nothing to lose.
         """
 
-        def disk(node: str) -> Mapping[str, Any] | None:
+        def disk(node: str) -> DiskLoss | None:
             folder = self._hands.data[node]
-            return None if state == "kept" or folder is None else {"folder": folder, "left": state, "pattern": files}
+            return None if state == "kept" or folder is None else DiskLoss(folder=folder, left=state, pattern=files)
 
-        asked = {node: {"disk": disk(node), "sockets": sockets} for node in sorted(nodes)}
+        asked = {node: KillNode(disk=disk(node), sockets=sockets) for node in sorted(nodes)}
         await asyncio.gather(*(self._containers.started(node) for node in asked))
-        answers = await self._hands.ask("kill", asked)
+        answers = await self._hands.ask(asked)
         seen = Verification()
         for node, answer in answers.items():
-            if asked[node]["disk"] is not None:
-                wrong = (f"{node}: {answer['wrong']}",) if answer["wrong"] else ()
-                facts = {f"{name}_{node}": answer[key] for key, name in DISK_FACTS.items() if key in answer}
-                seen += Verification(problems=wrong, facts=facts)
+            if answer.disk is not None:
+                wrong = (f"{node}: {answer.disk.problem}",) if answer.disk.problem else ()
+                seen += Verification(problems=wrong, facts=_disk_facts(node, answer.disk))
             elif files is not None:
                 seen += Verification(problems=(f"{node}: it keeps no files, so none like {files}",))
-        self._to_put_back |= {node for node, answer in answers.items() if "cut_ms" in answer}
+        self._to_put_back |= {
+            node for node, answer in answers.items() if answer.disk and answer.disk.cut_ms is not None
+        }
         return answers, seen
 
     # Disks
@@ -120,15 +130,21 @@ class Restarts:
         return await verified(self._put_back(node) for node in sorted(cut))
 
     async def _put_back(self, node: str) -> Verification:
-        answer = (await self._hands.ask("put-back", {KEEPER: {"name": node}}))[KEEPER]
-        wrong = (f"{node}: {answer['wrong']}",) if answer["wrong"] else ()
-        return Verification(problems=wrong, facts={f"files_changed_{node}": answer["changed"]})
+        answer = (await self._hands.ask({KEEPER: RestoreDisk(name=node)}))[KEEPER]
+        wrong = (f"{node}: {answer.problem}",) if answer.problem else ()
+        return Verification(problems=wrong, facts={f"files_changed_{node}": answer.changed})
 
     async def keep_disks(self) -> None:
         """Copy each node's durable state, one node after another, so that no two stand still at once."""
         for node in self._hands.nodes:
             if (folder := self._hands.data[node]) is not None:
-                await self._hands.ask("keep", {node: {"folder": folder}})
+                await self._hands.ask({node: CopyFolder(folder=folder)})
+
+
+def _disk_facts(node: str, disk: DiskLeft) -> dict[str, Any]:
+    """The changes to the disk of a node, by names with that of the node."""
+    facts = {"files_changed": disk.changed, "cut_ms": disk.cut_ms}
+    return {f"{name}_{node}": figure for name, figure in facts.items() if figure is not None}
 
 
 async def exit_problem(containers: Containers, node: str, wanted: str) -> Verification:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
 
 from splitbrain.nemesis.state import State
+from splitbrain.runtimes.docker.agent.messages import (
+    KillMatching,
+    Matched,
+    PauseMatching,
+    PauseNode,
+    Request,
+    ResumeNode,
+)
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 
 Part = tuple[str, str]
@@ -42,12 +50,12 @@ class Signals:
         wanted = self._wanted().paused
         stop, go = wanted - self._paused - self._asleep(), self._paused - wanted - self._asleep()
         self._paused = (self._paused | stop) - go
-        await self._hands.ask("stop", {node: {} for node in sorted(stop)})
+        await self._hands.ask({node: PauseNode() for node in sorted(stop)})
         await self._resume(go)
         self._partly_down, killing = self._added(self._partly_down, self._wanted().partly_down)
-        seen = await self._signal("kill-like", killing)
+        seen = await self._signal({part: KillMatching(pattern=part[1]) for part in killing})
         self._partly_paused, stopping = self._added(self._partly_paused, self._wanted().partly_paused)
-        return seen + await self._signal("stop-like", stopping)
+        return seen + await self._signal({part: PauseMatching(pattern=part[1]) for part in stopping})
 
     async def _resume(self, go: AbstractSet[str]) -> None:
         """Resume nodes, and processes that no fault pauses any more; others of these nodes stay paused."""
@@ -55,9 +63,8 @@ class Signals:
         still = {part for part in self._partly_paused if part in wanted or part[0] in asleep}
         waking = go | {node for node, _ in self._partly_paused - still if node not in self._paused}
         self._partly_paused = still
-        await self._hands.ask(
-            "go", {node: {"but": sorted(like for held, like in still if held == node)} for node in sorted(waking)}
-        )
+        still_paused = {node: tuple(sorted(like for held, like in still if held == node)) for node in sorted(waking)}
+        await self._hands.ask({node: ResumeNode(but=patterns) for node, patterns in still_paused.items()})
 
     def _added(self, before: AbstractSet[Part], wanted: AbstractSet[Part]) -> tuple[AbstractSet[Part], list[Part]]:
         """Those before and those wanted on nodes that run; and of the latter those that are new."""
@@ -65,14 +72,14 @@ class Signals:
         new = sorted(part for part in wanted - before if part[0] not in asleep)
         return before | set(new), new
 
-    async def _signal(self, do: str, parts: Iterable[Part]) -> Verification:
+    async def _signal(self, requests: Mapping[Part, Request[Matched]]) -> Verification:
         """Signal one part after another, as patterns may overlap. The process ids are facts; none is a problem."""
         seen = Verification()
-        for node, like in parts:
-            answer = (await self._hands.ask(do, {node: {"pattern": like}}))[node]
-            problems = [] if answer["pids"] else [f"{node} runs no process like {like}"]
-            if answer.get("whole"):
+        for (node, like), request in requests.items():
+            answer = (await self._hands.ask({node: request}))[node]
+            problems = [] if answer.pids else [f"{node} runs no process like {like}"]
+            if answer.first and isinstance(request, KillMatching):
                 problems.append(f"{node} ends as a whole with its first process, which is like {like}")
-            facts = {f"pids_{node}": answer["pids"], f"others_{node}": answer["others"]}
+            facts = {f"pids_{node}": list(answer.pids), f"others_{node}": answer.others}
             seen += Verification(problems=tuple(problems), facts=facts)
         return seen

@@ -1,204 +1,212 @@
-"""The nemesis' hand inside one host: started once, spoken to over its standard input and output.
+"""The agent inside a host container: carries out faults there, on requests that it reads from standard input.
 
-Standard library only; it runs in the host container, never in the one under test. Each request is a JSON line
-``{"id": 7, "do": "cut", ...}`` and gets one line back, ``{"id": 7, "ok": {...}}`` or ``{"id": 7, "error": "..."}``.
-It ends when its input does. Its requests, by subject:
+It runs in the host container, never in the node's, and needs the standard library only. Each line of input is a
+request and gets one line of output in reply (``messages``). The agent ends when its input does.
 
-    hello                         the versions it runs on
-    links   cut: {address: manner}, lose: {address: chance}, flaws: {address: {...}}
-                                  what comes from these addresses is cut off, lost by that chance, or released with
-                                  those flaws (``packets.Flaws``), in place of all that was so before
-    released                      what the releasing process has done so far, by address
-    arrived                       when software was first heard again over links that were cut, by address
-    probe   to: [address], token, times, every_us, size
-                                  send that many real packets to each address
-    heard   token                 what has come with that token from whom, and the rules as the kernel has them
-    checksums                     how many wrong ones the kernel has counted so far, by protocol
-    keep    folder                copy that folder of the node's
-    kill    disk: {folder, left, pattern} or null, sockets
-                                  end every process of the node, first having its folder hold what is to be ``left``
-                                  (``disks.leave``, or for ``torn`` ``power.cut``); returns when all are gone, and with
-                                  ``sockets`` all their connections, which nobody hears end
-    arm     folder                have a witness in the node's folder that is flushed
-    survived folder               whether the node's disk holds what was flushed before a cut, and no more
-    attach  name                  make a disk for that node, on a loop device
-    put-back name                 have that disk be what a cut has left of it
-    end                           ask the node to end, as one asks a service; and make it, when it has not in good time
-    grow    size                  have the node's first process take that many bytes, of which its container has not so
-                                  many; ``wrong`` says why the kernel has not killed it for that, when it is killed
-    stop                          pause every process of the node; returns when all are so
-    go      but: [pattern]        let every process go on but those like these patterns; returns when all do
-    kill-like, stop-like  pattern end or pause those processes whose name or command line is like the pattern
-    skew    wall_ns, wall_ppm, jump_ns, monotonic_ppm
-                                  have the clocks of every process wrong by so much; nothing but noughts heals
-    clocks                        how wrong each process's memory says they are, and this host's own clocks
-    patch                         put the clock functions in once more; how long that held all threads of each process
-    processes                     those of the node: number, beginning and threads of each
-    flush   ms, fail              have flushes of files to the disk take so long, or fail, in place of what was so
-                                  before; what that did is told
-
-Requests of one subject are carried out in their order (but for probes and loops), those of different subjects at the
-same time: a process that is slow to die delays no heal of a link.
+Requests of one lane are carried out in order (those of the lanes ``probes`` and ``disks`` several at a time), those of
+different lanes concurrently: a process that is slow to die does not delay the healing of a link.
 """
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
 import threading
 import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, BinaryIO
 
-from splitbrain.runtimes.docker.agent import disks, links, processes
-from splitbrain.runtimes.docker.agent import oom as growth
-from splitbrain.runtimes.docker.agent import power_loss as power
-from splitbrain.runtimes.docker.agent.clocks import TEND_SECONDS, HostClocks
-from splitbrain.runtimes.docker.agent.commands import Refused, run
+from splitbrain.runtimes.docker.agent import disks, links, oom, power_loss, processes
+from splitbrain.runtimes.docker.agent.clocks import REFRESH_SECONDS, HostClocks
+from splitbrain.runtimes.docker.agent.codec import Malformed, decode_line, encode
+from splitbrain.runtimes.docker.agent.commands import RequestFailed, run
 from splitbrain.runtimes.docker.agent.flushes import Flushes
-from splitbrain.runtimes.docker.agent.loop_devices import Loops
+from splitbrain.runtimes.docker.agent.loop_devices import LoopDevices
+from splitbrain.runtimes.docker.agent.messages import (
+    CheckMarker,
+    ClocksPatched,
+    CopyFolder,
+    CreateDisk,
+    DiskLeft,
+    DiskLoss,
+    Done,
+    FillDisk,
+    FreeDisk,
+    GrowMemory,
+    Handler,
+    Hello,
+    KillMatching,
+    KillNode,
+    ListProcesses,
+    NodeKilled,
+    PatchClocksAgain,
+    PauseMatching,
+    PauseNode,
+    ProbesReceived,
+    ProcessList,
+    ReadChecksumErrors,
+    ReadClocks,
+    ReadFirstArrivals,
+    ReadProbes,
+    ReplyFrame,
+    Request,
+    RequestFrame,
+    RestoreDisk,
+    ResumeNode,
+    SendProbes,
+    SetClocks,
+    SetFlushes,
+    SetLinks,
+    TerminateNode,
+    Versions,
+    WriteMarker,
+)
 from splitbrain.runtimes.docker.agent.probes import SNMP, Probes, checksum_errors
 
-SUBJECTS = {
-    "hello": "links",
-    "links": "links",
-    "released": "links",
-    "arrived": "links",
-    "probe": "probes",
-    "heard": "probes",
-    "checksums": "probes",
-    "keep": "processes",
-    "fill": "processes",
-    "free": "processes",
-    "kill": "processes",
-    "end": "processes",
-    "stop": "processes",
-    "kill-like": "processes",
-    "stop-like": "processes",
-    "go": "processes",
-    "processes": "processes",
-    "arm": "processes",
-    "survived": "processes",
-    "attach": "loops",
-    "put-back": "loops",
-    "grow": "tracing",  # a process has one tracer at a time
-    "skew": "tracing",
-    "clocks": "tracing",
-    "patch": "tracing",
-    "flush": "tracing",
-}
-"""Of each request, the subject: what must not be done at the same time as another of its kind."""
-
-WORKERS = {"probes": 4, "loops": 4}
-"""Of subjects whose requests do not get into each other's way, how many are carried out at a time."""
+WORKERS = {"probes": 4, "disks": 4}
+"""Requests carried out at a time, in lanes where they do not affect one another; one in all other lanes."""
 
 
 class Agent:
-    """State of one host's agent: what listens for probes, the node's clocks and flushes, a lane for each subject."""
+    """The agent of one host: its state by subject, a handler for each request, and a thread pool for each lane."""
 
-    def __init__(self) -> None:
+    def __init__(self, output: BinaryIO) -> None:
         self.links = links.Links()
         self.probes = Probes()
         self.clocks = HostClocks(processes.node_processes)
         self.flushes = Flushes(processes.node_processes)
-        self.loops = Loops()
-        self.lanes = {
-            subject: ThreadPoolExecutor(WORKERS.get(subject, 1), subject) for subject in set(SUBJECTS.values())
-        }
-        self.writing = threading.Lock()
+        self.disks = LoopDevices()
+        self.handlers: Mapping[type[Request[Any]], Handler] = {each.request: each for each in self._handlers()}
+        lanes = {handler.lane for handler in self.handlers.values()}
+        self._lanes = {lane: ThreadPoolExecutor(WORKERS.get(lane, 1), lane) for lane in lanes}
+        self._output = output
+        self._writing = threading.Lock()
 
-    def serve(self) -> None:
-        threading.Thread(target=self.tend, name="tender", daemon=True).start()
-        for line in sys.stdin.buffer:
-            request = json.loads(line)
-            self.lanes[SUBJECTS.get(request["do"], "links")].submit(self.answer, request)
+    def serve(self, requests: Iterable[bytes]) -> None:
+        """Answer every line of ``requests`` until they end."""
+        threading.Thread(target=self._refresh, name="refresh", daemon=True).start()
+        for line in requests:
+            self.accept(line)
+        self.close()
 
-    def tend(self) -> None:
-        """Have new processes found while something is wrong; by the thread that traces all of them, as it must be."""
-        while True:
-            time.sleep(TEND_SECONDS)
-            for part in (self.clocks, self.flushes):
-                if part.wrong:
-                    self.lanes["tracing"].submit(part.tend).result()
-
-    def answer(self, request: dict[str, Any]) -> None:
-        began = time.monotonic_ns()
+    def accept(self, line: bytes) -> None:
+        """Start to carry out the request in ``line``, or answer at once that it is malformed."""
+        number = None
         try:
-            reply: dict[str, Any] = {"ok": self.carry_out(request)}
-        except (Refused, OSError) as failure:
-            reply = {"error": str(failure)}
-        except Exception as failure:  # our own mistake is told too, or the controller would wait for nothing
-            reply = {"error": f"{type(failure).__name__}: {failure}"}
-        reply |= {"id": request["id"], "took_ns": time.monotonic_ns() - began}
-        with self.writing:
-            sys.stdout.write(json.dumps(reply) + "\n")
-            sys.stdout.flush()
+            frame = decode_line(RequestFrame, line)
+            number = frame.id
+            request = frame.opened()
+        except Malformed as wrong:
+            self._write(ReplyFrame(number, None, str(wrong)))
+        else:
+            handler = self.handlers[type(request)]
+            self._lanes[handler.lane].submit(self._answer, number, handler, request)
 
-    def carry_out(self, request: dict[str, Any]) -> dict[str, Any]:
-        match request:
-            case {"do": "hello"}:
-                self.links.begin()
-                return {"iptables": run("iptables", "--version").strip(), "python": platform.python_version()}
-            case {"do": "links", "cut": cut, "lose": lose, "flaws": flaws}:
-                return self.links.replace(cut, lose, flaws)
-            case {"do": "released"}:
-                return self.links.released()
-            case {"do": "arrived"}:
-                return self.links.arrivals.arrived()
-            case {"do": "probe", "to": to, "token": token, "times": times, "every_us": every_us, "size": size}:
-                return self.probes.send(to, token, times, every_us, size)
-            case {"do": "heard", "token": token}:
-                return {"heard": self.probes.heard(token), **links.seen()}
-            case {"do": "checksums"}:
-                return checksum_errors(SNMP.read_text())
-            case {"do": "keep", "folder": folder}:
-                return disks.keep(folder)
-            case {"do": "fill"}:
-                return disks.fill()
-            case {"do": "free"}:
-                return disks.free()
-            case {"do": "kill", "disk": disk, "sockets": sockets}:
-                left = {} if disk is None else leave(**disk)
-                return {**processes.kill(), **left, **(links.forget_connections() if sockets else {})}
-            case {"do": "arm", "folder": folder}:
-                return power.arm(folder)
-            case {"do": "survived", "folder": folder}:
-                return power.survived(folder)
-            case {"do": "attach", "name": name}:
-                return self.loops.attach(name)
-            case {"do": "put-back", "name": name}:
-                return self.loops.put_back(name)
-            case {"do": "end"}:
-                return processes.end()
-            case {"do": "grow", "size": size}:
-                return growth.grow(size)
-            case {"do": "stop"}:
-                return processes.stop()
-            case {"do": "go", "but": but}:
-                return processes.go(but)
-            case {"do": "kill-like", "pattern": pattern}:
-                return processes.kill_like(pattern)
-            case {"do": "stop-like", "pattern": pattern}:
-                return processes.stop_like(pattern)
-            case {"do": "skew", "wall_ns": wall_ns, "wall_ppm": wall_ppm, "jump_ns": jump_ns, "monotonic_ppm": ppm}:
-                self.clocks.set(wall_ns, wall_ppm, jump_ns, ppm)
-                return {}
-            case {"do": "clocks"}:
-                return self.clocks.report()
-            case {"do": "patch"}:
-                return {"held_ns": self.clocks.patch_again()}
-            case {"do": "processes"}:
-                return {"processes": processes.described()}
-            case {"do": "flush", "ms": ms, "fail": fail}:
-                return self.flushes.set(ms, fail)
-        raise Refused(f"unknown request {request.get('do')!r}")
+    def close(self) -> None:
+        """Wait until all accepted requests are answered."""
+        for lane in self._lanes.values():
+            lane.shutdown()
+
+    def _handlers(self) -> Iterable[Handler]:
+        yield Hello.handled_in("links", lambda request: self._hello())
+        yield SetLinks.handled_in("links", self._set_links)
+        yield ReadFirstArrivals.handled_in("links", lambda request: self.links.arrivals.report())
+        yield SendProbes.handled_in("probes", self._send_probes)
+        yield ReadProbes.handled_in("probes", self._read_probes)
+        yield ReadChecksumErrors.handled_in("probes", lambda request: checksum_errors(SNMP.read_text()))
+        yield CopyFolder.handled_in("processes", lambda request: disks.copy_folder(request.folder))
+        yield FillDisk.handled_in("processes", lambda request: disks.fill())
+        yield FreeDisk.handled_in("processes", lambda request: disks.free())
+        yield WriteMarker.handled_in("processes", _write_marker)
+        yield CheckMarker.handled_in("processes", lambda request: power_loss.check_marker(request.folder))
+        yield KillNode.handled_in("processes", _kill)
+        yield TerminateNode.handled_in("processes", lambda request: processes.terminate())
+        yield PauseNode.handled_in("processes", _pause)
+        yield ResumeNode.handled_in("processes", _resume)
+        yield KillMatching.handled_in("processes", lambda request: processes.kill_matching(request.pattern))
+        yield PauseMatching.handled_in("processes", lambda request: processes.pause_matching(request.pattern))
+        yield ListProcesses.handled_in("processes", lambda request: ProcessList(processes=processes.described()))
+        yield CreateDisk.handled_in("disks", lambda request: self.disks.create(request.name))
+        yield RestoreDisk.handled_in("disks", lambda request: self.disks.restore(request.name))
+        # A process has one tracer at a time.
+        yield GrowMemory.handled_in("tracing", lambda request: oom.grow(request.size))
+        yield SetClocks.handled_in("tracing", self._set_clocks)
+        yield ReadClocks.handled_in("tracing", lambda request: self.clocks.report())
+        yield PatchClocksAgain.handled_in(
+            "tracing", lambda request: ClocksPatched(held_ns=tuple(self.clocks.patch_again()))
+        )
+        yield SetFlushes.handled_in("tracing", lambda request: self.flushes.set(request.ms, request.fail))
+
+    def _refresh(self) -> None:
+        """Reach new processes while a clock or a flush is faulty, on the one thread that may trace processes."""
+        while True:
+            time.sleep(REFRESH_SECONDS)
+            for part in (self.clocks, self.flushes):
+                if part.faulty:
+                    self._lanes["tracing"].submit(part.refresh).result()
+
+    def _answer(self, number: int, handler: Handler, request: Request[Any]) -> None:
+        try:
+            reply = ReplyFrame(number, handler.act(request), None)
+        except (RequestFailed, OSError) as failure:
+            reply = ReplyFrame(number, None, str(failure))
+        except Exception as failure:  # a bug of ours is answered too, or the controller would wait for nothing
+            reply = ReplyFrame(number, None, f"{type(failure).__name__}: {failure}")
+        self._write(reply)
+
+    def _write(self, reply: ReplyFrame) -> None:
+        with self._writing:
+            self._output.write(encode(reply))
+            self._output.flush()
+
+    def _hello(self) -> Versions:
+        self.links.create_chains()
+        return Versions(iptables=run("iptables", "--version").strip(), python=platform.python_version())
+
+    def _set_links(self, request: SetLinks) -> Done:
+        self.links.replace(request.cut, request.loss, request.impaired)
+        return Done()
+
+    def _send_probes(self, request: SendProbes) -> Done:
+        self.probes.send(request.to, request.token, request.times, request.every_us, request.size)
+        return Done()
+
+    def _read_probes(self, request: ReadProbes) -> ProbesReceived:
+        dropped, impaired = links.rules_in_force()
+        return ProbesReceived(received=self.probes.received(request.token), dropped=dropped, impaired=impaired)
+
+    def _set_clocks(self, request: SetClocks) -> Done:
+        self.clocks.set(request.wall_ns, request.wall_ppm, request.jump_ns, request.monotonic_ppm)
+        return Done()
 
 
-def leave(folder: str, left: str, pattern: str | None) -> dict[str, Any]:
-    """Have the folder of a node that is to be killed hold what is to be left of it."""
-    return power.cut(folder) if left == "torn" else disks.leave(folder, left, pattern)
+def _write_marker(request: WriteMarker) -> Done:
+    power_loss.write_marker(request.folder)
+    return Done()
+
+
+def _kill(request: KillNode) -> NodeKilled:
+    left = None if request.disk is None else _lose(request.disk)
+    processes.kill()
+    return NodeKilled(disk=left, connections_left=links.destroy_connections() if request.sockets else 0)
+
+
+def _lose(disk: DiskLoss) -> DiskLeft:
+    if disk.left == "torn":
+        return power_loss.copy_flushed(disk.folder)
+    return disks.lose(disk.folder, disk.left, disk.pattern)
+
+
+def _pause(request: PauseNode) -> Done:
+    processes.pause()
+    return Done()
+
+
+def _resume(request: ResumeNode) -> Done:
+    processes.resume(request.but)
+    return Done()
 
 
 if __name__ == "__main__":
-    Agent().serve()
+    Agent(sys.stdout.buffer).serve(sys.stdin.buffer)

@@ -1,4 +1,4 @@
-// What stands in for two functions of a process's vDSO on arm64; see clock_x86_64.S, of which this is the twin.
+// Replacements of two functions of a process's vDSO on arm64; see clock_x86_64.S, its counterpart.
 // By hand:
 //
 //     aarch64-linux-gnu-as clock_aarch64.S -o clock.o && aarch64-linux-gnu-objcopy -O binary -j .text clock.o clock.bin

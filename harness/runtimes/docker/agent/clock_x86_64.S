@@ -1,15 +1,14 @@
-# What stands in for three functions of a process's vDSO on x86-64, as position-independent code and data.
-# `clocks.py` holds its bytes; a test assembles this file and compares. By hand:
+# Replacements of three functions of a process's vDSO on x86-64, as position-independent code and data.
+# `vdso.py` holds the assembled bytes; a test assembles this file and compares. By hand:
 #
 #     as clock_x86_64.S -o clock.o && objcopy -O binary -j .text clock.o clock.bin
 #
-# Each function asks the kernel by the real system call and adds an error that the table gives for that clock:
+# Each function makes the real system call and adds the error that the table gives for that clock:
 #
 #     error = offset + (now - since) * gain / 2**32          in ns; gain is a signed fixed-point number
 #
-# The table has two slots, and `turn` says which is valid: the one of its lowest bit. Who changes the errors writes the
-# other slot first and then counts `turn` up, so that a reader who finds `turn` as it was has read a whole slot, and
-# nobody ever waits.
+# The table has two slots; the lowest bit of `turn` says which one is valid. A writer fills the other slot and then
+# increments `turn`. A reader that finds `turn` unchanged afterwards has read one consistent slot. Neither waits.
 
         .intel_syntax noprefix
         .text

@@ -1,17 +1,17 @@
-"""The host's own programs, run for their effect or their words."""
+"""Programs of the host image, run for their effect or their output."""
 
 from __future__ import annotations
 
 import subprocess
 
 
-class Refused(Exception):
-    """A request that could not be carried out; the words go back to the controller."""
+class RequestFailed(Exception):
+    """A request that could not be carried out; the message is the reply's error."""
 
 
 def run(*command: str, given: str = "") -> str:
-    """What the command prints, ``given`` being its input. Raises Refused with its complaint when it fails."""
+    """Run a command with ``given`` as its input and return its output. Raises RequestFailed when it fails."""
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise Refused(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+        raise RequestFailed(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout

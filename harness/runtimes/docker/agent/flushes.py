@@ -1,12 +1,12 @@
-"""Flushes of the node's files to its disk, held up or refused: fsync(2), fdatasync(2) and their like.
+"""Slow or failing flushes of the node's files: fsync(2), fdatasync(2) and their like.
 
-Each process of the node is given a filter of system calls (seccomp(2)) that has the kernel ask us about these calls and
-no others, before it carries them out (seccomp_unotify(2)). We let one wait and then go on as the process made it, or
-answer in the kernel's place that it failed. The process puts the filter on itself, made to do so by ptrace; what it
-starts later inherits it, and what comes into the node by another way is looked for by ``tend``.
+Each process of the node is given a filter of system calls (seccomp(2)) by which the kernel notifies us of these calls,
+and no others, before it carries them out (seccomp_unotify(2)). We delay a call and let it continue, or answer in the
+kernel's place that it failed. The process is made to install the filter itself, by ptrace; its children inherit it, and
+``refresh`` finds processes that enter the node in another way.
 
-A filter stays until its process ends. Healed, calls go on at once, at the price of our being asked. What writes through
-without a flush (``O_SYNC``, ``O_DIRECT``), or asks the kernel by other ways (io_uring), is not reached.
+A filter stays until its process ends. When healed, calls continue at once, at the cost of the notification. Writes
+through the cache without a flush (``O_SYNC``, ``O_DIRECT``) and io_uring are not reached.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from splitbrain.runtimes.docker.agent import processes
-from splitbrain.runtimes.docker.agent.ptrace import Gone, Still
-from splitbrain.runtimes.docker.agent.remote_syscalls import NONE, Borrowed, calling
+from splitbrain.runtimes.docker.agent.messages import FlushReport
+from splitbrain.runtimes.docker.agent.ptrace import ProcessGone, StoppedProcess
+from splitbrain.runtimes.docker.agent.remote_syscalls import NONE, RemoteThread, syscall_abi
 from splitbrain.runtimes.docker.agent.vdso import Unsupported
 
 FLUSHES = ("fsync", "fdatasync", "msync", "sync_file_range", "syncfs")
@@ -43,37 +43,40 @@ PIDFD_GETFD = 438
 READ_WRITE, PRIVATE_ANONYMOUS = 1 | 2, 0x02 | 0x20
 PAGE = 4096
 
-INSTRUCTION = struct.Struct("<HBBI")  # of a filter
+INSTRUCTION = struct.Struct("<HBBI")  # struct sock_filter
 LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
 ALLOW, ASK = 0x7FFF_0000, 0x7FC0_0000
 NUMBER_AT, ARCH_AT = 0, 4
 
 TRIAL = 7_777
-"""What a flush of no file is answered when it is made to see whether we are asked: nothing else answers so."""
+"""Our answer to a flush of no file, a trial call that shows whether the filter is in effect."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def program() -> bytes:
-    """The filter: ask about flushes, allow all else."""
-    kind = calling()
-    numbers = [kind.numbers[name] for name in FLUSHES]
+    """Assemble the filter: notify us of flushes, allow all other calls."""
+    abi = syscall_abi()
+    numbers = [abi.numbers[name] for name in FLUSHES]
     last = len(numbers)
-    lines = [(LOAD, 0, 0, ARCH_AT), (JUMP_IF_EQUAL, 0, last + 1, kind.arch), (LOAD, 0, 0, NUMBER_AT)]
+    lines = [(LOAD, 0, 0, ARCH_AT), (JUMP_IF_EQUAL, 0, last + 1, abi.arch), (LOAD, 0, 0, NUMBER_AT)]
     lines += [(JUMP_IF_EQUAL, last - at, 0, number) for at, number in enumerate(numbers)]
     lines += [(RETURN, 0, 0, ALLOW), (RETURN, 0, 0, ASK)]
     return b"".join(INSTRUCTION.pack(*line) for line in lines)
 
 
-class Listeners:
-    """The kernel's questions about flushes, answered by a thread of ours; ``ms`` and ``fail`` say how."""
+class Supervisor:
+    """A thread that answers the kernel's notifications of flushes: after ``ms``, or with an error if they ``fail``.
+
+    "Supervisor" and "listener" are the terms of seccomp_unotify(2).
+    """
 
     def __init__(self) -> None:
         self.ms = 0
         self.fail = False
-        self._took: list[float] = []  # ms, of those held up since ``anew``
+        self._took: list[float] = []  # ms, of flushes delayed since the last report
         self._refused = 0
-        self._due: list[tuple[float, int, int, float]] = []  # when, listener, id of the question, when it came
+        self._due: list[tuple[float, int, int, float]] = []  # due, listener, notification id, received
         self._poll = select.poll()
         self._wake, self._waker = os.pipe()
         self._poll.register(self._wake, select.POLLIN)
@@ -84,16 +87,22 @@ class Listeners:
         os.write(self._waker, b"\0")
 
     def set(self, ms: int, fail: bool) -> None:
-        """From now on hold flushes up for so long, or refuse them. What has been held up for that long goes on."""
+        """Delay flushes, or have them fail, from now on. A flush that has been delayed for ``ms`` already goes on."""
         self.ms, self.fail = ms, fail
         os.write(self._waker, b"\0")
 
-    def anew(self) -> dict[str, Any]:
-        """What was done since this was last called: how many flushes ended late, by how many ms, how many failed."""
+    def report(self, processes: int, problems: tuple[str, ...]) -> FlushReport:
+        """Report on the flushes since the last report."""
         took, self._took = self._took, []
         refused, self._refused = self._refused, 0
-        each = {"took_ms": round(median(took), 1), "most_ms": round(max(took), 1)} if took else {}
-        return {"held": len(took), "refused": refused, **each}
+        return FlushReport(
+            processes=processes,
+            problems=problems,
+            held=len(took),
+            refused=refused,
+            took_ms=round(median(took), 1) if took else None,
+            most_ms=round(max(took), 1) if took else None,
+        )
 
     def _serve(self) -> None:
         while True:
@@ -106,8 +115,8 @@ class Listeners:
                     ]
                     heapq.heapify(self._due)
                 elif what & select.POLLIN:
-                    self._asked(listener)
-                else:  # all whom it was about have ended
+                    self._notified(listener)
+                else:  # all processes with this filter have ended
                     self._poll.unregister(listener)
                     os.close(listener)
                     self._due = [each for each in self._due if each[1] != listener]
@@ -117,11 +126,11 @@ class Listeners:
                 if self._answer(listener, question, goes_on=True):
                     self._took.append((time.monotonic() - came) * 1_000)
 
-    def _asked(self, listener: int) -> None:
+    def _notified(self, listener: int) -> None:
         room = bytearray(NOTICE.size)
         try:
             fcntl.ioctl(listener, RECEIVE, room)
-        except OSError:  # whoever asked has ended, or was interrupted and will ask again
+        except OSError:  # the process has ended, or was interrupted and will try again
             return
         question, _, _, _, _, _, file, *_ = NOTICE.unpack(room)
         if file & 0xFFFF_FFFF == 0xFFFF_FFFF:
@@ -135,7 +144,7 @@ class Listeners:
             self._answer(listener, question, goes_on=True)
 
     def _answer(self, listener: int, question: int, result: int = 0, error: int = 0, goes_on: bool = False) -> bool:
-        """Whether whoever asked still waits."""
+        """Answer a notification; False if the process waits no longer."""
         reply = REPLY.pack(question, result, -error, CONTINUE if goes_on else 0)
         try:
             fcntl.ioctl(listener, ANSWER, reply)
@@ -145,38 +154,33 @@ class Listeners:
 
 
 class Flushes:
-    """What is asked of the flushes of a host's node, and the processes that have been made to ask.
+    """The treatment of flushes on this host, and the processes with our filter.
 
-    ``found`` finds the node's processes, all of those that there are when it is called. As it traces them, it must be
-    used by one thread.
+    ``found`` lists the node's processes at the time of the call. Use it from one thread only, the processes' tracer.
     """
 
     def __init__(self, found: Callable[[], Iterable[int]]) -> None:
         self._found = found
-        self._listeners: Listeners | None = None
-        self._filters: dict[int, int] = {}  # how many each process has that is known to ask
+        self._supervisor: Supervisor | None = None
+        self._filters: dict[int, int] = {}  # the number of filters of each process that has ours
         self._refused: dict[int, str] = {}
-        self._late: list[Still] = []  # that may have threads to let go yet
-        self.wrong = False
+        self._late: list[StoppedProcess] = []  # these may have threads that are still to be released
+        self.faulty = False
 
-    def set(self, ms: int, fail: bool) -> dict[str, Any]:
-        """Hold flushes up for so many ms, or refuse them. ``problems`` says which processes are not reached.
-
-        Told besides is what was done since this was last asked for.
-        """
-        if self._listeners is None:
-            self._listeners = Listeners()
-        self.wrong = ms > 0 or fail
+    def set(self, ms: int, fail: bool) -> FlushReport:
+        """Delay flushes by ``ms``, or have them fail, and report on the flushes since the last call."""
+        if self._supervisor is None:
+            self._supervisor = Supervisor()
+        self.faulty = ms > 0 or fail
         self._refused.clear()
-        if self.wrong:
-            self.tend()
-        self._listeners.set(ms, fail)
-        done = self._listeners.anew()
-        return {"processes": len(self._filters), "problems": list(self._refused.values()), **done}
+        if self.faulty:
+            self.refresh()
+        self._supervisor.set(ms, fail)
+        return self._supervisor.report(len(self._filters), tuple(self._refused.values()))
 
-    def tend(self) -> None:
-        """Reach processes that are new, and forget those that have ended."""
-        self._late = [still for still in self._late if not still.let_go_late()]
+    def refresh(self) -> None:
+        """Give the filter to processes that are new, and forget those that have ended."""
+        self._late = [stopped for stopped in self._late if not stopped.release_late()]
         found = set(self._found())
         for known in (self._filters, self._refused):
             for pid in known.keys() - found:
@@ -186,7 +190,7 @@ class Flushes:
                 if not self._inherits(pid):
                     self._reach(pid)
                 self._filters[pid] = _filters(pid)
-            except Gone:
+            except ProcessGone:
                 pass
             except (Unsupported, OSError) as failure:
                 self._refused[pid] = f"process {pid}: {failure}"
@@ -196,11 +200,11 @@ class Flushes:
         return of_parent is not None and _filters(pid) >= of_parent
 
     def _reach(self, pid: int) -> None:
-        """Have the process put the filter on itself, take its end that listens, and see that we are asked."""
-        assert self._listeners is not None
+        """Make the process install the filter, take over its listener, and check that we are notified."""
+        assert self._supervisor is not None
         made = program()
         flags = ALL_THREADS | NEW_LISTENER | ERROR_IF_NOT_ALL | KILLABLE
-        with Still(pid) as held, Borrowed(held) as thread:
+        with StoppedProcess(pid) as held, RemoteThread(held) as thread:
             self._late.append(held)
             at = thread.call("mmap", 0, PAGE, READ_WRITE, PRIVATE_ANONYMOUS, NONE, 0)
             with Path(f"/proc/{pid}/mem").open("r+b", buffering=0) as memory:
@@ -212,18 +216,18 @@ class Flushes:
             finally:
                 thread.call("munmap", at, PAGE)
             try:
-                listener = _taken(pid, number)
+                listener = _take_over(pid, number)
             finally:
                 thread.call("close", number)
-            self._listeners.add(listener)
+            self._supervisor.add(listener)
             with contextlib.suppress(OSError):
                 if thread.call("fsync", NONE) == TRIAL:
                     return
-            raise Unsupported("its filter asks nobody")
+            raise Unsupported("its filter has no effect")
 
 
-def _taken(pid: int, number: int) -> int:
-    """A file of the process's as one of ours."""
+def _take_over(pid: int, number: int) -> int:
+    """Duplicate a file descriptor of the process into this one."""
     process = os.pidfd_open(pid)
     try:
         file = _libc.syscall(PIDFD_GETFD, process, number, 0)
@@ -235,12 +239,12 @@ def _taken(pid: int, number: int) -> int:
 
 
 def _filters(pid: int) -> int:
-    """How many filters of system calls a process has."""
+    """Return the number of seccomp filters of a process."""
     try:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             name, _, value = line.partition(":")
             if name == "Seccomp_filters":
                 return int(value)
     except OSError as error:
-        raise Gone(f"process {pid} has ended") from error
+        raise ProcessGone(f"process {pid} has ended") from error
     return 0

@@ -1,7 +1,7 @@
-"""The nodes' disks as loop devices, made and put back by a container that has these devices and no other right.
+"""Disks of nodes as loop devices, created and restored in a container that may use these devices and nothing else.
 
-Each has an ext4 file system in a backing file; the engine mounts it for the node's container and no longer. A device
-goes by itself when nobody has it mounted and this process has ended, however that came about.
+Each has an ext4 file system in a backing file, which the engine mounts for the node's container. A device is detached
+by itself when it is not mounted and this process has ended, for whatever reason.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-from splitbrain.runtimes.docker.agent import disks
-from splitbrain.runtimes.docker.agent import power_loss as power
-from splitbrain.runtimes.docker.agent.commands import Refused, run
+from splitbrain.runtimes.docker.agent import disks, power_loss
+from splitbrain.runtimes.docker.agent.commands import RequestFailed, run
+from splitbrain.runtimes.docker.agent.messages import DiskCreated, DiskRestored
 
-DISK_BYTES = 256 << 20  # of which only what is written takes room
-# The root folder is left empty, and tables that are all noughts need not be written: nothing is, once it is mounted.
+DISK_BYTES = 256 << 20  # the backing file is sparse
+# The root folder is left empty. Tables of zeros need not be written, so that mounting writes nothing later.
 MAKE = ("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-E", "assume_storage_prezeroed=1")
 EMPTY = ("debugfs", "-w", "-R", "rmdir lost+found")
 UNMOUNTED_SECONDS = 10.0
@@ -34,51 +33,50 @@ AUTOCLEAR = 4
 BLKDISCARD = 0x1277
 
 
-class Loops:
-    """The disks by the names of the nodes, each with its device held open."""
+class LoopDevices:
+    """The disks by the names of their nodes, each with its device held open."""
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[Path, int]] = {}
 
-    def attach(self, name: str) -> dict[str, Any]:
-        """Make an empty disk; the ``device`` that it is."""
-        image = power.BACKING / name
+    def create(self, name: str) -> DiskCreated:
+        """Create an empty disk for a node."""
+        image = power_loss.BACKING / name
         with image.open("wb") as file:
             file.truncate(DISK_BYTES)
         run(*MAKE, str(image))
         run(*EMPTY, str(image))
-        device, held = attached(image)
+        device, held = attach(image)
         self._held[name] = device, held
-        return {"device": str(device)}
+        return DiskCreated(device=str(device))
 
-    def put_back(self, name: str) -> dict[str, Any]:
-        """Make the disk of a node that was killed what a cut has left of it, as soon as the engine has unmounted it.
-
-        ``changed`` counts the files that are not as the kill alone has left them; ``wrong`` says what is not as it
-        should be.
-        """
-        image = power.BACKING / name
-        device = claimed(self._held[name][0])
+    def restore(self, name: str) -> DiskRestored:
+        """Reset the disk of a killed node to the copy of its flushed contents, once the engine has unmounted it."""
+        image = power_loss.BACKING / name
+        device = claim(self._held[name][0])
         if device is None:
-            return {"changed": 0, "wrong": "its disk stayed mounted, and is as it was"}
+            return DiskRestored(changed=0, problem="its disk stayed mounted and is unchanged")
         try:
-            killed, after_kill = held_by(image)
-            cut, after_cut = held_by(power.cut_of(image))
+            killed, after_kill = contents_of(image)
+            cut, after_cut = contents_of(power_loss.copy_of(image))
             fcntl.ioctl(device, BLKDISCARD, struct.pack("=QQ", 0, DISK_BYTES))
-            power.pour(power.cut_of(image), device)
+            power_loss.write_data(power_loss.copy_of(image), device)
             os.fsync(device)
         finally:
             os.close(device)
-            power.cut_of(image).unlink()
-        wrong = power.judged(after_cut)
-        if wrong is None and after_kill != power.UNFLUSHED:
-            wrong = "the kill alone would have left no more on its disk"
+            power_loss.copy_of(image).unlink()
+        problem = power_loss.marker_problem(after_cut)
+        if problem is None and after_kill != power_loss.UNFLUSHED:
+            problem = "the kill alone would have lost the same writes"
         changed = sum(killed.get(path) != cut.get(path) for path in killed.keys() | cut.keys())
-        return {"changed": changed, "wrong": wrong}
+        return DiskRestored(changed=changed, problem=problem)
 
 
-def attached(image: Path) -> tuple[Path, int]:
-    """Have a free loop device show the image for as long as anybody has it open or mounted; it, and it opened."""
+def attach(image: Path) -> tuple[Path, int]:
+    """Attach a free loop device to the image, and return its path and an open descriptor.
+
+    The kernel detaches it when it is neither open nor mounted.
+    """
     control = os.open("/dev/loop-control", os.O_RDWR)
     backing = os.open(image, os.O_RDWR)
     try:
@@ -92,7 +90,7 @@ def attached(image: Path) -> tuple[Path, int]:
                 fcntl.ioctl(held, LOOP_CONFIGURE, configuration(backing, image.name))
             except OSError as failure:
                 os.close(held)
-                if failure.errno != errno.EBUSY:  # somebody else was quicker
+                if failure.errno != errno.EBUSY:  # another process took the device first
                     raise
             else:
                 return device, held
@@ -102,13 +100,13 @@ def attached(image: Path) -> tuple[Path, int]:
 
 
 def configuration(backing: int, name: str) -> bytes:
-    """A ``struct loop_config`` (linux/loop.h)."""
+    """Pack a ``struct loop_config`` (linux/loop.h)."""
     info = struct.pack("=5Q4I64s64s32s2Q", 0, 0, 0, 0, 0, 0, 0, 0, AUTOCLEAR, name.encode(), b"", b"", 0, 0)
     return struct.pack("=2I", backing, 0) + info + bytes(64)
 
 
-def claimed(device: Path) -> int | None:
-    """Open a device that nobody else is to mount meanwhile; None if somebody has it mounted for too long."""
+def claim(device: Path) -> int | None:
+    """Open a device exclusively; None if it stays mounted for too long."""
     give_up = time.monotonic() + UNMOUNTED_SECONDS
     while True:
         try:
@@ -121,14 +119,14 @@ def claimed(device: Path) -> int | None:
         time.sleep(0.002)
 
 
-def held_by(image: Path) -> tuple[dict[str, str], bytes | None]:
-    """All files of a file system that is not mounted, once its journal is replayed, and what its witness says."""
-    with tempfile.TemporaryDirectory(dir=power.BACKING) as scratch:
+def contents_of(image: Path) -> tuple[dict[str, str], bytes | None]:
+    """Read the files of an unmounted file system after a replay of its journal, and the contents of its marker."""
+    with tempfile.TemporaryDirectory(dir=power_loss.BACKING) as scratch:
         replayed, files = Path(scratch) / "image", Path(scratch) / "files"
-        power.copy(image, replayed)
+        power_loss.copy(image, replayed)
         files.mkdir()
         subprocess.run(("e2fsck", "-y", "-E", "journal_only", replayed), capture_output=True, check=False)
         complaint = run("debugfs", "-R", f"rdump / {files}", str(replayed)).strip()
         if complaint:
-            raise Refused(f"the files of {image.name} cannot be read: {complaint}")
-        return disks.listing(files), power.witness_in(files)
+            raise RequestFailed(f"the files of {image.name} cannot be read: {complaint}")
+        return disks.listing(files), power_loss.marker_in(files)

@@ -1,15 +1,13 @@
-"""A process that holds packets back, spoils, doubles or loses them: what a network emulator does, without one.
+"""A process that delays, corrupts, duplicates or drops packets: a network emulator on the netfilter queue.
 
-The kernels of many machines lack ``netem``; all have the netfilter queue. The host's rules send here what comes from
-peers whose links have such flaws, each packet waits for its time, and passes. It is started by the agent when first
-needed and spoken to over its standard input: each line is JSON, ``{"flaws": {address: {...}}, "cut": [address]}``, and
-is answered by a line with what has been done so far, by address. It ends when its input does; then the rules let
-everything pass (``--queue-bypass``). It is a process of its own so that nothing else that the agent does delays a
-packet.
+Many kernels lack ``netem``; all have the netfilter queue. The host's rules send packets from impaired peers to the
+queue, where each waits for its time and then passes. The agent starts this process when it is first needed. Each line
+of its standard input is a ``QueueSettings``, acknowledged by an empty line. It ends when its input does; the rules then
+let all packets pass (``--queue-bypass``). It is a separate process so that the agent's other work delays no packet.
 
-A packet's fate is drawn when it comes, in this order: lost in a run of losses; queueing for a narrow link, or lost
-when it would wait there for too long; late, by more or less; held back; spoilt; doubled. A copy takes its own time.
-What waits when its link is cut is lost when its time has come.
+The fate of a packet is drawn when it arrives, in this order: lost in a burst; queued for a link of limited bandwidth,
+or lost if it would wait there for too long; delayed, with jitter; held back; corrupted; duplicated. A copy has a
+separate delay. A packet that waits while its link is cut is dropped when its time has come.
 """
 
 from __future__ import annotations
@@ -18,185 +16,143 @@ import contextlib
 import gc
 import heapq
 import itertools
-import json
 import os
 import select
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
+from splitbrain.runtimes.docker.agent.codec import decode_line
+from splitbrain.runtimes.docker.agent.impairments import Impairments, QueueSettings
 from splitbrain.runtimes.docker.agent.netlink import Packet, Queue
 
 QUEUE = 7
-MARK = 0x5B  # of copies, which no rule takes for packets from a peer again
+MARK = 0x5B  # of copies, so that no rule queues them again
 SO_MARK = 36
-AT_ONCE = 64  # messages taken in before what is due is released
+BATCH = 64  # messages received before packets that are due are released
 NS_PER_MS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Flaws:
-    """What is wrong with the link from one peer: chances from 0 to 1, and ms.
-
-    ``bursts`` are pairs of chances: that a good link turns bad, and a bad one good, with a packet. With
-    ``ms_per_kb`` a packet that would wait for longer than ``longest_ms`` is lost.
-    """
-
-    ms: int = 0
-    jitter_ms: int = 0
-    hold: float = 0.0
-    hold_ms: int = 0
-    corruption: float = 0.0
-    duplication: float = 0.0
-    ms_per_kb: int = 0
-    longest_ms: int = 0
-    bursts: tuple[tuple[float, float], ...] = ()
-
-
-@dataclass(slots=True)
-class Counts:
-    """Packets that came from one peer, and what became of them."""
-
-    seen: int = 0
-    lost: int = 0
-    overflowed: int = 0
-    held: int = 0
-    spoilt: int = 0
-    doubled: int = 0
+HEALTHY = Impairments()
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """When it passes (ns), whether spoilt, and when its copy does, if it has one."""
+    """When a packet passes (ns), if it is corrupted, and when its copy passes, if there is one."""
 
     at: int
-    spoilt: bool
+    corrupted: bool
     copy_at: int | None
 
 
 @dataclass(slots=True)
-class Way:
-    """One peer's link into this host."""
+class InboundLink:
+    """The link from one peer into this host."""
 
-    flaws: Flaws
-    dice: Random
-    counts: Counts = field(default_factory=Counts)
-    free_at: int = 0  # when the narrow link has sent all that came before
+    impairments: Impairments
+    rng: Random
+    free_at: int = 0  # when a link of limited bandwidth has sent all earlier packets
     bad: list[bool] = field(default_factory=list)
 
-    def change(self, flaws: Flaws) -> None:
-        """From now on; what is on its way stays so."""
-        if flaws.bursts != self.flaws.bursts:
+    def change(self, impairments: Impairments) -> None:
+        """Impair packets from now on; those that wait already are not affected."""
+        if impairments.bursts != self.impairments.bursts:
             self.bad = []
-        self.flaws = flaws
+        self.impairments = impairments
 
     def fate(self, now: int, size: int) -> Fate | None:
-        """What becomes of a packet of that many bytes that comes now (ns); None if it is lost."""
-        flaws, chance = self.flaws, self.dice.random
-        self.counts.seen += 1
-        if self._in_a_run():
-            self.counts.lost += 1
+        """Draw the fate of a packet of ``size`` bytes that arrives now (ns); None if it is lost."""
+        impairments, draw = self.impairments, self.rng.random
+        if self._in_burst():
             return None
         at = now
-        if flaws.ms_per_kb:
+        if impairments.ms_per_kb:
             at = max(now, self.free_at)
-            if at - now > flaws.longest_ms * NS_PER_MS:
-                self.counts.overflowed += 1
+            if at - now > impairments.longest_ms * NS_PER_MS:
                 return None
-            at += size * flaws.ms_per_kb * NS_PER_MS // 1_000
+            at += size * impairments.ms_per_kb * NS_PER_MS // 1_000
             self.free_at = at
-        passes = at + self._late()
-        if flaws.hold and chance() < flaws.hold:
-            self.counts.held += 1
-            passes += flaws.hold_ms * NS_PER_MS
-        spoilt = bool(flaws.corruption) and chance() < flaws.corruption
-        self.counts.spoilt += spoilt
+        passes = at + self._delay()
+        if impairments.hold and draw() < impairments.hold:
+            passes += impairments.hold_ms * NS_PER_MS
+        corrupted = bool(impairments.corruption) and draw() < impairments.corruption
         copy_at = None
-        if flaws.duplication and chance() < flaws.duplication:
-            self.counts.doubled += 1
-            copy_at = at + self._late()
-        return Fate(passes, spoilt, copy_at)
+        if impairments.duplication and draw() < impairments.duplication:
+            copy_at = at + self._delay()
+        return Fate(passes, corrupted, copy_at)
 
-    def _late(self) -> int:
-        flaws = self.flaws
-        return flaws.ms * NS_PER_MS + (int(flaws.jitter_ms * NS_PER_MS * self.dice.random()) if flaws.jitter_ms else 0)
+    def _delay(self) -> int:
+        jitter_ms = self.impairments.jitter_ms
+        jitter = int(jitter_ms * NS_PER_MS * self.rng.random()) if jitter_ms else 0
+        return self.impairments.ms * NS_PER_MS + jitter
 
-    def _in_a_run(self) -> bool:
-        """Whether the link is bad for this packet, as any of its bursts has it; each goes on with every packet."""
-        bursts, chance = self.flaws.bursts, self.dice.random
+    def _in_burst(self) -> bool:
+        """Step each burst model of the link by one packet; True if any of them is in its bad state."""
+        bursts, draw = self.impairments.bursts, self.rng.random
         if len(self.bad) != len(bursts):
-            self.bad = [chance() < worsens / ((worsens + mends) or 1.0) for worsens, mends in bursts]
+            self.bad = [draw() < worsens / ((worsens + mends) or 1.0) for worsens, mends in bursts]
         else:
             self.bad = [
-                chance() >= mends if bad else chance() < worsens
+                draw() >= mends if bad else draw() < worsens
                 for bad, (worsens, mends) in zip(self.bad, bursts, strict=True)
             ]
         return any(self.bad)
 
 
-def spoil(content: bytes, dice: Random) -> bytes:
-    """The packet with one bit of its last half wrong: of what it carries, not of its headers, if it carries much."""
-    spoilt = bytearray(content)
-    at = dice.randrange(len(content) - max(1, (len(content) - 20) // 2), len(content))
-    spoilt[at] ^= 1 << dice.randrange(8)
-    return bytes(spoilt)
+def corrupt(content: bytes, rng: Random) -> bytes:
+    """Flip one bit in the last half of the packet: in its data rather than its headers, if it has much data."""
+    corrupted = bytearray(content)
+    at = rng.randrange(len(content) - max(1, (len(content) - 20) // 2), len(content))
+    corrupted[at] ^= 1 << rng.randrange(8)
+    return bytes(corrupted)
 
 
 def sender(content: bytes) -> str:
+    """Return the source address of an IPv4 packet."""
     return socket.inet_ntoa(content[12:16])
 
 
 class Releaser:
-    """The packets that wait, and what is to become of those that come. ``now`` is in ns."""
+    """The packets that wait, and the links that they come over. ``copies`` sends a packet; ``now`` is in ns."""
 
-    def __init__(self, queue: Queue, copies: Callable[[bytes], object], now: Callable[[], int], dice: Random) -> None:
+    def __init__(self, queue: Queue, copies: Callable[[bytes], object], now: Callable[[], int], rng: Random) -> None:
         self._queue = queue
         self._copies = copies
         self._now = now
-        self._dice = dice
-        self._ways: dict[str, Way] = {}
+        self._rng = rng
+        self._links: dict[str, InboundLink] = {}
         self._cut: frozenset[str] = frozenset()
         self._waiting: list[tuple[int, int, Callable[[], object]]] = []
         self._tickets = itertools.count()
 
-    def change(self, flaws: Mapping[str, Mapping[str, Any]], cut: list[str]) -> None:
-        """From now on the links from these addresses are so; those not named are whole."""
-        wanted = {address: _flaws(told) for address, told in flaws.items()}
-        for address in self._ways.keys() | wanted.keys():
-            way = self._ways.setdefault(address, Way(Flaws(), self._dice))
-            way.change(wanted.get(address, Flaws()))
-        self._cut = frozenset(cut)
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        return {
-            address: {name: getattr(way.counts, name) for name in Counts.__slots__}
-            for address, way in self._ways.items()
-        }
+    def change(self, settings: QueueSettings) -> None:
+        """Apply the settings from now on; links that they do not name are healthy."""
+        for address in self._links.keys() | settings.impaired.keys():
+            link = self._links.setdefault(address, InboundLink(HEALTHY, self._rng))
+            link.change(settings.impaired.get(address, HEALTHY))
+        self._cut = frozenset(settings.cut)
 
     def take(self, packet: Packet) -> None:
-        """Decide about a packet that has come; one that is due at once passes at once."""
+        """Decide about a packet that has arrived; one that is due passes at once."""
         address = sender(packet.content)
-        way = self._ways.get(address)
-        if way is None:
+        link = self._links.get(address)
+        if link is None:
             self._queue.accept(packet.number)
             return
         now = self._now()
-        fate = way.fate(now, len(packet.content))
+        fate = link.fate(now, len(packet.content))
         if fate is None:
             self._queue.drop(packet.number)
             return
-        instead = spoil(packet.content, self._dice) if fate.spoilt else None
+        instead = corrupt(packet.content, self._rng) if fate.corrupted else None
         self._at(fate.at, lambda: self._pass(address, packet.number, instead))
         if fate.copy_at is not None:
             self._at(fate.copy_at, lambda: self._copy(address, instead or packet.content))
         self.release()
 
     def release(self) -> int | None:
-        """Let pass what is due; the ns until the next is, None if nothing waits."""
+        """Release packets that are due, and return the ns until the next is due; None if none waits."""
         now = self._now()
         while self._waiting and self._waiting[0][0] <= now:
             _, _, act = heapq.heappop(self._waiting)
@@ -217,32 +173,29 @@ class Releaser:
             self._copies(content)
 
 
-def _flaws(told: Mapping[str, Any]) -> Flaws:
-    return Flaws(**{**told, "bursts": tuple((worsens, mends) for worsens, mends in told.get("bursts", ()))})
-
-
 def raw_sender() -> Callable[[bytes], object]:
-    """What sends whole packets, marked, to the host itself."""
+    """Return a function that sends a marked IP packet to this host."""
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     raw.setsockopt(socket.SOL_SOCKET, SO_MARK, MARK)
 
     def send(content: bytes) -> None:
-        with contextlib.suppress(OSError):  # a copy that cannot be sent is one that is lost
+        with contextlib.suppress(OSError):  # a copy that cannot be sent is lost
             raw.sendto(content, (socket.inet_ntoa(content[16:20]), 0))
 
     return send
 
 
 def serve() -> None:
+    """Apply settings from standard input to packets of the queue, until the input ends."""
     queue = Queue(QUEUE)
     releaser = Releaser(queue, raw_sender(), time.monotonic_ns, Random())
     requests, pending, left = sys.stdin.fileno(), b"", None
-    gc.disable()  # nothing here is cyclic, and a collection would delay packets
+    gc.disable()  # there are no reference cycles, and a collection would delay packets
     while True:
         ready, _, _ = select.select([queue, requests], [], [], None if left is None else left / 1e9)
         left = releaser.release()
         if queue in ready:
-            for packet in queue.packets(AT_ONCE):
+            for packet in queue.packets(BATCH):
                 releaser.take(packet)
             left = releaser.release()
         if requests in ready:
@@ -251,9 +204,8 @@ def serve() -> None:
                 return
             *lines, pending = (pending + chunk).split(b"\n")
             for line in lines:
-                request = json.loads(line)
-                releaser.change(request["flaws"], request["cut"])
-                sys.stdout.write(json.dumps(releaser.counts()) + "\n")
+                releaser.change(decode_line(QueueSettings, line))
+                sys.stdout.write("\n")
                 sys.stdout.flush()
 
 

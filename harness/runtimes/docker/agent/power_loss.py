@@ -1,8 +1,9 @@
-"""Cutting the power of a node whose disk is a loop device: what is then on its disk is what had been flushed.
+"""A power loss of a node with its disk on a loop device: its disk is left with flushed writes only.
 
-The node stands still while its disk's backing file, which lies in a volume that the host has too, is copied: what is in
-the machine's page cache only is in no copy. ``loops`` then makes the copy the disk. A witness among the node's files
-tells a cut from a kill: flushed in the beginning, and written anew just before the cut without being flushed.
+The node is paused while the backing file of its disk, in a volume that the host shares, is copied: writes that are only
+in the machine's page cache are in no copy. ``loop_devices`` later makes the copy the disk. A marker among the node's
+files tells a power loss from a kill: it is flushed in the beginning, and overwritten just before the power loss without
+a flush.
 """
 
 from __future__ import annotations
@@ -13,87 +14,83 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from splitbrain.runtimes.docker.agent import disks, processes
-from splitbrain.runtimes.docker.agent.commands import Refused, run
-from splitbrain.runtimes.docker.agent.disks import WITNESS
+from splitbrain.runtimes.docker.agent.commands import RequestFailed, run
+from splitbrain.runtimes.docker.agent.disks import MARKER
+from splitbrain.runtimes.docker.agent.messages import Checked, DiskLeft
 
-BACKING = Path("/var/lib/splitbrain/backing")  # of each node with such a disk its backing file, and the copy of a cut
+BACKING = Path("/var/lib/splitbrain/backing")  # the backing file of each node's disk, and its copy at a power loss
 SYSFS = Path("/sys/dev/block")
 FLUSHED = b"this was flushed"
 UNFLUSHED = b"this was written, and not flushed"
-CUT_SECONDS = 5.0  # for the kernel to leave the disk alone while it is copied
+COPY_SECONDS = 5.0  # in which there must be an instant without writes for as long as the copy takes
 PIECE = 1 << 20
 
 
-def arm(folder: str) -> dict[str, Any]:
-    """Flush a witness into the node's folder, and all else on its disk: to be done before anything is hurt.
+def write_marker(folder: str) -> None:
+    """Write and flush the marker, and all other files of the node's disk. To be called before any fault.
 
-    A machine that has been set up has its configuration on its disk, even if what wrote that never flushed it.
+    The disk of a machine that is set up holds its configuration, even if that was written without a flush.
     """
     found = disks.seen_by_node(folder)
     if found is None:
-        raise Refused(f"the node has no process that sees {folder}")
-    (found / WITNESS).write_bytes(FLUSHED)
+        raise RequestFailed(f"the node has no process that sees {folder}")
+    (found / MARKER).write_bytes(FLUSHED)
     run("sync", "--file-system", str(found))
-    return {}
 
 
-def cut(folder: str) -> dict[str, Any]:
-    """Pause the node and copy its disk at that instant, in ``cut_ms``; it must not run again before it is killed.
-
-    ``wrong`` says why there is no copy to go by.
-    """
-    processes.stop()
+def copy_flushed(folder: str) -> DiskLeft:
+    """Pause the node, and copy the flushed contents of its disk. It must not run again before it is killed."""
+    processes.pause()
     found = disks.seen_by_node(folder)
     if found is None:
-        return {"wrong": f"it had no process that sees {folder}, so its disk is as it was"}
+        return DiskLeft(problem=f"it has no process that sees {folder}, so its disk is unchanged")
     image = backing_of(found)
     if image is None:
-        return {"wrong": f"{folder} is on no disk whose power could be cut"}
-    if not (found / WITNESS).is_file():
-        return {"wrong": f"of what was flushed to {folder} the witness has been removed"}
-    with (found / WITNESS).open("r+b") as witness:
-        witness.write(UNFLUSHED)
-    device, give_up = found.stat().st_dev, time.monotonic() + CUT_SECONDS
+        return DiskLeft(problem=f"{folder} is not on a loop device of ours, so it cannot lose power")
+    if not (found / MARKER).is_file():
+        return DiskLeft(problem=f"the marker in {folder} has been removed")
+    with (found / MARKER).open("r+b") as marker:
+        marker.write(UNFLUSHED)
+    device, give_up = found.stat().st_dev, time.monotonic() + COPY_SECONDS
     while True:
         began, before = time.monotonic_ns(), writes(device)
-        copy(image, cut_of(image))
+        copy(image, copy_of(image))
         if writes(device) == before and not before[-1]:
-            return {"cut_ms": round((time.monotonic_ns() - began) / 1e6, 3), "wrong": None}
+            return DiskLeft(cut_ms=round((time.monotonic_ns() - began) / 1e6, 3), problem=None)
         if time.monotonic() > give_up:
-            return {"wrong": "its disk was written to for as long as it was being copied"}
+            return DiskLeft(problem="its disk was written to throughout the copy")
 
 
-def survived(folder: str) -> dict[str, Any]:
-    """After a cut: ``wrong`` says whether the node's disk holds anything but what had been flushed."""
+def check_marker(folder: str) -> Checked:
+    """Check after a power loss that the node's disk holds exactly the flushed contents of the marker."""
     found = disks.seen_by_node(folder)
     if found is None:
-        return {"wrong": f"it has no process that sees {folder}"}
-    wrong = judged(witness_in(found))
-    if wrong is not None:
-        arm(folder)
-    return {"wrong": wrong}
+        return Checked(problem=f"it has no process that sees {folder}")
+    problem = marker_problem(marker_in(found))
+    if problem is not None:
+        write_marker(folder)
+    return Checked(problem=problem)
 
 
-def witness_in(folder: Path) -> bytes | None:
-    """What the witness says; None where there is none."""
+def marker_in(folder: Path) -> bytes | None:
+    """Read the marker; None if it is missing."""
     try:
-        return (folder / WITNESS).read_bytes()
+        return (folder / MARKER).read_bytes()
     except FileNotFoundError:
         return None
 
 
-def judged(witness: bytes | None) -> str | None:
-    """What is wrong with a disk after a cut, going by its witness."""
-    if witness == FLUSHED:
+def marker_problem(marker: bytes | None) -> str | None:
+    """Return the problem of a disk with that marker after a power loss; None if it is as it should be."""
+    if marker == FLUSHED:
         return None
-    return "what had been flushed is not on its disk" if witness is None else "what was not flushed is on its disk"
+    return "a flushed write is missing from its disk" if marker is None else "an unflushed write is on its disk"
 
 
 def backing_of(folder: Path) -> Path | None:
-    """The backing file of the loop device that the folder is on, None where it is on another device."""
+    """Return the backing file of the loop device that the folder is on; None if it is on another device."""
     device = folder.stat().st_dev
     with contextlib.suppress(OSError):
         name = Path((SYSFS / numbers(device) / "loop/backing_file").read_text().strip()).name
@@ -102,13 +99,13 @@ def backing_of(folder: Path) -> Path | None:
     return None
 
 
-def cut_of(image: Path) -> Path:
-    """Where the copy of a cut is kept."""
+def copy_of(image: Path) -> Path:
+    """Return the path of the copy made at a power loss."""
     return image.with_suffix(".cut")
 
 
 def writes(device: int) -> tuple[int, ...]:
-    """How many writes and discards the device has carried out, and how many requests it has not yet."""
+    """Count the writes and discards that the device has completed, and its requests in flight."""
     fields = [int(field) for field in (SYSFS / numbers(device) / "stat").read_text().split()]
     return fields[4], fields[11], fields[8]
 
@@ -118,14 +115,14 @@ def numbers(device: int) -> str:
 
 
 def copy(image: Path, target: Path) -> None:
-    """Make ``target`` like the image, holes included."""
+    """Copy the image to ``target``, holes included."""
     with target.open("wb") as file:
         file.truncate(image.stat().st_size)
-        pour(image, file.fileno())
+        write_data(image, file.fileno())
 
 
-def pour(image: Path, target: int) -> None:
-    """Write all data of the image to their places in ``target``, which is all noughts."""
+def write_data(image: Path, target: int) -> None:
+    """Write the data of the image to the same offsets of ``target``, which is all zeros."""
     with image.open("rb") as file:
         for begin, end in data_in(file.fileno()):
             while begin < end:
@@ -133,7 +130,7 @@ def pour(image: Path, target: int) -> None:
 
 
 def data_in(file: int) -> Iterator[tuple[int, int]]:
-    """Where a sparse file has data: from, to."""
+    """Yield the ranges of a sparse file that hold data, as start and end."""
     end = 0
     while True:
         try:

@@ -1,6 +1,6 @@
-"""The node's processes: those in the host's process namespace that see other files than the agent does.
+"""The node's processes: those in the host's process namespace with another mount namespace than the agent's.
 
-The node's container has joined the namespace, but has an image of its own.
+The node's container joins the host's process namespace, but not its mount namespace.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from splitbrain.runtimes.docker.agent.commands import Refused
+from splitbrain.runtimes.docker.agent.commands import RequestFailed
+from splitbrain.runtimes.docker.agent.messages import Matched, NodeProcess, NodeTerminated
 
 SIGNAL_SECONDS = 5.0
-GRACE_SECONDS = 5.0  # for a node to end in its own way
+GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 
 
-def kill() -> dict[str, Any]:
-    """End them all; returns when all are gone."""
-    return signalled(signal.SIGKILL, lambda pids: not pids)
+def kill() -> None:
+    """Kill all processes of the node; returns when all are gone."""
+    signal_until(signal.SIGKILL, lambda pids: not pids)
 
 
-def end() -> dict[str, Any]:
-    """Ask the node's first process to end, and wait; ``obeyed`` says whether all were gone in good time."""
+def terminate() -> NodeTerminated:
+    """Send SIGTERM to the node's first process, and kill the node if it has not ended in time."""
     for pid in node_processes():
         if parent(pid) == 0:
             with contextlib.suppress(ProcessLookupError):
@@ -34,87 +34,85 @@ def end() -> dict[str, Any]:
     give_up = time.monotonic() + GRACE_SECONDS
     while node_processes():
         if time.monotonic() > give_up:
-            return {**kill(), "obeyed": False}
+            kill()
+            return NodeTerminated(obeyed=False)
         time.sleep(0.001)
-    return {"obeyed": True}
+    return NodeTerminated(obeyed=True)
 
 
-def stop() -> dict[str, Any]:
-    """Pause them all; returns when they are."""
-    return signalled(signal.SIGSTOP, lambda pids: all(state(pid) in "Tt" for pid in pids))
+def pause() -> None:
+    """Stop all processes of the node; returns when all are stopped."""
+    signal_until(signal.SIGSTOP, lambda pids: all(state(pid) in "Tt" for pid in pids))
 
 
-def go(but: Sequence[str] = ()) -> dict[str, Any]:
-    """Let them all go on, but those like these patterns; returns when they do."""
-    return signalled(
+def resume(but: Sequence[str] = ()) -> None:
+    """Continue all processes of the node that match none of the patterns; returns when all run."""
+    signal_until(
         signal.SIGCONT,
         lambda pids: not any(state(pid) in "Tt" for pid in pids),
-        lambda pid: not any(is_like(pid, pattern) for pattern in but),
+        lambda pid: not any(matches(pid, pattern) for pattern in but),
     )
 
 
-def kill_like(pattern: str) -> dict[str, Any]:
-    """End those like the pattern that there are now; returns when these are gone.
+def kill_matching(pattern: str) -> Matched:
+    """Kill the processes that match now; returns when these are gone.
 
-    One that a supervisor starts in the place of another is let be. ``pids`` are those that were killed, ``others`` how
-    many live on, ``whole`` says that the node's first process was among them: the engine then ends all the rest.
+    A process that a supervisor starts in place of another is left alone. If the node's first process matched, the
+    engine ends all others too.
     """
-    pids, others = parted(pattern)
-    whole = any(parent(pid) == 0 for pid in pids)
-    signalled(signal.SIGKILL, lambda left: not left, lambda pid: pid in pids)
-    return {"pids": pids, "others": len(others), "whole": whole}
+    found = matching(pattern)
+    signal_until(signal.SIGKILL, lambda left: not left, lambda pid: pid in found.pids)
+    return found
 
 
-def stop_like(pattern: str) -> dict[str, Any]:
-    """Pause those like the pattern that there are now; returns when they are. ``pids`` and ``others`` as above."""
-    pids, others = parted(pattern)
-    signalled(signal.SIGSTOP, lambda left: all(state(pid) in "Tt" for pid in left), lambda pid: pid in pids)
-    return {"pids": pids, "others": len(others)}
+def pause_matching(pattern: str) -> Matched:
+    """Stop the processes that match now; returns when these are stopped."""
+    found = matching(pattern)
+    signal_until(signal.SIGSTOP, lambda left: all(state(pid) in "Tt" for pid in left), lambda pid: pid in found.pids)
+    return found
 
 
-def parted(pattern: str) -> tuple[list[int], list[int]]:
-    """The node's processes like the pattern, and the others."""
-    like: list[int] = []
-    others: list[int] = []
-    for pid in sorted(node_processes()):
-        (like if is_like(pid, pattern) else others).append(pid)
-    return like, others
+def matching(pattern: str) -> Matched:
+    """Find the node's processes that match the pattern."""
+    every = sorted(node_processes())
+    pids = tuple(pid for pid in every if matches(pid, pattern))
+    return Matched(pids=pids, others=len(every) - len(pids), first=any(parent(pid) == 0 for pid in pids))
 
 
-def is_like(pid: int, pattern: str) -> bool:
-    """Whether its name (15 letters at most) or its command line, words parted by spaces, is like the pattern."""
+def matches(pid: int, pattern: str) -> bool:
+    """Match the pattern against a process's name (at most 15 characters) and its command line, joined by spaces."""
     try:
         name = Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
         line = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").rstrip("\0 ").replace("\0", " ")
-    except OSError:  # it has ended meanwhile
+    except OSError:  # it has ended
         return False
     return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(line, pattern)
 
 
 def node_processes() -> list[int]:
-    """Every process of the node's container, by its number in this namespace."""
+    """List the processes of the node's container, by their numbers in this namespace."""
     ours = Path("/proc/self/ns/mnt").readlink()
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            with contextlib.suppress(OSError):  # it has ended meanwhile
+            with contextlib.suppress(OSError):  # it has ended
                 if (entry / "ns/mnt").readlink() != ours and state(int(entry.name)) not in "ZX":
                     found.append(int(entry.name))
     return found
 
 
-def described() -> list[dict[str, int]]:
-    """Each process of the node: its number, when it began (in the kernel's ticks), and how many threads it has."""
+def described() -> tuple[NodeProcess, ...]:
+    """Describe each process of the node, by number."""
     found = []
     for pid in sorted(node_processes()):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # it has ended
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            found.append({"pid": pid, "began": int(fields[19]), "threads": int(fields[17])})
-    return found
+            found.append(NodeProcess(pid=pid, began=int(fields[19]), threads=int(fields[17])))
+    return tuple(found)
 
 
 def state(pid: int) -> str:
-    """The process's state as one letter: T stopped, Z ended and not yet collected, X gone."""
+    """Return the process's state as in proc(5): T stopped, t stopped by a tracer, Z a zombie, X gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -122,35 +120,35 @@ def state(pid: int) -> str:
 
 
 def parent(pid: int) -> int | None:
-    """The number of its parent: 0 for one outside this namespace, None for a process that is gone."""
+    """Return the parent's number: 0 if it is outside this namespace; None for a process that is gone."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return None
 
 
-def signalled(
+def signal_until(
     number: signal.Signals,
     holds: Callable[[list[int]], bool],
-    meant: Callable[[int], bool] = lambda pid: True,
-) -> dict[str, Any]:
-    """Send the signal to those of the node's processes that are ``meant``, until ``holds`` of them.
+    chosen: Callable[[int], bool] = lambda pid: True,
+) -> None:
+    """Send the signal to the ``chosen`` processes of the node until ``holds`` is true of them.
 
-    Also to those that they start meanwhile.
+    Processes that start in between are included. Raises RequestFailed if that takes too long.
     """
 
-    def those() -> list[int]:
-        return [pid for pid in node_processes() if meant(pid)]
+    def found() -> list[int]:
+        return [pid for pid in node_processes() if chosen(pid)]
 
     give_up = time.monotonic() + SIGNAL_SECONDS
     while True:
-        pids = those()
+        pids = found()
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-        pids = those()
+        pids = found()
         if holds(pids):
-            return {"processes": len(pids)}
+            return
         if time.monotonic() > give_up:
-            raise Refused(f"{number.name}: the node's processes {pids} did not obey in {SIGNAL_SECONDS:.0f} s")
+            raise RequestFailed(f"{number.name} had no effect on processes {pids} within {SIGNAL_SECONDS:.0f} s")
         time.sleep(0.001)

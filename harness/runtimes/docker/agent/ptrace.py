@@ -1,12 +1,11 @@
-"""All threads of a process held still for a moment, by ptrace, so that its code can be changed under it.
+"""Stopping all threads of a process for a moment, by ptrace, so that its code can be changed.
 
-Two promises. A process is left as it was found: one that was stopped stays so, and a signal that was about to be
-delivered when a thread was held is delivered. And nothing is waited for without end: a thread that is deep in the
-kernel (waiting for a disk) is not held, which is as good, since such a thread executes nothing of its own; it is let
-go when it comes out.
+A process is left as it was found: a stopped one stays stopped, and a signal that was about to be delivered when a
+thread was held is delivered. Every wait has a limit: a thread that is blocked in the kernel (on a disk, say) is not
+held, which is as good, as it executes no code of its program; it is released when it comes out of the kernel.
 
-See ptrace(2), PTRACE_SEIZE. A system call that a thread was waiting in goes on, but for the few that report EINTR after
-any stop (signal(7): epoll_wait, for one), as they do after SIGSTOP and SIGCONT.
+See ptrace(2), PTRACE_SEIZE. A system call in which a thread was waiting goes on, except for the few that fail with
+EINTR after any stop (signal(7): epoll_wait, for one), as they do after SIGSTOP and SIGCONT.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ GETREGSET, SEIZE, INTERRUPT, DETACH = 0x4204, 0x4206, 0x4207, 17
 GENERAL_REGISTERS = 1  # NT_PRSTATUS
 REGISTERS_BYTES = 512
 EVENT_STOP = 128
-WAIT_ALL = 0x40000000  # __WALL: threads that are no children too
+WAIT_ALL = 0x40000000  # __WALL: threads that are not our children too
 HOLD_SECONDS = 0.2
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -33,55 +32,57 @@ _libc.ptrace.restype = ctypes.c_long
 
 
 def ptrace(request: int, thread: int, address: int = 0, data: int = 0) -> None:
+    """Call ptrace(2). Raises OSError."""
     if _libc.ptrace(request, thread, address, data) == -1:
         number = ctypes.get_errno()
         raise OSError(number, f"{os.strerror(number)} (ptrace {request:#x} of {thread})")
 
 
-class Gone(Exception):
-    """The process has ended, or executes another program by now."""
+class ProcessGone(Exception):
+    """The process has ended, or executes another program."""
 
 
-class Still:
-    """``with Still(pid) as held:`` no thread of the process executes anything. Raises Gone, or OSError if forbidden.
+class StoppedProcess:
+    """A process of which no thread executes anything within ``with StoppedProcess(pid) as held:``.
 
-    ``stopped_ns`` is afterwards how long the process was stopped, from the first thread held to the last let go.
+    ``stopped_ns`` is afterwards how long it was stopped, from the first thread held to the last released. Raises
+    ProcessGone, or OSError if ptrace is forbidden.
     """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.stopped_ns = 0
         self._threads: set[int] = set()
-        self._held: dict[int, int] = {}  # thread -> the signal it was about to get, 0 for none
+        self._held: dict[int, int] = {}  # by thread the signal about to be delivered, 0 for none
 
-    def __enter__(self) -> Still:
+    def __enter__(self) -> StoppedProcess:
         self._began = time.monotonic_ns()
         try:
-            while new := self._alive() - self._threads:  # those made meanwhile, too
+            while new := self._alive() - self._threads:  # including threads created in between
                 for thread in new:
                     self._interrupt(thread)
                 self._await()
         except BaseException:
-            self._let_go()
+            self._release()
             raise
         if not self._threads:
-            raise Gone(f"process {self.pid} has ended")
+            raise ProcessGone(f"process {self.pid} has ended")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._let_go()
+        self._release()
         self.stopped_ns = time.monotonic_ns() - self._began
 
     def counters(self, register: int) -> list[int]:
-        """Where each held thread stands: its instruction counter, the general register of that number."""
+        """Return the instruction counter of each held thread; it is the general register of that number."""
         return [registers_of(thread)[register] for thread in self._held]
 
     def any_thread(self) -> int:
-        """One of the held threads, the same each time. Raises OSError if all are deep in the kernel."""
+        """Return one of the held threads, the same each time. Raises OSError if all are blocked in the kernel."""
         if not self._held:
-            raise OSError(errno.EBUSY, f"no thread of process {self.pid} could be held")
+            raise OSError(errno.EBUSY, f"no thread of process {self.pid} could be stopped")
         return min(self._held)
 
     def _alive(self) -> set[int]:
@@ -96,21 +97,21 @@ class Still:
             ptrace(SEIZE, thread)
             ptrace(INTERRUPT, thread)
         except OSError as error:
-            if error.errno != errno.ESRCH:  # it has ended meanwhile
+            if error.errno != errno.ESRCH:  # it has ended
                 raise
 
     def _await(self) -> None:
-        """Until every thread is held, has ended, or has been in the kernel for too long to wait for it."""
+        """Wait until each thread is held, has ended, or has been blocked in the kernel for too long."""
         give_up = time.monotonic() + HOLD_SECONDS
         while waiting := [thread for thread in self._threads if thread not in self._held and not self._reap(thread)]:
             if time.monotonic() > give_up:
                 if all(_state(self.pid, thread) in "DZX" for thread in waiting):
                     return
-                raise OSError(errno.EBUSY, f"threads {waiting} of process {self.pid} could not be held")
+                raise OSError(errno.EBUSY, f"threads {waiting} of process {self.pid} could not be stopped")
             time.sleep(0.000_02)
 
     def _reap(self, thread: int) -> bool:
-        """Take note of the thread's stop, if it has come to one; True too if it has ended or is not ours."""
+        """Take note if the thread has stopped. False while it runs; True also if it has ended or is not our tracee."""
         try:
             found, status = os.waitpid(thread, os.WNOHANG | WAIT_ALL)
         except ChildProcessError:
@@ -121,34 +122,34 @@ class Still:
             self._held[thread] = 0 if status >> 16 == EVENT_STOP else os.WSTOPSIG(status)
         return True
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         for thread, pending in self._held.items():
-            if _detached(thread, pending):
+            if _detach(thread, pending):
                 self._threads.remove(thread)
         self._held = {}
-        self.let_go_late()
+        self.release_late()
 
-    def let_go_late(self) -> bool:
-        """Let go of threads that could not be held in time, as they come out of the kernel; True when none is left.
+    def release_late(self) -> bool:
+        """Release threads that were not stopped in time, as they come out of the kernel; True when none is left.
 
-        One that was killed meanwhile is collected: until then its process would not be gone.
+        A thread that was killed is reaped; until then its process would not be gone.
         """
         for thread in tuple(self._threads):
-            if self._reap(thread) and _detached(thread, self._held.pop(thread, 0)):
+            if self._reap(thread) and _detach(thread, self._held.pop(thread, 0)):
                 self._threads.remove(thread)
         return not self._threads
 
 
 def registers_of(thread: int) -> list[int]:
-    """The general registers of a thread that is held, in the kernel's order."""
+    """Read the general registers of a held thread, in the kernel's order."""
     room = ctypes.create_string_buffer(REGISTERS_BYTES)
     vector = (ctypes.c_uint64 * 2)(ctypes.addressof(room), REGISTERS_BYTES)
     ptrace(GETREGSET, thread, GENERAL_REGISTERS, ctypes.addressof(vector))
     return list(struct.unpack_from(f"<{vector[1] // 8}Q", room))
 
 
-def _detached(thread: int, pending: int) -> bool:
-    """Let the thread go on; True also when it is none of ours any more, False when it is dying and to be collected."""
+def _detach(thread: int, pending: int) -> bool:
+    """Let the thread continue. False if it is dying and still to be reaped; True also if it is no longer our tracee."""
     try:
         ptrace(DETACH, thread, 0, pending)
     except OSError:

@@ -1,7 +1,7 @@
-"""System calls that a process makes on our behalf, by a thread of it that is held still.
+"""System calls that a process makes on our behalf, by one of its threads while the process is stopped.
 
-The instruction for it is one that its vDSO has, so nothing need be in the process's image, and any program will do,
-static ones too.
+The instruction is one that the vDSO has, so the process's image needs nothing of ours, and any program will do,
+statically linked ones too.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from types import TracebackType
 from splitbrain.runtimes.docker.agent.ptrace import (
     GENERAL_REGISTERS,
     WAIT_ALL,
-    Gone,
-    Still,
+    ProcessGone,
+    StoppedProcess,
     ptrace,
     registers_of,
 )
@@ -30,31 +30,31 @@ from splitbrain.runtimes.docker.agent.vdso import Unsupported, vdso_of
 
 SETREGSET, SINGLE_STEP, GETSIGMASK, SETSIGMASK = 0x4205, 9, 0x420A, 0x420B
 ALL_BUT_STEPS = ~(1 << (signal.SIGTRAP - 1)) & (1 << 64) - 1
-NONE = 2**64 - 1  # minus one: no file, no system call
+NONE = 2**64 - 1  # -1: no file, no system call
 LAST_ERROR = 4_095
 CALL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Calling:
-    """How a system call is made on a kind of processor: general registers by their places, and the instruction.
+class SyscallAbi:
+    """The system call convention of an architecture: its instruction, and general registers by their index.
 
-    ``numbers`` are those of the calls by name, ``arch`` is what the kernel calls the kind (linux/audit.h).
+    ``numbers`` are the calls' numbers by name, ``arch`` is the kernel's AUDIT_ARCH constant (linux/audit.h).
     """
 
     instruction: bytes
-    step: int  # instructions begin at multiples of this
+    step: int  # alignment of instructions
     number: int
     arguments: tuple[int, int, int, int, int, int]
     result: int
     counter: int
-    interrupted: int | None = None  # says which call is to be begun again, unless it says none
+    interrupted: int | None = None  # holds the call to restart after a signal, or NONE
     arch: int
     numbers: Mapping[str, int]
 
 
-CALLING: Mapping[str, Calling] = {
-    "x86_64": Calling(
+ABIS: Mapping[str, SyscallAbi] = {
+    "x86_64": SyscallAbi(
         instruction=b"\x0f\x05",
         step=1,
         number=10,
@@ -76,7 +76,7 @@ CALLING: Mapping[str, Calling] = {
             "seccomp": 317,
         },
     ),
-    "aarch64": Calling(
+    "aarch64": SyscallAbi(
         instruction=b"\x01\x00\x00\xd4",
         step=4,
         number=8,
@@ -100,74 +100,74 @@ CALLING: Mapping[str, Calling] = {
 }
 
 
-def calling() -> Calling:
-    """This machine's; raises Unsupported for one that is not known."""
-    found = CALLING.get(platform.machine())
+def syscall_abi() -> SyscallAbi:
+    """Return the convention of this machine. Raises Unsupported for an unknown architecture."""
+    found = ABIS.get(platform.machine())
     if found is None:
-        raise Unsupported(f"not known how a system call is made on {platform.machine()}")
+        raise Unsupported(f"system calls: expected {' or '.join(ABIS)}, got the architecture {platform.machine()}")
     return found
 
 
 def instruction_of(pid: int) -> int:
-    """Where in its memory the process has an instruction that calls the system: its vDSO falls back on that."""
-    kind = calling()
+    """Find the address of a system call instruction in the process: its vDSO has one to fall back on."""
+    abi = syscall_abi()
     first, last = vdso_of(pid)
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         image = os.pread(memory.fileno(), last - first, first)
-    at = image.find(kind.instruction)
-    while at % kind.step:
-        at = image.find(kind.instruction, at + 1)
+    at = image.find(abi.instruction)
+    while at % abi.step:
+        at = image.find(abi.instruction, at + 1)
     if at < 0:
-        raise Unsupported("its vDSO makes no system call")
+        raise Unsupported("its vDSO has no system call instruction")
     return first + at
 
 
 def begin(thread: int, instruction: int, name: str, *arguments: int) -> None:
-    """Let a thread that is held make that one call; it is held again after it, unless the call ends it."""
-    kind = calling()
+    """Make a held thread start one system call; it stops again afterwards, unless the call ends it."""
+    abi = syscall_abi()
     registers = registers_of(thread)
-    for place, value in zip(kind.arguments, (*arguments, *(6 - len(arguments)) * (0,)), strict=True):
+    for place, value in zip(abi.arguments, (*arguments, *(6 - len(arguments)) * (0,)), strict=True):
         registers[place] = value
-    registers[kind.number] = kind.numbers[name]
-    registers[kind.counter] = instruction
-    if kind.interrupted is not None:
-        registers[kind.interrupted] = NONE
+    registers[abi.number] = abi.numbers[name]
+    registers[abi.counter] = instruction
+    if abi.interrupted is not None:
+        registers[abi.interrupted] = NONE
     set_registers(thread, registers)
     ptrace(SINGLE_STEP, thread)
 
 
-class Borrowed:
-    """``with Still(pid) as held, Borrowed(held) as thread:`` one thread of the process makes calls for us.
+class RemoteThread:
+    """A thread that makes system calls, ``with StoppedProcess(pid) as held, RemoteThread(held) as thread:``.
 
-    Afterwards it stands where it stood: no register is another, and no signal has reached it meanwhile. Raises Gone,
-    Unsupported, and OSError when no thread can be held.
+    Afterwards its registers and signal mask are restored; no signal reaches it in between. Raises ProcessGone,
+    Unsupported, and OSError if no thread can be stopped.
     """
 
-    def __init__(self, held: Still) -> None:
+    def __init__(self, held: StoppedProcess) -> None:
         self._pid = held.pid
         self._thread = held.any_thread()
         self._instruction = instruction_of(held.pid)
 
-    def __enter__(self) -> Borrowed:
+    def __enter__(self) -> RemoteThread:
         self._registers = registers_of(self._thread)
         self._mask = ctypes.c_uint64()
         ptrace(GETSIGMASK, self._thread, 8, ctypes.addressof(self._mask))
-        # A signal that came now would be delivered before the call is made, to code that does not expect it.
+        # A signal would be delivered before the call is made, to code that does not expect it.
         ptrace(SETSIGMASK, self._thread, 8, ctypes.addressof(ctypes.c_uint64(ALL_BUT_STEPS)))
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, abi: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not isinstance(error, Gone):
+        if not isinstance(error, ProcessGone):
             set_registers(self._thread, self._registers)
             ptrace(SETSIGMASK, self._thread, 8, ctypes.addressof(self._mask))
 
     def call(self, name: str, *arguments: int) -> int:
-        """The call's result. Raises OSError with its error."""
+        """Make the thread execute a system call, and return its result. Raises OSError with its error."""
         begin(self._thread, self._instruction, name, *arguments)
         self._await(name)
-        result = registers_of(self._thread)[calling().result]
+        result = registers_of(self._thread)[syscall_abi().result]
         if result > NONE - LAST_ERROR:
             number = NONE + 1 - result
             raise OSError(number, f"{name} by process {self._pid}: {os.strerror(number)}")
@@ -178,10 +178,10 @@ class Borrowed:
         while True:
             found, status = os.waitpid(self._thread, os.WNOHANG | WAIT_ALL)
             if found and not os.WIFSTOPPED(status):
-                raise Gone(f"process {self._pid} ended in {name}")
+                raise ProcessGone(f"process {self._pid} ended in {name}")
             if found and status >> 8 == signal.SIGTRAP:
                 return
-            if found:  # a pause has struck, which is done again until it holds
+            if found:  # stopped by a pause, which is sent again until it holds
                 ptrace(SINGLE_STEP, self._thread)
             if time.monotonic() > give_up:
                 raise OSError(errno.EBUSY, f"{name} by process {self._pid} does not end")
@@ -189,6 +189,7 @@ class Borrowed:
 
 
 def set_registers(thread: int, registers: list[int]) -> None:
+    """Write the general registers of a held thread."""
     packed = struct.pack(f"<{len(registers)}Q", *registers)
     room = ctypes.create_string_buffer(packed, len(packed))
     vector = (ctypes.c_uint64 * 2)(ctypes.addressof(room), len(packed))

@@ -1,16 +1,14 @@
-"""A process's own clock functions, replaced in its vDSO: code it has mapped, whatever it is written in or linked with.
+"""Replacement of a process's clock functions in its vDSO, whatever language it is written in or linked with.
 
-The kernel maps a small shared library into every process, the vDSO (vdso(7)), whose functions read the clocks. Its
-pages are private to the process, and whoever may trace it may write them through ``/proc/PID/mem``. ``hook`` puts code
-of our own behind the end of that library, in the rest of its last page, and over the first bytes of each clock function
-a jump to it. All else of the library stays as it is, so a thread that is in the middle of one of the functions ends it
-undisturbed.
+The kernel maps a small shared library into every process, the vDSO (vdso(7)), with the functions that read the clocks.
+Its pages are private to the process, and a tracer may write them through ``/proc/PID/mem``. ``hook`` writes our code
+after the end of that library, in the rest of its last page, and a jump to it over the first bytes of each clock
+function. The rest of the library stays as it is, so a thread in the middle of one of the functions ends it undisturbed.
 
-The code adds to each clock an error that a table beside it gives. ``Hook.show`` changes the table while the process
-runs: no thread waits, and each reads the errors from before or those from after (see ``clock_x86_64.S``).
+The code adds an error to each clock, from a table beside it. ``Hook.show`` changes the table while the process runs: no
+thread waits, and each reads either all errors from before the change or all from after it (see ``clock_x86_64.S``).
 
-What does not go through the vDSO is not reached: a program that makes the system call itself, timers that the kernel
-keeps, the times of files.
+Direct system calls, timers kept by the kernel, and file times do not go through the vDSO and are not reached.
 """
 
 from __future__ import annotations
@@ -23,10 +21,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from splitbrain.runtimes.docker.agent.ptrace import Gone, Still
+from splitbrain.runtimes.docker.agent.ptrace import ProcessGone, StoppedProcess
 
 CLOCKS = 8
-"""The clocks of a table are those of these numbers, from 0 (CLOCK_REALTIME) on."""
+"""The table of errors has an entry for each clock id from 0 (CLOCK_REALTIME) up to this number."""
 GAIN_ONE = 1 << 32
 TRIES = 50
 ERROR = struct.Struct("<qqq")
@@ -34,32 +32,32 @@ TURN = struct.Struct("<Q")
 
 
 class Unsupported(Exception):
-    """The clocks of this process, or of any on this machine, cannot be changed; the words say why."""
+    """The clocks of this process, or of any process on this machine, cannot be changed; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Error:
-    """How wrong a clock is: by ``offset`` ns when it truly is ``since``, and then ``gain`` / 2**32 ns more each ns."""
+class ClockError:
+    """The error of a clock: ``offset`` ns at the true time ``since``, plus ``gain`` / 2**32 ns for each ns after it."""
 
     since: int = 0
     offset: int = 0
     gain: int = 0
 
     def at(self, now: int) -> int:
-        """The error in ns when the clock truly shows ``now``."""
+        """Return the error in ns at the true time ``now``."""
         return self.offset + ((now - self.since) * self.gain >> 32)
 
 
-RIGHT = Error()
+NO_ERROR = ClockError()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Machine:
-    """What differs between kinds of processors.
+class Architecture:
+    """The parts that depend on the processor architecture.
 
-    ``code`` is assembled from ``clock_<name>.S``; ``functions`` says where in it that stands which replaces a
-    function of the vDSO; the table follows the code. ``counter`` is the number of the instruction counter among a
-    thread's general registers.
+    ``code`` is assembled from ``clock_<name>.S``; ``functions`` gives the offset in it of each vDSO function's
+    replacement; the table follows the code. ``counter`` is the index of the instruction counter among a thread's
+    general registers.
     """
 
     code: bytes
@@ -72,7 +70,7 @@ class Machine:
         return len(self.code)
 
     def slot(self, turn: int) -> int:
-        """Where the errors are that are valid in that turn."""
+        """Return the offset of the errors that are valid in that turn."""
         return self.turn + TURN.size + (turn & 1) * CLOCKS * ERROR.size
 
     @property
@@ -85,12 +83,12 @@ def _jump_x86_64(distance: int) -> bytes:
 
 
 def _jump_aarch64(distance: int) -> bytes:
-    """A landing pad (``bti c``, which older processors take for nothing), then the branch."""
+    """Assemble a landing pad (``bti c``, a no-op on older processors) and the branch."""
     return struct.pack("<II", 0xD503245F, 0x14000000 | ((distance - 4) >> 2 & 0x3FFFFFF))
 
 
-MACHINES: Mapping[str, Machine] = {
-    "x86_64": Machine(
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "x86_64": Architecture(
         code=bytes.fromhex(
             "b8e40000000f0585c0756b83ff0777664c8b0e4d69c900ca9a3b4c034e0889f98d0c494c8b05ae00"
             "00004489c283e20169d2c00000004c8d15a30000004901d24d8d14ca4c89c8492b0249f76a10480f"
@@ -103,7 +101,7 @@ MACHINES: Mapping[str, Machine] = {
         jump=_jump_x86_64,
         counter=16,
     ),
-    "aarch64": Machine(
+    "aarch64": Architecture(
         code=bytes.fromhex(
             "e903002a280e80d2010000d4000400b53f1d0071c80300542a2c40a90c4099d24c73a7f24a2d0c9b"
             "0d0380522d7dad9b4e050010cffddfc842050010e3014092041880d26208049b42000d8b431040a9"
@@ -119,12 +117,12 @@ MACHINES: Mapping[str, Machine] = {
 }
 
 
-def machine() -> Machine:
-    """This machine's; raises Unsupported for one that is not known."""
+def architecture() -> Architecture:
+    """Return the architecture of this machine. Raises Unsupported for an unknown one."""
     name = platform.machine()
-    if name not in MACHINES:
-        raise Unsupported(f"clocks cannot be changed on {name}, only on {' and '.join(MACHINES)}")
-    return MACHINES[name]
+    if name not in ARCHITECTURES:
+        raise Unsupported(f"clocks: expected {' or '.join(ARCHITECTURES)}, got the architecture {name}")
+    return ARCHITECTURES[name]
 
 
 # The library in a process's memory
@@ -132,18 +130,18 @@ def machine() -> Machine:
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """The vDSO as it is mapped: where it begins, its bytes to the end of its last page, its functions, its own end."""
+    """The vDSO as mapped: its address, its bytes up to the end of its last page, its functions and its end."""
 
     start: int
     image: bytes
     functions: Mapping[str, tuple[int, int]]  # name -> (offset, length)
-    end: int  # offset of the first byte that belongs to nothing
+    end: int  # offset of the first unused byte
 
 
 def library(start: int, image: bytes) -> Library:
-    """Read a 64-bit ELF image as it stands in memory. Raises Unsupported if it is none."""
+    """Parse a 64-bit ELF image as mapped in memory. Raises Unsupported if it is not one."""
     if image[:6] != b"\x7fELF\x02\x01":
-        raise Unsupported("its vDSO is no 64-bit library: a 32-bit process")
+        raise Unsupported("its vDSO is not a 64-bit ELF library: it may be a 32-bit process")
     headers_at, sections_at = struct.unpack_from("<QQ", image, 32)
     header_size, headers, section_size, sections = struct.unpack_from("<HHHH", image, 54)
     end = sections_at + section_size * sections
@@ -161,7 +159,7 @@ def library(start: int, image: bytes) -> Library:
 
 def _functions(image: bytes, dynamic: Mapping[int, int]) -> Iterator[tuple[str, tuple[int, int]]]:
     names, symbols = dynamic[5], dynamic[6]
-    # The table of symbols does not tell its length; in every vDSO the table of their names comes next.
+    # The symbol table does not give its length; in every vDSO the string table comes right after it.
     for at in range(symbols, names, 24):
         name, info, _, _, value, size = struct.unpack_from("<IBBHQQ", image, at)
         if info & 15 == 2 and size:
@@ -170,94 +168,95 @@ def _functions(image: bytes, dynamic: Mapping[int, int]) -> Iterator[tuple[str, 
 
 
 def vdso_of(pid: int) -> tuple[int, int]:
-    """Where the process has its vDSO: the first address and the one past it.
+    """Return the address range of the process's vDSO.
 
-    Raises Gone also while it is about to execute another program, or else has none.
+    Raises ProcessGone also for a process that has none, for instance one about to execute another program.
     """
     try:
         maps = Path(f"/proc/{pid}/maps").read_text()
     except OSError as error:
-        raise Gone(f"process {pid} has ended") from error
+        raise ProcessGone(f"process {pid} has ended") from error
     for line in maps.splitlines():
         if line.endswith("[vdso]"):
             first, _, last = line.split(maxsplit=1)[0].partition("-")
             return int(first, 16), int(last, 16)
-    raise Gone(f"process {pid} has no vDSO")
+    raise ProcessGone(f"process {pid} has no vDSO")
 
 
-# Putting the code in
+# Patching
 
 
 class Hook:
-    """Our code in one program that a process executes: a handle on its memory, and on the table there.
+    """Our code in the program that a process executes, and its table of errors.
 
-    When the process ends, or executes another program, the memory is gone and every use raises Gone.
+    When the process ends, or executes another program, every use raises ProcessGone.
     """
 
-    def __init__(self, pid: int, memory: int, machine: Machine, at: int, jumps: Mapping[int, bytes]) -> None:
+    def __init__(self, pid: int, memory: int, architecture: Architecture, at: int, jumps: Mapping[int, bytes]) -> None:
         self.pid = pid
-        self.still = Still(pid)
+        self.stopped = StoppedProcess(pid)
         self._memory = memory
-        self._machine = machine
+        self._architecture = architecture
         self._at = at
         self._jumps = jumps
 
     def close(self) -> None:
+        """Close the handle on the process's memory; the code stays there."""
         os.close(self._memory)
 
-    def show(self, errors: Sequence[Error]) -> None:
-        """From now on the process's clocks are off by these errors, one for each clock."""
-        (turn,) = TURN.unpack(self._read(self._at + self._machine.turn, TURN.size))
+    def show(self, errors: Sequence[ClockError]) -> None:
+        """Set the errors of the process's clocks, one for each clock id."""
+        (turn,) = TURN.unpack(self._read(self._at + self._architecture.turn, TURN.size))
         packed = b"".join(ERROR.pack(error.since, error.offset, error.gain) for error in errors)
-        self._write(self._at + self._machine.slot(turn + 1), packed)
-        self._write(self._at + self._machine.turn, TURN.pack(turn + 1))
+        self._write(self._at + self._architecture.slot(turn + 1), packed)
+        self._write(self._at + self._architecture.turn, TURN.pack(turn + 1))
 
-    def shown(self) -> tuple[Error, ...]:
-        """The errors as they stand in the process's memory. Raises Unsupported if our code is not there (any more)."""
+    def shown(self) -> tuple[ClockError, ...]:
+        """Read the errors from the process's memory. Raises Unsupported if our code is not there."""
         if not self.holds():
-            raise Unsupported(f"process {self.pid} has not the clock functions that were put in")
-        (turn,) = TURN.unpack(self._read(self._at + self._machine.turn, TURN.size))
-        packed = self._read(self._at + self._machine.slot(turn), CLOCKS * ERROR.size)
-        return tuple(Error(*error) for error in ERROR.iter_unpack(packed))
+            raise Unsupported(f"process {self.pid} does not have the clock functions that were installed")
+        (turn,) = TURN.unpack(self._read(self._at + self._architecture.turn, TURN.size))
+        packed = self._read(self._at + self._architecture.slot(turn), CLOCKS * ERROR.size)
+        return tuple(ClockError(*error) for error in ERROR.iter_unpack(packed))
 
     def holds(self) -> bool:
-        """Whether the code and every jump to it are in place."""
-        return self._read(self._at, len(self._machine.code)) == self._machine.code and all(
+        """True if the code and every jump to it are in place."""
+        return self._read(self._at, len(self._architecture.code)) == self._architecture.code and all(
             self._read(address, len(jump)) == jump for address, jump in self._jumps.items()
         )
 
     def alive(self) -> bool:
-        """Whether the program is still what the process executes; cheap."""
+        """True while the process executes the program that was patched; cheap."""
         try:
             return bool(os.pread(self._memory, 1, self._at))
         except OSError:
             return False
 
-    def put_in(self) -> None:
-        """Write code and jumps while no thread is where a jump will be."""
+    def install(self) -> None:
+        """Write the code and the jumps at an instant when no thread is at a place that a jump overwrites."""
         for _ in range(TRIES):
-            with Still(self.pid) as self.still:
+            with StoppedProcess(self.pid) as self.stopped:
                 if not any(
                     address < counter < address + len(jump)
-                    for counter in self.still.counters(self._machine.counter)
+                    for counter in self.stopped.counters(self._architecture.counter)
                     for address, jump in self._jumps.items()
                 ):
-                    blank = bytes(self._machine.size - len(self._machine.code))
-                    self._write(self._at, self._machine.code + blank)
+                    blank = bytes(self._architecture.size - len(self._architecture.code))
+                    self._write(self._at, self._architecture.code + blank)
                     for address, jump in self._jumps.items():
                         self._write(address, jump)
                     break
             time.sleep(0.001)
         else:
-            raise Unsupported(f"process {self.pid} stands in its clock functions whenever it is looked at")
+            raise Unsupported(f"process {self.pid} was inside its clock functions in all {TRIES} tries")
 
     def _read(self, address: int, size: int) -> bytes:
         try:
             found = os.pread(self._memory, size, address)
         except OSError as error:
-            raise Gone(f"process {self.pid}: {error}") from error
+            raise ProcessGone(f"process {self.pid}: {error}") from error
         if len(found) < size:
-            raise Gone(f"the memory of process {self.pid} is gone")
+            raise ProcessGone(f"the memory of process {self.pid} is gone")
         return found
 
     def _write(self, address: int, data: bytes) -> None:
@@ -265,46 +264,47 @@ class Hook:
             written = os.pwrite(self._memory, data, address)
         except OSError as error:
             if not self.alive():
-                raise Gone(f"process {self.pid}: {error}") from error
+                raise ProcessGone(f"process {self.pid}: {error}") from error
             raise Unsupported(f"the kernel does not let the vDSO of process {self.pid} be written: {error}") from error
         if written < len(data):
-            raise Gone(f"the memory of process {self.pid} is gone")
+            raise ProcessGone(f"the memory of process {self.pid} is gone")
 
 
 def hook(pid: int) -> Hook:
-    """Put our code into what the process executes, all errors nought; if a parent had it, it is there already.
+    """Patch the program that the process executes, with errors of zero; children of a patched process have the patch.
 
-    The process is stopped for a moment, some tenths of a millisecond. Raises Gone, Unsupported.
+    The process is stopped for some tenths of a millisecond. Raises ProcessGone, Unsupported.
     """
-    kind = machine()
+    machine = architecture()
     start, end = vdso_of(pid)
     try:
         memory = os.open(f"/proc/{pid}/mem", os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
-        raise (Gone if isinstance(error, FileNotFoundError) else Unsupported)(f"process {pid}: {error}") from error
+        kind = ProcessGone if isinstance(error, FileNotFoundError) else Unsupported
+        raise kind(f"process {pid}: {error}") from error
     try:
-        found = library(start, _whole(memory, pid, start, end))
+        found = library(start, _image(memory, pid, start, end))
         at = -(-found.end // 16) * 16
-        if at + kind.size > len(found.image):
-            raise Unsupported(f"the vDSO has no room for {kind.size} bytes behind its end at {found.end:#x}")
+        if at + machine.size > len(found.image):
+            raise Unsupported(f"the vDSO has no room for {machine.size} bytes after its end at {found.end:#x}")
         jumps = {
-            start + found.functions[name][0]: kind.jump(at + offset - found.functions[name][0])
-            for name, offset in kind.functions.items()
+            start + found.functions[name][0]: machine.jump(at + offset - found.functions[name][0])
+            for name, offset in machine.functions.items()
             if name in found.functions
         }
         if not jumps:
-            raise Unsupported(f"the vDSO has none of the functions {', '.join(kind.functions)}")
-        made = Hook(pid, memory, kind, start + at, jumps)
+            raise Unsupported(f"the vDSO has none of the functions {', '.join(machine.functions)}")
+        made = Hook(pid, memory, machine, start + at, jumps)
         if not made.holds():
-            made.put_in()
+            made.install()
     except BaseException:
         os.close(memory)
         raise
     return made
 
 
-def _whole(memory: int, pid: int, start: int, end: int) -> bytes:
+def _image(memory: int, pid: int, start: int, end: int) -> bytes:
     image = os.pread(memory, end - start, start)
     if len(image) < end - start:
-        raise Gone(f"the memory of process {pid} is gone")
+        raise ProcessGone(f"the memory of process {pid} is gone")
     return image
