@@ -3,8 +3,7 @@
 #   make test-<system>-<nemesis>   one run; SEED= TIME= NODES= RUNTIME= WORKLOAD= STRICT=1 STORE=
 #                                  PRIVILEGED=1 (power cuts on containers) change it
 #   make test                      all tests: make test-unit, test-simulation, test-browser and test-engine, one after
-#                                  the other; JOBS= processes each (as many as there are cores);
-#                                  COVERAGE=1 counts the lines that the unit tests run
+#                                  the other; JOBS= processes each (as many as there are cores)
 #   make test-quick                the tests that need neither an engine nor a browser
 #   make check                     ruff, ruff format, mypy --strict
 #   make dist                      source distribution and wheel, checked by twine
@@ -56,8 +55,7 @@ JOBS   ?= auto
 pytest := $(BIN)/python -m pytest --maxprocesses 8 -n $(JOBS)
 
 test-unit: install
-	$(pytest) $(if $(COVERAGE),--cov --cov-report=) -m 'not simulation and not engine and not browser'
-	$(if $(COVERAGE),@$(BIN)/coverage report --format=total | sed 's/^\(.*\)$$/lines that unit tests run: \1 %/')
+	$(pytest) -m 'not simulation and not engine and not browser'
 
 test-simulation: install
 	$(pytest) -m simulation
@@ -77,7 +75,8 @@ test-quick: install
 
 # Every tier is run, whatever became of those before it.
 test: install
-	@for tier in $(TIERS); do \
+	@took=; failed=; \
+	for tier in $(TIERS); do \
 	  began=$$(date +%s); \
 	  $(MAKE) --no-print-directory test-$$tier || failed="$$failed $$tier"; \
 	  took="$$took  $$tier $$(($$(date +%s) - began)) s"; \
