@@ -74,7 +74,7 @@ def lose(folder: str, left: Literal["lost", "old"], pattern: str | None) -> Disk
     differ = sorted(path for path in wanted.keys() | after.keys() if wanted.get(path) != after.get(path))
     problem = f"on its disk these files are not as requested: {', '.join(differ)}" if differ else None
     if pattern is not None and len(wanted) == len(before):
-        problem = f"no file in {folder} matches {pattern}"
+        problem = f"no file in {folder} has a path like {pattern}"
     changed = sum(before.get(path) != after.get(path) for path in before.keys() | after.keys())
     return DiskLeft(changed=changed, problem=problem)
 
