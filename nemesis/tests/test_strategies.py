@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -14,6 +15,8 @@ from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.strategies import GRAIN_MS, MOST_FAULTS, cuts, faults, node_names, schedules, views
 from splitbrain.nemesis.targets import View
 from splitbrain.nemesis.triggers import Event, Trigger
+
+pytestmark = pytest.mark.simulation
 
 PARTITION: tuple[Capability, ...] = ("partition",)
 KILL: tuple[Capability, ...] = ("kill",)

@@ -20,6 +20,8 @@ from splitbrain.nodes.protocol import Answer, Led
 from splitbrain.nodes.raft import RAFT, RAFT_BASIC, RAFT_LEASE, RaftOptions
 from splitbrain.nodes.tests.cluster import SECOND, Cluster, links, only
 
+pytestmark = pytest.mark.simulation
+
 STALL_BOUND = 2100 * MS
 PRE_VOTE_ONLY = RaftOptions(check_quorum=False)
 CHECK_QUORUM_ONLY = RaftOptions(pre_vote=False)

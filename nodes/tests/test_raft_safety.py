@@ -28,6 +28,8 @@ from splitbrain.nodes.tests.promises import (
     what_is_sent_is_durable,
 )
 
+pytestmark = pytest.mark.simulation
+
 STALL_BOUND = 2100 * MS
 PRESETS = {"raft": RAFT, "raft-basic": RAFT_BASIC, "raft-lease": RAFT_LEASE}
 
