@@ -1,7 +1,7 @@
 """Loop-device disks, so that a simulated power loss discards unflushed writes. Requires ``--allow-privileged``.
 
-Each is a loop device of the engine's machine, which the engine mounts for the node's container. One more container of
-the run, the keeper, makes them: it may use these devices, and has no other right that hosts lack.
+The engine mounts each for its node's container. One more container of the run, the keeper, creates and restores them:
+it may use loop devices, and has no other right that hosts lack.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from splitbrain.runtimes.docker.agent.power_loss import BACKING
 from splitbrain.runtimes.docker.engine import translated
 from splitbrain.runtimes.docker.hosts import Disk, labels
 
-KEEPER = "disks"  # its name among the hosts'
-COMMIT_S = 300  # between two flushes of the file system's own, which is more than most runs take
-RIGHTS = ("MKNOD", "CHOWN", "FOWNER", "DAC_OVERRIDE")  # to have the devices, and any file of the nodes', before it
+KEEPER = "disks"  # its name among the hosts
+COMMIT_S = 300  # between two flushes by the file system itself; longer than most runs
+RIGHTS = ("MKNOD", "CHOWN", "FOWNER", "DAC_OVERRIDE")  # for device files, and files of any owner
 NEEDED = """{why}
-  losing unflushed writes needs separate disks for the nodes: ext4 on loop devices of the engine's machine
-  on that machine, as root: modprobe -a loop ext4 (Linux 5.8 or later); an engine that is not root's has none"""
+  a simulated power loss needs a disk for each node: ext4 on a loop device of the engine's machine
+  on that machine, as root: modprobe -a loop ext4 (Linux 5.8 or later); a rootless engine has no loop devices"""
 
 
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
-    """Add to an error of the engine the requirements on its machine."""
+    """Add the machine's requirements to an error of the engine."""
     try:
         yield
     except EnvironmentFailure as failure:
@@ -36,14 +36,14 @@ def explained() -> Iterator[None]:
 
 
 def create_backing(client: docker.DockerClient, run: str) -> str:
-    """The volume of the disks' backing files, by its name."""
-    with translated("making a volume for the nodes' disks"):
+    """Create the volume for the disks' backing files, and return its name."""
+    with translated("creating a volume for the nodes' disks"):
         return str(client.volumes.create(f"splitbrain-{run}-{KEEPER}", labels=labels(run)).name)
 
 
 def create_keeper(client: docker.DockerClient, run: str, image: str, backing: str) -> Container:
-    """Start the keeper, which has no network."""
-    with explained(), translated("starting what keeps the nodes' disks"):
+    """Start the container that creates and restores the disks; it has no network."""
+    with explained(), translated("starting the container that creates the nodes' disks"):
         return client.containers.run(
             image,
             name=f"splitbrain-{run}-{KEEPER}",
@@ -60,8 +60,8 @@ def create_keeper(client: docker.DockerClient, run: str, image: str, backing: st
 
 
 def create_loop_disk(client: docker.DockerClient, run: str, name: str, where: str, device: str, backing: str) -> Disk:
-    """A volume that the engine mounts from that device, whose backing file the host has."""
-    with translated(f"making a disk for {name}"):
+    """Create a volume that the engine mounts from a loop device; the host mounts its backing file."""
+    with translated(f"creating a disk for {name}"):
         volume = client.volumes.create(
             f"splitbrain-{run}-{name}",
             driver_opts={"type": "ext4", "device": device, "o": f"commit={COMMIT_S}"},

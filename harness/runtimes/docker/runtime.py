@@ -1,6 +1,6 @@
 """The docker runtime: runs a coroutine on asyncio against a cluster of containers.
 
-Whatever ends the run, its end, an error, ctrl-C or ``kill -TERM``, the cluster is torn down before this returns.
+The cluster is torn down before this returns, however the run ends: by itself, an error, ctrl-C or ``kill -TERM``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Work = Callable[[DockerCluster], Coroutine[Any, Any, None]]
 
 
 def run(spec: ClusterSpec, work: Work, logs: Path, say: Say, phase: Callable[[str], None] = lambda name: None) -> Facts:
-    """One run on containers, as ``runtimes.base.Runtime`` describes.
+    """Run ``work`` on containers, as ``runtimes.base.Runtime`` describes.
 
     Raises EnvironmentFailure when the engine, an image or a host fails, and Interrupted on SIGINT or SIGTERM. A
     tear-down that fails loses no run: it is a problem among the facts.
@@ -60,14 +60,14 @@ async def _run(spec: ClusterSpec, work: Work, logs: Path, say: Say, phase: Calla
             try:
                 await cluster.tear_down(logs)
             except EnvironmentFailure as left:
-                problems = (str(left), "what may be left behind is removed by: splitbrain clean")
+                problems = (str(left), "to remove what is left: splitbrain clean")
                 say("\n".join(problems))
     return Facts(versions=cluster.facts, problems=problems)
 
 
 @contextlib.contextmanager
 def _interrupting(work: asyncio.Task[None], say: Say) -> Iterator[asyncio.Task[None]]:
-    """Signals end ``work``, once, and leave whatever cleans up after it alone."""
+    """Cancel ``work`` on the first signal; later signals do not interrupt the cleaning up after it."""
     caught: list[str] = []
 
     def interrupt(number: signal.Signals) -> None:
@@ -82,7 +82,7 @@ def _interrupting(work: asyncio.Task[None], say: Say) -> Iterator[asyncio.Task[N
         loop.add_signal_handler(number, interrupt, number)
     try:
         yield work
-        if caught:  # too late to end the work, and in good time to end what would have followed
+        if caught:  # too late to cancel the work, but nothing may follow it
             raise Interrupted(f"interrupted by {caught[0]}")
     except asyncio.CancelledError as cancelled:
         if not caught:
