@@ -1,4 +1,4 @@
-"""The command: its statuses, what it stores, and that what it stores can be run again."""
+"""The command ``splitbrain hunt``: exit statuses, stored files, replay and confirmation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     return store, hunt("broken/never-checks-quorum", *limits, "--store", store, "--json")
 
 
-def test_a_find_ends_with_1_and_is_stored_like_any_run(found: tuple[Path, Result]) -> None:
+def test_a_finding_exits_with_1_and_is_stored_as_a_run(found: tuple[Path, Result]) -> None:
     store, done = found
     assert done.exit_code == 1, done.output
     said = json.loads(done.stdout)
@@ -54,7 +54,7 @@ def test_a_find_ends_with_1_and_is_stored_like_any_run(found: tuple[Path, Result
     assert said["hunt"]["found"]["replay"] == f"splitbrain replay {run}"
 
 
-def test_a_find_is_replayed_to_the_same_history_and_verdict(found: tuple[Path, Result], tmp_path: Path) -> None:
+def test_a_finding_is_replayed_to_the_same_history_and_verdict(found: tuple[Path, Result], tmp_path: Path) -> None:
     run = Path(json.loads(found[1].stdout)["run"])
     done = CliRunner().invoke(cli, ["replay", str(run), "--json", "--store", str(tmp_path)])
     assert done.exit_code == 1, done.output
@@ -63,7 +63,7 @@ def test_a_find_is_replayed_to_the_same_history_and_verdict(found: tuple[Path, R
     assert again["properties"] == json.loads((run / "verdicts.json").read_text())["properties"]
 
 
-def test_the_coverage_lies_beside_the_run_as_a_table_and_as_figures(found: tuple[Path, Result]) -> None:
+def test_the_coverage_is_stored_with_the_run_as_csv_and_json(found: tuple[Path, Result]) -> None:
     run = Path(json.loads(found[1].stdout)["run"])
     heading, *rows = csv.reader((run / "coverage.csv").read_text().splitlines())
     assert heading == ["fault", "role", "stable", "electing", "recovering"]
@@ -72,7 +72,7 @@ def test_the_coverage_lies_beside_the_run_as_a_table_and_as_figures(found: tuple
     assert figures["growth"][-1] == [figures["cases"], figures["states"]]
 
 
-def test_nothing_found_ends_with_0_and_says_how_much_was_tried(tmp_path: Path) -> None:
+def test_a_hunt_without_a_finding_exits_with_0_and_prints_its_extent(tmp_path: Path) -> None:
     done = hunt("raft", "--nodes", 3, "--seed", 1, "--schedules", 50, "--store", tmp_path, "--coverage")
     assert done.exit_code == 0, done.output
     assert "NOTHING FOUND in 50 schedules" in done.stdout
@@ -92,16 +92,16 @@ def test_nothing_found_ends_with_0_and_says_how_much_was_tried(tmp_path: Path) -
         (["raft", "--cores", "0"], "--cores"),
     ],
 )
-def test_wrong_usage_is_refused_in_words(arguments: list[str], says: str) -> None:
+def test_wrong_usage_is_a_usage_error_that_names_the_option(arguments: list[str], says: str) -> None:
     done = CliRunner().invoke(cli, ["hunt", *arguments])
     assert isinstance(done.exception, UsageError)
     assert says in str(done.exception)
 
 
-def test_a_run_of_containers_is_replayed_in_simulation_at_its_own_pace(
+def test_a_container_run_is_replayed_in_simulation_with_the_periods_of_the_simulation(
     found: tuple[Path, Result], tmp_path: Path
 ) -> None:
-    """How often clients ask is a runtime's own affair: a replay elsewhere takes what is usual there."""
+    """Observation periods belong to a runtime: a replay in another one uses its defaults."""
     run = Path(json.loads(found[1].stdout)["run"])
     copy = tmp_path / "run"
     copy.mkdir()
@@ -136,11 +136,11 @@ CUT = Step(at_ms=0, for_ms=500, fault=Partition(shape="isolated-leader"))
 AT_A_VOTE = Step(at_ms=0, for_ms=50, fault=Kill(target="subject"), when=Trigger(event="vote-granted"))
 
 
-def test_containers_say_what_they_cannot_do_before_anything_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsupported_finding_is_not_confirmed_and_the_reason_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confirming, "nearest", lambda *_: None)
     for case, signature, says in (
         (small(AT_A_VOTE), STALL, "vote-granted"),
-        (small(CUT), FailureSignature("one-vote-a-term", WHITE_BOX), "inside the nodes"),
+        (small(CUT), FailureSignature("one-vote-a-term", WHITE_BOX), "inner state of the nodes"),
     ):
         nothing = confirm(case, signature, 3, Path("nowhere"), print)
         assert (nothing.shown, nothing.of, nothing.case) == (0, 0, None)
@@ -154,28 +154,28 @@ def chained(**when: Any) -> Case:
 
 
 AGREES = FailureSignature("agreement", "term-safety")
-NO_EYES = Capabilities(faults=CAPABILITIES["docker"].faults, triggers=frozenset())
+NO_TRIGGERS = Capabilities(faults=CAPABILITIES["docker"].faults, triggers=frozenset())
 
 
-@pytest.mark.parametrize("powers", [CAPABILITIES["docker"], NO_EYES])
-def test_what_comes_nearest_to_a_schedule_is_possible_and_breaks_the_same(powers: Capabilities) -> None:
-    """With events to wait for it waits for one of those; with none, it strikes at a time."""
+@pytest.mark.parametrize("capabilities", [CAPABILITIES["docker"], NO_TRIGGERS])
+def test_the_nearest_schedule_is_supported_and_breaks_the_same_promise(capabilities: Capabilities) -> None:
+    """With supported events it is triggered by one of them; without, it starts at a time."""
     found = chained(when=Trigger(event="campaign"))
     assert still(found, AGREES)
-    near = nearest(found, AGREES, powers, seconds=inf)
-    assert near is not None and not unsupported(near.schedule, powers) and still(near, AGREES)
-    assert (near.schedule.steps[0].when is None) == (powers is NO_EYES)
-    assert nearest(chained(), AGREES, powers) == chained()
+    near = nearest(found, AGREES, capabilities, seconds=inf)
+    assert near is not None and not unsupported(near.schedule, capabilities) and still(near, AGREES)
+    assert (near.schedule.steps[0].when is None) == (capabilities is NO_TRIGGERS)
+    assert nearest(chained(), AGREES, capabilities) == chained()
 
 
-def test_nothing_comes_near_when_the_fault_itself_cannot_be_done() -> None:
+def test_an_unsupported_fault_has_no_nearest_schedule() -> None:
     assert nearest(chained(), AGREES, Capabilities(faults=frozenset(), triggers=frozenset())) is None
 
 
-def test_how_often_containers_showed_it_stands_on_the_page_of_the_find(tmp_path: Path) -> None:
-    told = save(chained(), AGREES, tmp_path)
+def test_the_confirmation_is_on_the_report_page_of_the_finding(tmp_path: Path) -> None:
+    finding = save(chained(), AGREES, tmp_path)
     other = chained(when=Trigger(event="new-leader"))
-    save_confirmed(told, Confirmed(shown=3, of=6, words="on containers: shown in 3 of 6 runs", case=other), tmp_path)
+    save_confirmed(finding, Confirmed(shown=3, of=6, words="on containers: shown in 3 of 6 runs", case=other), tmp_path)
     run = tmp_path / "latest"
     assert "shown in 3 of 6 runs" in (run / "report.html").read_text()
     assert json.loads((run / "hunt.json").read_text())["confirmed"]["shown"] == 3
@@ -184,14 +184,16 @@ def test_how_often_containers_showed_it_stands_on_the_page_of_the_find(tmp_path:
     assert again.startswith("splitbrain replay ") and again.endswith("--nodes 3 --seed 1 --runtime docker")
 
 
-def test_containers_run_the_same_schedule_observed_in_their_own_way() -> None:
+def test_the_container_experiment_uses_the_observation_periods_of_containers() -> None:
     experiment = on_containers(small(CUT))
     assert (experiment.runtime, experiment.nodes, experiment.seed) == ("docker", 3, 4)
     assert experiment.workload.canary_period_ms is not None
 
 
-def test_a_confirmation_counts_the_runs_that_show_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Of the runs one shows it: the judgement of each stands in for a run on containers."""
+def test_a_confirmation_counts_the_runs_that_break_the_same_promise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One of three runs shows it; the judgements of simulated runs stand in for runs on containers."""
     shows = run_case(
         Case(
             system="broken/never-checks-quorum",

@@ -1,4 +1,4 @@
-"""Shrinking gets to the least that still shows it, by any test that is put to it, and keeps what it showed."""
+"""Shrinking reaches a minimal case that still passes the test, and keeps the broken promise and its evidence."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def shapes_of(found: Case) -> list[str]:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=6), st.sets(st.sampled_from(SHAPES), min_size=1))
-def test_what_is_left_are_the_faults_that_matter_and_no_others(shapes: list[str], needed: set[str]) -> None:
+def test_only_the_faults_that_matter_remain(shapes: list[str], needed: set[str]) -> None:
     def fails(tried: Case) -> bool:
         return needed & set(shapes) <= set(shapes_of(tried))
 
     found = smallest(case(*row(*shapes)), fails)
-    # The dumb twin: the fewest steps of any subset that fails.
+    # Brute force: the fewest steps of any subset that fails.
     subsets = (case(*steps) for k in range(7) for steps in itertools.combinations(row(*shapes), k))
     assert len(found.schedule.steps) == len(next(filter(fails, subsets)).schedule.steps)
 
 
-def test_the_cluster_is_the_smallest_and_the_run_the_shortest_that_fail() -> None:
+def test_the_smallest_cluster_and_the_shortest_run_that_fail_remain() -> None:
     found = smallest(case(*row(*SHAPES)), lambda c: c.nodes >= 4 and any(s.for_ms >= 800 for s in c.schedule.steps))
     assert found.nodes == 4
     assert [(step.at_ms, step.for_ms) for step in found.schedule.steps] == [(0, 1_000)] or found.schedule.steps[
@@ -64,7 +64,7 @@ def test_the_cluster_is_the_smallest_and_the_run_the_shortest_that_fail() -> Non
     assert found.schedule.length_ms <= 1_500
 
 
-def test_a_fault_that_only_other_seeds_can_do_without_goes() -> None:
+def test_a_fault_is_removed_if_the_case_fails_without_it_under_another_seed() -> None:
     def fails(tried: Case) -> bool:
         return len(tried.schedule.steps) == 2 or (len(tried.schedule.steps) == 1 and tried.seed == 41)
 
@@ -72,7 +72,7 @@ def test_a_fault_that_only_other_seeds_can_do_without_goes() -> None:
     assert (len(found.schedule.steps), found.seed) == (1, 41)
 
 
-def test_what_a_step_may_do_without_goes_and_what_it_needs_stays() -> None:
+def test_optional_fields_of_a_step_are_removed_and_required_ones_stay() -> None:
     storm = Step(at_ms=0, for_ms=500, fault=Kill(target="leader", state="lost", flap_ms=100))
     waits = Step(at_ms=0, for_ms=500, fault=Kill(target="subject", after_effects=4), when=Trigger(event="campaign"))
 
@@ -88,13 +88,13 @@ def test_what_a_step_may_do_without_goes_and_what_it_needs_stays() -> None:
     assert second.when is not None
 
 
-def test_numbers_below_nought_go_up_to_it() -> None:
+def test_negative_numbers_shrink_towards_zero() -> None:
     step = Step(at_ms=0, for_ms=100, fault=Pause(target="leader", flap_ms=1_000))
     found = smallest(case(step), lambda c: len(c.schedule.steps) == 1)
     assert found.schedule.steps[0].fault == Pause(target="leader")
 
 
-def test_a_find_keeps_its_promise_and_its_kind_of_evidence() -> None:
+def test_shrinking_keeps_the_promise_and_the_kind_of_evidence() -> None:
     """A deaf leader that never checks its quorum stalls the cluster: one fault, three nodes."""
     steps = (*row("halves", "leader-mute"), Step(at_ms=6_000, for_ms=6_000, fault=DEAF))
     found = Case(system="broken/never-checks-quorum", nodes=5, seed=3, schedule=Schedule(steps=steps, length_ms=13_000))
@@ -105,11 +105,11 @@ def test_a_find_keeps_its_promise_and_its_kind_of_evidence() -> None:
     assert [step.fault for step in shrunk.case.schedule.steps] == [DEAF]
     assert (shrunk.case.nodes, shrunk.in_time) == (3, True)
     assert not still(shrunk.case, FailureSignature("exclusivity", "exclusivity", "proven")), (
-        "another signature is another find"
+        "another signature is another finding"
     )
 
 
-def test_when_time_is_over_the_case_stays_as_far_as_it_came() -> None:
+def test_shrinking_without_time_returns_the_case_itself() -> None:
     found = case(*row("leader-deaf"))
     shrunk = shrink(found, FailureSignature("stall", "availability"), seconds=0.0)
     assert (shrunk.case, shrunk.tried, shrunk.in_time) == (found, 0, False)

@@ -1,4 +1,4 @@
-"""What is told of a find is what happened; the test that is printed for it fails where the bug is, and only there."""
+"""The story of a finding states its facts; the generated test fails on the buggy system only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from splitbrain.campaigns.hunt.case import Case, FailureSignature, run_case
 from splitbrain.campaigns.hunt.snippet import snippet
 from splitbrain.campaigns.hunt.story import story, voted_twice
-from splitbrain.campaigns.hunt.trace import Booted, TraceEvent, Voted
+from splitbrain.campaigns.hunt.trace import ProcessStarted, TraceEvent, Voted
 from splitbrain.nemesis.faults import Partition, Pause
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
@@ -33,52 +33,56 @@ def deaf(system: str = "broken/never-checks-quorum") -> Case:
     return Case(system=system, nodes=3, seed=0, schedule=cut("leader-deaf", 5_200))
 
 
-def test_a_node_that_raised_is_told_with_what_it_raised() -> None:
+def test_the_story_of_a_raising_node_names_the_exception_and_its_line() -> None:
     pause = Step(at_ms=1_000, for_ms=1_000, fault=Pause(target="follower"))
     schedule = Schedule(steps=(pause,), length_ms=2_500)
     case = Case(system="broken/raises-on-late-answers", nodes=3, seed=1, schedule=schedule)
-    told = story(run_case(case, white_box=True), FailureSignature("no-node-raises", "white-box"))
-    assert "raised KeyError: " in told and "raises_on_late_answers.py, line " in told
+    line = story(run_case(case, white_box=True), FailureSignature("no-node-raises", "white-box"))
+    assert "raised KeyError: " in line and "raises_on_late_answers.py, line " in line
     correct = run_case(replace(case, system="raft"), white_box=True)
     assert correct.violations == ()
 
 
-def test_a_forgotten_vote_is_told_with_the_restart_that_forgot_it() -> None:
-    facts: list[TraceEvent] = [
+def test_two_votes_in_one_term_are_explained_by_the_restart_between_them() -> None:
+    events: list[TraceEvent] = [
         Voted(at(100), "n1", 4, "n2"),
-        Booted(at(231), "n1", 2),
+        ProcessStarted(at(231), "n1", 2),
         Voted(at(300), "n1", 4, "n3"),
     ]
-    assert voted_twice(facts) == (
-        "n1 voted twice in term 4, for n2 at 0.10 s and for n3 at 0.30 s: it forgot its vote when restarted at 0.23 s"
+    assert voted_twice(events) == (
+        "n1 voted twice in term 4, for n2 at 0.10 s and for n3 at 0.30 s: it lost its vote in the restart at 0.23 s"
     )
 
 
-def test_two_votes_without_a_restart_between_are_told_without_one() -> None:
-    facts: list[TraceEvent] = [Booted(at(50), "n1", 1), Voted(at(100), "n1", 4, "n1"), Voted(at(300), "n1", 4, "n3")]
-    assert voted_twice(facts) == "n1 voted twice in term 4, for itself at 0.10 s and for n3 at 0.30 s"
+def test_two_votes_without_a_restart_between_them_name_no_restart() -> None:
+    events: list[TraceEvent] = [
+        ProcessStarted(at(50), "n1", 1),
+        Voted(at(100), "n1", 4, "n1"),
+        Voted(at(300), "n1", 4, "n3"),
+    ]
+    assert voted_twice(events) == "n1 voted twice in term 4, for itself at 0.10 s and for n3 at 0.30 s"
 
 
-def test_votes_for_one_candidate_or_in_two_terms_are_no_story() -> None:
-    facts = [Voted(at(1), "n1", 4, "n2"), Voted(at(2), "n1", 4, "n2"), Voted(at(3), "n1", 5, "n3")]
-    assert voted_twice(facts) is None
+def test_votes_for_one_candidate_or_in_two_terms_are_not_reported() -> None:
+    events = [Voted(at(1), "n1", 4, "n2"), Voted(at(2), "n1", 4, "n2"), Voted(at(3), "n1", 5, "n3")]
+    assert voted_twice(events) is None
 
 
-def test_a_stall_is_told_with_the_fault_that_was_in_force() -> None:
-    told = story(run_case(deaf()), STALLED)
-    assert told.startswith("no leader worked from 0.30 s to 5.30 s")
-    assert told.endswith("while the leader n1 hears no node")
+def test_the_story_of_a_stall_names_the_fault_in_force() -> None:
+    line = story(run_case(deaf()), STALLED)
+    assert line.startswith("no working leader from 0.30 s to 5.30 s: ")
+    assert line.endswith("while the leader n1 hears no node")
 
 
-def test_a_leader_that_goes_on_leading_is_told_with_who_led_beside_it() -> None:
+def test_the_story_of_a_stale_leader_names_both_leaders_and_the_fault() -> None:
     found = Case(system="broken/keeps-claiming", nodes=3, seed=1, schedule=cut("isolated-leader", 2_000))
-    seen = run_case(found, white_box=True)
-    told = [story(seen, signature) for signature in seen.signatures()]
-    assert told, "the bug was not shown"
-    assert all("leaders" in line and "while the leader" in line for line in told)
+    run = run_case(found, white_box=True)
+    lines = [story(run, signature) for signature in run.signatures()]
+    assert lines, "the bug was not shown"
+    assert all("leaders" in line and "while the leader" in line for line in lines)
 
 
-def test_what_was_not_broken_has_no_story() -> None:
+def test_a_promise_that_was_not_broken_has_no_story() -> None:
     with pytest.raises(ValueError, match="was not broken"):
         story(run_case(deaf("raft")), STALLED)
     with pytest.raises(ValueError, match="was not broken"):

@@ -1,6 +1,7 @@
-"""The hunt: search schedules in simulation for one that breaks a promise, shrink it, and tell what happened.
+"""The hunt: search in simulation for a fault schedule that breaks a promise, shrink it, and report it.
 
-``case`` runs one schedule in memory and says what it broke, ``trace`` and ``votes`` see what only a simulation
-shows, ``search`` draws cases over all cores, ``shrink`` makes a hit small, ``story`` and ``snippet`` put it into
-words and into a test, ``coverage`` says what a campaign has exercised, ``tell`` leaves a run's directory behind.
+``case`` runs one schedule in memory and lists the promises it broke. ``search`` draws cases on all cores and
+``shrink`` minimizes a hit. ``trace`` records events inside the nodes; ``story`` makes a sentence of them and
+``snippet`` a test. ``coverage`` measures what a campaign exercised, ``save`` stores the run and ``confirm`` repeats it
+on containers.
 """

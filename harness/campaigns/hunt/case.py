@@ -1,7 +1,7 @@
-"""One case of a hunt: a system, a size, a seed and a schedule; run in memory, it says which promises it broke.
+"""A case of a hunt: system, cluster size, seed and schedule, and the promises that its run breaks.
 
-The promise: a case is all there is to it. The same case breaks the same promises with the same history in any
-process, on any machine, and so does the run that ``splitbrain replay`` makes of it.
+A case is the complete input of a run. It gives the same history and breaks the same promises in any process, on any
+machine, and as a run of ``splitbrain replay``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CONFIRM_MS = 100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """A run in simulation, entirely."""
+    """The complete input of a run in simulation."""
 
     system: str
     nodes: int
@@ -59,10 +59,10 @@ class Case:
 
 @dataclass(frozen=True, order=True, slots=True)
 class FailureSignature:
-    """A promise that was broken, and the kind of evidence for it: what must stay the same when a case is shrunk.
+    """A broken promise and the kind of evidence for it, both of which shrinking keeps.
 
-    ``guarantee`` is its name, or ``white-box`` for a fact that only a simulation sees; ``kind`` the class of the
-    verdict, such as ``proven``, or empty where the property has none.
+    ``guarantee`` is the name of the guarantee, or ``white-box`` for an invariant that only a simulation can check.
+    ``kind`` is the class of the verdict (``proven``, for example), empty where the property has none.
     """
 
     property: str
@@ -76,7 +76,7 @@ class FailureSignature:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaseRun:
-    """A case that was run: what observers recorded, what the judge made of it, what really happened."""
+    """The run of a case: its recorded history, the judgement, and the trace of events inside the nodes."""
 
     case: Case
     history: History
@@ -90,7 +90,7 @@ class CaseRun:
         return self.simulated_ns / 1e9
 
     def signatures(self, wanted: str | None = None) -> tuple[FailureSignature, ...]:
-        """Every broken promise, in a fixed order; with ``wanted`` only those of the properties that it means."""
+        """Every broken promise, in a fixed order; with ``wanted`` only those of the properties it selects."""
         found = {
             *signatures_of(self.judgement),
             *(FailureSignature(violation.invariant, WHITE_BOX) for violation in self.violations),
@@ -99,8 +99,11 @@ class CaseRun:
 
 
 def meant(wanted: str | None) -> frozenset[str]:
-    """The properties that a name means: itself, or for ``votes`` the facts about votes; None means all that is
-    judged from what observers see, which is what a system promises."""
+    """The properties that a name selects.
+
+    ``votes`` selects the invariants of votes, None every property with a guarantee (those judged from observations),
+    and any other name itself.
+    """
     match wanted:
         case None:
             return frozenset(tested.name for tested in PROPERTIES if tested.guarantees)
@@ -115,7 +118,7 @@ def needs_white_box(wanted: str | None) -> bool:
 
 
 def signatures_of(judgement: Judgement) -> Iterator[FailureSignature]:
-    """The promised guarantees that a judgement found broken."""
+    """The promised guarantees that a judgement found violated."""
     for judged in judgement.properties:
         for finding in judged.found.findings:
             if judged.promises.get(finding.guarantee) == "guaranteed":
@@ -123,10 +126,9 @@ def signatures_of(judgement: Judgement) -> Iterator[FailureSignature]:
 
 
 def run_case(case: Case, *, white_box: bool = False, wanted: str | None = None) -> CaseRun:
-    """Run a case in memory and judge it; with ``white_box``, check the invariants that need a look into the nodes too.
+    """Run a case in memory and judge it; with ``white_box``, also check the invariants of the nodes' inner state.
 
-    Of the properties that observers can judge, only those that ``wanted`` means are judged. Raises UsageError for an
-    unknown system.
+    With ``wanted``, only the properties it selects are judged. Raises UsageError for an unknown system.
     """
     experiment, recorder, trace, recorded = case.experiment, ColumnsRecorder(), Trace(), ElectionRecorder()
     simulation = simulate(experiment, case.schedule, recorder, Instruments(recorded, trace) if white_box else trace)
@@ -142,11 +144,10 @@ def run_case(case: Case, *, white_box: bool = False, wanted: str | None = None) 
 
 
 def broken_promises(system: str, schedule: Schedule, *, nodes: int, seed: int) -> frozenset[str]:
-    """The names of the properties that this run breaks though the system promises them, and of the facts about
-    elections that did not hold in it (those of ``invariants``).
+    """The names of the promised properties and of the election invariants that a run violates.
 
-    It is what a test asks that was made of a hunt's find.
+    The tests that a hunt generates call this function.
     """
-    seen = run_case(Case(system=system, nodes=nodes, seed=seed, schedule=schedule), white_box=True)
-    judged_ = {signature.property for signature in signatures_of(seen.judgement)}
-    return frozenset(judged_ | {violation.invariant for violation in seen.violations})
+    run = run_case(Case(system=system, nodes=nodes, seed=seed, schedule=schedule), white_box=True)
+    broken = {signature.property for signature in signatures_of(run.judgement)}
+    return frozenset(broken | {violation.invariant for violation in run.violations})

@@ -1,5 +1,8 @@
-"""``splitbrain hunt``: search, shrink, save. Exit status: 1 a promise was broken, 0 none within the time, 3 the
-harness or its environment failed, 64 wrong usage."""
+"""The command ``splitbrain hunt``: search, shrink, save.
+
+Exit status: 0 nothing found within the limits, 1 a promise was broken, 3 the harness or its environment failed,
+64 wrong usage.
+"""
 
 from __future__ import annotations
 
@@ -25,20 +28,30 @@ if TYPE_CHECKING:
     from splitbrain.campaigns.hunt.search import HuntTarget, SearchResult
 
 SECONDS = 60.0
-NINETY_FIVE_PERCENT = 3  # of N cases without a hit: at most 3 / N of such cases are hits, 95 times in a hundred
+NINETY_FIVE_PERCENT = 3  # rule of three: after N cases without a hit, the hit rate is below 3 / N at 95 % confidence
 
 
 @click.command()
 @click.argument("system")
-@click.option("--property", "property_", default=None, help="Hunt for this one only; votes looks into the nodes.")
-@click.option("--seconds", type=float, default=None, help=f"Search for at most this long.  [default: {SECONDS:g}]")
-@click.option("--schedules", type=int, default=None, help="Search at most this many; without --seconds for any time.")
-@click.option("--cores", type=int, default=None, help="How many processes; as many as there are cores.")
-@click.option("--seed", type=int, default=None, help="Fixes the cases that are tried; drawn when not given.")
-@click.option("--nodes", default=5, show_default=True, help="The largest cluster to hunt in.")
-@click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Where runs are kept.")
-@click.option("--coverage", "show_coverage", is_flag=True, help="Print what the search has exercised.")
-@click.option("--confirm", "confirm_times", type=int, default=0, help="Replay the find so often on containers.")
+@click.option(
+    "--property",
+    "property_",
+    default=None,
+    help="Search for violations of this property only; 'votes' checks the nodes' inner state.",
+)
+@click.option("--seconds", type=float, default=None, help=f"Time limit of the search.  [default: {SECONDS:g}]")
+@click.option(
+    "--schedules",
+    type=int,
+    default=None,
+    help="Maximum number of schedules; the default time limit does not apply then.",
+)
+@click.option("--cores", type=int, default=None, help="Number of processes; default: one per core.")
+@click.option("--seed", type=int, default=None, help="Seed of the stream of cases; default: random.")
+@click.option("--nodes", default=5, show_default=True, help="Size of the largest cluster.")
+@click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Directory for stored runs.")
+@click.option("--coverage", "show_coverage", is_flag=True, help="Print the coverage of the search.")
+@click.option("--confirm", "confirm_times", type=int, default=0, help="Number of runs of the finding on containers.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def hunt(
     system: str,
@@ -53,10 +66,10 @@ def hunt(
     confirm_times: int,
     as_json: bool,
 ) -> None:
-    """Search for a schedule of faults under which SYSTEM breaks a promise, and make it small.
+    """Search for a fault schedule under which SYSTEM breaks a promise, and shrink it.
 
-    Everything happens in simulation. What is found is stored as a run, finding in one line, and given as a command and
-    as a test that show it again.
+    The search runs in simulation. A finding is stored as a run and printed as a one-line story, with a command that
+    replays it and a test that reproduces it.
     """
     from rich.console import Console
 
@@ -67,8 +80,8 @@ def hunt(
     _check_limits(seconds=seconds, schedules=schedules, cores=cores)
     seed = secrets.randbelow(2**31) if seed is None else seed
     console = Console(stderr=True)
-    again = f"splitbrain hunt {system} --seed {seed}" + (f" --property {property_}" if property_ else "")
-    console.print(f"seed {seed}: {again}", markup=False, highlight=False, soft_wrap=True)
+    command = f"splitbrain hunt {system} --seed {seed}" + (f" --property {property_}" if property_ else "")
+    console.print(f"seed {seed}: {command}", markup=False, highlight=False, soft_wrap=True)
     with console.status("hunting") as status:
         result = search(
             target,
@@ -89,7 +102,7 @@ def hunt(
 
 
 def _target(system: str, nodes: int, property_: str | None) -> HuntTarget:
-    """The target of the hunt. Raises UsageError for an impossible one."""
+    """The target of the hunt. Raises UsageError for an invalid one."""
     from splitbrain.campaigns.hunt.search import HuntTarget
     from splitbrain.checkers.judge import PROPERTIES
     from splitbrain.invariants.registry import INVARIANTS
@@ -135,15 +148,17 @@ def _print(finding: SavedFinding | None, result: SearchResult, confirmed: dict[s
     elif finding is None:
         click.echo(f"NOTHING FOUND in {_amount(result)}{_bound(result)}")
     else:
-        click.echo(f"{finding.story}\n\nagain: {finding.replay}\n\n{finding.test}")
+        click.echo(f"{finding.story}\n\nreplay: {finding.replay}\n\n{finding.test}")
         if confirmed is not None:
             click.echo(confirmed["words"])
         click.echo(f"BROKEN {finding.signature} after {_amount(result)}  {_folder(finding) / 'report.html'}")
 
 
 def _as_json(finding: SavedFinding | None, result: SearchResult, confirmed: dict[str, Any] | None) -> dict[str, Any]:
-    """The object that ``--json`` prints: that of ``test``, and ``hunt`` beside it. What only a look into the
-    nodes shows makes the whole invalid, though every property that is judged may hold."""
+    """The object that ``--json`` prints: the fields of ``test``, and ``hunt``.
+
+    A white-box finding makes the verdict invalid even where every judged property holds.
+    """
     verdict = {"verdict": "valid", "run": None, "properties": {}} if finding is None else finding.stored.as_json()
     return {
         **verdict,
@@ -165,11 +180,11 @@ def _amount(result: SearchResult) -> str:
 
 
 def _bound(result: SearchResult) -> str:
-    """The rule of three: what N cases without a hit say about such cases."""
+    """Upper bound of the hit rate after a search without a hit, in words (the rule of three)."""
     if result.cases <= NINETY_FIVE_PERCENT:
         return ""
     share = NINETY_FIVE_PERCENT / result.cases
-    return f": fewer than {share:.2%} of such schedules break a promise, at 95 % confidence"
+    return f": fewer than {share:.2%} of schedules drawn this way break a promise, at 95 % confidence"
 
 
 def _print_coverage(coverage: Coverage, console: Console) -> None:
@@ -184,8 +199,8 @@ def _print_coverage(coverage: Coverage, console: Console) -> None:
     console.print(table)
     cases, states = coverage.cases, len(coverage.states)
     console.print(
-        f"{states} distinct election states in {cases} schedules; the next one met is new with a chance of "
-        f"{coverage.chance_of_new:.2%}, and at least {coverage.unseen_at_least:.0f} more exist",
+        f"{states} distinct election states in {cases} schedules; estimated probability that the next one is new "
+        f"{coverage.chance_of_new:.2%}, estimated lower bound of unseen states {coverage.unseen_at_least:.0f}",
         highlight=False,
     )
 

@@ -1,6 +1,6 @@
-"""Save the finding of a hunt: a run's folder like any other, with its story, and the coverage of the hunt.
+"""Save the finding of a hunt as a run folder with its story, and the coverage of the hunt.
 
-The case is run once more as every run is, so the files are those of a run and ``splitbrain replay`` repeats it.
+The case is run once more as an ordinary run. So the folder has the files of any run, and ``splitbrain replay`` works.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ON_CONTAINERS = "schedule-on-containers.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SavedFinding:
-    """A finding as it is shown: the stored run, and the texts that go with it."""
+    """A stored finding: the run, its story, the replay command and the source of a test."""
 
     case: Case
     stored: StoredRun
@@ -50,7 +50,7 @@ class SavedFinding:
 
 
 def save(case: Case, signature: FailureSignature, store: Path) -> SavedFinding:
-    """Store the run of a case that broke a promise, with its report and its story."""
+    """Store the run of a case that breaks a promise, with its report and its story."""
     line = story(run_case(case, white_box=signature.guarantee == WHITE_BOX), signature)
     stored = perform(case.experiment, case.schedule, store, notes=(line,))
     replay = f"splitbrain replay {stored.directory.path}"
@@ -62,7 +62,7 @@ def save(case: Case, signature: FailureSignature, store: Path) -> SavedFinding:
 
 
 def save_confirmed(finding: SavedFinding, confirmed: Confirmed, store: Path) -> None:
-    """Add to a finding's run how often containers showed it, and the schedule that they ran instead of its own."""
+    """Add the result of a confirmation to the run of a finding, with the schedule if another one was run."""
     run = finding.stored.directory
     record = run.read_json(stores.EXPERIMENT)
     notes = [confirmed.words]
@@ -81,7 +81,7 @@ def save_confirmed(finding: SavedFinding, confirmed: Confirmed, store: Path) -> 
 
 
 def write_coverage(coverage: Coverage, folder: Path) -> None:
-    """``coverage.csv``, the table, and ``coverage.json``, all of it."""
+    """Write ``coverage.csv`` (the table of hits) and ``coverage.json`` (all figures)."""
     folder.mkdir(parents=True, exist_ok=True)
     RunDirectory(folder).write_json(COVERAGE_JSON, coverage.as_json())
     out = io.StringIO()
@@ -90,7 +90,7 @@ def write_coverage(coverage: Coverage, folder: Path) -> None:
 
 
 def coverage_rows(coverage: Coverage) -> Iterator[tuple[str, ...]]:
-    """The table of hits as text, its heading first; fault and role by phase."""
+    """The table of hits as text, heading first: one row per fault and role, one column per phase."""
     yield ("fault", "role", *PHASES)
-    for fault, role in sorted({(blow.fault, blow.role) for blow in coverage.hits}):
+    for fault, role in sorted({(hit.fault, hit.role) for hit in coverage.hits}):
         yield (fault, role, *(str(coverage.hits[FaultHit(fault, role, phase)]) for phase in PHASES))

@@ -1,11 +1,11 @@
 """Search for a case that breaks a promise: batches of random cases over all cores, until one does or a limit is met.
 
-The seed fixes the stream of cases: batch k draws from a random generator of its own, and of several hits the one of the
-lowest batch counts, whatever the number of cores. The clock decides only how far the stream is read.
+The seed fixes the stream of cases: each batch has its own random generator, and of several hits the one in the lowest
+batch counts, whatever the number of cores. The clock decides only how far the stream is read.
 
-Cases are drawn in two ways, batch by batch: as the nemeses deal them, one fault after the other with time to recover;
-and crowded, many faults over one another, some of them waiting for an event of the election. Both work in swarm style
-(A. Groce et al., "Swarm Testing", ISSTA 2012): a case uses few kinds of fault.
+Batches are drawn in two ways: *dealt* from the decks of nemeses, one fault after the other with time to recover; and
+*crowded*, many overlapping faults, some triggered by an event of the election. Both are swarm testing (A. Groce et al.,
+"Swarm Testing", ISSTA 2012): a case uses few kinds of fault.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ CROWDED_MS: Final = 6_000
 SHORTEST_MS: Final = 5
 COUNT_MAX: Final = 3
 SEEDS: Final = 2**31
-# In simulation a vote that is observed is one that was granted, only later.
+# In simulation "voted" adds nothing: it is "vote-granted" as seen by an observer, a little later.
 TRIGGER_EVENTS: Final[tuple[Event, ...]] = tuple(event for event in EVENTS if event != "voted")
 A_TICK_S: Final = 0.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HuntTarget:
-    """A property of a system, or with None any that it promises, in clusters of up to ``nodes``."""
+    """The target of a hunt: one property of a system (None: all that it promises), in clusters of up to ``nodes``."""
 
     system: str
     nodes: int
@@ -54,7 +54,7 @@ class HuntTarget:
 
     @property
     def name(self) -> str:
-        """The folder of its runs in a store."""
+        """The name of the folder of its runs in a store."""
         return Case(
             system=self.system, nodes=self.nodes, seed=0, schedule=Schedule(steps=(), length_ms=1)
         ).experiment.name
@@ -62,7 +62,7 @@ class HuntTarget:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A case and the promise that it broke."""
+    """A case and the promise that it breaks."""
 
     case: Case
     signature: FailureSignature
@@ -70,7 +70,7 @@ class Hit:
 
 @dataclass(slots=True)
 class SearchResult:
-    """The result of one or many batches. ``cases`` counts those that were run to their end, up to the hit."""
+    """The result of one or many batches. ``cases`` counts completed cases, up to the hit."""
 
     cases: int = 0
     simulated_s: float = 0.0
@@ -87,7 +87,7 @@ class SearchResult:
 
 
 class Draw(Protocol):
-    """A way to draw cases: calls ``try_`` with one after the other until it returns True."""
+    """A way to draw cases: calls ``try_`` with each until it returns True."""
 
     def __call__(self, target: HuntTarget, rng: Random, try_: Callable[[Case], bool]) -> None: ...
 
@@ -101,8 +101,10 @@ def hunt(
     schedules: int | None = None,
     so_far: Callable[[SearchResult], None] = lambda result: None,
 ) -> SearchResult:
-    """Search until a hit, for at most ``schedules`` cases and ``seconds``. ``so_far`` is called with the result so far
-    after every batch."""
+    """Search until a hit, for at most ``schedules`` cases and ``seconds``.
+
+    ``so_far`` is called with the result so far after every batch.
+    """
     until = time.time() + seconds
     total = SearchResult()
     with _runner(cores) as run:
@@ -115,8 +117,10 @@ def hunt(
 
 
 def batch(target: HuntTarget, seed: int, k: int, most: int = BATCH, until: float = inf) -> SearchResult:
-    """The k-th batch of the stream of cases of ``seed``; it ends early at a hit, after ``most`` cases, or at ``until``
-    (as of ``time.time``)."""
+    """Run the k-th batch of the stream of cases of ``seed``.
+
+    It ends early at a hit, after ``most`` cases, or at ``until`` (as of ``time.time``).
+    """
     result = SearchResult()
     white_box = needs_white_box(target.wanted)
     began = time.process_time()
@@ -124,30 +128,30 @@ def batch(target: HuntTarget, seed: int, k: int, most: int = BATCH, until: float
     def try_(case: Case) -> bool:
         if result.cases >= most or time.time() >= until:
             return False
-        seen = run_case(case, white_box=white_box, wanted=target.wanted)
-        _count(result, seen)
-        signatures = seen.signatures(target.wanted)
+        run = run_case(case, white_box=white_box, wanted=target.wanted)
+        _count(result, run)
+        signatures = run.signatures(target.wanted)
         if signatures:
             result.hit = Hit(case, signatures[0])
         return bool(signatures)
 
-    draw = WAYS[k % len(WAYS)]
+    draw = DRAWS[k % len(DRAWS)]
     draw(target, Random(f"{seed}/batch/{k}"), try_)
     result.cpu_s = time.process_time() - began
     return result
 
 
-def _count(result: SearchResult, seen: CaseRun) -> None:
+def _count(result: SearchResult, run: CaseRun) -> None:
     result.cases += 1
-    result.simulated_s += seen.simulated_s
-    result.coverage.take(seen.history.faults, seen.trace)
+    result.simulated_s += run.simulated_s
+    result.coverage.take(run.history.faults, run.trace)
 
 
 # Ways to draw
 
 
 def dealt(target: HuntTarget, rng: Random, try_: Callable[[Case], bool]) -> None:
-    """Cases from the decks of one to three nemeses each."""
+    """Draw cases from the decks of one to three nemeses each."""
     for _ in range(BATCH):
         nodes = rng.choice(sizes(target))
         schedule = build(_names(rng, nodes), rng, nodes, rng.choice(LENGTHS_MS))
@@ -156,8 +160,10 @@ def dealt(target: HuntTarget, rng: Random, try_: Callable[[Case], bool]) -> None
 
 
 def crowded(target: HuntTarget, rng: Random, try_: Callable[[Case], bool]) -> None:
-    """Cases of up to ten faults from those decks, at any times, for long or hardly at all, and in half of the cases
-    half of them at events."""
+    """Draw cases of up to ten overlapping faults from the decks of one to three nemeses.
+
+    Lengths are log-uniform. In half of the cases, half of the faults are triggered by events.
+    """
     for _ in range(BATCH):
         nodes = rng.choice(sizes(target))
         cards = [card for name in _names(rng, nodes) for card in NEMESES[name].deck(nodes)]
@@ -172,7 +178,7 @@ def crowded(target: HuntTarget, rng: Random, try_: Callable[[Case], bool]) -> No
 
 
 def _crowded_step(rng: Random, cards: Sequence[Card], at_events: bool) -> Step:
-    """A card played at any time; one that waits for an event is mostly aimed at the node of the event."""
+    """A random card at a random time; a fault triggered by an event is mostly aimed at the subject of the event."""
     at_ms = LEAD_IN_MS + rng.randrange(CROWDED_MS)
     for_ms = round(SHORTEST_MS * (CROWDED_MS / SHORTEST_MS) ** rng.random())
     step = rng.choice(cards).step(rng, at_ms, for_ms)
@@ -191,14 +197,16 @@ def _names(rng: Random, nodes: int) -> list[str]:
 
 
 def sizes(target: HuntTarget) -> list[int]:
-    """The clusters to hunt in: the smallest that the system allows, since that is cheapest, the next one, since one of
-    the two is even and halves may be mistaken for majorities there, and the one asked for."""
+    """The cluster sizes to draw from: the smallest possible, the next one, and the largest of the target.
+
+    The smallest is the cheapest. One of the first two is even, so that a half may be mistaken for a majority.
+    """
     least = min(find_system(target.system).min_nodes, target.nodes)
     return sorted({least, min(least + 1, target.nodes), target.nodes})
 
 
-# Crowded schedules find most.
-WAYS: Final[tuple[Draw, ...]] = (crowded, dealt, crowded, crowded)
+# Crowded schedules find most bugs.
+DRAWS: Final[tuple[Draw, ...]] = (crowded, dealt, crowded, crowded)
 
 
 # Over cores
@@ -207,7 +215,7 @@ Task = tuple[HuntTarget, int, int, int, float]
 
 
 def _batch_sizes(schedules: int | None, until: float) -> Iterator[int]:
-    """Sizes that add up to ``schedules``, or without a limit go on, until the time is over."""
+    """The sizes of the batches, until the time is over: they add up to ``schedules``, or go on without that limit."""
     for first in count(0, BATCH) if schedules is None else range(0, schedules, BATCH):
         if time.time() >= until:
             return
@@ -220,7 +228,7 @@ def _runner(cores: int) -> Iterator[Callable[[Iterator[Task]], Iterator[SearchRe
     if cores == 1:
         yield lambda tasks: (batch(*task) for task in tasks)
         return
-    # Leaving the block ends the workers at once, whatever they do: that is how a hit, or ctrl-C, ends a hunt.
+    # Leaving the block terminates the workers at once, so a hit or ctrl-C ends a hunt.
     with multiprocessing.get_context("spawn").Pool(cores, initializer=_leave_signals_to_the_parent) as pool:
         yield lambda tasks: _in_order(pool, tasks, 2 * cores)
 

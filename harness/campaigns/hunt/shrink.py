@@ -1,11 +1,11 @@
-"""Shrinking: the fewest faults, the smallest cluster, the shortest run and the roundest numbers that still show it.
+"""Shrink a case to the fewest faults, smallest cluster, shortest run and roundest numbers that still reproduce it.
 
-Delta debugging (A. Zeller & R. Hildebrandt, 2002) over the schedule as JSON holds it, so a kind of fault that is
-new today shrinks like the others: a step is left out, a number goes towards zero or a rounder one, and what is then
-no schedule is not tried. What a fault hits hangs on the seed, and a schedule with a fault less often shows the same
-only with other dice; so each removal is tried again with many seeds, which is what gets from five faults to two.
+Delta debugging (A. Zeller & R. Hildebrandt, 2002) on the schedule as JSON, so that a new kind of fault shrinks like the
+others: steps are removed, numbers go towards zero or a rounder one, and results that are no valid schedule are skipped.
+The targets of a fault depend on the seed, so a schedule with one fault less often reproduces a finding only with
+another seed. Each removal is therefore tried again with many seeds, which gets from five faults to two.
 
-Everything that is kept breaks the same promise with the same kind of evidence as the case that was found.
+Every step keeps the broken promise and the kind of evidence of the original case.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ SEEDS: Final = 300
 FEW_SEEDS: Final = 20
 CALMER_WHEN_HIGH: Final = frozenset({"flap_ms"})
 ROUND_MS: Final = (1_000, 500, 250, 100, 50, 10)
-GRAIN_MS: Final = 500  # of the length of a run
+GRAIN_MS: Final = 500  # granularity of the length of a run
 
 Test = Callable[[Case], bool]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shrunk:
-    """The smallest case that was reached, how many were tried, and whether time ran out before nothing smaller
-    was left to try."""
+    """The result of shrinking: the smallest case reached, and the number of cases tried.
+
+    ``in_time`` is False if time ran out before the case was minimal.
+    """
 
     case: Case
     tried: int
@@ -44,7 +46,7 @@ class Shrunk:
 
 
 class OutOfTime(Exception):
-    """The time for shrinking is over."""
+    """The time for shrinking is up."""
 
 
 def shrink(case: Case, signature: FailureSignature, seconds: float = SECONDS) -> Shrunk:
@@ -61,10 +63,10 @@ def shrink(case: Case, signature: FailureSignature, seconds: float = SECONDS) ->
 
 
 class _Tests:
-    """Whether a case still breaks the promise; what was tried is not tried again."""
+    """Tests that a case still breaks the promise, each case once."""
 
     def __init__(self, signature: FailureSignature, until: float) -> None:
-        self._charge = signature
+        self._signature = signature
         self._until = until
         self._known: dict[Case, bool] = {}
         self.tried = 0
@@ -75,12 +77,12 @@ class _Tests:
             if time.monotonic() >= self._until:
                 raise OutOfTime
             self.tried += 1
-            known = self._known[case] = still(case, self._charge)
+            known = self._known[case] = still(case, self._signature)
         return known
 
 
 def still(case: Case, signature: FailureSignature) -> bool:
-    """Whether the case breaks that promise, with that kind of evidence."""
+    """True if the case breaks that promise with that kind of evidence."""
     try:
         return signature in run_case(
             case, white_box=signature.guarantee == WHITE_BOX, wanted=signature.property
@@ -90,7 +92,7 @@ def still(case: Case, signature: FailureSignature) -> bool:
 
 
 def descend(case: Case, test: Test) -> Iterator[Case]:
-    """Smaller and smaller cases, each of which passes the test; the last cannot be made smaller in these ways."""
+    """Ever smaller cases that pass the test; no reduction of the last one does."""
     best = case
     for smaller in _fewer_steps(best, test):
         yield (best := smaller)
@@ -105,7 +107,7 @@ def descend(case: Case, test: Test) -> Iterator[Case]:
 
 
 def _fewer_steps(case: Case, test: Test) -> Iterator[Case]:
-    """Leave out halves, quarters, ... single steps, with the seed as it is."""
+    """Remove halves, quarters, ... single steps, with the same seed."""
     size = max(1, len(case.schedule.steps) // 2)
     while size and case.schedule.steps:
         for at in range(0, len(case.schedule.steps), size):
@@ -130,12 +132,12 @@ def _fewer_nodes(case: Case, test: Test) -> Iterator[Case]:
 
 
 def _reseeded(case: Case, test: Test) -> Iterator[Case]:
-    """Leave out one step after the other, each with many seeds; then give the whole a small seed."""
+    """Remove one step after the other, each with many seeds; then look for a small seed."""
     again = True
     while again and case.schedule.steps:
         again = False
         for fewer in _one_less(case):
-            # What shows without any fault shows with most seeds.
+            # A finding that needs no fault shows with most seeds.
             seeds = SEEDS if fewer.schedule.steps else FEW_SEEDS
             found = next((c for c in _with_seeds(fewer, seeds) if test(c)), None)
             if found is not None:
@@ -157,7 +159,7 @@ def _with_seeds(case: Case, seeds: int) -> Iterator[Case]:
 
 
 def _calmer(case: Case, test: Test) -> Iterator[Case]:
-    """Shorter, sooner, rounder: every number of the schedule towards zero, and then towards a round one."""
+    """Move steps earlier, drop optional fields, and reduce or round every number."""
     again = True
     while again:
         again = False
@@ -169,7 +171,7 @@ def _calmer(case: Case, test: Test) -> Iterator[Case]:
 
 
 def _candidates(case: Case) -> Iterator[Case]:
-    """Cases that are simpler in one thing, the largest steps first. Each is smaller by ``_weight``, so it ends."""
+    """Cases with one simplification each, large ones first. Each is smaller by ``_weight``, so shrinking terminates."""
     value = schedules.to_json(case.schedule)
     weight = _weight(value)
     for changed in (*_sooner(value), *_plainer(value), *_numbers_changed(value)):
@@ -179,14 +181,14 @@ def _candidates(case: Case) -> Iterator[Case]:
 
 
 def _weight(value: dict[str, Any]) -> tuple[int, int, int]:
-    """How far from calm: how much there is to say, the sum of all numbers, and of the digits that they need."""
+    """The size of a schedule: its number of fields, the sum of its numbers, and the digits they need."""
     numbers = [number for _, number in _numbers(value)]
-    said = sum(len(step) + len(step["fault"]) for step in value["steps"])
-    return said, value["length_ms"] + sum(map(abs, numbers)), sum(len(str(number).rstrip("0")) for number in numbers)
+    fields = sum(len(step) + len(step["fault"]) for step in value["steps"])
+    return fields, value["length_ms"] + sum(map(abs, numbers)), sum(len(str(number).rstrip("0")) for number in numbers)
 
 
 def _sooner(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The end of the run, or all from a step on, earlier."""
+    """The schedule with an earlier end, or with all steps from one on moved earlier."""
     steps = value["steps"]
     ends = max((step["at_ms"] + step["for_ms"] for step in steps), default=0)
     for spare in (1, 2, 4):
@@ -208,7 +210,7 @@ Path = tuple[str | int, ...]
 
 
 def _plainer(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Without something that a step or its fault may do without; what cannot do without is no schedule then."""
+    """The schedule without one field of a step or fault; removing a required field gives no valid schedule."""
     for at, step in enumerate(value["steps"]):
         for key in step:
             yield _with_step(value, at, {name: item for name, item in step.items() if name != key})
@@ -229,7 +231,7 @@ def _numbers_changed(value: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _smaller(number: int) -> Iterator[int]:
-    """Nought, and what is closer to it: half of it and less, a little less, and rounder."""
+    """Zero and other integers closer to zero: fractions of the number, and rounder ones."""
     size, sign = abs(number), 1 if number > 0 else -1
     rounder = [size // grain * grain for grain in ROUND_MS]
     for smaller in dict.fromkeys((0, 1, size // 4, size // 2, size * 3 // 4, size * 7 // 8, *rounder)):
@@ -238,7 +240,7 @@ def _smaller(number: int) -> Iterator[int]:
 
 
 def _numbers(value: Any, path: Path = ()) -> Iterator[tuple[Path, int]]:
-    """Every integer of a schedule's steps but nought, and the way to it."""
+    """Every nonzero integer of a schedule's steps with its path."""
     match value:
         case bool():
             return

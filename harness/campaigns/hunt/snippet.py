@@ -1,6 +1,6 @@
-"""A case as a test: some lines of Python to paste into a test suite, which fail for as long as the promise is broken.
+"""Generate a pytest test from a case, which fails for as long as the promise is broken.
 
-A schedule stands in it as JSON, one step a line, so that a reader sees the faults.
+The schedule is embedded as JSON, one step per line, so that the faults are easy to read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from splitbrain.nemesis import schedules
 
 
 def snippet(case: Case, signature: FailureSignature) -> str:
-    """The source of a module with one test, for pytest; it uses the public interface of this project only."""
+    """The source of a pytest module with one test."""
     return f'''from splitbrain.campaigns.hunt.case import broken_promises
 from splitbrain.nemesis.schedules import loads
 

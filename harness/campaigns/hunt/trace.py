@@ -1,13 +1,11 @@
-"""What a simulation saw of an election and no observer could: votes, wins, deaths, and the state of every node.
+"""Trace of a simulated election, for stories and coverage: boots, deaths, votes, wins, and the state of every node.
 
-It is what stories and coverage are made of; the facts that a run is judged by are those of ``invariants``.
+A trace is an instrument of the simulation. It records events as they happen inside the nodes, which no observer sees,
+and samples all nodes whenever the part of one in the election changes. Times are true time, ns since the simulation
+began; the history begins at ``START_WITHIN_NS``. Runs are judged by the events of ``invariants``, not by these.
 
-A trace is an instrument of the run. It notes a fact when it becomes one (a vote when it leaves the voter, a win when
-the node is told to lead), and takes a sample of all nodes whenever somebody's part in the election has changed.
-Times are true time, ns since the simulation began; ``START_WITHIN_NS`` of it is the zero of the history.
-
-Votes are known by what they are called on the wire: a granted ``vote_reply`` gives the sender's vote to the
-receiver, and a ``vote`` request is the sender's vote for itself. A system that sends neither has no votes.
+Votes are recognized by their names on the wire: a granted ``vote_reply`` is a vote for the receiver, and a ``vote``
+request is the sender's vote for itself. A system that sends neither has no votes.
 """
 
 from __future__ import annotations
@@ -25,8 +23,8 @@ PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True)
-class Booted:
-    """The node's process began, for the ``boot``-th time."""
+class ProcessStarted:
+    """The process of the node started, for the ``boot``-th time."""
 
     at: int
     node: str
@@ -35,13 +33,15 @@ class Booted:
 
 @dataclass(frozen=True, slots=True)
 class Died:
+    """The process of the node ended."""
+
     at: int
     node: str
 
 
 @dataclass(frozen=True, slots=True)
 class Voted:
-    """The node gave its vote in ``term`` to ``candidate``, perhaps itself."""
+    """The node voted in ``term`` for ``candidate``, perhaps itself."""
 
     at: int
     node: str
@@ -51,7 +51,7 @@ class Voted:
 
 @dataclass(frozen=True, slots=True)
 class Won:
-    """The node leads from here on."""
+    """The node became leader."""
 
     at: int
     node: str
@@ -61,7 +61,7 @@ class Won:
 
 @dataclass(frozen=True, slots=True)
 class Yielded:
-    """The node follows ``leader``, or nobody, from here on."""
+    """The node became a follower of ``leader``, or of no leader yet."""
 
     at: int
     node: str
@@ -69,11 +69,11 @@ class Yielded:
     leader: str | None
 
 
-TraceEvent = Booted | Died | Voted | Won | Yielded
+TraceEvent = ProcessStarted | Died | Voted | Won | Yielded
 
 
 class NodeState(NamedTuple):
-    """One node at one instant. ``connected``: it can talk, both ways, to enough nodes that are up for a majority."""
+    """One node at one instant. ``connected``: both directions work to enough live nodes for a majority."""
 
     node: str
     role: str
@@ -83,7 +83,7 @@ class NodeState(NamedTuple):
     follows: str | None
 
 
-class Sample(NamedTuple):
+class ClusterSample(NamedTuple):
     """All nodes at one instant of true time, by name."""
 
     at: int
@@ -94,15 +94,15 @@ class Trace(Instrument):
     """The events and samples of one run."""
 
     def __init__(self) -> None:
-        self.facts: list[TraceEvent] = []
-        self.samples: list[Sample] = []
+        self.events: list[TraceEvent] = []
+        self.samples: list[ClusterSample] = []
         self._hosts: dict[str, Host] = {}
         self._voted: dict[str, int] = {}  # the latest term in which a node is known to have voted
 
     def after(self, host: Host, event: Event) -> None:
         if type(event) is Started:
             self._hosts[host.name] = host
-            self.facts.append(Booted(host.true_now, host.name, host.boots))
+            self.events.append(ProcessStarted(host.true_now, host.name, host.boots))
             self._sample(host.true_now)
 
     def effect(self, host: Host, effect: Effect) -> None:
@@ -115,7 +115,7 @@ class Trace(Instrument):
             self._changed(host, effect)
 
     def down(self, host: Host) -> None:
-        self.facts.append(Died(host.true_now, host.name))
+        self.events.append(Died(host.true_now, host.name))
         self._sample(host.true_now)
 
     def _sent(self, host: Host, send: Send) -> None:
@@ -124,25 +124,25 @@ class Trace(Instrument):
         if send.kind == VOTE_REPLY and not message.get("granted"):
             return
         vote = Voted(host.true_now, host.name, message["term"], candidate)
-        last = self.facts[-1]
+        last = self.events[-1]
         if isinstance(last, Voted) and (last.node, last.term, last.candidate) == (vote.node, vote.term, candidate):
-            return  # one campaign asks every peer, and is one vote
-        self.facts.append(vote)
+            return  # a candidate asks every peer, but votes for itself once
+        self.events.append(vote)
         self._voted[host.name] = vote.term
         self._sample(host.true_now)
 
     def _changed(self, host: Host, effect: Effect) -> None:
         match effect:
             case Led(term, reign):
-                self.facts.append(Won(host.true_now, host.name, term, reign))
+                self.events.append(Won(host.true_now, host.name, term, reign))
             case Followed(term, leader):
-                self.facts.append(Yielded(host.true_now, host.name, term, leader))
+                self.events.append(Yielded(host.true_now, host.name, term, leader))
             case _:
                 return
         self._sample(host.true_now)
 
     def _sample(self, now: int) -> None:
-        self.samples.append(Sample(now, tuple(self._state(self._hosts[name]) for name in sorted(self._hosts))))
+        self.samples.append(ClusterSample(now, tuple(self._state(self._hosts[name]) for name in sorted(self._hosts))))
 
     def _state(self, host: Host) -> NodeState:
         status = host.status()
