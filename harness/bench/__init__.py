@@ -1,1 +1,1 @@
-"""All benchmarks."""
+"""Benchmarks of clocks, links, checkers and the simulation."""

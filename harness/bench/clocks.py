@@ -1,12 +1,11 @@
-"""What changing the clock of a running program costs it: ``python -m splitbrain.bench.clocks``.
+"""Measure the cost of clock changes for running programs: ``python -m splitbrain.bench.clocks``.
 
-Of each program one cluster, set up as for a run, and put under load: every node is asked what it claims and for a
-confirmation, again as soon as it has answered, and where the system keeps data itself, clients write besides. Meanwhile
-the wall clock of the machine that leads is changed a thousand times by the fault ``skew``, begun and undone as in a
-run. Each change is verified as a run's are. After each the code is put in anew, which a run does once a process: that
-is what holds all threads.
+One cluster per program is set up as for a run and put under load: clients observe and confirm every node in a closed
+loop, and write if the system stores data. Under this load the fault ``skew`` changes the wall clock of the leader's
+machine a thousand times, injected, verified and undone as in a run. After each change the clock code is patched in
+again, which stops all threads; a run does so once per process.
 
-Exit status: 1 a process ended, or a clock did not show what was asked; 3 the engine or a cluster failed.
+Exit status: 1 a process ended, or a clock did not show the requested time; 3 the engine or a cluster failed.
 """
 
 from __future__ import annotations
@@ -46,12 +45,12 @@ ASK_NS: Final = 500 * MS
 LOOK_AGAIN_NS: Final = 50 * MS
 GIVE_UP_NS: Final = 60_000 * MS
 
-WIDTH: Final = 200  # a table is one line a row, also where it is read from a file
+WIDTH: Final = 200  # keeps each row of the table on one line, also in a file
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What is measured: a program's name, the system that runs it, and on which of its machines."""
+    """A program to measure: its name, the system that runs it, and the group of machines that it runs on."""
 
     name: str
     system: str
@@ -68,7 +67,7 @@ PROGRAMS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The wall clock was asked to be off by ``asked_ms``; what came of it on that machine."""
+    """A change of a machine's wall clock to an offset of ``asked_ms``, and its effect."""
 
     machine: str
     asked_ms: int
@@ -76,14 +75,14 @@ class Change:
 
     @property
     def error_ms(self) -> float | None:
-        """How far what the program itself shows is from what was asked; None where it shows nothing."""
+        """Difference between the program's clock and the requested time; None if its clock is not shown."""
         shown = self.effect.facts["clocks"][self.machine].get("wall_shown_ms")
         return None if shown is None else abs(shown - self.asked_ms)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """Of several times, in ms."""
+    """Percentiles of several times, in ms."""
 
     p50: float
     p99: float
@@ -91,7 +90,7 @@ class Figures:
 
 
 def figures(times_ms: Sequence[float]) -> Figures:
-    """There must be one at least."""
+    """Percentiles of at least one time."""
     ordered = sorted(times_ms)
 
     def at(share: float) -> float:
@@ -101,10 +100,13 @@ def figures(times_ms: Sequence[float]) -> Figures:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """What a program's changes did. ``answers`` are those that the load had meanwhile, a second; ``crashes`` the
-    processes that were there before and are not afterwards; ``errors_ms`` how far the program's own clock was from what
-    was asked, None where it shows none; ``not_shown`` why changes were not verified, a line for each."""
+class ClockRow:
+    """The results of one program.
+
+    ``answers`` is the number of answers to the load per second. ``crashes`` counts the processes that ended.
+    ``errors_ms`` is the difference between the program's clock and the requested time, None if it does not show one.
+    ``not_shown`` has one reason for each change that was not verified.
+    """
 
     program: str
     threads: int
@@ -128,12 +130,14 @@ def row(
     changes: Sequence[Change],
     held_ns: Sequence[int],
     answers: int,
-) -> Row:
-    """The row of a program, from its processes before and after the changes. A process that took the number of
-    another is told apart by when it began."""
+) -> ClockRow:
+    """The row of a program, from its processes before and after the changes.
+
+    A process is identified by its id and its start time, since the system may reuse an id.
+    """
     alive = {(process.pid, process.began) for process in after}
     errors = [error for change in changes if (error := change.error_ms) is not None]
-    return Row(
+    return ClockRow(
         program=program,
         threads=max(process.threads for process in before),
         answers=answers,
@@ -146,7 +150,7 @@ def row(
     )
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[ClockRow]) -> Table:
     drawn = Table(box=box.MARKDOWN)
     drawn.add_column("program", no_wrap=True)
     for heading in (
@@ -164,14 +168,14 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 class Load:
-    """Clients that ask again as soon as they are answered; ``answers`` counts what they were told."""
+    """Closed-loop clients of every node; ``answers`` counts successful replies."""
 
     def __init__(self, cluster: DockerCluster, writes: bool) -> None:
         self._cluster = cluster
         self._writes = writes
         self.answers = 0
 
-    def _told(self, reply: Reply) -> None:
+    def _count(self, reply: Reply) -> None:
         self.answers += isinstance(reply, Ok)
 
     async def ask_forever(self) -> None:
@@ -184,15 +188,15 @@ class Load:
     async def _ask_forever(self, node: str) -> None:
         while True:
             for asked in (self._cluster.observe, self._cluster.confirm):
-                self._told(await asked(node, ASK_NS))
+                self._count(await asked(node, ASK_NS))
 
     async def _write_forever(self, node: str) -> None:
         while True:
-            self._told(await self._cluster.ask(Add(node, f"{node}-{self.answers}"), ASK_NS))
+            self._count(await self._cluster.ask(Add(node, f"{node}-{self.answers}"), ASK_NS))
 
 
 async def leader_of(cluster: DockerCluster, among: Group) -> str:
-    """Which machine leads, as soon as one does. Raises EnvironmentFailure when none comes to."""
+    """The first machine that leads. Raises EnvironmentFailure if none does in time."""
     alarm, give_up = cluster.alarm(), cluster.now() + GIVE_UP_NS
     while cluster.now() < give_up:
         if among == "servers":
@@ -203,11 +207,11 @@ async def leader_of(cluster: DockerCluster, among: Group) -> str:
                 if isinstance(await cluster.confirm(node, ASK_NS), Ok):
                     return node
         await alarm.wait_until(cluster.now() + LOOK_AGAIN_NS)
-    raise EnvironmentFailure(f"none of the {among} came to lead within {GIVE_UP_NS // 10**9} s")
+    raise EnvironmentFailure(f"no leader among the {among} within {GIVE_UP_NS // 10**9} s")
 
 
 def off_by(offset_ms: int, machine: str, cluster: DockerCluster, among: Group) -> Plan:
-    """The plan of a run's fault that makes the machine's wall clock so wrong."""
+    """The plan of the fault ``skew`` that offsets the machine's wall clock."""
     nodes, servers = tuple(cluster.nodes), tuple(cluster.servers)
     mine, others = (nodes, servers) if among == "nodes" else (servers, nodes)
     view = View(nodes=mine, leader=None, subject=machine, others=others, group=among)
@@ -216,16 +220,16 @@ def off_by(offset_ms: int, machine: str, cluster: DockerCluster, among: Group) -
     return planned
 
 
-async def measured(cluster: DockerCluster, program: Program, count: int, load: Load) -> Row:
-    """Change the clock of the machine that leads so often, and undo each change: every undoing is one too."""
-    machine, dice = await leader_of(cluster, program.among), Random(f"{program.system}/clocks")
+async def measured(cluster: DockerCluster, program: Program, count: int, load: Load) -> ClockRow:
+    """Change the clock of the leader's machine ``count`` times; undoing a change counts as one."""
+    machine, rng = await leader_of(cluster, program.among), Random(f"{program.system}/clocks")
     asking = asyncio.create_task(load.ask_forever())
     changes: list[Change] = []
     held_ns: list[int] = []
     try:
         before, began, answered = await cluster.processes(machine), cluster.now(), load.answers
         for _ in range(count // 2):
-            offset_ms = dice.randint(-FURTHEST_MS, FURTHEST_MS)
+            offset_ms = rng.randint(-FURTHEST_MS, FURTHEST_MS)
             planned = off_by(offset_ms, machine, cluster, program.among)
             for asked_ms, make in ((offset_ms, cluster.inflict), (0, cluster.undo)):
                 changes.append(Change(machine, asked_ms, await make(planned)))
@@ -239,10 +243,10 @@ async def measured(cluster: DockerCluster, program: Program, count: int, load: L
     return row(program.name, before, after, changes, held_ns, answers)
 
 
-def bench(program: Program, count: int, console: Console) -> Row:
-    """One cluster of the program, measured. Raises SplitbrainError."""
+def bench(program: Program, count: int, console: Console) -> ClockRow:
+    """Set up one cluster of the program and measure it. Raises SplitbrainError."""
     experiment = asked_for(find_system(program.system), ("none",), "docker", None, 1.0, 1)
-    found: list[Row] = []
+    found: list[ClockRow] = []
 
     async def work(cluster: DockerCluster) -> None:
         load = Load(cluster, "set" in experiment.system.features)
@@ -259,14 +263,14 @@ def bench(program: Program, count: int, console: Console) -> Row:
 
 
 class Parser(argparse.ArgumentParser):
-    """Complains as the rest of the harness does."""
+    """Raises UsageError for wrong arguments, as the rest of the harness does."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
 
 
 def wanted(systems: Sequence[str], changes: int) -> Sequence[Program]:
-    """The programs of these systems, all if none is named. Raises UsageError for what cannot be measured."""
+    """The programs of these systems (default: all). Raises UsageError for unknown systems or too few changes."""
     by_system = {program.system: program for program in PROGRAMS}
     for system in systems:
         if system not in by_system:
@@ -277,8 +281,8 @@ def wanted(systems: Sequence[str], changes: int) -> Sequence[Program]:
 
 
 def main() -> int:
-    parser = Parser(description="what changing the clock of a running program costs it")
-    parser.add_argument("systems", nargs="*", help="raft, sentinel, etcd, zookeeper; all, if none is named")
+    parser = Parser(description="Measure the cost of clock changes for running programs.")
+    parser.add_argument("systems", nargs="*", help="raft, sentinel, etcd, zookeeper (default: all)")
     parser.add_argument("--changes", type=int, default=CHANGES)
     console, before = Console(stderr=True), os.getloadavg()[0]
     try:

@@ -1,9 +1,8 @@
-"""How good the verdict on two leaders is: what observations prove, against what really was.
+"""Accuracy of the exclusivity checker: the overlaps of two leaders it proves, against the ground truth.
 
-In simulation the truth is known. An overlap is *proven* if the exclusivity checker names its two reigns, from the
-history alone. A proven overlap that did not happen, or not in the stretch that was named, would be a bug of the
-checker or of the simulation: ``false`` counts them. The share of true overlaps that is proven depends on how often
-nodes are asked, and how long overlaps are.
+In simulation the ground truth is known. An overlap is *proven* if the checker finds its two reigns in the history
+alone. ``false`` counts proven overlaps that did not happen, or not in the stated period; these are bugs in the checker
+or in the simulation. The share of true overlaps that is proven depends on the observation period and on their length.
 
 ``python -m splitbrain.bench.exactness [--seeds 20] [--seconds 60]`` prints the table.
 """
@@ -41,10 +40,10 @@ Pair = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """The recorded history of a run, and its true reigns.
+class RunWithTruth:
+    """The recorded history of a run and its true reigns.
 
-    ``reigns`` are in true time; the history's clock began at ``zero_ns`` of it.
+    ``reigns`` are in true time; the history begins at ``zero_ns`` of true time.
     """
 
     history: History
@@ -53,8 +52,8 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Compared:
-    """One history against its truth. Lengths are those of true overlaps, in ns."""
+class Accuracy:
+    """Findings of histories compared with the ground truth: lengths in ns of true overlaps, number of false ones."""
 
     proven: tuple[int, ...]
     missed: tuple[int, ...]
@@ -65,20 +64,20 @@ class Compared:
         return len(self.proven) + len(self.missed)
 
 
-def compare(outcome: Outcome) -> Compared:
-    """What the history of a run proves, against what was."""
-    true = {_pair(each): each for each in overlaps(outcome.reigns)}
-    verdict = exclusivity.check(outcome.history)
+def compare(run: RunWithTruth) -> Accuracy:
+    """Compare the findings in the history of a run with the ground truth."""
+    true = {_pair(each): each for each in overlaps(run.reigns)}
+    verdict = exclusivity.check(run.history)
     proven: set[Pair] = set()
     false = 0
     for finding in verdict.findings:
         pair = frozenset(zip(finding.nodes, finding.facts["reigns"], strict=True))
         real = true.get(pair)
-        if real is None or not _meets(real, finding.start, finding.end, finding.facts["momentary"], outcome.zero_ns):
+        if real is None or not _meets(real, finding.start, finding.end, finding.facts["momentary"], run.zero_ns):
             false += 1
         else:
             proven.add(pair)
-    return Compared(
+    return Accuracy(
         proven=tuple(each.ended - each.began for pair, each in true.items() if pair in proven),
         missed=tuple(each.ended - each.began for pair, each in true.items() if pair not in proven),
         false=false,
@@ -90,15 +89,15 @@ def _pair(overlap: Overlap) -> Pair:
 
 
 def _meets(real: Overlap, start: int, end: int, momentary: bool, zero: int) -> bool:
-    """Whether the overlap was when the finding says: throughout the stretch, or at some instant of it."""
+    """True if the overlap covers the period of the finding, or for a momentary one meets it."""
     began, ended = real.began - zero, real.ended - zero
     return began <= end and start < ended if momentary else began <= start and end < ended
 
 
-def total(each: Iterable[Compared]) -> Compared:
-    """Several comparisons as one."""
+def total(each: Iterable[Accuracy]) -> Accuracy:
+    """The sum of several comparisons."""
     all_of = tuple(each)
-    return Compared(
+    return Accuracy(
         proven=tuple(length for one in all_of for length in one.proven),
         missed=tuple(length for one in all_of for length in one.missed),
         false=sum(one.false for one in all_of),
@@ -106,7 +105,7 @@ def total(each: Iterable[Compared]) -> Compared:
 
 
 def experiment(system: str, nemesis: str, seed: int, seconds: float, period_ms: int) -> Experiment:
-    """A run of five simulated nodes, each observed every ``period_ms``."""
+    """The experiment of a run with five simulated nodes, each observed every ``period_ms``."""
     workload = Workload(observe_period_ms=period_ms, confirm_period_ms=100, canary_period_ms=None)
     return Experiment(
         system=SYSTEMS[system],
@@ -119,25 +118,25 @@ def experiment(system: str, nemesis: str, seed: int, seconds: float, period_ms: 
     )
 
 
-def observed(experiment: Experiment, schedule: Schedule) -> Outcome:
-    """Carry out an experiment in simulation, and note the true reigns too."""
+def observed(experiment: Experiment, schedule: Schedule) -> RunWithTruth:
+    """Carry out an experiment in simulation, and record the true reigns too."""
     recorder, truth = ColumnsRecorder(), GroundTruth()
     simulation = simulate(experiment, schedule, recorder, truth)
-    return Outcome(history=recorder.history(), reigns=truth.reigns(simulation.now), zero_ns=START_WITHIN_NS)
+    return RunWithTruth(history=recorder.history(), reigns=truth.reigns(simulation.now), zero_ns=START_WITHIN_NS)
 
 
-def measure(system: str, nemesis: str, period_ms: int, seeds: Iterable[int], seconds: float) -> Compared:
-    """Runs with these seeds, each against its truth."""
+def measure(system: str, nemesis: str, period_ms: int, seeds: Iterable[int], seconds: float) -> Accuracy:
+    """The accuracy over runs with these seeds."""
 
-    def one(seed: int) -> Compared:
+    def one(seed: int) -> Accuracy:
         schedule = build((nemesis,), Random(f"{seed}/schedule"), 5, round(seconds * 1000))
         return compare(observed(experiment(system, nemesis, seed, seconds, period_ms), schedule))
 
     return total(map(one, seeds))
 
 
-def row(system: str, nemesis: str, period_ms: int, found: Compared) -> str:
-    """One line of the table."""
+def row(system: str, nemesis: str, period_ms: int, found: Accuracy) -> str:
+    """One row of the table as text."""
     share = f"{100 * len(found.proven) / found.true:6.1f}" if found.true else "     -"
     lengths = [f"{median(each) / MS:9.2f}" if each else "        -" for each in (found.proven, found.missed)]
     return (
@@ -147,12 +146,12 @@ def row(system: str, nemesis: str, period_ms: int, found: Compared) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; the status is 1 if anything false was proven."""
+    """Print the table; the exit status is 1 if a false overlap was proven."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=20, help="how many runs for each row")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of faults in each run")
+    parser.add_argument("--seeds", type=int, default=20, help="number of runs per row")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the fault phase of a run")
     given = parser.parse_args(arguments)
-    print(f"{given.seeds} runs of {given.seconds:g} s a row; medians in ms, of overlaps proven and of those missed")
+    print(f"{given.seeds} runs of {given.seconds:g} s per row; medians in ms of proven and of missed overlaps")
     print("system      nemesis          period   true  proven  share%  false    median    median")
     false = 0
     for system, nemesis in CASES:

@@ -1,9 +1,9 @@
 """Time reading and judging: ``python -m splitbrain.bench.judging [--observations N] [--nodes 5] [--kind plausible]``.
 
-Prints the seconds for reading the file and for judging it with all checkers, and the peak resident memory. The
-plausible history has a new reign every ten seconds, a fault in each, and confirmations; in the adversarial one every
-observation is a claim to lead and a reign of its own, by all nodes at once; in the overlapping one every two claims
-of a node make a reign, and all nodes reign at once; in the keyless one claims have neither reign nor term.
+Prints the time for reading a generated history and judging it with all checkers, and the peak resident memory. Kinds:
+*plausible* has a new reign every ten seconds, with a fault in each, and confirmations. In *adversarial* every node
+always claims to lead, and every claim is a new reign. *Overlapping* has two claims per reign instead. In *keyless* the
+claims have neither reign nor term.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KINDS = ("plausible", "adversarial", "overlapping", "keyless")
 
 
 def lines(observations: int, nodes: int, kind: str) -> Iterator[bytes]:
-    """A history with about so many observations as JSON lines, in order of time."""
+    """Generate a history with about this number of observations, as JSON lines in order of time."""
     encode = msgspec.json.Encoder().encode
     for index, line in enumerate(_lines(observations, nodes, kind)):
         yield encode({"index": index, **line}) + b"\n"
@@ -46,10 +46,10 @@ def _lines(observations: int, nodes: int, kind: str) -> Iterator[dict[str, Any]]
         if turn % 5 == 0:
             yield from _confirm(start, nodes, names[reign % nodes])
         asked = [start + rng.randrange(2 * MS) for _ in names]
-        told = [at + 1 + rng.randrange(5 * MS) for at in asked]
+        answered = [at + 1 + rng.randrange(5 * MS) for at in asked]
         for at, process, done in sorted(
             [(at, process, False) for process, at in enumerate(asked)]
-            + [(at, process, True) for process, at in enumerate(told)]
+            + [(at, process, True) for process, at in enumerate(answered)]
         ):
             line: dict[str, Any] = {"time": at, "process": process, "f": "observe", "node": names[process]}
             if done:
@@ -62,9 +62,9 @@ def _claim(names: list[str], process: int, reign: int, turn: int, kind: str) -> 
     leader = reign % len(names)
     match kind:
         case "adversarial":
-            return _own_claim(names[process], turn)
+            return _claim_to_lead(names[process], turn)
         case "overlapping":
-            return _own_claim(names[process], turn // 2)
+            return _claim_to_lead(names[process], turn // 2)
         case "keyless":
             return {"leading": True, "leader": names[process], "term": None, "reign": None}
         case _:
@@ -73,12 +73,12 @@ def _claim(names: list[str], process: int, reign: int, turn: int, kind: str) -> 
             return {"leading": leading, "leader": names[leader], "term": reign + 1, "reign": key}
 
 
-def _own_claim(name: str, turn: int) -> dict[str, Any]:
+def _claim_to_lead(name: str, turn: int) -> dict[str, Any]:
     return {"leading": True, "leader": name, "term": turn, "reign": f"{name}-{turn}"}
 
 
 def _fault(start: int, passed: int, reign: int, names: list[str]) -> Iterator[dict[str, Any]]:
-    """The leader is cut off in the last second of its reign, until the next has begun."""
+    """An isolation of the leader from the last second of its reign to the first of the next one."""
     line: dict[str, Any] = {"time": start, "process": "nemesis", "type": "info", "node": None}
     leader = names[reign % len(names)]
     if passed == REIGN - 1_000 * MS:
@@ -108,29 +108,29 @@ def main() -> None:
         path = Path(folder) / "history.jsonl"
         with path.open("wb") as file:
             file.writelines(lines(asked.observations, asked.nodes, asked.kind))
-        read = LeaderView()
+        read = Stopwatch()
         history = History.read(path)
         read.stop()
         size = path.stat().st_size
     print(f"{asked.kind}, {asked.nodes} nodes: {history.lines:,} lines, {len(history.observations):,} observations")
     print(f"{'':20}   wall s    cpu s")
     print(f"{'read':20} {read}  ({size / 1e6:.0f} MB)")
-    judging = LeaderView()
+    judging = Stopwatch()
     judged = judge(history)
     judging.stop()
     print(f"{'judge':20} {judging}  ({judged.outcome.word})")
-    for tested in PROPERTIES:  # one by one, now that the reigns are known which all share
+    for tested in PROPERTIES:  # one by one, without the time for the reigns, which all share and which are known by now
         if not tested.concerns(history):
             continue
-        one = LeaderView()
+        one = Stopwatch()
         found = tested.check(history, Bounds())
         one.stop()
         print(f"  {tested.name:18} {one}  {found.outcome.word}: {found.words[:100]}")
     print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB resident")
 
 
-class LeaderView:
-    """A stop watch of wall and processor time: on a busy machine only the latter says what the work costs."""
+class Stopwatch:
+    """Measures wall and CPU time; on a busy machine only CPU time is meaningful."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter(), time.process_time()

@@ -1,8 +1,8 @@
-"""How exactly packets are late, at 1,000 a second: ``python -m splitbrain.bench.links``.
+"""Measure the accuracy of injected packet delays at 1,000 packets/s: ``python -m splitbrain.bench.links``.
 
-Two hosts without nodes, one link, datagrams that carry the time they were sent. What one is late is seen by a process
-of the receiver, as software there would see it; so the row without any delay is what no delay can beat, and is
-subtracted in the errors: the error of a figure is what it is above that of the row ``0``, and above what was asked.
+Two hosts without nodes exchange datagrams that carry their sending time, over one link. A process on the receiver
+measures the latency, as the software under test would see it. The error of a row is its latency minus the requested
+delay and minus the latency of the row ``0``, which has no delay.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ ASKED_MS = (0, 5, 50, 200)
 PACKETS = 5_000
 EVERY_US = 1_000
 PROBE_BYTES = 100
-WAIT_SECONDS = 0.5  # beyond the delay, for the last to come
+WAIT_SECONDS = 0.5  # after the delay, for the last packets
 NAMES = ("a", "b")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """How late the packets of one delay were (ms), and how many of those sent did not come."""
+class DelayRow:
+    """Latencies in ms of the packets with one requested delay, and the number of lost packets."""
 
     asked_ms: int
     least: float
@@ -43,19 +43,19 @@ class Row:
     most: float
     lost: int
 
-    def error(self, calm: Row) -> tuple[float, float]:
-        """How far median and p99 are from what was asked, above what packets without a delay took (ms)."""
-        return self.p50 - self.asked_ms - calm.p50, self.p99 - self.asked_ms - calm.p99
+    def error(self, baseline: DelayRow) -> tuple[float, float]:
+        """Errors of median and p99 in ms: latency minus the requested delay and minus the latency without delay."""
+        return self.p50 - self.asked_ms - baseline.p50, self.p99 - self.asked_ms - baseline.p99
 
 
-def row(asked_ms: int, sent: int, late_us: Sequence[int]) -> Row:
-    """The figures of packets that were so late. At least one must have come."""
+def row(asked_ms: int, sent: int, late_us: Sequence[int]) -> DelayRow:
+    """The row of these latencies, at least one."""
     ordered = sorted(late_us)
 
     def at(share: float) -> float:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] / 1e3
 
-    return Row(
+    return DelayRow(
         asked_ms=asked_ms,
         least=at(0.0),
         p50=at(0.5),
@@ -65,8 +65,8 @@ def row(asked_ms: int, sent: int, late_us: Sequence[int]) -> Row:
     )
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The rows, of which the first is calm, and their errors beside them."""
+def table(rows: Sequence[DelayRow]) -> str:
+    """The rows as a Markdown table with their errors; the first row is the one without delay."""
     lines = [
         "| asked ms | least | p50 | p99 | most | lost | error p50 | error p99 |",
         "|--:|--:|--:|--:|--:|--:|--:|--:|",
@@ -79,8 +79,10 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-async def measured(sender: AgentChannel, receiver: AgentChannel, of: str, to: str, asked: Sequence[int]) -> list[Row]:
-    """A row for each delay of what comes from the address ``of`` to the address ``to``."""
+async def measured(
+    sender: AgentChannel, receiver: AgentChannel, of: str, to: str, asked: Sequence[int]
+) -> list[DelayRow]:
+    """One row for each requested delay of packets from the address ``of`` to the address ``to``."""
     rows = []
     for token, ms in enumerate(asked, start=1):
         await receiver.ask(SetLinks(cut={}, loss={}, impaired={of: Impairments(ms=ms)} if ms else {}))
@@ -91,7 +93,7 @@ async def measured(sender: AgentChannel, receiver: AgentChannel, of: str, to: st
     return rows
 
 
-async def bench(client: docker.DockerClient, asked: Sequence[int]) -> list[Row]:
+async def bench(client: docker.DockerClient, asked: Sequence[int]) -> list[DelayRow]:
     run, loop = secrets.token_hex(4), asyncio.get_running_loop()
     images = ImageBuilder(client, print, threading.Event()).ensure(())
     channels: list[AgentChannel] = []
@@ -111,13 +113,15 @@ async def bench(client: docker.DockerClient, asked: Sequence[int]) -> list[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="asked against achieved delay of packets between two hosts")
+    parser = argparse.ArgumentParser(description="Measure the accuracy of injected packet delays between two hosts.")
     parser.add_argument("asked_ms", nargs="*", type=int, default=ASKED_MS[1:])
     asked = (0, *(ms for ms in parser.parse_args().asked_ms if ms))
     before = os.getloadavg()[0]
     rows = asyncio.run(bench(connect(), asked))
     print(table(rows))
-    print(f"{PACKETS} packets a row, one each {EVERY_US} us; load {before:.2f} before, {os.getloadavg()[0]:.2f} after")
+    print(
+        f"{PACKETS} packets per row, one every {EVERY_US} us; load {before:.2f} before, {os.getloadavg()[0]:.2f} after"
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Time the simulation against a fixed reference loop in the same process: ``python -m splitbrain.bench.simulation``.
 
-The reference is the least that could be called a simulation: a heap, the same state machines, a delay for each
-message; no hosts, no observers, no history, no verdict. Machines and their moods differ, so every figure also stands
-as a share of the reference's, which takes turns with it; each is the best of several rounds. CPU time throughout.
+The reference is a minimal simulation: a heap, the same state machines and a delay per message; no hosts, no observers,
+no history, no verdict. Since machines differ, each figure is also given as a share of the reference, measured in turn
+with it. Each is the best of several rounds, in CPU time.
 
-What a simulated second costs with three nodes, and with ever more up to a hundred, is kept as a table and a figure.
+The cost of a simulated second with 3 to 101 nodes is stored as a table and a plot.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_
 
 
 def reference(nodes: int, seconds: float, seed: int = 1) -> None:
-    """The bare loop: ``nodes`` Raft nodes for that long, no faults."""
+    """The bare loop: simulate ``nodes`` Raft nodes without faults for ``seconds``."""
     names = [f"n{i}" for i in range(nodes)]
-    dice = Random(seed)
+    rng = Random(seed)
     machines = {a: Raft(a, [b for b in names if b != a], RAFT, Random(f"{seed}{a}"), a) for a in names}
     queue: list[tuple[int, int, str, str | None, Any]] = []
     timers: dict[tuple[str, str], int] = {}
@@ -50,7 +50,7 @@ def reference(nodes: int, seconds: float, seed: int = 1) -> None:
         for effect in effects:
             ticket += 1
             if type(effect) is Send:
-                heappush(queue, (at + 200_000 + int(800_000 * dice.random()), ticket, effect.to, node, effect.message))
+                heappush(queue, (at + 200_000 + int(800_000 * rng.random()), ticket, effect.to, node, effect.message))
             elif type(effect) is SetTimer:
                 timers[node, effect.timer] = ticket
                 heappush(queue, (at + effect.after, ticket, node, None, effect.timer))
@@ -60,15 +60,15 @@ def reference(nodes: int, seconds: float, seed: int = 1) -> None:
     for name, machine in machines.items():
         carry_out(name, machine.handle(Started(0)), 0)
     while queue[0][0] < seconds * 1e9:
-        at, number, to, sender, what = heappop(queue)
+        at, number, to, sender, message = heappop(queue)
         if sender is not None:
-            carry_out(to, machines[to].handle(Received(at, sender, what)), at)
-        elif timers.get((to, what)) == number:
-            carry_out(to, machines[to].handle(TimerFired(at, what)), at)
+            carry_out(to, machines[to].handle(Received(at, sender, message)), at)
+        elif timers.get((to, message)) == number:
+            carry_out(to, machines[to].handle(TimerFired(at, message)), at)
 
 
 def planned(nodes: int, nemesis: str, seconds: float, seed: int) -> tuple[Experiment, Schedule]:
-    """A run of Raft, and its schedule."""
+    """A run of Raft and its schedule."""
     experiment = Experiment(
         system=SYSTEMS["raft"],
         nemesis=(nemesis,),
@@ -82,7 +82,7 @@ def planned(nodes: int, nemesis: str, seconds: float, seed: int) -> tuple[Experi
 
 
 def cpu(work: Callable[[], Any], rounds: int) -> float:
-    """The least CPU seconds that ``work`` took."""
+    """The minimum CPU time of ``work`` in seconds."""
 
     def once() -> float:
         began = time.process_time()
@@ -93,8 +93,8 @@ def cpu(work: Callable[[], Any], rounds: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cost:
-    """The CPU seconds that ``part`` of the work took with so many nodes, and the bare loop for as long."""
+class PartCost:
+    """CPU time of one part of the work, and of the bare loop for the same simulated time and number of nodes."""
 
     nodes: int
     part: str
@@ -104,14 +104,16 @@ class Cost:
 
 
 class Bench:
-    """Prints a figure a line, each against the reference of the same cluster and length."""
+    """Prints one line per figure, each against the reference with the same cluster size and length."""
 
     def __init__(self, rounds: int) -> None:
         self._rounds = rounds
 
-    def line(self, title: str, part: str, nodes: int, seconds: float, repeats: int, work: Callable[[], Any]) -> Cost:
+    def line(
+        self, title: str, part: str, nodes: int, seconds: float, repeats: int, work: Callable[[], Any]
+    ) -> PartCost:
         """``work`` simulates ``seconds`` of ``nodes`` nodes ``repeats`` times."""
-        # By turns, so that a busy spell of the machine hits both.
+        # Alternately, so that other load on the machine affects both.
         turns = [(cpu(lambda: reference(nodes, seconds), 1), cpu(work, 1)) for _ in range(self._rounds)]
         bare, spent = min(bare for bare, _ in turns), min(spent for _, spent in turns) / repeats
         print(
@@ -119,10 +121,10 @@ class Bench:
             f" {bare / spent:>6.2f} of the bare loop",
             flush=True,
         )
-        return Cost(nodes=nodes, part=part, simulated_s=seconds, cpu_s=spent, bare_loop_cpu_s=bare)
+        return PartCost(nodes=nodes, part=part, simulated_s=seconds, cpu_s=spent, bare_loop_cpu_s=bare)
 
-    def runs(self, nodes: int, nemesis: str, seconds: float, seeds: int) -> list[Cost]:
-        """Whole runs: simulated and recorded, then judged too. Recovery after the last fault counts as run time."""
+    def runs(self, nodes: int, nemesis: str, seconds: float, seeds: int) -> list[PartCost]:
+        """Measure complete runs, with and without judging. Recovery after the last fault counts as run time."""
         plans = [planned(nodes, nemesis, seconds, seed) for seed in range(seeds)]
         histories = [history_of(*plan) for plan in plans]
         length = sum(history.end for history in histories) / len(histories) / 1e9
@@ -141,8 +143,8 @@ class Bench:
             self.line(title, "recorded and judged", nodes, length, seeds, record_and_judge),
         ]
 
-    def bare_simulation(self, nodes: int, seconds: float) -> Cost:
-        """Hosts and links, but nobody who observes."""
+    def bare_simulation(self, nodes: int, seconds: float) -> PartCost:
+        """Measure hosts and links without observers."""
 
         def work() -> None:
             made = Simulation(1, [f"n{i}" for i in range(nodes)], SYSTEMS["raft"].make_node)
@@ -152,25 +154,25 @@ class Bench:
         return self.line(f"{nodes} nodes, {seconds:.3g} s", "hosts and links alone", nodes, seconds, 1, work)
 
 
-def keep(costs: Sequence[Cost], folder: Path) -> None:
-    """What each part costs against the number of nodes: ``nodes.csv`` and ``nodes.png``."""
-    import pandas as pd  # here, for what they leave in memory would slow down what is measured
+def keep(costs: Sequence[PartCost], folder: Path) -> None:
+    """Write the cost of each part by number of nodes: ``nodes.csv`` and ``nodes.png``."""
+    import pandas as pd  # here, since having it in memory would slow down the measurements
 
     from splitbrain.reports.bench import write
 
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "nodes.csv").open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(column.name for column in fields(Cost))
+        table.writerow(column.name for column in fields(PartCost))
         table.writerows(map(astuple, costs))
     write(pd.DataFrame(map(asdict, costs)), folder / "nodes.png")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="of which the best counts")
-    parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder of the table and the figure")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds, of which the best counts")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"), help="folder of the table and the plot")
+    parser.add_argument("--quick", action="store_true", help="do a tenth of the work")
     given = parser.parse_args(arguments)
     bench, scale = Bench(given.rounds), 10 if given.quick else 1
     bare = cpu(lambda: reference(5, 60 / scale), given.rounds)
@@ -179,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bench.runs(5, "partition", 60 / scale, 1)
     bench.runs(5, "partition", 30 / scale, 2)
     bench.runs(3, "partition", 3, SCHEDULES // scale)
-    costs: list[Cost] = []
+    costs: list[PartCost] = []
     for nodes in SIZES[: len(SIZES) // 2 if given.quick else None]:
         seconds = max(2.0, 30 / nodes)
         costs.append(bench.bare_simulation(nodes, seconds))

@@ -1,4 +1,4 @@
-"""The benchmark's histories are what it says they are."""
+"""Generated histories of the judging benchmark have the properties of their kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from splitbrain.checkers.judge import judge
 from splitbrain.checkers.verdict import Outcome
 
 
-def test_the_plausible_history_is_one_of_a_cluster_that_keeps_its_promises() -> None:
+def test_the_plausible_history_is_valid() -> None:
     history = History.from_lines(bench.lines(10_000, 5, "plausible"))
     assert (len(history.observations), len(history.leaderships)) == (10_000, 4)
     judgement = judge(history)
@@ -20,12 +20,12 @@ def test_the_plausible_history_is_one_of_a_cluster_that_keeps_its_promises() -> 
 
 
 @pytest.mark.parametrize("kind", ["adversarial", "keyless"])
-def test_in_the_hard_histories_every_claim_is_a_reign(kind: str) -> None:
+def test_every_claim_is_a_reign_in_the_adversarial_and_keyless_histories(kind: str) -> None:
     history = History.from_lines(bench.lines(1_000, 5, kind))
     assert len(history.leaderships) == 1_000
 
 
-def test_in_the_overlapping_history_all_nodes_lead_at_once() -> None:
+def test_all_nodes_lead_at_once_in_the_overlapping_history() -> None:
     judged = judge(History.from_lines(bench.lines(1_000, 5, "overlapping")))["exclusivity"]
     assert (judged.outcome, judged.found.facts["conflicting_reigns"]) == (Outcome.INVALID, 500)
 

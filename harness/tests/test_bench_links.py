@@ -1,4 +1,4 @@
-"""The benches of links and of clocks: what their figures say, given what was seen; seeing it is the engine's."""
+"""Figures of the link and clock benchmarks, computed from given measurements without an engine."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from splitbrain.runtimes.base import Effect
 from splitbrain.runtimes.docker.agent.messages import NodeProcess
 from splitbrain.runtimes.docker.cluster import DockerCluster
 
-CALM = row(0, 100, [30] * 99 + [600])
+BASELINE = row(0, 100, [30] * 99 + [600])
 
 
-def test_delays_that_are_kept_have_no_error() -> None:
+def test_an_exact_delay_has_no_error() -> None:
     kept = row(5, 100, [5_030] * 99 + [5_600])
     assert (kept.least, kept.p50, kept.p99, kept.most, kept.lost) == (5.03, 5.03, 5.6, 5.6, 0)
-    assert all(abs(error) < 1e-9 for error in kept.error(CALM))
+    assert all(abs(error) < 1e-9 for error in kept.error(BASELINE))
 
 
-def test_delays_that_are_not_kept_show_it_in_the_middle_or_in_the_tail() -> None:
-    middle, tail = row(5, 100, [7_030] * 100).error(CALM)
+def test_an_inexact_delay_shows_in_the_median_or_in_the_tail() -> None:
+    middle, tail = row(5, 100, [7_030] * 100).error(BASELINE)
     assert middle > 1.9 and tail > 1.4
-    middle, tail = row(5, 100, [5_030] * 95 + [30_000] * 5).error(CALM)
+    middle, tail = row(5, 100, [5_030] * 95 + [30_000] * 5).error(BASELINE)
     assert abs(middle) < 1e-9 and tail > 20
 
 
-def test_packets_that_did_not_come_are_counted_and_make_no_others_late() -> None:
+def test_lost_packets_are_counted_and_do_not_change_the_latencies() -> None:
     assert row(5, 100, [5_030] * 90).lost == 10
-    assert "| 5 | 5.03 | 5.03 | 5.03 | 5.03 | 10 | 0.00 | -0.57 |" in table([CALM, row(5, 100, [5_030] * 90)])
+    assert "| 5 | 5.03 | 5.03 | 5.03 | 5.03 | 10 | 0.00 | -0.57 |" in table([BASELINE, row(5, 100, [5_030] * 90)])
 
 
 class Skewable:
-    """Three nodes of which n2 leads, and two servers; a change of a clock takes 2 ms and is shown ``late_ms`` off."""
+    """Three nodes led by n2, and two servers; a clock change takes 2 ms, and the clock shown is off by ``late_ms``."""
 
     nodes: Sequence[str] = ("n1", "n2", "n3")
     servers: Sequence[str] = ("s1", "s2")
@@ -75,7 +75,7 @@ class Skewable:
         return "s2"
 
     def alarm(self) -> Any:
-        return None  # somebody leads, so nobody waits
+        return None  # unused, since there is a leader from the start
 
     async def processes(self, machine: str) -> Sequence[NodeProcess]:
         reborn = self._dies_after is not None and self._changes > self._dies_after
@@ -105,15 +105,15 @@ class Skewable:
         )
 
 
-def row_of(cluster: Skewable, program: Program = PROGRAMS[0], writes: bool = False) -> bench_clocks.Row:
-    async def work() -> bench_clocks.Row:
+def row_of(cluster: Skewable, program: Program = PROGRAMS[0], writes: bool = False) -> bench_clocks.ClockRow:
+    async def work() -> bench_clocks.ClockRow:
         docker = cast(DockerCluster, cluster)
         return await measured(docker, program, 10, Load(docker, writes))
 
     return asyncio.run(work())
 
 
-def test_clocks_that_are_changed_and_shown_without_a_crash_hold() -> None:
+def test_verified_clock_changes_without_a_crash_hold() -> None:
     cluster = Skewable()
     found = row_of(cluster)
     assert found.holds
@@ -121,12 +121,12 @@ def test_clocks_that_are_changed_and_shown_without_a_crash_hold() -> None:
     assert found.answers > 0
     assert (found.took.p50, found.held.worst) == (2.0, 0.5)
     assert found.errors_ms is not None and found.errors_ms.worst == 1.5
-    assert {plan.nodes for plan in cluster.injected} == {("n2",)}, "the one that leads"
-    assert len({plan.fault for plan in cluster.injected}) == 5, "each is another offset, and undone"
+    assert {plan.nodes for plan in cluster.injected} == {("n2",)}, "only the leader's clock"
+    assert len({plan.fault for plan in cluster.injected}) == 5, "every offset differs, and each is undone"
     assert not cluster.added
 
 
-def test_the_clock_of_a_server_is_changed_where_the_program_is_there_and_writes_are_part_of_the_load() -> None:
+def test_the_clock_of_a_server_is_changed_for_a_program_on_servers_and_the_load_may_write() -> None:
     cluster = Skewable(late_ms=None)
     found = row_of(cluster, PROGRAMS[-1], writes=True)
     assert {plan.nodes for plan in cluster.injected} == {("s2",)}
@@ -134,17 +134,17 @@ def test_the_clock_of_a_server_is_changed_where_the_program_is_there_and_writes_
     assert found.holds and found.errors_ms is None
 
 
-def test_a_process_that_began_anew_under_its_old_number_has_crashed() -> None:
+def test_a_process_restarted_with_the_same_pid_counts_as_a_crash() -> None:
     found = row_of(Skewable(dies_after=3))
     assert (found.crashes, found.holds) == (1, False)
 
 
-def test_a_clock_that_shows_another_time_is_counted_change_by_change() -> None:
+def test_every_change_that_a_clock_does_not_show_is_counted() -> None:
     found = row_of(Skewable(late_ms=400.0))
     assert (len(found.not_shown), found.holds) == (10, False)
 
 
-def test_the_table_of_clocks_has_a_line_of_markdown_for_each_program() -> None:
+def test_the_clock_table_has_one_markdown_line_per_program() -> None:
     console = Console(width=bench_clocks.WIDTH)
     with console.capture() as printed:
         console.print(bench_clocks.table([row_of(Skewable()), row_of(Skewable(late_ms=None))]))
@@ -156,7 +156,7 @@ def test_the_table_of_clocks_has_a_line_of_markdown_for_each_program() -> None:
 
 
 @pytest.mark.parametrize(("systems", "changes"), [(["mongodb"], 10), ([], 1)])
-def test_what_cannot_be_measured_is_refused(systems: Sequence[str], changes: int) -> None:
+def test_an_unknown_program_and_too_few_changes_are_usage_errors(systems: Sequence[str], changes: int) -> None:
     assert wanted([], 2) == PROGRAMS
     assert [program.system for program in wanted(["etcd"], 2)] == ["etcd"]
     with pytest.raises(UsageError):

@@ -1,4 +1,4 @@
-"""The benchmark of the simulation, on a tenth of its work: its figures are told, its shape is held."""
+"""The simulation benchmark with a tenth of its work: the form of its output, not its figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from splitbrain.bench import simulation as bench
 pytestmark = pytest.mark.simulation
 
 
-def test_every_figure_stands_beside_the_reference_loop(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_every_figure_is_printed_as_a_share_of_the_reference_loop(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     bench.main(["--rounds", "1", "--quick", "--out", str(tmp_path / "bench")])
     title, *figures = capsys.readouterr().out.splitlines()
     assert title.startswith("the bare loop: ")
@@ -26,6 +28,6 @@ def test_every_figure_stands_beside_the_reference_loop(capsys: pytest.CaptureFix
     assert (tmp_path / "bench" / "nodes.png").is_file()
 
 
-def test_the_reference_loop_really_elects_and_its_time_passes() -> None:
+def test_the_reference_loop_takes_longer_for_more_simulated_time() -> None:
     short = bench.cpu(lambda: bench.reference(5, 0.5), 3)
     assert bench.cpu(lambda: bench.reference(5, 10.0), 3) > 3 * short

@@ -16,7 +16,7 @@ from splitbrain.campaigns.compare.measure import (
     order_of,
     split_votes,
 )
-from splitbrain.campaigns.compare.promises import Cut, two_leaders
+from splitbrain.campaigns.compare.promises import IsolationResult, two_leaders
 from splitbrain.campaigns.compare.table import recipe_rows, rows
 from splitbrain.campaigns.matrix.entries import Entry
 from splitbrain.campaigns.matrix.results import Result
@@ -33,43 +33,43 @@ def test_an_election_costs_what_the_paper_says(system: str) -> None:
     assert [row["messages"] for row in counted] == [FORMULAS[system].of(int(str(row["nodes"]))) for row in counted]
 
 
-def test_acknowledgements_are_counted_apart() -> None:
+def test_acknowledgements_are_counted_separately() -> None:
     row = cost_of(SYSTEMS["ring"], 5, 1)
     assert int(str(row["acks"])) > 0
     assert "ack " in str(row["kinds"])
 
 
-def test_the_order_is_read_off_the_counts() -> None:
+def test_the_order_is_fitted_to_the_counts() -> None:
     squares = pd.DataFrame({"nodes": [9, 25, 101], "messages": [81, 625, 10201]})
     assert order_of(squares) == pytest.approx(2.0)
     lines = squares.assign(messages=squares["nodes"] * 7)
     assert order_of(lines) == pytest.approx(1.0)
 
 
-def test_one_message_more_is_not_exact() -> None:
+def test_one_extra_message_is_not_exact() -> None:
     counted = costs(sizes=(3, 5), seeds=1)
     mine = counted[counted["system"] == "bully"]
     assert exact(mine, FORMULAS["bully"]) == 1.0
     assert exact(mine.assign(messages=mine["messages"] + 1), FORMULAS["bully"]) == 0.0
 
 
-def test_without_chance_nobody_is_elected_and_a_wide_range_splits_few_votes() -> None:
+def test_equal_timeouts_elect_no_leader_and_a_wide_range_splits_few_votes() -> None:
     votes = split_votes(spreads_ms=(0, 2, 150), seeds=8)
     assert not votes[votes["spread_ms"] == 0]["elected"].any()
     mean = votes.groupby("spread_ms")["rounds"].mean()
     assert mean[2] > mean[150] >= 1.0
 
 
-def test_bully_has_two_leaders_for_as_long_as_the_cut_lasts_and_raft_never_two_in_a_term(tmp_path: Path) -> None:
-    cuts = two_leaders(("bully", "raft"), tmp_path)
-    assert cuts["bully"].result.seen["exclusivity"] == "broken"
-    assert cuts["bully"].overlap_ms > 1_000
-    assert cuts["raft"].result.seen["term-safety"] == "kept"
-    assert cuts["raft"].overlap_ms < 300  # no longer than it takes a leader to see that it has no majority
-    assert (tmp_path / str(cuts["bully"].result.run) / "report.html").is_file()
+def test_bully_has_two_leaders_during_a_partition_and_raft_never_two_in_a_term(tmp_path: Path) -> None:
+    results = two_leaders(("bully", "raft"), tmp_path)
+    assert results["bully"].result.seen["exclusivity"] == "broken"
+    assert results["bully"].overlap_ms > 1_000
+    assert results["raft"].result.seen["term-safety"] == "kept"
+    assert results["raft"].overlap_ms < 300  # no longer than it takes a leader to see that it has no majority
+    assert (tmp_path / str(results["bully"].result.run) / "report.html").is_file()
 
 
-def test_the_page_shows_every_system_and_carries_its_plots(tmp_path: Path) -> None:
+def test_the_page_shows_every_system_and_embeds_its_plots(tmp_path: Path) -> None:
     counted = costs(sizes=(3, 5, 9, 15), seeds=2)
     votes = split_votes(spreads_ms=(0, 50), seeds=3)
     entry = Entry(
@@ -82,7 +82,7 @@ def test_the_page_shows_every_system_and_carries_its_plots(tmp_path: Path) -> No
         seen={"exclusivity": "broken"},
         run="a/b",
     )
-    table = rows(counted, dict.fromkeys(FORMULAS, Cut(result=shown, overlap_ms=5432.1)))
+    table = rows(counted, dict.fromkeys(FORMULAS, IsolationResult(result=shown, overlap_ms=5432.1)))
     curves = {name: [[n, formula.of(n)] for n in (3, 15)] for name, formula in FORMULAS.items()}
     real = pd.DataFrame([{"system": "bully", "nodes": 3, "messages": 5, "acks": 0, "kinds": "ok 1"}])
     page = write({"rows": table, "curves": curves}, counted, votes, real, tmp_path / "compare")
@@ -99,8 +99,8 @@ def test_the_page_shows_every_system_and_carries_its_plots(tmp_path: Path) -> No
 
 
 def changes(**notifications: int) -> pd.DataFrame:
-    """Changes of leader among 3 and 9 contenders, with that many notifications for each node, or (0) one in all."""
-    told = [(system, nodes, each * (nodes - 1) or 1) for system, each in notifications.items() for nodes in (3, 9)]
+    """Changes of leader among 3 and 9 contenders; 0 notifications per node stands for one in total."""
+    counts = [(system, nodes, each * (nodes - 1) or 1) for system, each in notifications.items() for nodes in (3, 9)]
     return pd.DataFrame(
         [
             {
@@ -110,12 +110,12 @@ def changes(**notifications: int) -> pd.DataFrame:
                 "notifications": t,
                 "messages": 3 * t,
             }
-            for name, n, t in told
+            for name, n, t in counts
         ]
     )
 
 
-def test_one_is_told_by_the_recipe_and_all_are_in_a_herd(tmp_path: Path) -> None:
+def test_the_recipe_notifies_one_node_and_the_herd_effect_all_nodes(tmp_path: Path) -> None:
     counted = changes(zookeeper=0, zookeeper_herd=1)
     lines = {name: line_of(counted[counted["system"] == name]) for name in RECIPES}
     assert lines["zookeeper"] == pytest.approx((0.0, 3.0))
@@ -130,11 +130,11 @@ def test_one_is_told_by_the_recipe_and_all_are_in_a_herd(tmp_path: Path) -> None
         nemesis=("isolated-leader",),
         time_limit_s=25.0,
     )
-    kept = Cut(
+    kept = IsolationResult(
         result=Result(entry=entry, status="as expected", seen={"term-safety": "kept", "exclusivity": "kept"}),
         overlap_ms=0.0,
     )
-    broken = Cut(
+    broken = IsolationResult(
         result=Result(entry=entry, status="as expected", seen={"exclusivity": "broken"}, run="a/b"), overlap_ms=432.1
     )
     table = recipe_rows(counted, {"zookeeper": kept, "zookeeper-herd": broken})
@@ -147,7 +147,7 @@ def test_one_is_told_by_the_recipe_and_all_are_in_a_herd(tmp_path: Path) -> None
     assert (tmp_path / "recipes.csv").is_file() and (tmp_path / "recipes.png").is_file()
 
 
-def test_the_command_is_listed_with_its_options() -> None:
+def test_the_help_lists_the_options() -> None:
     said = CliRunner().invoke(cli, ["compare", "--help"]).output
     assert "--containers" in said
     assert "--quick" in said

@@ -1,4 +1,4 @@
-"""What elections cost, message by message: equal to the formulas of the textbooks, for every size."""
+"""Message counts of elections equal the formulas of the papers, for every cluster size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from splitbrain.campaigns.compare.message_counts import Cost, NoElection, election, failover
+from splitbrain.campaigns.compare.message_counts import ElectionCost, NoElection, election, failover
 from splitbrain.names import MS
 from splitbrain.nodes.protocol import Json, Node
 from splitbrain.nodes.ring import Ring
@@ -34,7 +34,7 @@ def kill(*numbers: int) -> Callable[[Simulation], None]:
 
 
 def noticed_by(system: System, *numbers: int) -> MakeNode:
-    """Nodes of which only these ever suspect a leader."""
+    """Nodes of which only the numbered ones ever suspect the leader."""
     patient = replace(system, options=replace(system.options, suspicion=NEVER))
     names = {f"n{number}" for number in numbers}
 
@@ -53,7 +53,7 @@ def start(number: int) -> Callable[[Simulation], None]:
 BULLY = SYSTEMS["bully"]
 
 
-def bully(cost: Cost) -> tuple[int, int, int]:
+def bully(cost: ElectionCost) -> tuple[int, int, int]:
     assert cost.sent.keys() <= {"election", "ok", "coordinator"}
     return tuple(cost.sent.get(kind, 0) for kind in ("election", "ok", "coordinator"))  # type: ignore[return-value]
 
@@ -67,7 +67,7 @@ def test_a_bully_election_that_all_begin_costs_n_squared_less_n_less_1(system: s
 
 
 @pytest.mark.parametrize(("n", "i"), [(n, i) for n in (3, 4, 5, 6, 9) for i in range(1, n)])
-def test_a_bully_election_that_one_begins_costs_by_how_many_are_above_it(n: int, i: int) -> None:
+def test_a_bully_election_that_one_begins_costs_by_the_number_of_higher_nodes(n: int, i: int) -> None:
     k = n - i
     cost = election(noticed_by(BULLY, i), n, kill(n))
     assert bully(cost) == (k * (k + 1) // 2, k * (k - 1) // 2, n - 2)
@@ -104,7 +104,7 @@ def test_without_the_guard_elections_double_with_every_node(n: int) -> None:
 
 
 def on(arrangement: Sequence[int]) -> System:
-    """Chang and Roberts' election on a ring on which the nodes stand in that order."""
+    """Chang and Roberts' election on a ring with the nodes in this order."""
 
     class Arranged(Ring):
         def _arranged(self, names: Sequence[str]) -> Sequence[str]:
@@ -113,8 +113,8 @@ def on(arrangement: Sequence[int]) -> System:
     return replace(SYSTEMS["ring"], factory=Arranged)
 
 
-def all_begin(arrangement: Sequence[int]) -> Cost:
-    """Everybody comes to suspect the leader at once, and nobody is dead."""
+def all_begin(arrangement: Sequence[int]) -> ElectionCost:
+    """All nodes start an election at once, and all are up."""
     n = len(arrangement)
 
     def act(simulation: Simulation) -> None:
@@ -134,39 +134,39 @@ def test_a_ring_election_that_all_begin_costs_from_2n_less_1_to_n_by_n_plus_1_ha
 
 
 @pytest.mark.parametrize("n", [3, 4, 5])
-def test_on_the_average_over_all_rings_it_costs_n_times_the_harmonic_number(n: int) -> None:
+def test_on_average_over_all_rings_an_election_costs_n_times_the_harmonic_number(n: int) -> None:
     costs = [all_begin((n, *rest)).sent["election"] for rest in permutations(range(1, n))]
     assert sum(costs) * factorial(n) == factorial(n - 1) * n * sum(factorial(n) // k for k in range(1, n + 1))
     assert (min(costs), max(costs)) == (2 * n - 1, n * (n + 1) // 2)
 
 
 @pytest.mark.parametrize(("n", "i"), [(n, i) for n in range(3, 10) for i in (1, n // 2, n)])
-def test_a_ring_election_that_one_begins_costs_n_and_the_way_to_the_highest(n: int, i: int) -> None:
+def test_a_ring_election_that_one_begins_costs_n_and_the_distance_to_the_highest(n: int, i: int) -> None:
     cost = election(SYSTEMS["ring"].make_node, n, kill(i), start(i))
     assert (cost.sent["election"], cost.sent["elected"]) == (n + n - i, n)
     assert cost.messages - cost.sent["ack"] <= 3 * n - 1
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_with_the_highest_dead_each_time_round_costs_one_message_in_vain(n: int) -> None:
+def test_with_the_highest_node_dead_each_round_costs_one_lost_message(n: int) -> None:
     cost = failover(SYSTEMS["ring"], n)
     m = n - 1
     assert (cost.sent["election"], cost.sent["elected"]) == (2 * m - 1 + 1, m + 1)
     assert cost.leader == f"n{m}"
 
 
-# The ring that gathers names
+# The ring that collects names
 
 
 @pytest.mark.parametrize(("n", "dead"), [(n, dead) for n in SIZES for dead in (1, 2) if n - dead > 1])
-def test_gathering_names_costs_twice_round_and_one_message_in_vain_for_each_dead_node(n: int, dead: int) -> None:
+def test_collecting_names_costs_two_rounds_and_one_lost_message_per_dead_node(n: int, dead: int) -> None:
     m = n - dead
     cost = election(noticed_by(SYSTEMS["ring-append"], 1), n, kill(*range(m + 1, n + 1)))
     assert (cost.sent["election"], cost.sent["coordinator"]) == (m + dead, m + dead)
 
 
 @pytest.mark.parametrize("n", [3, 4, 5, 8])
-def test_gathering_names_costs_as_much_for_each_that_begins(n: int) -> None:
+def test_collecting_names_costs_the_same_for_each_initiator(n: int) -> None:
     m = n - 1
     for begin in range(1, m + 1):
         cost = election(noticed_by(SYSTEMS["ring-append"], *range(1, begin + 1)), n, kill(n))
@@ -178,7 +178,7 @@ def test_gathering_names_costs_as_much_for_each_that_begins(n: int) -> None:
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_a_raft_election_costs_two_rounds_of_questions_of_which_the_dead_answers_none(n: int) -> None:
+def test_a_raft_election_costs_two_rounds_of_requests_unanswered_by_the_dead_node(n: int) -> None:
     cost = failover(SYSTEMS["raft"], n)
     asked, answered = n - 1, n - 2
     assert cost.sent == {"pre_vote": asked, "pre_vote_reply": answered, "vote": asked, "vote_reply": answered}
@@ -191,11 +191,11 @@ def test_a_hundred_and_one_nodes_elect_too(system: System) -> None:
     assert system.suspicion_ms * MS - 50 * MS <= cost.agreed_ns <= system.stall_bound_ms * MS
 
 
-def test_the_same_measurement_gives_the_same() -> None:
+def test_a_measurement_is_repeatable() -> None:
     assert failover(SYSTEMS["raft"], 5) == failover(SYSTEMS["raft"], 5)
     assert failover(SYSTEMS["raft"], 5).agreed_ns != failover(SYSTEMS["raft"], 5, seed=2).agreed_ns
 
 
-def test_nodes_that_elect_nobody_are_no_election() -> None:
+def test_nodes_that_elect_no_leader_raise_no_election() -> None:
     with pytest.raises(NoElection, match="60 s"):
         election(noticed_by(BULLY), 3, kill(2, 3))

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
-from splitbrain.campaigns.matrix.campaign import campaign, contain, simulate
+from splitbrain.campaigns.matrix.campaign import campaign, run_in_simulation, run_on_docker
 from splitbrain.campaigns.matrix.entries import FIRST, USUAL, Entry, entries
 from splitbrain.campaigns.matrix.results import Result, guarantees_seen, status_of, worst_of
 from splitbrain.cli import cli
@@ -33,7 +33,7 @@ def entry(system: str, fault_class: FaultClass, *nemesis: str, seed: int | None 
 
 
 def verdicts(**found: tuple[str, list[str], list[str]]) -> dict[str, Any]:
-    """Verdicts as a run stores them: of each property the outcome, the guarantees broken, those undecided."""
+    """Verdicts as stored by a run: outcome, broken guarantees and undecided guarantees of each property."""
     return {
         "properties": {
             name.replace("_", "-"): {
@@ -46,31 +46,31 @@ def verdicts(**found: tuple[str, list[str], list[str]]) -> dict[str, Any]:
     }
 
 
-# What was seen, and what to make of it
+# Observations and their status
 
 
-def test_a_guarantee_is_broken_if_any_of_its_properties_found_it_to_be() -> None:
+def test_a_guarantee_is_broken_if_any_property_found_a_violation() -> None:
     seen = guarantees_seen(verdicts(term_safety=("valid", [], []), agreement=("invalid", ["term-safety"], [])))
     assert seen == {"term-safety": "broken"}
 
 
-def test_of_a_property_of_two_guarantees_each_is_told_by_itself() -> None:
+def test_the_guarantees_of_one_property_are_reported_separately() -> None:
     assert guarantees_seen(verdicts(stall=("valid", ["availability"], ["convergence"]))) == {
         "availability": "broken",
         "convergence": "untold",
     }
 
 
-def test_what_could_not_be_told_is_no_pass() -> None:
+def test_an_undecided_guarantee_is_not_kept() -> None:
     assert guarantees_seen(verdicts(exclusivity=("unknown", [], []))) == {"exclusivity": "untold"}
     assert guarantees_seen(verdicts(exclusivity=("valid", [], []))) == {"exclusivity": "kept"}
 
 
-def test_a_guarantee_that_nothing_tests_is_not_spoken_of() -> None:
+def test_a_guarantee_that_no_property_tests_is_left_out() -> None:
     assert "fencing" not in guarantees_seen(verdicts(exclusivity=("valid", [], [])))
 
 
-def test_several_runs_count_as_their_worst_and_a_run_that_tells_outweighs_one_that_does_not() -> None:
+def test_the_worst_of_several_runs_counts_and_a_decided_run_outweighs_an_undecided_one() -> None:
     assert worst_of(
         [{"term-safety": "kept", "exclusivity": "broken"}, {"term-safety": "untold", "exclusivity": "kept"}]
     ) == {"term-safety": "kept", "exclusivity": "broken"}
@@ -88,11 +88,11 @@ def test_several_runs_count_as_their_worst_and_a_run_that_tells_outweighs_one_th
         ("undefined", "broken", "as expected"),
     ],
 )
-def test_what_is_expected_follows_from_the_promise(promise: Any, seen: Any, status: str) -> None:
+def test_the_status_follows_from_the_promise(promise: Any, seen: Any, status: str) -> None:
     assert status_of({"exclusivity": promise}, {"exclusivity": seen})[0] == status
 
 
-# Which runs
+# Planned runs
 
 PINNED: list[tuple[str, FaultClass, str, Pin]] = [
     (system.name, fault_class, runtime, pin)
@@ -103,7 +103,7 @@ PINNED: list[tuple[str, FaultClass, str, Pin]] = [
 SCHEDULES = (SHARED_SCHEDULES, *SHARED_SCHEDULES.parent.glob("*/schedules"))
 
 
-def test_every_class_of_fault_of_every_system_has_its_entry_and_every_nemesis_exists() -> None:
+def test_every_fault_class_has_an_entry_and_every_nemesis_exists() -> None:
     assert set(USUAL) >= set(NODE_FAULT_CLASSES)
     assert set(FIRST) <= set(USUAL)
     assert all(name in NEMESES for names in USUAL.values() for name in names)
@@ -119,7 +119,7 @@ CUTS_OF_SERVERS = ("server-partition", "server-leader-isolated")  # their class 
 
 
 @pytest.mark.parametrize("fault_class", [each for each in OF_SERVERS if each not in CUTS_OF_SERVERS])
-def test_the_usual_nemesis_of_a_class_of_faults_among_servers_is_of_that_class(fault_class: FaultClass) -> None:
+def test_the_usual_nemesis_of_a_server_fault_class_is_of_that_class(fault_class: FaultClass) -> None:
     schedule = build(USUAL[fault_class], Random(1), 3, 120_000, servers=3)
     assert {aimed.fault_class for aimed in aims(schedule, SYSTEMS["etcd-election"], None)} == {fault_class}
 
@@ -128,7 +128,7 @@ def test_the_usual_nemesis_of_a_class_of_faults_among_servers_is_of_that_class(f
     ("system", "fault_class", "runtime", "pin"),
     [pytest.param(*each, id=" ".join(map(str, each[:3]))) for each in PINNED if each[3].schedule is not None],
 )
-def test_a_pinned_schedule_holds_what_its_class_says_and_can_be_carried_out(
+def test_a_pinned_schedule_has_a_fault_of_its_class_and_is_supported(
     system: str, fault_class: FaultClass, runtime: str, pin: Pin
 ) -> None:
     assert pin.schedule is not None
@@ -144,7 +144,7 @@ def test_a_pinned_schedule_holds_what_its_class_says_and_can_be_carried_out(
 
 
 def aims(schedule: Schedule, system: System, nodes: int | None) -> list[Plan]:
-    """Its faults, aimed while the first node and the first server lead."""
+    """The plans of a schedule's faults while the first node and the first server lead."""
     names = tuple(f"n{i}" for i in range(1, (nodes or system.usual_nodes) + 1))
     servers = () if system.servers is None else tuple(f"s{i}" for i in range(1, system.servers.count + 1))
     views = {
@@ -155,24 +155,24 @@ def aims(schedule: Schedule, system: System, nodes: int | None) -> list[Plan]:
     return [aimed for aimed in planned if isinstance(aimed, Plan)]
 
 
-def test_every_schedule_beside_the_systems_can_be_read() -> None:
+def test_every_schedule_of_the_systems_is_readable() -> None:
     paths = [path for folder in SCHEDULES for path in folder.iterdir()]
     assert len(paths) > 20 and all(read_schedule(path).steps for path in paths)
 
 
-def test_a_class_that_only_a_targeted_schedule_exercises_is_run_where_there_is_one() -> None:
+def test_a_fault_class_without_a_nemesis_has_an_entry_only_with_a_pinned_schedule() -> None:
     (only,) = entries(["redlock"], ["docker"], ["server-state-loss"])
     assert only.schedule == SHARED_SCHEDULES / "servers-all-forget-five-times.json"
-    with pytest.raises(UsageError, match="nothing exercises server-state-loss of etcd-prevote"):
+    with pytest.raises(UsageError, match="no nemesis exercises server-state-loss of etcd-prevote"):
         entries(["etcd-prevote"], ["docker"], ["server-state-loss"])
 
 
-def test_systems_take_turns_so_that_a_short_time_leaves_none_out() -> None:
+def test_entries_are_round_robin_by_system() -> None:
     first = entries(["raft", "raft-basic"], ["docker"])[:2]
     assert [each.system for each in first] == ["raft", "raft-basic"]
 
 
-def test_what_shows_most_of_fencing_is_done_tokens_fenced_locks_pinned_and_data_of_the_system_itself_written() -> None:
+def test_the_workload_of_an_entry_tests_fencing_if_the_system_promises_anything_about_it() -> None:
     asked = [
         ("raft", "leader-isolated"),
         ("etcd-election", "leader-isolated"),
@@ -185,7 +185,7 @@ def test_what_shows_most_of_fencing_is_done_tokens_fenced_locks_pinned_and_data_
 
 
 @pytest.mark.parametrize(("name", "meant"), [("C4", "leader-isolated"), ("leader-isolate", "leader-isolated")])
-def test_an_unknown_fault_class_is_refused_and_an_old_code_or_a_near_name_is_guessed(name: str, meant: str) -> None:
+def test_an_unknown_fault_class_is_refused_with_a_suggestion(name: str, meant: str) -> None:
     with pytest.raises(UsageError, match=f"got '{name}'; did you mean {meant}\\?"):
         entries(["raft"], ["sim"], [name])
 
@@ -200,8 +200,8 @@ def test_an_unknown_system_is_refused() -> None:
 FIVE_TIMES = SHARED_SCHEDULES.parent / "zookeeper/schedules/leader-isolated-five-times.json"
 
 
-def test_a_known_weakness_is_shown_and_the_run_that_shows_it_is_kept(tmp_path: Path) -> None:
-    result = simulate(entry("raft-basic", "leader-isolated", "isolated-leader"), 0, tmp_path)
+def test_a_known_weakness_is_reproduced_and_its_run_is_stored(tmp_path: Path) -> None:
+    result = run_in_simulation(entry("raft-basic", "leader-isolated", "isolated-leader"), 0, tmp_path)
     assert (result.status, result.promised["exclusivity"], result.seen["exclusivity"]) == (
         "as expected",
         "known-weakness",
@@ -211,23 +211,23 @@ def test_a_known_weakness_is_shown_and_the_run_that_shows_it_is_kept(tmp_path: P
     assert (tmp_path / result.run / "report.html").is_file()
 
 
-def test_a_targeted_schedule_is_run_kept_and_told_how_to_run_again(tmp_path: Path) -> None:
+def test_a_pinned_schedule_is_run_and_stored_with_its_replay_command(tmp_path: Path) -> None:
     aimed = replace(entry("raft-basic", "leader-isolated", "replay"), schedule=FIVE_TIMES, time_limit_s=38.0)
-    result = simulate(aimed, 0, tmp_path)
+    result = run_in_simulation(aimed, 0, tmp_path)
     assert (result.status, result.seen["exclusivity"], result.runs) == ("as expected", "broken", 1)
     assert result.run is not None
     assert result.command == f"splitbrain replay {tmp_path / result.run}"
     assert read_schedule(tmp_path / result.run / "schedule.json") == read_schedule(FIVE_TIMES)
 
 
-def test_a_promise_that_is_broken_is_said_to_be(tmp_path: Path) -> None:
-    result = simulate(entry("broken/ignores-heartbeats", "leader-isolated", "isolated-leader"), 0, tmp_path)
+def test_a_broken_promise_is_reported_with_its_replay_command(tmp_path: Path) -> None:
+    result = run_in_simulation(entry("broken/ignores-heartbeats", "leader-isolated", "isolated-leader"), 0, tmp_path)
     assert result.status == "broken promise"
     assert result.command is not None
 
 
-def test_what_a_runtime_lacks_is_said_and_not_run(tmp_path: Path) -> None:
-    result = contain(
+def test_an_entry_that_the_runtime_does_not_support_is_not_run(tmp_path: Path) -> None:
+    result = run_on_docker(
         Entry(system="raft", fault_class="crash", runtime="docker", nemesis=("voter",), time_limit_s=20.0), 0, tmp_path
     )
     assert result.status == "cannot"
@@ -235,7 +235,7 @@ def test_what_a_runtime_lacks_is_said_and_not_run(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_what_the_time_does_not_suffice_for_is_not_run_and_says_so(tmp_path: Path) -> None:
+def test_an_entry_beyond_the_time_budget_is_not_run(tmp_path: Path) -> None:
     planned = [
         Entry(
             system="raft",
@@ -245,13 +245,13 @@ def test_what_the_time_does_not_suffice_for_is_not_run_and_says_so(tmp_path: Pat
             time_limit_s=20.0,
         )
     ]
-    told: list[Result] = []
-    (result,) = campaign(planned, 0, tmp_path, 5.0, told.append)
+    reported: list[Result] = []
+    (result,) = campaign(planned, 0, tmp_path, 5.0, reported.append)
     assert result.status == "not run"
-    assert told == [result]
+    assert reported == [result]
 
 
-def test_the_command_writes_page_table_summary_and_junit_and_ends_by_what_was_found(tmp_path: Path) -> None:
+def test_the_command_writes_page_table_summary_and_junit(tmp_path: Path) -> None:
     chosen = ["raft-basic", "--runtime", "sim", "--fault-class", "leader-isolated", "--seed", "1"]
     done = CliRunner().invoke(cli, ["matrix", *chosen, "--store", str(tmp_path), "--json"], catch_exceptions=False)
     record = json.loads(done.stdout)
@@ -265,6 +265,6 @@ def test_the_command_writes_page_table_summary_and_junit_and_ends_by_what_was_fo
     assert len((tmp_path / "matrix.csv").read_text().splitlines()) == 2
 
 
-def test_a_budget_that_is_no_time_is_refused() -> None:
+def test_a_budget_that_is_not_a_time_is_a_usage_error() -> None:
     done = CliRunner().invoke(cli, ["matrix", "--budget", "soon"])
-    assert "--budget: expected a time such as 90m" in str(done.exception)
+    assert "--budget: expected a time (90m" in str(done.exception)

@@ -1,4 +1,4 @@
-"""The truth about who led, and what the checkers make of it from observations alone."""
+"""True reigns and overlaps of a simulation, and the accuracy of the exclusivity checker against them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from splitbrain.bench import exactness
-from splitbrain.bench.exactness import Outcome, compare, experiment, measure, observed, total
+from splitbrain.bench.exactness import RunWithTruth, compare, experiment, measure, observed, total
 from splitbrain.nemesis.nemeses import build
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.runtimes.sim.ground_truth import GroundTruth, Overlap, TrueReign, overlaps
@@ -21,7 +21,7 @@ NAMES = ["n1", "n2", "n3"]
 
 
 def led(system: str, seed: int = 1) -> tuple[Simulation, GroundTruth, str]:
-    """Three nodes, their truth, and who leads after two seconds."""
+    """A simulation of three nodes after two seconds, its ground truth, and its leader."""
     truth = GroundTruth()
     sim = Simulation(seed, NAMES, SYSTEMS[system].make_node, instrument=truth)
     sim.start()
@@ -34,7 +34,7 @@ def reign(node: str, began: int, ended: int) -> TrueReign:
     return TrueReign(node, f"{node}-1", None, began, ended)
 
 
-def test_a_reign_begins_with_the_win_and_goes_on_until_now() -> None:
+def test_a_reign_begins_with_the_win_and_lasts_until_now() -> None:
     sim, truth, leader = led("raft")
     (found,) = truth.reigns(sim.now)
     assert (found.node, found.term, found.ended) == (leader, 1, sim.now)
@@ -51,7 +51,7 @@ def test_a_reign_ends_when_its_node_dies() -> None:
     assert [each.node for each in others] == list(sim.leaders())
 
 
-def test_a_lease_ends_to_the_nanosecond_though_nothing_happens_then() -> None:
+def test_the_expiry_of_a_lease_is_exact_to_the_nanosecond() -> None:
     sim, truth, leader = led("raft-lease")
     host = sim.hosts[leader]
     sim.network.cut_into(leader, NAMES)
@@ -75,7 +75,7 @@ def test_a_clock_that_jumps_ends_a_lease_at_the_jump() -> None:
     assert truth.reigns(sim.now)[0].ended == at
 
 
-def test_overlaps_are_what_two_reigns_of_different_nodes_share() -> None:
+def test_an_overlap_is_the_common_period_of_two_reigns_of_different_nodes() -> None:
     reigns = [reign("n1", 0, 10), reign("n2", 10, 30), reign("n3", 20, 25), reign("n2", 30, 40)]
     assert overlaps(reigns) == (Overlap(reigns[1], reigns[2], 20, 25),)
 
@@ -92,38 +92,38 @@ def test_an_isolated_leader_without_a_lease_overlaps_with_the_next_one() -> None
     assert found.ended - found.began > 1_000 * MS
 
 
-# What is proven of it
+# Overlaps proven by the checker
 
 
-def run(system: str, nemesis: str, seed: int, period_ms: int = 50, seconds: float = 20.0) -> Outcome:
+def run(system: str, nemesis: str, seed: int, period_ms: int = 50, seconds: float = 20.0) -> RunWithTruth:
     schedule = build((nemesis,), Random(f"{seed}/schedule"), 5, round(seconds * 1000))
     return observed(experiment(system, nemesis, seed, seconds, period_ms), schedule)
 
 
 @pytest.mark.parametrize("system", ["raft-basic", "raft", "raft-lease"])
-def test_nothing_false_is_ever_proven(system: str) -> None:
+def test_no_false_overlap_is_proven(system: str) -> None:
     found = total(measure(system, nemesis, 50, range(6), 20.0) for nemesis in ("isolated-leader", "partition"))
     assert found.false == 0
     assert bool(found.true) is (system != "raft-lease")
 
 
-def test_long_overlaps_are_all_proven_and_what_is_missed_is_short() -> None:
+def test_only_short_overlaps_are_missed() -> None:
     found = measure("raft-basic", "partition", 50, range(6), 20.0)
     assert found.proven
     assert all(length < 100 * MS for length in found.missed)
 
 
-def test_what_is_proven_of_a_truth_without_overlaps_counts_as_false() -> None:
-    """The comparison itself is seen to fail: the same history against a truth in which somebody else led."""
-    outcome = run("raft-basic", "isolated-leader", 1)
-    assert compare(outcome).false == 0
-    assert compare(outcome).proven
-    assert compare(replace(outcome, reigns=())).false > 0
-    shifted = tuple(replace(each, began=each.began - 10**12, ended=each.ended - 10**12) for each in outcome.reigns)
-    assert compare(replace(outcome, reigns=shifted)).false > 0
+def test_an_overlap_that_the_ground_truth_lacks_counts_as_false() -> None:
+    """Checks the comparison itself: the same history against another ground truth."""
+    recorded = run("raft-basic", "isolated-leader", 1)
+    assert compare(recorded).false == 0
+    assert compare(recorded).proven
+    assert compare(replace(recorded, reigns=())).false > 0
+    shifted = tuple(replace(each, began=each.began - 10**12, ended=each.ended - 10**12) for each in recorded.reigns)
+    assert compare(replace(recorded, reigns=shifted)).false > 0
 
 
-def test_the_table_says_for_each_case_what_was_true_and_what_was_proven(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_has_a_row_for_each_case_and_period(capsys: pytest.CaptureFixture[str]) -> None:
     assert exactness.main(["--seeds", "1", "--seconds", "12"]) == 0
     title, heads, *rows = capsys.readouterr().out.splitlines()
     assert len(rows) == len(exactness.CASES) * len(exactness.PERIODS_MS)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from splitbrain.campaigns.soak.runs import GROWN, everything, grown, runs
+from splitbrain.campaigns.soak.runs import GROWN, all_nemeses, grown, runs
 from splitbrain.cli import cli
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.reports.soak import write
@@ -20,26 +20,26 @@ def counted(*rows: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame([usual | {"at_s": 60.0 * at} | row for at, row in enumerate(rows)])
 
 
-def test_a_machine_as_it_was_has_nothing_grown() -> None:
+def test_equal_counts_have_not_grown() -> None:
     assert grown(counted({}, {}, {}, {})) == []
 
 
 @pytest.mark.parametrize("name", GROWN)
-def test_one_thing_more_than_after_the_first_run_has_grown(name: str) -> None:
+def test_a_count_above_that_of_the_first_run_has_grown(name: str) -> None:
     assert grown(counted({}, {name: 9}, {name: 6})) == [f"{name.replace('_', ' ')} grew from 5 to 6"]
-    assert grown(counted({}, {name: 9}, {name: 5})) == []  # what came and went has not
+    assert grown(counted({}, {name: 9}, {name: 5})) == []  # a temporary rise does not count
 
 
-def test_memory_may_waver_and_may_not_climb() -> None:
+def test_memory_may_fluctuate_but_not_grow() -> None:
     assert grown(counted({}, {}, {"memory_mb": 120.0}, {"memory_mb": 118.0})) == []
     assert grown(counted({}, {}, {"memory_mb": 110.0}, {"memory_mb": 130.0})) == ["memory grew from 100 to 130 MB"]
 
 
-def test_disks_are_hurt_where_there_are_any() -> None:
-    assert everything(SYSTEMS["raft"]) == ("all", "oom", "disk-full", "slow-fsync", "failing-fsync")
-    assert everything(SYSTEMS["zookeeper"])[2:] == ("server-disk-full", "server-slow-fsync", "server-failing-fsync")
+def test_disk_faults_are_used_where_the_system_has_data_folders() -> None:
+    assert all_nemeses(SYSTEMS["raft"]) == ("all", "oom", "disk-full", "slow-fsync", "failing-fsync")
+    assert all_nemeses(SYSTEMS["zookeeper"])[2:] == ("server-disk-full", "server-slow-fsync", "server-failing-fsync")
     with_none = replace(SYSTEMS["raft"], software=replace(SYSTEMS["raft"].software, data=None))
-    assert everything(with_none) == ("all", "oom")
+    assert all_nemeses(with_none) == ("all", "oom")
 
 
 def test_plot_and_table_are_written(tmp_path: Path) -> None:
@@ -48,12 +48,12 @@ def test_plot_and_table_are_written(tmp_path: Path) -> None:
     assert len((tmp_path / "soak.csv").read_text().splitlines()) == 3
 
 
-def test_the_command_says_what_it_does() -> None:
+def test_the_command_has_a_help_text() -> None:
     assert "Run SYSTEMS" in CliRunner().invoke(cli, ["soak", "--help"]).output
 
 
 @pytest.mark.engine
-def test_a_run_leaves_no_container_and_no_network_of_its_own(tmp_path: Path) -> None:
+def test_a_run_leaves_no_container_network_or_volume(tmp_path: Path) -> None:
     (row,) = runs(["raft"], 0.001, 1, tmp_path, Console(quiet=True), run_s=14.0)
     assert row["verdict"] in ("valid", "unknown")
     assert row["faults"] > 0

@@ -1,1 +1,1 @@
-"""The textbook's table of election algorithms, measured: what elections cost, how long they take, what they promise."""
+"""``splitbrain compare``: message counts, election times and safety of election algorithms, measured."""

@@ -1,5 +1,4 @@
-"""``splitbrain compare``: the textbook's table, measured. Exit status 0 when every figure was measured, 3 if a run
-failed."""
+"""The command ``splitbrain compare``. Exit status: 0 every figure was measured, 3 a run failed."""
 
 from __future__ import annotations
 
@@ -13,14 +12,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--containers", is_flag=True, help="Count messages of elections on containers, too.")
-@click.option("--quick", is_flag=True, help="Fewer seeds and no more than 25 nodes.")
-@click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Where the comparison is kept.")
+@click.option("--containers", is_flag=True, help="Also count messages of elections on containers.")
+@click.option("--quick", is_flag=True, help="Use fewer seeds and at most 25 nodes.")
+@click.option(
+    "--store", type=click.Path(path_type=Path), default=Path("store"), help="Directory for the comparison and its runs."
+)
 def compare(containers: bool, quick: bool, store: Path) -> None:
-    """Measure what elections cost, how long they take and what they promise: Bully, rings and Raft side by side.
+    """Compare Bully, ring and Raft elections: message counts, election times, and safety under partitions.
 
-    Writes compare/index.html, its plots and its tables (CSV) into the store, and the runs that show who keeps one
-    leader.
+    Writes compare/index.html, its plots and its tables (CSV) into the store, and the runs with isolated leaders that
+    show which systems ever had two.
     """
     from rich.console import Console
 
@@ -33,9 +34,9 @@ def compare(containers: bool, quick: bool, store: Path) -> None:
     with console.status("counting messages"):
         sizes, seeds = ([n for n in SIZES if n <= 25], 5) if quick else (SIZES, 20)
         counted = costs(sizes, seeds)
-    with console.status("splitting votes"):
+    with console.status("measuring split votes"):
         votes = split_votes(seeds=20 if quick else 100)
-    with console.status("cutting leaders off"):
+    with console.status("isolating leaders"):
         leaders = two_leaders(FORMULAS, store)
     on_containers, recipes = _on_containers(console) if containers else (None, None)
     record: dict[str, Any] = {
@@ -44,7 +45,7 @@ def compare(containers: bool, quick: bool, store: Path) -> None:
         "curves": {name: [[n, formula.of(n)] for n in sizes] for name, formula in FORMULAS.items()},
     }
     if recipes is not None:
-        with console.status("cutting leaders off on containers"):
+        with console.status("isolating leaders on containers"):
             record["recipes"] = recipe_rows(recipes, two_leaders_on_containers(RECIPES, store))
     page = write(record, counted, votes, on_containers, store / "compare", recipes)
     click.echo(str(page))

@@ -1,10 +1,10 @@
-"""Messages of elections among real processes: what the nodes themselves have counted, before and after a death.
+"""Message counts of elections on containers, read from the nodes' counters before and after the leader's death.
 
-They do not notice at one instant as in simulation, and a node may ask twice; so the count is what it is, beside the
-formula and not held to it.
+Real survivors do not notice the death at one instant as in simulation, and a node may ask twice. So the counts are
+shown beside the formula and need not equal it.
 
-Contenders of ZooKeeper count what they ask its servers and the watches that fire; what they ask besides only to know
-who leads, and the pings that keep a session, are left out.
+Clients of ZooKeeper's recipes count their requests to the servers and the watches that fire. Requests that only look
+up the leader and the pings of a session are left out.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from splitbrain.user_systems.lookup import find_system
 SIZES: Final = (3, 5, 7, 9)
 ASK_NS: Final = 500 * MS
 LOOK_AGAIN_NS: Final = 50 * MS
-AGREED_NS: Final = 1_000 * MS  # without a change: an election is over
+AGREED_NS: Final = 1_000 * MS  # without a change of leader the election is over
 GIVE_UP_NS: Final = 30_000 * MS
 NOTIFICATION: Final = "notification"
-APART: Final = HEARTBEATS | {"look"}
+LEFT_OUT: Final = HEARTBEATS | {"look"}
 
 Read = Callable[[DockerCluster, Sequence[str]], Awaitable[Counter[str]]]
-"""What these nodes have counted so far, by kind."""
+"""Reads the counters of these nodes, summed by kind of message."""
 
 
 def counted_on_containers(say: Callable[[str], None], sizes: Sequence[int] = SIZES) -> pd.DataFrame:
-    """A row an election: system, nodes, messages, acks and kinds. Raises EnvironmentFailure."""
+    """One row per election: system, nodes, messages, acks and kinds. Raises EnvironmentFailure."""
     return pd.DataFrame(list(_counted(say, sizes)))
 
 
@@ -63,8 +63,10 @@ def _counted(say: Callable[[str], None], sizes: Sequence[int]) -> Iterator[dict[
 
 
 def recipes_on_containers(say: Callable[[str], None], sizes: Sequence[int] = SIZES) -> pd.DataFrame:
-    """A row a change of leader among ZooKeeper's contenders: system, nodes, requests, notifications, messages and
-    kinds. Raises EnvironmentFailure."""
+    """One row per change of leader with ZooKeeper's recipes: system, nodes, requests, notifications, messages, kinds.
+
+    Raises EnvironmentFailure.
+    """
     return pd.DataFrame(list(_changes(say, sizes)))
 
 
@@ -97,7 +99,7 @@ async def _sent_and_received(cluster: DockerCluster, nodes: Sequence[str]) -> Co
 
 
 def count(experiment: Experiment, say: Callable[[str], None], read: Read = _sent) -> Counter[str]:
-    """Messages by kind that the survivors of a leader counted until all followed another; heartbeats are left out."""
+    """Messages by kind, without heartbeats, counted by the survivors from the leader's death to their agreement."""
     found: list[Counter[str]] = []
 
     async def measure(cluster: DockerCluster) -> None:
@@ -115,11 +117,11 @@ def count(experiment: Experiment, say: Callable[[str], None], read: Read = _sent
         problems = run(cluster_of(experiment), measure, Path(logs), say).problems
     if problems:
         raise EnvironmentFailure("\n".join(problems))
-    return Counter({kind: number for kind, number in found[0].items() if kind not in APART})
+    return Counter({kind: number for kind, number in found[0].items() if kind not in LEFT_OUT})
 
 
 async def _agreed(cluster: DockerCluster, nodes: Sequence[str]) -> str:
-    """The leader that all of these have followed for a while."""
+    """The leader that all of these nodes have followed for ``AGREED_NS``."""
     alarm, give_up = cluster.alarm(), cluster.now() + GIVE_UP_NS
     leader, since = "", cluster.now()
     while (now := cluster.now()) < give_up:

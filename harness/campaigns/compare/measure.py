@@ -1,9 +1,9 @@
-"""The measurements behind the comparison, each a function of its arguments; all in simulation, on quiet links.
+"""Measurements of the comparison, in simulation on links without faults. Each is a function of its arguments.
 
-An election is what follows the leader's death; messages are those of the algorithm: heartbeats are a matter of time,
-and acknowledgements (which let a ring step over the dead) are counted apart. The formulas are those of the papers, for
-a leader whose death all survivors notice at once: Garcia-Molina 1982; Chang & Roberts 1979, with every survivor an
-initiator on a ring in the order of names; the ring that gathers names as in Tanenbaum & van Steen; Ongaro & Ousterhout
+An election begins with the leader's death. Messages are those of the algorithm: heartbeats are left out, and
+acknowledgements (by which a ring skips dead nodes) are counted separately. The formulas are those of the papers, for a
+leader whose death all survivors notice at once: Garcia-Molina 1982; Chang & Roberts 1979, with every survivor an
+initiator on a ring in the order of names; the ring that collects names as in Tanenbaum & van Steen; Ongaro & Ousterhout
 2014 for one candidate and no split vote.
 """
 
@@ -17,7 +17,7 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
-from splitbrain.campaigns.compare.message_counts import Cost, NoElection, failover
+from splitbrain.campaigns.compare.message_counts import ElectionCost, NoElection, failover
 from splitbrain.nodes.raft import RaftOptions
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
@@ -30,7 +30,7 @@ SPREADS_MS: Final = (0, 1, 2, 5, 10, 20, 50, 100, 150)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Formula:
-    """Messages of an election among n nodes whose leader has died, in words and as a function."""
+    """Number of messages of an election among n nodes after the leader's death, as text and as a function."""
 
     words: str
     of: Callable[[int], int]
@@ -45,7 +45,7 @@ FORMULAS: Final[Mapping[str, Formula]] = MappingProxyType(
         "raft": Formula(words="4n − 6", of=lambda n: 4 * n - 6),
     }
 )
-"""Of the systems that are compared, in the order of the table."""
+"""Formulas of the compared systems, in the order of the table."""
 
 RECIPES: Final[Mapping[str, Formula]] = MappingProxyType(
     {
@@ -53,8 +53,8 @@ RECIPES: Final[Mapping[str, Formula]] = MappingProxyType(
         "zookeeper-herd": Formula(words="n − 1 notifications, 2(n − 1) requests", of=lambda n: 3 * (n - 1)),
     }
 )
-"""Of contenders that rely on ZooKeeper's servers: each watches the one before it, or all watch the leader ("the herd
-effect", ZooKeeper's documentation, "Recipes and Solutions"). Who is told asks for all znodes, and then watches one."""
+"""Formulas of the recipes on ZooKeeper's servers: each node watches its predecessor, or all watch the leader ("the herd
+effect", ZooKeeper's documentation, "Recipes and Solutions"). A notified node lists all znodes, and then watches one."""
 
 
 def cost_of(system: System, nodes: int, seed: int) -> dict[str, object]:
@@ -62,7 +62,7 @@ def cost_of(system: System, nodes: int, seed: int) -> dict[str, object]:
     return _row(system.name, nodes, seed, failover(system, nodes, seed=seed))
 
 
-def _row(system: str, nodes: int, seed: int, cost: Cost) -> dict[str, object]:
+def _row(system: str, nodes: int, seed: int, cost: ElectionCost) -> dict[str, object]:
     acks = sum(count for kind, count in cost.sent.items() if kind in ACKNOWLEDGING)
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(cost.sent.items()))
     return {
@@ -77,7 +77,7 @@ def _row(system: str, nodes: int, seed: int, cost: Cost) -> dict[str, object]:
 
 
 def costs(sizes: Sequence[int] = SIZES, seeds: int = 20) -> pd.DataFrame:
-    """A row an election, of every system and size; the largest sizes with fewer seeds."""
+    """One row per election, for every system and size; large sizes with fewer seeds."""
     return pd.DataFrame(list(_costs(sizes, seeds)))
 
 
@@ -89,28 +89,28 @@ def _costs(sizes: Sequence[int], seeds: int) -> Iterator[dict[str, object]]:
 
 
 def order_of(frame: pd.DataFrame, of: Literal["median", "min"] = "median") -> float:
-    """The exponent p of messages ~ n^p: the slope in logarithms of each size's median (or least), from 9 nodes on."""
+    """The exponent p of messages ~ n^p: the log-log slope of the median (or minimum) of each size, from 9 nodes on."""
     middle = frame[frame["nodes"] >= 9].groupby("nodes")["messages"].agg(of)
     slope, _ = np.polyfit(np.log(middle.index.to_numpy(float)), np.log(middle.to_numpy(float)), 1)
     return float(slope)
 
 
 def line_of(frame: pd.DataFrame) -> tuple[float, float]:
-    """The straight line through messages against nodes, by least squares: messages for each node more, and at none."""
+    """The least-squares line of messages over nodes: slope and intercept."""
     slope, at_none = np.polyfit(frame["nodes"].to_numpy(float), frame["messages"].to_numpy(float), 1)
-    return round(float(slope), 9) + 0.0, round(float(at_none), 9) + 0.0  # and no -0.0
+    return round(float(slope), 9) + 0.0, round(float(at_none), 9) + 0.0  # + 0.0 turns -0.0 into 0.0
 
 
 def exact(frame: pd.DataFrame, formula: Formula) -> float:
-    """The share of elections that cost exactly what the formula says."""
+    """The share of elections with exactly the number of messages in the formula."""
     return float((frame["messages"] == frame["nodes"].map(formula.of)).mean())
 
 
 def split_votes(spreads_ms: Sequence[int] = SPREADS_MS, nodes: int = 5, seeds: int = 100) -> pd.DataFrame:
-    """Plain Raft with timeouts drawn from 150 ms and so many more: a row an election.
+    """One row per election of plain Raft, with timeouts drawn from 150 ms to 150 ms plus each of ``spreads_ms``.
 
-    ``rounds`` counts the elections begun by candidates, beyond one each a sign of split votes; ``elected`` is False for
-    one that came to no end within the time a measurement gives (a minute).
+    ``rounds`` counts candidacies; more than one means split votes. ``elected`` is False if there was no leader within
+    the time limit of a measurement (a minute).
     """
     return pd.DataFrame(list(_split_votes(spreads_ms, nodes, seeds)))
 

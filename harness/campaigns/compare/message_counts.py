@@ -1,12 +1,10 @@
-"""What one election costs: its messages by kind, and how long the cluster had no leader that all agree on.
+"""Cost of one election: its messages by kind, and the time without an agreed leader.
 
-Measured in simulation, on links that lose nothing and all take the same time, where no message overtakes another; with
-the textbook's formulas beside it, that is the table which compares algorithms. Heartbeats are not counted, being a
-matter of time and not of elections. Any number of nodes will do: a measurement is no run, nothing is observed or
-judged in it.
+Measured in simulation, on links without loss and with a constant delay, so that no message overtakes another.
+Heartbeats are not counted, since their number depends on time. A measurement is not a run: nothing is observed or
+judged, so a cluster may have any number of nodes.
 
-The promise: a measurement is a function of its arguments, and says how many messages were *sent*, those to the dead
-included.
+A measurement is a function of its arguments. It counts messages *sent*, including those to dead nodes.
 """
 
 from __future__ import annotations
@@ -27,19 +25,18 @@ from splitbrain.units import MS
 
 HEARTBEATS: Final = frozenset({"heartbeat", "heartbeat_reply"})
 LINK_NS: Final = MS  # each way
-STEP_NS: Final = MS  # how exactly the time to elect is known
-QUIET_NS: Final = 1_000 * MS  # without a message an election is over
+STEP_NS: Final = MS  # resolution of the election time
+QUIET_NS: Final = 1_000 * MS  # without a message the election is over
 GIVE_UP_NS: Final = 60_000 * MS
 
 
 class NoElection(Exception):
-    """The nodes did not come to agree on a leader in the time that a measurement gives them."""
+    """The nodes did not agree on a leader within the time limit of a measurement."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cost:
-    """Messages sent, by kind, who leads in the end, and the ns from what was done until all live nodes followed that
-    one."""
+class ElectionCost:
+    """Messages sent by kind, the elected leader, and and the ns until all live nodes followed it."""
 
     sent: Mapping[str, int]
     leader: str
@@ -50,8 +47,8 @@ class Cost:
         return sum(self.sent.values())
 
 
-class _Meter(Instrument):
-    """Counts what is sent, heartbeats apart."""
+class _MessageCounter(Instrument):
+    """Counts messages sent, without heartbeats."""
 
     def __init__(self) -> None:
         self.sent: Counter[str] = Counter()
@@ -63,30 +60,32 @@ class _Meter(Instrument):
             self.last = host.true_now
 
 
-def failover(system: System, nodes: int, *, seed: int = 1) -> Cost:
-    """The leader of so many nodes dies; what it costs the others to have a new one. Raises NoElection."""
+def failover(system: System, nodes: int, *, seed: int = 1) -> ElectionCost:
+    """The cost of electing a new leader after the death of the first. Raises NoElection."""
     return election(system.make_node, nodes, lambda simulation: simulation.hosts[_agreed(simulation)].kill(), seed=seed)
 
 
-def election(make_node: MakeNode, nodes: int, *acts: Callable[[Simulation], None], seed: int = 1) -> Cost:
-    """What comes of the last of the ``acts``, done to a cluster of so many nodes that has come to rest after each of
-    the others. Raises NoElection."""
-    meter = _Meter()
+def election(make_node: MakeNode, nodes: int, *acts: Callable[[Simulation], None], seed: int = 1) -> ElectionCost:
+    """The cost of the election that the last of ``acts`` triggers; the cluster settles after each act before it.
+
+    Raises NoElection.
+    """
+    counter = _MessageCounter()
     names = [f"n{number}" for number in range(1, nodes + 1)]
     calm = Conditions(delay=Constant(LINK_NS))
-    simulation = Simulation(seed, names, make_node, conditions=calm, disk=Constant(1), instrument=meter)
+    simulation = Simulation(seed, names, make_node, conditions=calm, disk=Constant(1), instrument=counter)
     began = simulation.now
     agreed = 0
     for act in (Simulation.start, *acts):
-        meter.sent.clear()
+        counter.sent.clear()
         began = simulation.now
         act(simulation)
-        agreed = _settle(simulation, meter)
-    return Cost(sent=MappingProxyType(dict(meter.sent)), leader=_agreed(simulation), agreed_ns=agreed - began)
+        agreed = _settle(simulation, counter)
+    return ElectionCost(sent=MappingProxyType(dict(counter.sent)), leader=_agreed(simulation), agreed_ns=agreed - began)
 
 
-def _settle(simulation: Simulation, meter: _Meter) -> int:
-    """Run until all live nodes have agreed for a while without a message but heartbeats; since when they did."""
+def _settle(simulation: Simulation, counter: _MessageCounter) -> int:
+    """Run until all live nodes agree and send only heartbeats for ``QUIET_NS``; returns the time of their agreement."""
     give_up = simulation.now + GIVE_UP_NS
     agreed_since: int | None = None
     leader = ""
@@ -96,14 +95,14 @@ def _settle(simulation: Simulation, meter: _Meter) -> int:
         now_leads = _agreed(simulation)
         if not now_leads or now_leads != leader:
             agreed_since, leader = simulation.now if now_leads else None, now_leads
-        elif agreed_since is not None and simulation.now - max(agreed_since, meter.last, began) >= QUIET_NS:
+        elif agreed_since is not None and simulation.now - max(agreed_since, counter.last, began) >= QUIET_NS:
             return agreed_since
-    raise NoElection(f"no leader that all follow within {GIVE_UP_NS // 10**9} s")
+    raise NoElection(f"no leader agreed on within {GIVE_UP_NS // 10**9} s")
 
 
 def _agreed(simulation: Simulation) -> str:
     """The leader that every live node names, itself included; empty while there is none."""
-    said = {host.name: status for host in simulation.hosts.values() if (status := host.status()) is not None}
-    leaders = {status.leader for status in said.values()}
+    statuses = {host.name: status for host in simulation.hosts.values() if (status := host.status()) is not None}
+    leaders = {status.leader for status in statuses.values()}
     (leader,) = leaders if len(leaders) == 1 else (None,)
-    return leader if leader is not None and leader in said and said[leader].leading else ""
+    return leader if leader is not None and leader in statuses and statuses[leader].leading else ""

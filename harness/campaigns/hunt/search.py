@@ -1,6 +1,6 @@
 """Search for a case that breaks a promise: batches of random cases over all cores, until one does or a limit is met.
 
-The seed fixes the stream of cases: each batch has its own random generator, and of several hits the one in the lowest
+The seed fixes the stream of cases: every batch has a random generator, and of several hits the one in the lowest
 batch counts, whatever the number of cores. The clock decides only how far the stream is read.
 
 Batches are drawn in two ways: *dealt* from the decks of nemeses, one fault after the other with time to recover; and

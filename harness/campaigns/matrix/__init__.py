@@ -1,1 +1,1 @@
-"""The matrix: every system under every class of fault, what it promises beside what was seen."""
+"""``splitbrain matrix``: every system under every fault class, observations beside promises."""

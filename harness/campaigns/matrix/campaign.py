@@ -1,7 +1,6 @@
-"""Making the runs of the matrix, one after the other, within a budget of time.
+"""Carry out the runs of the matrix within a time budget.
 
-The promise: whatever becomes of one run, the others are made and its row says what became of it; and whatever ends the
-campaign, what was found until then is kept.
+A failed run is a row with its reason, and the others go on. When a campaign is interrupted, earlier results are kept.
 """
 
 from __future__ import annotations
@@ -26,35 +25,37 @@ from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes.capabilities import CAPABILITIES, unsupported
 from splitbrain.user_systems.lookup import find_system
 
-OVERHEAD_S = 20.0  # of a run on containers: set-up, recovery, tear-down, judging, drawing
-SEEDS = 5  # tried of each entry in simulation
-OBSERVE_MS = 20  # in simulation too, where it is else less often: two leaders at once must be seen to count
+OVERHEAD_S = 20.0  # of a container run, beyond its faults: set-up, recovery, tear-down, judging, drawing
+SEEDS = 5  # per entry in simulation
+OBSERVE_MS = 20  # shorter than usual in simulation, since an unobserved overlap of two leaders does not count
 
-Told = Callable[[Result], None]
+OnResult = Callable[[Result], None]
 
 
-def campaign(entries: Sequence[Entry], seed: int, store: Path, budget_s: float, told: Told) -> Iterator[Result]:
-    """The results of the entries, those in simulation first; what the budget leaves no time for is not run."""
+def campaign(
+    entries: Sequence[Entry], seed: int, store: Path, budget_s: float, on_result: OnResult
+) -> Iterator[Result]:
+    """The results of the entries, those in simulation first; entries beyond the budget are not run."""
     began = time.monotonic()
     simulated = [entry for entry in entries if entry.runtime == "sim"]
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        for result in pool.map(simulate, simulated, [seed] * len(simulated), [store] * len(simulated)):
-            told(result)
+        for result in pool.map(run_in_simulation, simulated, [seed] * len(simulated), [store] * len(simulated)):
+            on_result(result)
             yield result
     for entry in entries:
         if entry.runtime == "sim":
             continue
         spent = time.monotonic() - began
         if spent + entry.time_limit_s + OVERHEAD_S > budget_s:
-            result = Result(entry=entry, status="not run", words="the time that was given had run out", runs=0)
+            result = Result(entry=entry, status="not run", words="time budget used up", runs=0)
         else:
-            result = contain(entry, seed, store)
-        told(result)
+            result = run_on_docker(entry, seed, store)
+        on_result(result)
         yield result
 
 
-def simulate(entry: Entry, seed: int, store: Path) -> Result:
-    """Run an entry with several seeds in memory, and the first that showed most once more as a stored run."""
+def run_in_simulation(entry: Entry, seed: int, store: Path) -> Result:
+    """Run an entry with several seeds in memory, then store a run of the first seed with the most violations."""
     began = time.monotonic()
     seeds = [entry.seed] if entry.seed is not None else [seed + k for k in range(SEEDS)]
     try:
@@ -77,8 +78,8 @@ def simulate(entry: Entry, seed: int, store: Path) -> Result:
     )
 
 
-def contain(entry: Entry, seed: int, store: Path) -> Result:
-    """Run an entry on containers, once."""
+def run_on_docker(entry: Entry, seed: int, store: Path) -> Result:
+    """Run an entry once on containers."""
     began = time.monotonic()
     try:
         experiment = experiment_of(entry, seed if entry.seed is None else entry.seed)
@@ -91,7 +92,7 @@ def contain(entry: Entry, seed: int, store: Path) -> Result:
 
 
 def experiment_of(entry: Entry, seed: int) -> Experiment:
-    """The experiment of an entry; raises UsageError for one that cannot be."""
+    """The experiment of an entry. Raises UsageError if it is impossible."""
     return asked_for(
         find_system(entry.system),
         entry.nemesis,
@@ -105,7 +106,7 @@ def experiment_of(entry: Entry, seed: int) -> Experiment:
 
 
 def schedule_of(entry: Entry, experiment: Experiment) -> Schedule:
-    """The schedule that is pinned for the entry, else the one that follows from its nemeses and seed."""
+    """The pinned schedule of the entry, else the one planned from its nemeses and seed."""
     return experiment.planned() if entry.schedule is None else read_schedule(entry.schedule)
 
 

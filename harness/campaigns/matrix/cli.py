@@ -1,5 +1,7 @@
-"""``splitbrain matrix``: every system under every class of fault. Exit status: 0 no promise was broken, 1 one was,
-3 a run failed for another reason, 64 wrong usage."""
+"""The command ``splitbrain matrix``.
+
+Exit status: 0 no promise was broken, 1 one was, 3 a run failed for another reason, 64 wrong usage.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,14 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 
 @click.command()
 @click.argument("systems", nargs=-1)
-@click.option("--runtime", "runtimes", multiple=True, help="Only in this runtime; in both when not given.")
+@click.option("--runtime", "runtimes", multiple=True, help="Only this runtime; default: both.")
 @click.option(
-    "--fault-class", "fault_classes", multiple=True, help="Only this class of fault, such as leader-isolated."
+    "--fault-class", "fault_classes", multiple=True, help="Only this fault class, for example leader-isolated."
 )
-@click.option("--budget", default=None, help="Time for it, such as 90m; 20m when not given, no end with --full.")
-@click.option("--full", is_flag=True, help="Every class of fault of every system, however long it takes.")
-@click.option("--seed", type=int, default=None, help="Fixes the schedules; drawn when not given.")
-@click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Where runs are kept.")
+@click.option("--budget", default=None, help="Time budget, for example 90m; default: 20m, with --full unlimited.")
+@click.option("--full", is_flag=True, help="Run every entry, without a time budget.")
+@click.option("--seed", type=int, default=None, help="Seed of the schedules; default: random.")
+@click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Directory for stored runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def matrix(
     systems: tuple[str, ...],
@@ -46,9 +48,9 @@ def matrix(
     store: Path,
     as_json: bool,
 ) -> None:
-    """Run SYSTEMS (all, if none are named) under every class of fault, and compare with their promises.
+    """Run SYSTEMS (default: all) under every fault class, and compare the results with their promises.
 
-    Writes matrix.html, matrix.csv, matrix.md and matrix.xml (JUnit) into the store, and every run beside them.
+    Writes matrix.html, matrix.csv, matrix.md and matrix.xml (JUnit) into the store, beside the runs.
     """
     from rich.console import Console
 
@@ -61,7 +63,7 @@ def matrix(
     seed = secrets.randbelow(2**31) if seed is None else seed
     planned = entries(systems, [known_runtime(name) for name in runtimes] or ("sim", "docker"), fault_classes)
     console = Console(stderr=True)
-    again = " ".join(
+    command = " ".join(
         (
             "splitbrain matrix",
             *systems,
@@ -70,13 +72,13 @@ def matrix(
             f"--seed {seed}",
         )
     )
-    console.print(f"seed {seed}: {again}; {len(planned)} entries", highlight=False, soft_wrap=True)
+    console.print(f"seed {seed}: {command}; {len(planned)} entries", highlight=False, soft_wrap=True)
     results: list[Result] = []
     try:
-        for result in campaign(planned, seed, store, budget_s, lambda done: _tell(done, console)):
+        for result in campaign(planned, seed, store, budget_s, lambda done: _print_result(done, console)):
             results.append(result)
     finally:
-        record = {"command": again, "seed": seed, "results": [result.as_json() for result in results]}
+        record = {"command": command, "seed": seed, "results": [result.as_json() for result in results]}
         reports.matrix(record, store)
     counts = Counter(result.status for result in results)
     if as_json:
@@ -95,7 +97,7 @@ def matrix(
     )
 
 
-def _tell(result: Result, console: Console) -> None:
+def _print_result(result: Result, console: Console) -> None:
     entry = result.entry
     marks = "".join({"broken": "x", "kept": ".", "untold": "u"}[mark] for mark in result.seen.values())
     line = f"{entry.runtime:>6}  {entry.system} {entry.fault_class}: {result.status} {marks} {result.words}"
@@ -105,5 +107,5 @@ def _tell(result: Result, console: Console) -> None:
 def _seconds(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     if found is None:
-        raise UsageError(f"--budget: expected a time such as 90m, 2h or 600s, got {text!r}")
+        raise UsageError(f"--budget: expected a time (90m, 2h or 600s, for example), got {text!r}")
     return float(found[1]) * UNITS[found[2] or "s"]

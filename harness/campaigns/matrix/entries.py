@@ -1,7 +1,7 @@
 """The planned runs of the matrix: for each system, fault class and runtime the nemesis that exercises it.
 
-A known weakness is no news unless a run that should show it does. Where the usual nemesis of a fault class is too blunt
-to reproduce it, the system pins a run that does (``System.pins``).
+A known weakness must be reproduced. Where the usual nemesis of a fault class does not reproduce it, the system pins a
+run that does (``System.pins``).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ USUAL: Final[Mapping[FaultClass, tuple[str, ...]]] = MappingProxyType(
         "server-restart-storm": ("server-storm",),
     }
 )
-"""The nemeses of each fault class, of those that a run may be made for."""
+"""The usual nemeses of each fault class that has any."""
 
 FIRST: Final[tuple[FaultClass, ...]] = (
     "leader-isolated",
@@ -65,15 +65,15 @@ FIRST: Final[tuple[FaultClass, ...]] = (
     "server-pause",
     "server-leader-isolated",
 )
-"""The fault classes that show most, in this order; when time is short the others wait."""
+"""The fault classes that find most, in the order in which they are run; the others come last."""
 
 ROUNDS: Final[Mapping[str, float]] = MappingProxyType({"docker": 1.9, "sim": 4.0})
-"""How many windows of faults a run holds, at least: in simulation they cost next to nothing."""
+"""Fault windows per run, at least. In simulation they cost very little."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """A planned run of the matrix: of these nemeses, or of the schedule in that file."""
+    """A planned run of the matrix, with these nemeses or with the schedule in a file."""
 
     system: str
     fault_class: FaultClass
@@ -87,9 +87,9 @@ class Entry:
 
 
 def entries(systems: Iterable[str], runtimes: Iterable[str], fault_classes: Collection[str] = ()) -> tuple[Entry, ...]:
-    """All entries of these systems and fault classes (none: of all), those that show most first, systems by turns.
+    """The entries of these systems and fault classes (default: all), ordered by ``FIRST`` and round-robin by system.
 
-    So whatever a time budget leaves out, every system has had its share. Raises UsageError for unknown names.
+    So a time budget is shared fairly among the systems. Raises UsageError for unknown names.
     """
     for name in fault_classes:
         if name not in FAULT_CLASSES:
@@ -102,17 +102,19 @@ def entries(systems: Iterable[str], runtimes: Iterable[str], fault_classes: Coll
         if _runs(system, runtime)
     ]
     if not lanes:
-        raise UsageError(f"none of {', '.join(system.name for system in chosen)} runs on {' or '.join(runtimes)}")
+        raise UsageError(
+            f"none of the systems {', '.join(system.name for system in chosen)} runs on {' or '.join(runtimes)}"
+        )
     planned = tuple(entry for round_ in zip_longest(*lanes) for entry in round_ if entry is not None)
     if not planned:
         raise UsageError(
-            f"nothing exercises {' or '.join(fault_classes)} of {', '.join(system.name for system in chosen)}"
+            f"no nemesis exercises {' or '.join(fault_classes)} of {', '.join(system.name for system in chosen)}"
         )
     return planned
 
 
 def _meant(name: str) -> str:
-    """The fault class that was meant, as a question; an old code is known."""
+    """A suggestion of a fault class for a wrong name or an old code."""
     near = [OLD_FAULT_CLASSES[name]] if name in OLD_FAULT_CLASSES else get_close_matches(name, FAULT_CLASSES, n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
@@ -129,7 +131,7 @@ def _of(system: System, runtime: str, wanted: Collection[str]) -> Iterator[Entry
 
 
 def _entry(system: System, fault_class: FaultClass, runtime: str) -> Entry | None:
-    """None where nothing is known to exercise that class of fault, or the system is too small for it."""
+    """The entry of a fault class; None if no nemesis exercises it, or the system is too small for it."""
     pin = system.pins.get(runtime, {}).get(fault_class, Pin(nemesis=USUAL.get(fault_class, ())))
     nodes = pin.nodes or system.usual_nodes
     servers = 0 if system.servers is None else system.servers.count
@@ -154,8 +156,7 @@ def _entry(system: System, fault_class: FaultClass, runtime: str) -> Entry | Non
 
 
 def _workload(system: System, fault_class: FaultClass) -> Kind:
-    """The workload that shows most about fencing: lost writes of a system that keeps data, or a ledger with a fence
-    where there are tokens for it."""
+    """The workload that tests fencing, if any: writes to a system that keeps data, or a ledger fenced with tokens."""
     if system.promises[fault_class]["fencing"] == "undefined":
         return "election"
     if "set" in system.features:

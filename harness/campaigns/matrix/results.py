@@ -13,16 +13,16 @@ from splitbrain.names import GUARANTEES, Guarantee, Promise, Promises
 Seen = Literal["broken", "kept", "untold"]
 Status = Literal["as expected", "not shown", "unknown", "broken promise", "failed", "cannot", "not run"]
 RANK: tuple[Status, ...] = ("broken promise", "failed", "not shown", "unknown", "as expected", "cannot", "not run")
-"""The worst first."""
+"""The statuses, worst first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """One entry and what came of it.
+    """The result of one entry.
 
-    ``promised`` holds the promises under the faults that were really injected; ``seen`` the observation of each
-    guarantee that any property tests: ``broken``, ``kept``, or ``untold`` where the run does not suffice. ``run`` is
-    the run's folder in the store, ``command`` makes it again. ``runs`` are the runs made, of which the worst counts.
+    ``promised`` holds the promises under the faults actually injected. ``seen`` holds the observation of each tested
+    guarantee: ``broken``, ``kept``, or ``untold`` if the run does not decide it. ``run`` is the run's folder in the
+    store and ``command`` replays it. ``runs`` is the number of runs made, of which the worst counts.
     """
 
     entry: Entry
@@ -36,15 +36,15 @@ class Result:
     runs: int = 1
 
     def as_json(self) -> dict[str, Any]:
-        """Nothing but JSON's own types; the entry's fields stand beside the result's."""
+        """The fields of the entry and of the result as one JSON object."""
         schedule = None if self.entry.schedule is None else self.entry.schedule.stem
         entry = {**asdict(self.entry), "nemesis": list(self.entry.nemesis), "schedule": schedule}
-        own = {name: getattr(self, name) for name in ("status", "words", "run", "command", "seconds", "runs")}
-        return {**entry, **own, "promised": dict(self.promised), "seen": dict(self.seen)}
+        result = {name: getattr(self, name) for name in ("status", "words", "run", "command", "seconds", "runs")}
+        return {**entry, **result, "promised": dict(self.promised), "seen": dict(self.seen)}
 
 
 def guarantees_seen(verdicts: Mapping[str, Any]) -> dict[Guarantee, Seen]:
-    """The observation of each guarantee that the properties in a run's verdicts (``verdicts.json``) test."""
+    """The observation of each guarantee tested in a run's verdicts (``verdicts.json``)."""
     seen: dict[Guarantee, Seen] = {}
     for tested in PROPERTIES:
         judged = verdicts["properties"].get(tested.name)
@@ -63,7 +63,7 @@ def guarantees_seen(verdicts: Mapping[str, Any]) -> dict[Guarantee, Seen]:
 
 
 def worst_of(several: Iterable[Mapping[Guarantee, Seen]]) -> dict[Guarantee, Seen]:
-    """Of several runs: broken if it was in any, else kept if it was in any, else untold."""
+    """The observations of several runs combined: broken if in any, else kept if in any, else untold."""
     order: tuple[Seen, ...] = ("broken", "kept", "untold")
     found: dict[Guarantee, Seen] = {}
     for seen in several:
@@ -73,15 +73,15 @@ def worst_of(several: Iterable[Mapping[Guarantee, Seen]]) -> dict[Guarantee, See
 
 
 def status_of(promised: Promises, seen: Mapping[Guarantee, Seen]) -> tuple[Status, str]:
-    """The status of these observations under these promises, and what is not as expected, in words."""
+    """The status of these observations under these promises, and its reason in words."""
 
     def those(promise: Promise, *observed: Seen) -> str:
         return " and ".join(each for each in seen if seen[each] in observed and promised.get(each) == promise)
 
     if broken := those("guaranteed", "broken"):
-        return "broken promise", f"{broken} guaranteed, and broken"
+        return "broken promise", f"{broken} guaranteed, but violated"
     if hidden := those("known-weakness", "kept", "untold"):
         return "not shown", f"known weakness of {hidden} not reproduced"
     if untold := those("guaranteed", "untold"):
-        return "unknown", f"too little to judge {untold}"
+        return "unknown", f"too few observations to judge {untold}"
     return "as expected", ""

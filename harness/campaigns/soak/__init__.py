@@ -1,1 +1,1 @@
-"""``splitbrain soak``: run after run of mixed faults on containers, and what is left behind."""
+"""``splitbrain soak``: repeated runs with mixed faults on containers, to find leaked resources."""

@@ -13,13 +13,14 @@ from splitbrain import errors
 
 @click.command()
 @click.argument("systems", nargs=-1)
-@click.option("--minutes", default=30.0, show_default=True, help="How long; the last round is finished.")
-@click.option("--seed", default=1, show_default=True, help="Fixes the schedules.")
-@click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Where runs are kept.")
+@click.option("--minutes", default=30.0, show_default=True, help="Minimum duration; the last round is finished.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the schedules.")
+@click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Directory for stored runs.")
 def soak(systems: tuple[str, ...], minutes: float, seed: int, store: Path) -> None:
-    """Run SYSTEMS (all, if none are named) on containers under everything that can go wrong, and see what is left.
+    """Run SYSTEMS (default: all) on containers under all kinds of fault, and report leaked resources.
 
-    Writes soak.csv and soak.png into the store. Exit status: 1 a promise was broken, 3 a run failed or something grew.
+    Writes soak.csv and soak.png into the store. Exit status: 1 a promise was broken, 3 a run failed or a resource
+    leaked.
     """
     import pandas as pd
     from rich.console import Console
@@ -40,8 +41,8 @@ def soak(systems: tuple[str, ...], minutes: float, seed: int, store: Path) -> No
     found = grown(frame)
     failed, unverified = int((frame["verdict"] == "failed").sum()), int(frame["unverified"].sum())
     click.echo(
-        f"{len(frame)} runs, {int(frame['faults'].sum())} faults and their undoing, {unverified} not verified; "
-        f"{failed} runs failed; {'; '.join(found) or 'nothing grew'}  {store / 'soak.png'}"
+        f"{len(frame)} runs, {int(frame['faults'].sum())} faults injected and healed, {unverified} not verified; "
+        f"{failed} runs failed; {'; '.join(found) or 'no resource leaked'}  {store / 'soak.png'}"
     )
     if found or failed:
         sys.exit(errors.EXIT_FAILED)

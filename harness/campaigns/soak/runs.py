@@ -1,9 +1,8 @@
-"""Run after run of mixed faults on containers, and a count of all that the harness leaves behind meanwhile.
+"""Repeated runs with mixed faults on containers, with a count of the resources that each leaves behind.
 
-The machine after the last run must be the machine before the first. After each run it is counted what is still
-there (this process's containers, networks, volumes, open files, threads and memory, and the machine's firewall rules
-and processes), written down, and drawn; a run that failed, a fault that was not verified, or a count that has grown is
-a finding. Whoever else starts containers meanwhile is seen in the firewall's rules.
+After each run the resources still in use are counted: containers, networks, volumes, open files, threads and memory
+of this process, and the machine's firewall rules and processes. A failed run, an unverified fault or a grown count is a
+finding. Other programs that start containers at the same time show up in the firewall rules.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ from splitbrain.user_systems.lookup import find_system
 if TYPE_CHECKING:
     import pandas as pd
 
-RUN_S: Final = 40.0  # of faults
-OF_DISKS: Final = ("disk-full", "slow-fsync", "failing-fsync")
+RUN_S: Final = 40.0  # length of the fault phase
+DISK_FAULTS: Final = ("disk-full", "slow-fsync", "failing-fsync")
 GROWN: Final = ("containers", "networks", "volumes", "host_rules", "open_files", "threads")
-"""What must be after the last run what it was after the first; the first one opens what stays open."""
-MEMORY_SHARE: Final = 1.25  # of the first half's highest: matplotlib and pandas fill their caches for a while
+"""Counts that must not grow after the first run, which opens files and threads that stay open."""
+MEMORY_SHARE: Final = 1.25  # of the maximum of the first half, in which matplotlib and pandas fill their caches
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Left:
-    """What there is on the machine between two runs."""
+class ResourceCounts:
+    """The resources in use between two runs."""
 
     at_s: float
     containers: int
@@ -53,8 +52,8 @@ class Left:
     memory_mb: float
 
 
-def count_left(began: float) -> Left:
-    """Count what there is now. Raises EnvironmentFailure when the engine does not answer."""
+def count_resources(began: float) -> ResourceCounts:
+    """Count the resources in use. Raises EnvironmentFailure if the engine does not answer."""
     from splitbrain.runtimes.docker.engine import CONTROLLER_LABEL, connect, controller_mark
 
     gc.collect()
@@ -67,7 +66,7 @@ def count_left(began: float) -> Left:
     finally:
         client.close()
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return Left(
+    return ResourceCounts(
         at_s=round(time.monotonic() - began, 1),
         containers=containers,
         networks=networks,
@@ -81,7 +80,7 @@ def count_left(began: float) -> Left:
 
 
 def _host_rules() -> int:
-    """Lines of the machine's own firewall, as far as we may read it: 0 where we may not."""
+    """The number of rules in the host's firewall; 0 without permission to read it."""
     try:
         saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -90,7 +89,7 @@ def _host_rules() -> int:
 
 
 def grown(frame: pd.DataFrame) -> list[str]:
-    """What has grown since the first run, in words; empty when all is as it was."""
+    """The resources that have grown since the first run, in words."""
     found = []
     for name in GROWN:
         first, last = int(frame[name].iloc[0]), int(frame[name].iloc[-1])
@@ -103,27 +102,33 @@ def grown(frame: pd.DataFrame) -> list[str]:
     return found
 
 
-def everything(system: System) -> tuple[str, ...]:
-    """All faults there are, with those that ``all`` leaves out; disks are hurt where the system has them."""
+def all_nemeses(system: System) -> tuple[str, ...]:
+    """``all`` and the nemeses that it leaves out: ``oom``, and disk faults if the system has data folders."""
     if system.software.data:
-        return ("all", "oom", *OF_DISKS)
+        return ("all", "oom", *DISK_FAULTS)
     if system.servers and system.servers.software.data:
-        return ("all", "oom", *(f"server-{name}" for name in OF_DISKS))
+        return ("all", "oom", *(f"server-{name}" for name in DISK_FAULTS))
     return ("all", "oom")
 
 
 def runs(
     systems: Sequence[str], minutes: float, seed: int, store: Path, console: Console, run_s: float = RUN_S
 ) -> Iterator[dict[str, Any]]:
-    """A row a run, systems by turns, until the time is over: what it was, what came of it and what is left after it."""
-    began, dice = time.monotonic(), Random(f"{seed}/soak")
+    """One row per run, round-robin by system until the time is over: its input, its verdict and the resources left."""
+    began, rng = time.monotonic(), Random(f"{seed}/soak")
     while time.monotonic() - began < minutes * 60:
         for system in systems:
-            each = dice.getrandbits(31)
+            run_seed = rng.getrandbits(31)
             usual_s = max(run_s, 2 * find_system(system).stall_bound_ms / 1000)
             under_test = find_system(system)
-            experiment = asked_for(under_test, everything(under_test), "docker", None, usual_s, each)
-            row: dict[str, Any] = {"system": system, "seed": each, "verdict": "failed", "faults": 0, "unverified": 0}
+            experiment = asked_for(under_test, all_nemeses(under_test), "docker", None, usual_s, run_seed)
+            row: dict[str, Any] = {
+                "system": system,
+                "seed": run_seed,
+                "verdict": "failed",
+                "faults": 0,
+                "unverified": 0,
+            }
             try:
                 progress = PlainProgress(console)
                 stored = perform(experiment, experiment.planned(), store, progress=progress, say=progress.say)
@@ -132,4 +137,4 @@ def runs(
                 row |= {"faults": len(tried), "unverified": sum(fault.verified is False for fault in tried)}
             except SplitbrainError as failure:
                 console.print(str(failure), markup=False)
-            yield row | asdict(count_left(began))
+            yield row | asdict(count_resources(began))
