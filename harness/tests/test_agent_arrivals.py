@@ -45,11 +45,11 @@ def datagram(content: bytes, to: int = 8_001) -> bytes:
         (b"", None),
     ],
 )
-def test_what_carries_nothing_of_software_s_is_not_heard(seen: bytes, over: str | None) -> None:
+def test_only_tcp_and_udp_payload_of_the_software_counts(seen: bytes, over: str | None) -> None:
     assert carried_by(seen) == over
 
 
-def test_the_first_that_comes_after_a_cut_counts_and_of_a_new_cut_anew() -> None:
+def test_the_first_packet_after_each_cut_counts() -> None:
     arrivals = ArrivalMonitor()
     arrivals.note(segment(b"x"), time.monotonic_ns())
     assert arrivals.report().by_sender == {}
@@ -67,7 +67,7 @@ def test_the_first_that_comes_after_a_cut_counts_and_of_a_new_cut_anew() -> None
     assert arrivals.report().by_sender[PEER] == (first, NOT_YET), "it was cut again before"
 
 
-def test_when_a_packet_came_is_the_kernel_s_word_and_not_when_we_read_it() -> None:
+def test_the_arrival_time_is_that_of_the_kernel() -> None:
     began, wall = time.monotonic_ns(), time.time_ns()
     stamp = (socket.SOL_SOCKET, SO_TIMESTAMPNS, STAMP.pack(*divmod(wall - 3 * 10**9, 10**9)))
     assert abs(came_at([stamp]) - (began - 3 * 10**9)) < 0.5e9

@@ -171,7 +171,7 @@ def test_every_way_to_read_the_wall_clock_is_moved_and_no_other_clock(subject: S
     assert not host.faulty
 
 
-def test_a_clock_gains_at_the_rate_that_was_asked_for(subject: Subject) -> None:
+def test_a_clock_gains_at_the_requested_rate(subject: Subject) -> None:
     host = host_of(subject)
     host.set(wall_ns=0, wall_ppm=500_000, jump_ns=0, monotonic_ppm=0)
     before, first, began = time.monotonic_ns(), subject.off()["0"], time.monotonic_ns()
@@ -181,7 +181,7 @@ def test_a_clock_gains_at_the_rate_that_was_asked_for(subject: Subject) -> None:
     assert 0.4 * (asked - began) < gained < 0.6 * (ended - before)
 
 
-def test_a_monotonic_clock_jumps_ahead_and_keeps_what_it_has_gained(subject: Subject) -> None:
+def test_a_monotonic_clock_jumps_ahead_and_stays_ahead(subject: Subject) -> None:
     host = host_of(subject)
     host.set(wall_ns=0, wall_ppm=0, jump_ns=5 * 10**9, monotonic_ppm=0)
     host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
@@ -198,7 +198,7 @@ def test_a_drifting_wall_clock_goes_on_drifting_while_the_other_is_changed(subje
     assert subject.off()["0"] > CLOSE_NS
 
 
-def test_a_process_that_starts_or_becomes_another_program_meanwhile_is_reached(subject: Subject) -> None:
+def test_a_process_that_starts_or_execs_during_a_fault_is_patched(subject: Subject) -> None:
     subjects = [subject]
     host = HostClocks(lambda: [each.pid for each in subjects])
     host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
@@ -227,7 +227,7 @@ def test_a_child_has_its_parents_clock(subject: Subject) -> None:
     assert_off(subject.off("fork"), wall=HOUR_NS)
 
 
-def test_a_stopped_process_is_reached_and_stays_stopped(subject: Subject) -> None:
+def test_a_stopped_process_is_patched_and_stays_stopped(subject: Subject) -> None:
     os.kill(subject.pid, signal.SIGSTOP)
     until(lambda: subject.state() == "T")
     host_of(subject).set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
@@ -236,7 +236,7 @@ def test_a_stopped_process_is_reached_and_stays_stopped(subject: Subject) -> Non
     assert_off(subject.off(), wall=HOUR_NS)
 
 
-def test_a_thousand_changes_under_load_show_nothing_but_what_was_asked_for(subject: Subject) -> None:
+def test_a_thousand_changes_under_load_show_only_requested_times(subject: Subject) -> None:
     """Half a reading from before and half from after would be years off, or a billion ns at the least."""
     subject.ask("watch")
     host = host_of(subject)
@@ -248,7 +248,7 @@ def test_a_thousand_changes_under_load_show_nothing_but_what_was_asked_for(subje
     until(lambda: subject.ask("odd") != [])  # so it would have been seen
 
 
-def test_code_that_is_put_in_again_under_load_shows_what_was_asked_for_all_the_same(subject: Subject) -> None:
+def test_code_patched_again_under_load_shows_the_requested_time(subject: Subject) -> None:
     subject.ask("watch")
     host = host_of(subject)
     assert host.patch_again() == [], "no clock was ever wrong, so there is no code"
@@ -286,7 +286,7 @@ def test_the_clocks_of_this_process_are_left_alone(subject: Subject) -> None:
     assert 0 <= time.monotonic_ns() - monotonic < HOUR_NS // 2
 
 
-def test_code_that_is_not_there_any_more_and_errors_that_others_wrote_are_reported(subject: Subject) -> None:
+def test_missing_code_and_foreign_clock_errors_are_reported(subject: Subject) -> None:
     host = host_of(subject)
     host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
     other = hook(subject.pid)
@@ -301,7 +301,7 @@ def test_code_that_is_not_there_any_more_and_errors_that_others_wrote_are_report
     other.close()
 
 
-def test_a_java_virtual_machine_keeps_its_monotonic_clock_and_that_is_said(tmp_path: Path) -> None:
+def test_the_monotonic_clock_of_a_jvm_is_unchanged_and_reported(tmp_path: Path) -> None:
     java = tmp_path / "java"
     shutil.copy(os.path.realpath(shutil.which("sleep") or ""), java)
     process = subprocess.Popen([java, "60"])
@@ -319,7 +319,7 @@ def test_a_java_virtual_machine_keeps_its_monotonic_clock_and_that_is_said(tmp_p
         process.wait()
 
 
-def test_what_cannot_be_done_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, subject: Subject) -> None:
+def test_an_impossible_clock_change_is_refused_with_a_reason(monkeypatch: pytest.MonkeyPatch, subject: Subject) -> None:
     with pytest.raises(Unsupported, match="32-bit"):
         library(0, b"\x7fELF\x01\x01" + bytes(100))
     with pytest.raises(RequestFailed, match="1970"):

@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield place
 
 
-def test_what_was_written_changed_and_removed_since_the_copy_is_as_it_was(folder: Path) -> None:
+def test_writes_changes_and_removals_since_the_copy_are_rolled_back(folder: Path) -> None:
     (folder / "vote").chmod(0o600)
     before = disks.listing(folder)
     assert disks.copy_folder(str(folder)).files == 3
@@ -57,7 +57,7 @@ def test_all_files_are_lost_or_only_those_of_a_pattern(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_what_could_not_be_done_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_disk_operation_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no copy" in (disks.lose(str(folder), "old", None).problem or "")
     assert "path like w" in (disks.lose(str(folder), "lost", "w").problem or "")
     disks.copy_folder(str(folder))
@@ -71,7 +71,7 @@ def test_what_could_not_be_done_is_told(folder: Path, monkeypatch: pytest.Monkey
         disks.copy_folder(str(folder))
 
 
-def test_a_node_that_keeps_nothing_has_nothing_copied_and_nothing_to_be_put_back(folder: Path, tmp_path: Path) -> None:
+def test_a_node_without_data_has_nothing_to_copy_or_restore(folder: Path, tmp_path: Path) -> None:
     disks.copy_folder(str(folder))  # of another run's machine, as it were
     assert disks.copy_folder(str(tmp_path / "none")).files == 0
     assert "no process that sees" in (disks.lose(str(tmp_path / "none"), "old", None).problem or "")

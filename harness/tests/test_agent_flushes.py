@@ -84,9 +84,7 @@ def flushes(writer: Writer) -> Flushes:
 
 
 @pytest.mark.parametrize("what", ["fsync", "fdatasync", "child"])
-def test_a_flush_takes_as_long_as_asked_for_and_no_longer_once_healed(
-    writer: Writer, flushes: Flushes, what: str
-) -> None:
+def test_a_flush_takes_the_requested_time_until_healed(writer: Writer, flushes: Flushes, what: str) -> None:
     assert flushes.set(300, fail=False) == NOTHING_YET
     took, error = writer.does(what)
     assert took >= 300 and error == 0
@@ -97,14 +95,14 @@ def test_a_flush_takes_as_long_as_asked_for_and_no_longer_once_healed(
     assert flushes.set(0, fail=False).held == 0
 
 
-def test_a_flush_is_refused_and_then_no_more(writer: Writer, flushes: Flushes) -> None:
+def test_a_flush_fails_until_healed(writer: Writer, flushes: Flushes) -> None:
     flushes.set(0, fail=True)
     assert [writer.does(what)[1] for what in ("fsync", "fdatasync", "child")] == [errno.EIO] * 3
     assert flushes.set(0, fail=False).refused == 3
     assert writer.does("fsync")[1] == 0
 
 
-def test_what_is_held_up_when_it_is_healed_goes_on_at_once(writer: Writer, flushes: Flushes) -> None:
+def test_a_delayed_flush_returns_at_once_when_healed(writer: Writer, flushes: Flushes) -> None:
     flushes.set(60_000, fail=False)
     writer.begins("fsync")
     give_up = time.monotonic() + 10
@@ -116,7 +114,7 @@ def test_what_is_held_up_when_it_is_healed_goes_on_at_once(writer: Writer, flush
     assert took < 30_000 and error == 0
 
 
-def test_all_else_that_a_process_does_is_as_it_was(writer: Writer, flushes: Flushes) -> None:
+def test_other_system_calls_are_unchanged(writer: Writer, flushes: Flushes) -> None:
     before = sorted(Path(f"/proc/{writer.process.pid}/fd").iterdir())
     maps = Path(f"/proc/{writer.process.pid}/maps").read_text()
     flushes.set(0, fail=True)
@@ -125,7 +123,7 @@ def test_all_else_that_a_process_does_is_as_it_was(writer: Writer, flushes: Flus
     assert writer.does("fstat") == (0, 0)
 
 
-def test_a_process_is_reached_once_and_one_that_ended_is_forgotten(writer: Writer, flushes: Flushes) -> None:
+def test_a_process_is_attached_once_and_forgotten_when_it_ends(writer: Writer, flushes: Flushes) -> None:
     filters = [line for line in status(writer) if line.startswith("Seccomp_filters")]
     flushes.set(100, fail=False)
     flushes.set(200, fail=False)

@@ -36,7 +36,7 @@ def put_back(folder: Path, monkeypatch: pytest.MonkeyPatch, killed: Held, cut: H
     return restored
 
 
-def test_a_cut_is_put_back_and_the_files_are_counted_that_the_kill_alone_would_have_left_otherwise(
+def test_the_disk_of_a_power_loss_is_restored_and_files_that_differ_from_a_kill_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert put_back(tmp_path, monkeypatch, KILLED, CUT) == DiskRestored(changed=2, problem=None)
@@ -81,7 +81,7 @@ def test_a_disk_is_left_alone_while_it_is_mounted(tmp_path: Path, monkeypatch: p
         loop_devices.claim(tmp_path / "device")
 
 
-def test_a_device_is_asked_for_as_the_kernel_reads_it() -> None:
+def test_a_device_request_has_the_layout_that_the_kernel_expects() -> None:
     asked = loop_devices.configuration(7, "n1")
     assert len(asked) == 304  # sizeof(struct loop_config)
     assert int.from_bytes(asked[:4], "little") == 7
@@ -90,7 +90,7 @@ def test_a_device_is_asked_for_as_the_kernel_reads_it() -> None:
     assert asked[flags + 4 : flags + 7] == b"n1\0"
 
 
-def test_a_device_file_that_another_has_made_meanwhile_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_file_created_concurrently_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
 
     def taken(*_: Any) -> None:

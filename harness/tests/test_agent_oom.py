@@ -41,13 +41,13 @@ def resident(pid: int) -> int:
         return int(pages.read().split()[1]) * resource.getpagesize()
 
 
-def test_a_process_takes_what_it_is_made_to_take_and_touches_it(node: subprocess.Popen[bytes]) -> None:
+def test_a_process_allocates_and_touches_the_memory(node: subprocess.Popen[bytes]) -> None:
     before = resident(node.pid)
     assert not oom.made_to_grow(node.pid, 100 * MB), "it was not killed"
     assert 95 * MB < resident(node.pid) - before < 105 * MB
 
 
-def test_one_that_is_refused_the_memory_is_not_said_to_have_grown(node: subprocess.Popen[bytes]) -> None:
+def test_a_process_whose_allocation_fails_has_not_grown(node: subprocess.Popen[bytes]) -> None:
     before = resident(node.pid)
     assert not oom.made_to_grow(node.pid, 1_000 * MB)
     assert resident(node.pid) - before < MB
@@ -60,7 +60,7 @@ def test_one_that_survives_is_killed_and_reported(node: subprocess.Popen[bytes])
     assert processes.state(node.pid) in "ZX"
 
 
-def test_of_a_node_that_cannot_grow_the_reason_is_said(
+def test_the_reason_why_a_node_cannot_grow_is_reported(
     node: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote_syscalls, "ABIS", {})

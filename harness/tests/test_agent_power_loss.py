@@ -66,7 +66,7 @@ def test_a_disk_that_was_written_to_while_it_was_copied_is_copied_again(
     assert "written to throughout the copy" in (power_loss.copy_flushed(str(folder)).problem or "")
 
 
-def test_what_cannot_be_cut_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_impossible_power_loss_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / MARKER).unlink()
     assert "marker in" in (power_loss.copy_flushed(str(folder)).problem or "")
     (folder.parent / "backing" / "n1").unlink()
@@ -87,7 +87,7 @@ def test_what_cannot_be_cut_is_told(folder: Path, monkeypatch: pytest.MonkeyPatc
         (None, "a flushed write is missing from its disk"),
     ],
 )
-def test_after_a_cut_the_disk_holds_what_was_flushed_and_no_more(
+def test_after_a_power_loss_the_disk_holds_only_flushed_data(
     folder: Path, left: bytes | None, problem: str | None
 ) -> None:
     if left is None:
@@ -98,7 +98,7 @@ def test_after_a_cut_the_disk_holds_what_was_flushed_and_no_more(
     assert power_loss.check_marker(str(folder)).problem is None, "it is ready for the next cut"
 
 
-def test_a_copy_has_the_holes_of_what_it_copies(tmp_path: Path) -> None:
+def test_a_copy_keeps_the_holes_of_a_sparse_file(tmp_path: Path) -> None:
     image, copy = tmp_path / "image", tmp_path / "copy"
     with image.open("wb") as file:
         file.truncate(64 << 20)

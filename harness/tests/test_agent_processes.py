@@ -29,19 +29,19 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize("pattern", ["sleep", "sl*", "*1001", "sleep 1???"])
-def test_those_like_the_pattern_are_killed_and_the_others_live_on(node: list[int], pattern: str) -> None:
+def test_processes_that_match_the_pattern_are_killed_and_others_live_on(node: list[int], pattern: str) -> None:
     assert processes.kill_matching(pattern) == Matched(pids=tuple(node[:2]), others=1, first=False)
     assert [processes.state(pid) in "ZX" for pid in node] == [True, True, False]
 
 
 @pytest.mark.parametrize("pattern", ["slee", "1001", "SLEEP", "postgres*"])
-def test_a_pattern_that_is_like_no_process_hurts_none(node: list[int], pattern: str) -> None:
+def test_a_pattern_without_a_match_affects_no_process(node: list[int], pattern: str) -> None:
     assert processes.kill_matching(pattern) == Matched(pids=(), others=3, first=False)
     assert processes.pause_matching(pattern) == Matched(pids=(), others=3, first=False)
     assert not any(processes.state(pid) in "TtZX" for pid in node)
 
 
-def test_those_paused_go_on_but_for_those_that_are_to_stand_still(node: list[int]) -> None:
+def test_paused_processes_resume_except_those_still_to_be_paused(node: list[int]) -> None:
     assert processes.pause_matching("sleep*") == Matched(pids=tuple(node[:2]), others=1, first=False)
     assert [processes.state(pid) for pid in node[:2]] == ["T", "T"]
     assert processes.state(node[2]) != "T"
@@ -52,13 +52,15 @@ def test_those_paused_go_on_but_for_those_that_are_to_stand_still(node: list[int
     assert processes.state(node[2]) != "T"
 
 
-def test_the_first_process_of_a_node_is_told_from_the_others(node: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_process_of_a_node_is_distinguished_from_the_others(
+    node: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(processes, "parent", lambda pid: 0 if pid == node[0] else os.getpid())
     assert processes.kill_matching("sleep").first
     assert not processes.kill_matching("cat").first
 
 
-def test_a_process_is_described_by_its_number_its_beginning_and_its_threads(node: list[int]) -> None:
+def test_a_process_is_described_by_its_pid_start_time_and_threads(node: list[int]) -> None:
     described = processes.described()
     assert [(each.pid, each.threads) for each in described] == [(pid, 1) for pid in sorted(node)]
     first = {pid: Path(f"/proc/{pid}/stat").read_text().split()[21] for pid in node}

@@ -49,7 +49,7 @@ def test_a_run_of_a_system_can_be_judged_as_a_table() -> None:
     assert set(table["verdict"]) == {"valid"} and "term-safety" in set(table["property"])
 
 
-def test_without_a_system_everything_is_promised() -> None:
+def test_without_a_system_every_guarantee_is_promised() -> None:
     run = splitbrain.run("raft-basic", nodes=3, nemesis="isolated-leader", seconds=8, seed=1)
     assert run.verdict == splitbrain.judge(run.history, system="raft-basic").verdict == "valid"
     assert splitbrain.judge(run.history).verdict == "invalid"

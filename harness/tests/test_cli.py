@@ -61,7 +61,7 @@ def splitbrain(capsys: pytest.CaptureFixture[str]) -> CommandLine:
         (["serve", "--store", "nowhere"], "nowhere: expected a store"),
     ],
 )
-def test_wrong_usage_ends_with_64_and_one_message(
+def test_wrong_usage_exits_with_64_and_one_message(
     splitbrain: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -73,7 +73,7 @@ def test_wrong_usage_ends_with_64_and_one_message(
     assert list(tmp_path.iterdir()) == [], "nothing is made for a run that cannot be"
 
 
-def test_a_schedule_that_is_none_is_refused_with_the_place(splitbrain: CommandLine, tmp_path: Path) -> None:
+def test_an_invalid_schedule_is_refused_with_the_place(splitbrain: CommandLine, tmp_path: Path) -> None:
     path = tmp_path / "schedule.json"
     step = {"at_ms": 0, "for_ms": -5, "fault": {"f": "partition", "shape": "halves"}}
     path.write_text(json.dumps({"format": 1, "length_ms": 1000, "steps": [step]}))
@@ -82,7 +82,7 @@ def test_a_schedule_that_is_none_is_refused_with_the_place(splitbrain: CommandLi
     assert "steps[0].for_ms" in done.err and "-5" in done.err
 
 
-def test_a_store_that_cannot_be_one_is_refused(splitbrain: CommandLine, tmp_path: Path) -> None:
+def test_an_impossible_store_is_refused(splitbrain: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = splitbrain("test", "raft", "--time-limit", "5", "--store", tmp_path / "file")
     assert done.status == 64
@@ -104,7 +104,7 @@ def test_a_history_cut_off_in_its_last_line_is_judged(splitbrain: CommandLine, t
     assert splitbrain("check", path).status in (1, 2)
 
 
-def test_two_leaders_at_one_time_end_with_1_and_the_evidence(splitbrain: CommandLine, tmp_path: Path) -> None:
+def test_two_leaders_at_one_time_exit_with_1_and_the_evidence(splitbrain: CommandLine, tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text(history_of(two_leaders()))
     done = splitbrain("check", path, "--json")
@@ -138,7 +138,7 @@ def test_without_any_fault_not_even_raft_may_have_two_leaders(splitbrain: Comman
     assert splitbrain("check", path, "--system", "raft-basic").status == 1
 
 
-def test_a_history_that_exercised_nothing_is_unknown(splitbrain: CommandLine, tmp_path: Path) -> None:
+def test_a_history_without_faults_is_unknown(splitbrain: CommandLine, tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text(history_of(clean_history()))
     done = splitbrain("check", path)
@@ -164,7 +164,7 @@ def test_a_run_is_judged_again_and_drawn_from_its_directory(splitbrain: CommandL
     assert done.out.strip() == str(run / "report.html")
 
 
-def test_systems_and_nemeses_are_listed_with_what_they_are(splitbrain: CommandLine) -> None:
+def test_systems_and_nemeses_are_listed_with_descriptions(splitbrain: CommandLine) -> None:
     assert "raft-lease" in splitbrain("systems").out
     listed = splitbrain("nemeses").out
     assert all(name in listed for name in ("partition", "isolated-leader", "leader-deaf", "bridge"))

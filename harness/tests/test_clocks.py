@@ -47,16 +47,16 @@ def problems(shown: Mapping[str, int]) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("shown", [{}, {"wall": NOW - 60 * SECOND}])
-def test_a_program_that_shows_no_other_time_has_the_clock_that_was_asked_for(shown: Mapping[str, int]) -> None:
+def test_a_skew_is_verified_if_the_program_shows_the_skewed_time_or_no_time(shown: Mapping[str, int]) -> None:
     assert not problems(shown)
 
 
-def test_a_program_that_shows_the_right_time_has_not() -> None:
+def test_a_program_that_shows_the_right_time_is_not_skewed() -> None:
     (words,) = problems({"wall": NOW})
     assert words.startswith("n1: its wall clock should be off by -60000.000 ms, and shows ")
 
 
-def test_one_that_shows_whole_seconds_is_believed_within_these_and_no_further() -> None:
+def test_a_clock_shown_in_seconds_is_verified_to_one_second() -> None:
     coarse = {"within": SECOND // 2}
     assert not problems({"wall": NOW - 60 * SECOND + 499_000_000, **coarse})
     assert problems({"wall": NOW - 58 * SECOND, **coarse})

@@ -212,7 +212,7 @@ async def planned(cluster: Cluster, fault: str | Fault) -> Plan:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_shape_takes_effect_as_seen_by_real_packets_and_is_undone(world: World, shape: str) -> None:
+def test_every_shape_takes_effect_on_real_packets_and_is_undone(world: World, shape: str) -> None:
     async def story(cluster: Cluster) -> None:
         cut = await planned(cluster, shape)
         hurt = await cluster.inflict(cut)
@@ -257,7 +257,7 @@ def test_a_killed_node_does_not_answer_and_comes_back_under_a_new_leader(world: 
     world.tell(story)
 
 
-def test_a_node_whose_disk_is_rolled_back_has_forgotten_what_came_after_the_copy(world: World) -> None:
+def test_a_node_whose_disk_is_rolled_back_has_lost_the_state_after_the_copy(world: World) -> None:
     """Kept in a first term, everybody is killed in a later one: with their disks nobody remembers it."""
 
     async def story(cluster: Cluster) -> None:
@@ -281,7 +281,7 @@ def test_a_node_whose_disk_is_rolled_back_has_forgotten_what_came_after_the_copy
     world.tell(story)
 
 
-def test_nodes_that_flush_what_they_promise_remember_it_when_the_power_is_cut(world: World) -> None:
+def test_nodes_that_flush_their_promises_keep_them_across_a_power_loss(world: World) -> None:
     async def story(cluster: Cluster) -> None:
         before = await agreed_term(cluster)
         everybody = await planned(cluster, Kill(target="all", state="torn"))
@@ -304,7 +304,7 @@ def test_files_that_a_node_does_not_have_cannot_be_lost(world: World) -> None:
     world.tell(story)
 
 
-def test_a_paused_node_does_not_answer_until_it_goes_on(world: World) -> None:
+def test_a_paused_node_does_not_answer_until_it_is_resumed(world: World) -> None:
     async def story(cluster: Cluster) -> None:
         pause = await planned(cluster, Pause(target="follower"))
         (paused,) = pause.nodes
@@ -317,7 +317,7 @@ def test_a_paused_node_does_not_answer_until_it_goes_on(world: World) -> None:
     world.tell(story)
 
 
-def test_what_one_plan_undoes_another_keeps(world: World) -> None:
+def test_undoing_one_plan_keeps_the_effects_of_another(world: World) -> None:
     """Cut from everybody, then dead as well, then only dead, then whole."""
 
     async def story(cluster: Cluster) -> None:
@@ -341,7 +341,7 @@ def test_what_one_plan_undoes_another_keeps(world: World) -> None:
     world.tell(story)
 
 
-def test_plans_are_inflicted_and_undone_at_the_same_time(world: World) -> None:
+def test_plans_are_injected_and_undone_concurrently(world: World) -> None:
     async def story(cluster: Cluster) -> None:
         plans = [await planned(cluster, fault) for fault in ("isolated-leader", "bridge", Pause(target="follower"))]
         seen: list[bool] = []
@@ -455,7 +455,7 @@ def test_jobs_run_together_and_an_error_in_one_ends_the_others(world: World) -> 
     assert ended == ["long", "long"]
 
 
-def test_the_same_schedule_leaves_histories_that_are_judged_alike(world: World, tmp_path: Path) -> None:
+def test_the_same_schedule_gives_the_same_judgement_in_both_runtimes(world: World, tmp_path: Path) -> None:
     schedule = Schedule(
         steps=(Step(at_ms=500, for_ms=6_000, fault=Partition(shape="isolated-leader")),), length_ms=8_000
     )

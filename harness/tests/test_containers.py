@@ -37,13 +37,13 @@ def freeze(container: Container) -> None:
     asyncio.run(Containers(hosts, blocking, silence).freeze("n1"))
 
 
-def test_processes_too_busy_to_be_frozen_at_once_are_frozen_a_little_later() -> None:
+def test_freezing_is_retried_while_processes_are_busy() -> None:
     container = Container("OCI runtime pause failed: unable to freeze", "unable to freeze: unknown")
     freeze(container)
     assert container.paused
 
 
-def test_what_cannot_be_frozen_for_another_reason_is_not_tried_again() -> None:
+def test_freezing_is_not_retried_after_other_errors() -> None:
     container = Container("container is not running", "unable to freeze")
     with pytest.raises(EnvironmentFailure, match=r"freezing node n1: the engine says: .*not running"):
         freeze(container)

@@ -95,22 +95,22 @@ def test_a_disk_with_room_is_not_full_and_one_without_is_not_freed() -> None:
 
 
 @pytest.mark.parametrize(("status", "revived"), [(None, False), (1, True)])
-def test_what_ended_for_want_of_room_is_started_again_when_there_is_some(status: int | None, revived: bool) -> None:
+def test_a_node_that_ended_on_a_full_disk_is_restarted_when_there_is_room(status: int | None, revived: bool) -> None:
     _, freed = made([FULL, CALM], status=status)
     assert freed.facts == ({"ended_n1": 1, "revived": "n1"} if revived else {})
 
 
-def test_what_is_to_be_down_for_another_reason_stays_so() -> None:
+def test_a_node_that_is_down_by_another_fault_stays_down() -> None:
     _, freed = made([FULL, State(down=frozenset({"n1"}))], status=137)
     assert freed == Verification()
 
 
-def test_software_that_keeps_nothing_has_no_disk_to_be_full() -> None:
+def test_software_without_data_has_no_disk_to_fill() -> None:
     (full,) = made([FULL], folder=None)
     assert full.problems == ("n1 keeps nothing, so it has no disk to be full",)
 
 
-def test_flushes_are_slowed_once_and_what_that_did_is_told_when_they_are_as_ever() -> None:
+def test_flushes_are_slowed_once_and_the_effect_is_reported_when_healed() -> None:
     slow, again, healed = made([SLOW, SLOW, CALM])
     assert (slow, again) == (Verification(), Verification())
     assert healed.facts == {
@@ -122,32 +122,32 @@ def test_flushes_are_slowed_once_and_what_that_did_is_told_when_they_are_as_ever
     assert asked == [SetFlushes(ms=100, fail=False), SetFlushes(ms=0, fail=False)]
 
 
-def test_of_two_waits_the_one_that_is_left_stays() -> None:
+def test_of_two_flush_delays_the_remaining_one_stays() -> None:
     made([SLOW, SLOWER, SLOW])
     assert asked == [SetFlushes(ms=ms, fail=False) for ms in (100, 300, 100)]
 
 
-def test_a_process_that_is_not_reached_is_told_of() -> None:
+def test_a_process_that_cannot_be_attached_is_reported() -> None:
     (slow,) = made([SLOW], problems=("process 7: its filter has no effect",))
     assert slow.problems == ("n1: process 7: its filter has no effect",)
     (nothing,) = made([FAILING], folder=None)
     assert nothing.problems == ("n1 keeps nothing, so it never flushes",)
 
 
-def test_nobody_flushes_on_a_node_without_processes_which_is_as_wanted_where_it_is_to_be_down() -> None:
+def test_a_node_without_processes_is_a_problem_unless_it_should_be_down() -> None:
     (slow,) = made([SLOW], processes=0)
     assert slow.problems == ("n1: it has no process that could flush",)
     (down,) = made([State(flush_ms=SLOW.flush_ms, down=frozenset({"n1"}))], processes=0)
     assert down.problems == ()
 
 
-def test_what_ended_of_a_flush_that_failed_is_started_again_when_flushes_work_and_not_before() -> None:
+def test_a_node_that_ended_on_a_failed_flush_is_restarted_when_flushes_work() -> None:
     failing, slower, healed = made([FAILING, State(unflushed=FAILING.unflushed, flush_ms={"n1": 9}), CALM], status=1)
     assert "revived" not in failing.facts and "revived" not in slower.facts
     assert healed.facts["ended_n1"] == 1 and healed.facts["revived"] == "n1"
 
 
-def test_what_ended_on_a_disk_that_is_still_full_is_not_started() -> None:
+def test_a_node_that_ended_on_a_full_disk_is_not_restarted_before_there_is_room() -> None:
     *_, healed = made([State(full=FULL.full, unflushed=FAILING.unflushed), FULL], status=1)
     assert "revived" not in healed.facts
 
@@ -161,10 +161,10 @@ def test_what_ended_on_a_disk_that_is_still_full_is_not_started() -> None:
         (Crash(target="all", state="torn"), "loop"),
     ],
 )
-def test_disks_are_such_as_the_schedule_asks_for(fault: Fault, kind: str) -> None:
+def test_disks_have_the_kind_that_the_schedule_requires(fault: Fault, kind: str) -> None:
     assert disks_for({*Kill(target="all").required(), *fault.required()}) == kind
 
 
-def test_an_engine_whose_machine_has_no_loop_devices_is_told_what_it_needs() -> None:
+def test_a_host_without_loop_devices_is_an_error_that_names_the_need() -> None:
     with pytest.raises(EnvironmentFailure, match=r"no such device\n(.|\n)*modprobe -a loop ext4"), explained():
         raise EnvironmentFailure("starting node n1: the engine says: no such device")

@@ -89,7 +89,7 @@ def latest(store: Path) -> Path:
     return (store / "latest").resolve()
 
 
-def test_a_partitioned_raft_keeps_its_promises_and_the_run_is_all_there(tmp_path: Path) -> None:
+def test_a_partitioned_raft_keeps_its_promises_and_the_run_is_complete(tmp_path: Path) -> None:
     run = started(tmp_path, "--nemesis", "isolated-leader", "--json")
     out, err = run.communicate(timeout=PATIENCE_S)
     verdicts = json.loads(out)
@@ -113,7 +113,7 @@ def test_a_partitioned_raft_keeps_its_promises_and_the_run_is_all_there(tmp_path
     assert "--seed 7" in err
 
 
-def test_a_leader_without_quorum_check_rules_on_beside_the_new_one(tmp_path: Path) -> None:
+def test_a_leader_without_quorum_check_goes_on_leading_beside_the_new_one(tmp_path: Path) -> None:
     command = [*COMMAND, "test", "raft-basic-isolated-leader", "--time-limit", "12", "--seed", "3", "--strict"]
     run = subprocess.run([*command, "--json", "--store", str(tmp_path)], capture_output=True, text=True, check=False)
     found = json.loads(run.stdout)["properties"]["exclusivity"]
@@ -130,7 +130,7 @@ def test_a_leader_without_quorum_check_rules_on_beside_the_new_one(tmp_path: Pat
         ("faults", signal.SIGINT),
     ],
 )
-def test_a_run_told_to_end_stores_what_there_is(tmp_path: Path, phase: str, number: signal.Signals) -> None:
+def test_an_interrupted_run_stores_its_history(tmp_path: Path, phase: str, number: signal.Signals) -> None:
     run = started(tmp_path, "--nemesis", "none", "--nodes", "3", seconds=2)
     assert run.stderr is not None
     for line in run.stderr:
@@ -178,7 +178,7 @@ POWERLESS = tuple(
     ],
     ids=["raft, power cut", "etcd"],
 )
-def test_a_run_told_to_end_while_much_is_hurt_leaves_the_machine_as_it_was_and_a_history_to_judge(
+def test_a_run_interrupted_during_many_faults_cleans_up_and_stores_a_history(
     tmp_path: Path, system: str, number: signal.Signals, faults: Sequence[dict[str, Any]], shown: set[str]
 ) -> None:
     steps = [{"at_ms": 1_500 + 50 * at, "for_ms": 20_000, "fault": fault} for at, fault in enumerate(faults)]
@@ -233,7 +233,7 @@ def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
         assert '"verified":true' in history
 
 
-def test_without_an_engine_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_an_engine_the_error_names_what_to_install(tmp_path: Path) -> None:
     run = started(tmp_path, DOCKER_HOST=f"unix://{tmp_path}/nobody.sock")
     _, err = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 3
@@ -266,7 +266,7 @@ def test_nodes_are_killed_wiped_and_paused_and_links_made_lossy(tmp_path: Path) 
     assert f"splitbrain replay {folder}" in run.stderr
 
 
-def test_what_containers_cannot_suffer_is_refused_before_the_run(tmp_path: Path) -> None:
+def test_a_fault_that_containers_do_not_support_is_refused_before_the_run(tmp_path: Path) -> None:
     step = {"at_ms": 100, "for_ms": 100, "fault": {"f": "slow", "target": "leader", "ms": 1}}
     schedule = tmp_path / "schedule.json"
     schedule.write_text(json.dumps({"format": 1, "length_ms": 1000, "steps": [step]}))

@@ -219,7 +219,7 @@ def test_a_cut_of_payload_is_one_way_for_tcp_for_as_long_as_it_lasts(bench: Benc
         )
 
 
-def test_a_plain_one_way_cut_silences_tcp_both_ways_soon(bench: Bench) -> None:
+def test_a_one_way_cut_of_all_packets_soon_stops_tcp_in_both_directions(bench: Bench) -> None:
     deaf, other, began, ended, _ = one_way(bench, "drop")
     assert deaf.between(began, ended) == 0
     assert other.between(began, began + 150 * MS) >= 1
@@ -230,7 +230,7 @@ def test_a_plain_one_way_cut_silences_tcp_both_ways_soon(bench: Bench) -> None:
     assert after_ms < ago_ms
 
 
-def test_a_refusal_is_noticed_at_once_and_silence_only_when_patience_ends(bench: Bench) -> None:
+def test_a_rejected_connection_fails_at_once_and_a_dropped_one_times_out(bench: Bench) -> None:
     talking = bench.talk("n1", "n2", 3)
     cut = bench.strike(Partition(shape="isolated-leader", how="reject"), leader="n1")
     came, seconds = bench.run("n2", CONNECT, bench.address("n1")).result()
@@ -244,7 +244,7 @@ def test_a_refusal_is_noticed_at_once_and_silence_only_when_patience_ends(bench:
     bench.undo(cut)
 
 
-def test_nobody_hears_a_machine_crash_and_everybody_hears_a_process_die(bench: Bench) -> None:
+def test_peers_notice_a_process_death_at_once_and_a_machine_crash_only_later(bench: Bench) -> None:
     for fault, silent in ((Crash(target="leader"), True), (Kill(target="leader"), False)):
         _, other = bench.talk("n1", "n2", 5, of_node=True)
         gone = bench.strike(fault, leader="n1")
@@ -258,7 +258,7 @@ def test_nobody_hears_a_machine_crash_and_everybody_hears_a_process_die(bench: B
         assert (end.ended[0] > back) == silent
 
 
-def test_late_packets_make_tcp_late_and_no_observer(bench: Bench) -> None:
+def test_delayed_packets_delay_tcp_but_no_observer(bench: Bench) -> None:
     late = bench.strike(Delay(ms=150), leader="n1")
     came, seconds = bench.run("n2", CONNECT, bench.address("n1"), "8000").result()
     assert (came, seconds >= 0.3) == ("connected", True)

@@ -61,7 +61,7 @@ def test_a_leader_whose_disk_is_full_is_replaced_and_runs_again_when_there_is_ro
     assert freed["verified"] and any(fact.startswith("ended_") for fact in freed)
 
 
-def test_a_leader_waits_for_its_disk_as_long_as_asked_for_and_is_replaced_when_its_disk_refuses(tmp_path: Path) -> None:
+def test_a_leader_waits_for_a_slow_disk_and_is_replaced_when_its_disk_fails(tmp_path: Path) -> None:
     faults: list[dict[str, Any]] = [{"f": "slow-fsync", "ms": 400}, {"f": "failing-fsync"}]
     steps = [
         {"at_ms": 500 + 5_000 * at, "for_ms": 4_000, "fault": {"target": "leader", **fault}}
@@ -80,7 +80,7 @@ def test_a_leader_waits_for_its_disk_as_long_as_asked_for_and_is_replaced_when_i
     assert fails["fsync_refused"] >= 1 and fails["ended"] != 0
 
 
-def test_the_date_that_a_live_etcd_shows_is_off_as_asked_and_right_again_when_healed(tmp_path: Path) -> None:
+def test_the_date_of_a_live_etcd_has_the_requested_offset_until_healed(tmp_path: Path) -> None:
     step = {"at_ms": 500, "for_ms": 2000, "fault": {"f": "skew", "target": "leader", "offset_ms": -3_600_000}}
     schedule = tmp_path / "schedule.json"
     schedule.write_text(json.dumps({"format": 1, "length_ms": 3_000, "steps": [step]}))
@@ -95,7 +95,7 @@ def test_the_date_that_a_live_etcd_shows_is_off_as_asked_and_right_again_when_he
         assert abs(clocks["wall_shown_ms"] - off_ms) < 1_000, "it shows whole seconds, and is asked on a busy machine"
 
 
-def test_a_member_that_is_seen_to_have_voted_for_another_is_cut_off(tmp_path: Path) -> None:
+def test_a_member_is_isolated_when_its_vote_for_another_is_observed(tmp_path: Path) -> None:
     steps: list[dict[str, Any]] = [
         {"at_ms": 500, "for_ms": 5_000, "fault": {"f": "kill", "target": "leader"}},
         {"at_ms": 500, "for_ms": 500, "fault": {"f": "partition", "shape": "isolated-node"}},

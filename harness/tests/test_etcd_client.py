@@ -39,7 +39,7 @@ def test_a_leader_s_state_term_and_leader_are_read_together() -> None:
     assert status.reign == "fcc9dcdd71218d6d-2"
 
 
-def test_a_vote_is_a_member_s_identity_and_nought_is_no_vote() -> None:
+def test_a_vote_is_a_member_s_identity_and_zero_is_no_vote() -> None:
     assert raft_status(page()).vote == "fcc9dcdd71218d6d"
     assert raft_status(page(vote="0")).vote is None
 
@@ -58,7 +58,7 @@ def claims(members: Mapping[str, Etcd], *nodes: str) -> list[Any]:
     return asyncio.run(asked())
 
 
-def test_whom_a_member_voted_for_is_part_of_its_claim_once_that_machine_is_known() -> None:
+def test_a_member_s_vote_is_part_of_its_claim_once_the_candidate_is_known() -> None:
     followers = {
         "n1": Etcd(page(id="a", lead="b", vote="b", raftState="StateFollower")),
         "n2": Etcd(page(id="b", lead="b", vote="0")),
@@ -66,19 +66,19 @@ def test_whom_a_member_voted_for_is_part_of_its_claim_once_that_machine_is_known
     assert [claim.get("vote", "none") for claim in claims(followers, "n1", "n2", "n1")] == ["none", "none", "n2"]
 
 
-def test_a_member_that_is_ending_claims_nothing_any_more() -> None:
+def test_a_member_that_is_shutting_down_makes_no_claim() -> None:
     with pytest.raises(OutcomeUnknown, match="its Raft has stopped"):
         raft_status(page(id="0", term=0, vote="0", lead="0", raftState="StateFollower"))
 
 
 @pytest.mark.parametrize("state", ["StateFollower", "StateCandidate", "StatePreCandidate"])
-def test_whoever_does_not_lead_has_no_reign_and_may_know_nobody(state: str) -> None:
+def test_a_follower_has_no_reign_and_may_know_no_leader(state: str) -> None:
     status = raft_status(page(raftState=state, lead="0"))
     assert (status.leading, status.lead, status.reign) == (False, None, None)
 
 
 @pytest.mark.parametrize("wrong", [{}, {"raft.status": None}, {"raft.status": {"id": "1"}}, [], None])
-def test_a_page_that_says_nothing_of_raft_is_no_answer(wrong: Any) -> None:
+def test_a_page_without_raft_metrics_is_no_answer(wrong: Any) -> None:
     with pytest.raises(OutcomeUnknown, match="expected the status of Raft"):
         raft_status(wrong)
 

@@ -58,7 +58,7 @@ def found(seen: CaseRun) -> set[str]:
 
 
 @pytest.mark.parametrize(("system", "fault_class", "guarantee"), WEAK)
-def test_each_weakness_that_a_table_admits_to_is_shown(
+def test_each_known_weakness_of_a_table_is_reproduced(
     system: str, fault_class: FaultClass, guarantee: Guarantee
 ) -> None:
     seen = run_case(Case(system=system, nodes=5, seed=SEED, schedule=schedule(system, fault_class)))
@@ -76,7 +76,7 @@ def test_a_majority_that_meets_the_highest_only_in_one_node_has_no_leader() -> N
 
 
 @pytest.mark.parametrize("system", HIGHEST)
-def test_no_mixture_of_faults_breaks_what_is_promised(system: str) -> None:
+def test_no_mixture_of_faults_breaks_a_promise(system: str) -> None:
     search = mutants.Search(system=system, way="swarm", seed=11, budget_s=1)
     cases = mutants.cases(mutants.subject(system), search)
     for (seed, schedule), _ in zip(cases, range(20), strict=False):

@@ -51,10 +51,10 @@ def test_a_claim_is_four_things_and_no_vote_is_left_out(status: Mapping[str, Any
     assert observed(status) == CLAIM
 
 
-def test_whom_a_node_has_voted_for_is_part_of_its_claim() -> None:
+def test_the_vote_of_a_node_is_part_of_its_claim() -> None:
     assert observed({**STATUS, "vote": "n2"}) == {**CLAIM, "vote": "n2"}
 
 
-def test_a_status_that_lacks_a_part_of_the_claim_is_no_answer() -> None:
+def test_a_status_without_a_part_of_the_claim_is_no_answer() -> None:
     with pytest.raises(OutcomeUnknown, match="expected the key 'term'"):
         observed({key: value for key, value in STATUS.items() if key != "term"})

@@ -62,7 +62,7 @@ def undoing(history: History, fault: Found) -> Found:
         (Skew(target="leader", offset_ms=900), "heal"),
     ],
 )
-def test_every_fault_is_two_lines_and_so_is_its_undoing(fault: Fault, undone_by: str) -> None:
+def test_every_fault_is_two_lines_and_so_is_its_heal(fault: Fault, undone_by: str) -> None:
     history = histories(step(2_000, 1_000, fault))
     hurt, undone, last = history.faults
     assert (hurt.f, undone.f, last.f) == (fault.f, undone_by, "heal")
@@ -73,7 +73,7 @@ def test_every_fault_is_two_lines_and_so_is_its_undoing(fault: Fault, undone_by:
     assert 900 * MS < undone.begin - hurt.begin <= 1_000 * MS
 
 
-def test_what_is_to_be_hurt_is_described_before_it_is() -> None:
+def test_a_fault_is_described_before_it_is_injected() -> None:
     hurt = histories(step(2_000, 500, Kill(target="leader", state="lost"))).faults[0]
     asked = hurt.asked
     assert (asked["shape"], asked["class"], asked["state"]) == ("kill-leader", "state-loss", "lost")
@@ -91,13 +91,13 @@ def test_steps_overlap_and_none_waits_for_another() -> None:
     assert ends == {"kill": 2_000, "loss": 3_600, "partition": 5_000}
 
 
-def test_a_storm_kills_and_restarts_by_turns() -> None:
+def test_a_storm_alternates_kills_and_restarts() -> None:
     acts = histories(step(2_000, 900, Kill(target="node", flap_ms=150))).faults
     assert names(acts) == ["kill", "restart"] * 3 + ["heal"]
     assert [act.begin // MS for act in acts[:6]] == [2_000, 2_150, 2_300, 2_450, 2_600, 2_750]
 
 
-def test_the_loss_that_was_asked_for_and_that_was_achieved_are_told() -> None:
+def test_the_requested_and_the_measured_loss_are_recorded() -> None:
     history = histories(step(1_000, 5_000, Loss(percent=30)), step(1_000, 5_000, Duplicate(percent=50)))
     effects = [undoing(history, fault).effect for fault in history.faults[:2]]
     for effect in effects:
@@ -106,7 +106,7 @@ def test_the_loss_that_was_asked_for_and_that_was_achieved_are_told() -> None:
         assert 0.45 < effect["doubled"] / (effect["sent"] - effect["lost"]) < 0.55
 
 
-def test_a_fault_waits_for_a_new_leader_and_strikes_it() -> None:
+def test_a_fault_waits_for_a_new_leader_and_hits_it() -> None:
     won = Trigger(event="new-leader", within_ms=3_000)
     history = histories(
         step(1_500, 4_000, Partition(shape="isolated-leader")), step(1_500, 500, Pause(target="subject"), won)
@@ -118,14 +118,14 @@ def test_a_fault_waits_for_a_new_leader_and_strikes_it() -> None:
     assert undoing(history, pause).begin - pause.begin == 500 * MS
 
 
-def test_an_event_that_does_not_come_is_a_fault_skipped_in_words() -> None:
+def test_a_fault_whose_event_does_not_come_is_skipped_with_a_reason() -> None:
     never = Trigger(event="term-change", count=2, within_ms=1_000)
     skipped, healed = histories(step(2_000, 500, Kill(target="subject"), never)).faults
     assert skipped.skipped == "no term-change number 2 came within 1000 ms"
     assert (skipped.begin // MS, skipped.nodes, healed.f) == (3_000, (), "heal")
 
 
-def test_a_voter_is_cut_off_after_its_vote_as_soon_as_that_is_seen() -> None:
+def test_a_voter_is_isolated_as_soon_as_its_vote_is_observed() -> None:
     voted = Trigger(event="voted", within_ms=3_000)
     history = histories(
         step(1_500, 4_000, Kill(target="leader")),
@@ -150,7 +150,7 @@ def votes_of_the_killed(system: str, seed: int) -> JudgedProperty:
     return judge(history, bounds=bounds_of(find_system(system)))["vote-safety"]
 
 
-def test_a_voter_that_forgets_its_vote_is_caught_by_the_votes_that_it_shows_and_no_other() -> None:
+def test_only_a_voter_that_forgets_its_vote_is_caught_by_its_observed_votes() -> None:
     forgetful = [votes_of_the_killed("broken/forgets-vote", seed) for seed in range(5)]
     assert sum(found.outcome is Outcome.INVALID for found in forgetful) >= 3
     assert all("voted twice in term" in found.words for found in forgetful if found.outcome is Outcome.INVALID)
@@ -158,7 +158,7 @@ def test_a_voter_that_forgets_its_vote_is_caught_by_the_votes_that_it_shows_and_
         assert all(votes_of_the_killed(system, seed).outcome is Outcome.VALID for seed in range(5))
 
 
-def test_where_no_vote_is_shown_a_fault_that_waits_for_one_is_skipped_in_words() -> None:
+def test_a_fault_that_waits_for_a_vote_is_skipped_if_no_vote_is_observable() -> None:
     history = histories(
         step(1_500, 4_000, Kill(target="leader")),
         step(1_500, 500, Kill(target="subject"), Trigger(event="voted", within_ms=3_000)),
@@ -171,7 +171,7 @@ def test_where_no_vote_is_shown_a_fault_that_waits_for_one_is_skipped_in_words()
 
 
 @pytest.mark.parametrize("event", ["campaign", "vote-granted"])
-def test_nothing_inside_a_node_is_waited_for_beyond_its_time(event: str) -> None:
+def test_waiting_for_an_event_inside_a_node_has_a_limit(event: str) -> None:
     inside = Trigger(event="campaign" if event == "campaign" else "vote-granted", within_ms=1_000)
     skipped, _ = histories(step(2_000, 500, Kill(target="subject"), inside)).faults
     assert skipped.skipped == f"no {event} number 1 came within 1000 ms"
@@ -183,7 +183,7 @@ def test_a_fault_that_finds_no_leader_is_skipped() -> None:
     assert skipped.skipped == "no leader observed for 2,000 ms"
 
 
-def test_a_leader_that_is_dead_already_is_nobody_to_aim_at() -> None:
+def test_a_dead_leader_is_not_a_target() -> None:
     """It was seen leading a moment ago; the fault waits for the next one."""
     history = histories(step(2_000, 3_000, Kill(target="leader")), step(2_100, 3_000, Pause(target="leader")))
     kill, pause = history.faults[:2]
@@ -218,7 +218,7 @@ def test_a_voter_dies_at_the_instant_it_grants_its_vote() -> None:
 # What a runtime cannot do.
 
 
-def test_what_a_runtime_lacks_is_refused_in_words_and_names_the_step() -> None:
+def test_an_unsupported_fault_is_refused_and_its_step_named() -> None:
     inside = Trigger(event="campaign")
     schedule = Schedule(
         steps=(
@@ -239,7 +239,7 @@ def test_what_a_runtime_lacks_is_refused_in_words_and_names_the_step() -> None:
         refuse_unsupported(schedule, "docker")
 
 
-def test_what_takes_more_of_the_machine_is_refused_unless_it_is_allowed_and_what_takes_two_disks_in_any_case() -> None:
+def test_privileged_faults_need_permission_and_two_kinds_of_disk_are_refused() -> None:
     torn, full = step(0, 1, Crash(target="all", state="torn")), step(1, 1, Fill(target="all"))
     refuse_unsupported(Schedule(steps=(torn,), length_ms=LENGTH_MS), "docker", privileged=True)
     refuse_unsupported(Schedule(steps=(full,), length_ms=LENGTH_MS), "docker")
@@ -250,7 +250,7 @@ def test_what_takes_more_of_the_machine_is_refused_unless_it_is_allowed_and_what
         refuse_unsupported(Schedule(steps=(torn, full), length_ms=LENGTH_MS), "docker", privileged=True)
 
 
-def test_cuts_in_force_together_are_classed_as_the_one_cut_that_they_are() -> None:
+def test_simultaneous_cuts_have_the_class_of_their_union() -> None:
     """A leader that hears nobody and one that nobody hears are weaknesses of their own; both are an isolated one."""
     history = histories(
         step(1_500, 900, Partition(shape="leader-deaf")),
@@ -266,7 +266,7 @@ def test_cuts_in_force_together_are_classed_as_the_one_cut_that_they_are() -> No
     }
 
 
-def test_cuts_that_are_left_when_another_ends_are_classed_anew() -> None:
+def test_remaining_cuts_are_classified_again_when_another_ends() -> None:
     """Of three cuts the first to go leaves two that were never in force alone."""
     history = histories(
         step(1_500, 150, Partition(shape="isolated-node", flap_ms=None)),
@@ -277,6 +277,6 @@ def test_cuts_that_are_left_when_another_ends_are_classed_anew() -> None:
     assert undoing(history, first).combined_class == "leader-isolated"
 
 
-def test_one_cut_twice_is_no_other_class() -> None:
+def test_the_same_cut_twice_has_the_same_class() -> None:
     history = histories(*(step(1_500 + ms, 600, Partition(shape="isolated-leader")) for ms in (0, 20)))
     assert [act.combined_class for act in history.faults] == [None] * 5

@@ -58,7 +58,7 @@ ELECTION = [
 ]
 
 
-def test_an_election_by_the_rules_breaks_nothing() -> None:
+def test_a_correct_election_violates_no_invariant() -> None:
     assert broken(ELECTION) == []
 
 
@@ -95,7 +95,7 @@ def test_votes_are_counted_by_voter_and_only_those_before_the_win() -> None:
     assert broken(doubled, 5) == broken(late, 5) == ["quorum-behind-win"]
 
 
-def test_a_vote_that_is_not_on_the_disk_is_found() -> None:
+def test_a_vote_that_is_not_durable_is_found() -> None:
     for missing in (2, 5):
         assert "durable-before-sent" in broken(ELECTION[:missing] + ELECTION[missing + 1 :])
 
@@ -105,7 +105,7 @@ def test_a_write_that_comes_after_the_vote_comes_too_late() -> None:
     assert broken(swapped) == ["durable-before-sent"]
 
 
-def test_a_term_that_goes_back_is_found_and_one_that_nobody_heard_of_is_not() -> None:
+def test_a_term_that_decreases_is_found_unless_it_was_never_sent() -> None:
     back = did("n1", Followed(0, None))
     assert broken([*ELECTION, back]) == ["term-order"]
     assert broken([*ELECTION, Booted(0, "n1", None), back]) == []
@@ -126,7 +126,7 @@ def test_a_node_that_stays_in_a_lower_term_is_found() -> None:
     assert broken([*ELECTION, Lagged(0, "n3", "heartbeat", 2, 1)]) == ["higher-term-adopted"]
 
 
-def test_a_request_for_votes_too_many_is_found_once() -> None:
+def test_an_excess_vote_request_is_found_once() -> None:
     assert broken([*ELECTION, *asks("n1", 1, "n2", "n3")]) == ["message-count"]
 
 
@@ -139,7 +139,7 @@ def test_a_node_that_raises_is_found_and_one_that_is_only_killed_is_not() -> Non
     assert violation.words == "n1 raised KeyError: 3 (raft.py, line 1, in f)"
 
 
-def test_breaches_come_in_order_of_time() -> None:
+def test_violations_are_in_order_of_time() -> None:
     found = violations(
         ElectionTrace(nodes=3, events=(Lagged(9, "n1", "heartbeat", 3, 2), Lagged(4, "n2", "heartbeat", 3, 2)))
     )
@@ -166,7 +166,7 @@ BULLY = [
 ]
 
 
-def test_a_bully_election_by_the_rules_breaks_nothing() -> None:
+def test_a_correct_bully_election_violates_no_invariant() -> None:
     assert broken(BULLY) == []
     again = [Took(0, "n1", {**ASKED}), sends("n1", "n3", ASKED, kind="election", election="a-2")]
     assert broken([*BULLY, *again]) == []
@@ -194,7 +194,7 @@ def parcel(kind: str, origin: str, hops: int = 1, **more: Json) -> dict[str, Jso
     return {"kind": kind, "origin": origin, "election": "e", "hops": hops, "number": 1, "boot": "b", **more}
 
 
-def test_a_lower_name_that_is_passed_on_is_found_unless_names_are_gathered() -> None:
+def test_a_forwarded_lower_name_is_found_unless_names_are_collected() -> None:
     assert broken([sends("n2", "n3", **parcel("election", "n10", 2))]) == []
     assert broken([sends("n10", "n1", **parcel("election", "n2", 2))]) == ["message-count"]
     assert broken([sends("n10", "n1", **parcel("election", "n2", 2, names=["n2"]))]) == []
@@ -270,7 +270,7 @@ def hurt_at_random(system: System, seed: int, nodes: int = 5) -> ElectionTrace:
 @pytest.mark.parametrize("name", [name for name, system in SYSTEMS.items() if system.simulated])
 @given(st.integers(0, 2**32))
 @settings(max_examples=15, deadline=None, derandomize=True)
-def test_no_fault_makes_a_correct_system_break_a_fact(name: str, seed: int) -> None:
+def test_no_fault_makes_a_correct_system_violate_an_invariant(name: str, seed: int) -> None:
     assert violations(hurt_at_random(SYSTEMS[name], seed)) == ()
 
 
@@ -296,7 +296,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_each_fact_fails_of_a_node_that_breaks_it(name: str) -> None:
+def test_each_invariant_fails_for_a_node_with_the_bug(name: str) -> None:
     system = BROKEN[f"broken/{name}"].system
     assert any(
         SHOWN[name] in {violation.invariant for violation in violations(hurt_at_random(system, seed))}
@@ -304,7 +304,7 @@ def test_each_fact_fails_of_a_node_that_breaks_it(name: str) -> None:
     )
 
 
-def test_every_fact_is_seen_to_fail_of_some_node() -> None:
+def test_every_invariant_is_seen_to_fail_for_some_node() -> None:
     assert set(SHOWN.values()) == set(INVARIANTS)
 
 
@@ -323,24 +323,24 @@ def calm(system: System, nodes: int) -> ElectionTrace:
 
 @pytest.mark.parametrize("nodes", range(3, 10))
 @pytest.mark.parametrize("name", ["raft", "raft-basic"])
-def test_a_calm_election_costs_what_the_formulas_say(name: str, nodes: int) -> None:
+def test_an_election_without_faults_costs_what_the_formulas_say(name: str, nodes: int) -> None:
     trace = calm(SYSTEMS[name], nodes)
     assert trace.sent["vote"] == trace.sent["vote_reply"] == nodes - 1
     assert list(calm_election_cost(trace, pre_vote=SYSTEMS[name].options.pre_vote)) == []
     assert violations(trace) == ()
 
 
-def test_an_election_with_doubled_requests_is_too_dear() -> None:
+def test_an_election_with_duplicated_requests_costs_too_much() -> None:
     trace = calm(BROKEN["broken/asks-twice"].system, 5)
     words = [violation.words for violation in calm_election_cost(trace, pre_vote=False)]
     assert words[0] == "8 messages of kind vote for one calm election, and 4 are due"
 
 
-def test_an_election_with_pre_votes_is_too_dear_for_one_without() -> None:
+def test_an_election_with_pre_votes_costs_more_than_one_without() -> None:
     assert list(calm_election_cost(calm(SYSTEMS["raft"], 3), pre_vote=False))
 
 
-def test_a_witness_that_notes_everything_changes_nothing() -> None:
+def test_an_instrument_that_records_everything_changes_nothing() -> None:
     def leaders(recorded: ElectionRecorder | None) -> list[tuple[str, ...]]:
         sim = Simulation(5, names(3), SYSTEMS["raft"].make_node, instrument=recorded)
         sim.start()
@@ -353,7 +353,7 @@ def test_a_witness_that_notes_everything_changes_nothing() -> None:
     assert leaders(None) == leaders(ElectionRecorder())
 
 
-def test_effects_of_no_election_are_counted_and_not_kept() -> None:
+def test_effects_outside_elections_are_counted_and_not_kept() -> None:
     trace = calm(SYSTEMS["raft"], 3)
     kept: set[type[Effect]] = {type(noted.effect) for noted in trace.events if isinstance(noted, Did)}
     assert kept == {Persist, Send, Led, Followed}

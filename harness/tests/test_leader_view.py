@@ -87,7 +87,7 @@ def test_a_node_that_follows_shows_no_leadership() -> None:
     assert not LeaderView(NODES, FRESH).saw("n2", claim(0, leader="n1"))
 
 
-def test_without_a_reign_key_the_term_tells_leaderships_apart() -> None:
+def test_without_a_reign_key_the_term_distinguishes_leaderships() -> None:
     watch = LeaderView(NODES, FRESH)
     assert watch.saw("n1", Claim(0, True, "n1", 4, None))
     assert not watch.saw("n1", Claim(1, True, "n1", 4, None))
@@ -112,12 +112,12 @@ def test_a_claim_gone_stale_is_no_target() -> None:
     assert watch.view(FRESH + 1).leader is None
 
 
-def test_agreement_needs_everyone_fresh_on_one_leader_who_leads() -> None:
+def test_agreement_needs_a_fresh_claim_of_every_node_for_one_leader() -> None:
     follow = claim(0, leader="n1")
     assert watch_with(n1=leads(0, "n1", 1), n2=follow, n3=follow).disagreement(0) is None
 
 
-def test_why_they_do_not_agree_is_said() -> None:
+def test_the_reason_of_a_disagreement_is_given() -> None:
     follow = claim(0, leader="n1")
     assert "n3" in str(watch_with(n1=leads(0, "n1", 1), n2=follow).disagreement(0))
     two = watch_with(n1=leads(0, "n1", 1), n2=claim(0, leader="n3", term=2), n3=follow)

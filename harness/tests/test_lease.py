@@ -59,7 +59,7 @@ JUMP = often(Skew(target="leader", clock="wall", offset_ms=-5_000), (2_000, 6_00
 
 
 @pytest.mark.parametrize("system", VARIANTS)
-def test_leaders_cut_off_or_killed_and_a_store_stopped_or_killed_leave_every_promise_whole(system: str) -> None:
+def test_isolated_or_dead_leaders_and_a_stopped_or_dead_store_break_no_promise(system: str) -> None:
     steps = (
         Step(at_ms=1_500, for_ms=2_000, fault=Partition(shape="isolated-leader")),
         Step(at_ms=5_500, for_ms=2_000, fault=Partition(shape="leader-deaf")),
@@ -71,24 +71,24 @@ def test_leaders_cut_off_or_killed_and_a_store_stopped_or_killed_leave_every_pro
         assert found(system, *steps, seed=seed) == {}
 
 
-def test_an_answer_that_is_late_and_then_a_cut_make_two_leaders_unless_the_lease_counts_from_the_question() -> None:
+def test_a_late_answer_before_a_cut_makes_two_leaders_unless_the_lease_counts_from_the_request() -> None:
     assert found("lease", *LATE, seed=1) == {"exclusivity": "not-promised"}
     assert found("lease-strict", *LATE, seed=1) == {}
 
 
-def test_a_leader_that_was_stopped_leads_on_unless_it_looks_at_the_clock() -> None:
+def test_a_paused_leader_goes_on_leading_unless_it_checks_the_clock() -> None:
     stops = often(Pause(target="leader"), (1_500, 5_500), 1_500)
     assert found("lease", *stops, seed=2) == {"exclusivity": "known-weakness"}
     assert found("lease-strict", *stops, seed=2) == {}
 
 
 @pytest.mark.parametrize("system", ["lease", "lease-strict"])
-def test_a_slow_clock_leads_for_too_long_and_a_store_that_forgets_gives_the_lease_away(system: str) -> None:
+def test_a_slow_clock_extends_a_lease_and_a_store_without_state_grants_it_twice(system: str) -> None:
     assert found(system, *SLOW, seed=3) == {"exclusivity": "known-weakness"}
     forgotten = found(system, *FORGETFUL, seed=3)
     assert forgotten["exclusivity"] == forgotten["term-safety"] == "known-weakness"
 
 
-def test_only_a_lease_by_the_time_of_day_is_lost_to_a_clock_set_back() -> None:
+def test_only_a_wall_clock_lease_breaks_when_the_clock_is_set_back() -> None:
     assert found("lease-wall", *JUMP, seed=4)["exclusivity"] == "known-weakness"
     assert found("lease", *JUMP, seed=4) == {}

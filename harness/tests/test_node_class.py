@@ -144,7 +144,7 @@ def test_a_class_in_the_current_directory_is_found_by_its_name(here: Path) -> No
         ("builtins:print", "which has no handle and no status: it is not a Node"),
     ],
 )
-def test_what_is_no_system_is_refused_with_the_reason(spec: str, says: str) -> None:
+def test_an_object_that_is_not_a_system_is_refused_with_the_reason(spec: str, says: str) -> None:
     with pytest.raises(UsageError) as refused:
         find_system(spec)
     assert says in str(refused.value)
@@ -172,7 +172,7 @@ def test_an_instance_in_place_of_its_class_is_refused() -> None:
         system_of(Calm("n1", (), Random(0), "b"), "calm")
 
 
-def test_a_node_that_cannot_even_be_made_or_started_is_named() -> None:
+def test_a_node_that_fails_to_construct_or_start_is_named() -> None:
     class Unborn(Calm):
         def __init__(self, *_: object) -> None:
             raise KeyError("vote")
@@ -186,7 +186,7 @@ def test_a_node_that_cannot_even_be_made_or_started_is_named() -> None:
             system_of(target, "it")
 
 
-def test_a_function_and_a_system_do_as_well_as_a_class() -> None:
+def test_a_function_or_a_system_is_accepted_as_a_class_is() -> None:
     def make(id: str, peers: Sequence[str], rng: Random, boot: str, state: Any) -> Calm:
         return Calm(id, peers, rng, boot, state)
 
@@ -200,13 +200,13 @@ def test_a_function_and_a_system_do_as_well_as_a_class() -> None:
 # What it promises
 
 
-def test_everything_is_promised_unless_the_class_says_otherwise() -> None:
+def test_every_guarantee_is_promised_unless_the_class_says_otherwise() -> None:
     system = system_of(Calm, "calm")
     assert system.promises == dict.fromkeys(NODE_FAULT_CLASSES, ALL_PROMISED)
     assert (system.stall_bound_ms, system.suspicion_ms, system.eligibility) == (2_100, 300, "clique")
 
 
-def test_without_terms_what_rests_on_terms_is_undefined() -> None:
+def test_without_terms_the_guarantees_about_terms_are_undefined() -> None:
     assert promises_of(system_of(Termless, "it"), ["leader-isolated"]) == {
         "term-safety": "undefined",
         "exclusivity": "guaranteed",
@@ -248,7 +248,7 @@ def test_a_class_declares_its_promises_and_bounds() -> None:
         ("terms", 1, "expected True or False, got 1"),
     ],
 )
-def test_a_declaration_that_cannot_be_is_refused(attribute: str, value: object, says: str) -> None:
+def test_an_impossible_declaration_is_refused(attribute: str, value: object, says: str) -> None:
     with pytest.raises(UsageError) as refused:
         system_of(type("Odd", (Calm,), {f"splitbrain_{attribute}": value}), "odd")
     assert f"odd.splitbrain_{attribute}" in str(refused.value)
@@ -305,7 +305,7 @@ def test_an_event_of_any_size_makes_a_message_of_a_readable_size() -> None:
         ([Persist(7)], "expected a mapping that JSON can hold as the state, got Persist"),  # type: ignore[arg-type]
     ],
 )
-def test_an_effect_that_nobody_could_carry_out_is_named(does: object, says: str) -> None:
+def test_an_invalid_effect_is_named(does: object, says: str) -> None:
     node = started(type("Wrong", (Doing,), {"does": does}))
     with pytest.raises(NodeFailure) as failed:
         node.handle(TimerFired(5_500_000_000, "beat"))
@@ -326,7 +326,7 @@ def test_an_effect_that_nobody_could_carry_out_is_named(does: object, says: str)
         (quiet(term=-1), "a term from 0"),
     ],
 )
-def test_a_status_that_no_history_could_hold_is_named(says: object, expected: str) -> None:
+def test_an_invalid_status_is_named(says: object, expected: str) -> None:
     node = started(type("Odd", (Saying,), {"says": says}))
     with pytest.raises(NodeFailure) as failed:
         node.status(6_000_000_000)
@@ -361,7 +361,7 @@ def test_terms_that_turn_up_later_must_have_been_declared() -> None:
 # At the command line
 
 
-def test_on_containers_a_node_of_ones_own_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_node_class_is_refused_on_containers(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["test", "splitbrain.tests.test_node_class:Calm"])
     assert ended.value.code == 64
@@ -370,7 +370,7 @@ def test_on_containers_a_node_of_ones_own_is_refused(capsys: pytest.CaptureFixtu
     )
 
 
-def test_a_node_that_raises_ends_the_run_with_64_and_what_was_recorded(
+def test_a_node_that_raises_ends_the_run_with_64_and_a_stored_history(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module(
@@ -391,7 +391,7 @@ def test_a_node_that_raises_ends_the_run_with_64_and_what_was_recorded(
     assert "the history so far is kept" in said
 
 
-def test_a_node_that_never_leads_is_invalid_by_its_name_too(here: Path) -> None:
+def test_a_node_class_that_never_leads_is_invalid(here: Path) -> None:
     words = ["test", "splitbrain.tests.test_node_class:Calm", "--runtime", "sim", "--time-limit", "5", "--seed", "7"]
     done = CliRunner().invoke(cli.cli, [*words, "--nemesis", "halves", "--json"])
     assert done.exit_code == 1, done.output

@@ -89,7 +89,7 @@ def test_packets_without_jitter_keep_their_order_and_with_it_overtake() -> None:
     assert uneven.passed != list(range(50))
 
 
-def test_what_waits_when_its_link_is_cut_is_lost() -> None:
+def test_packets_that_wait_when_the_link_is_cut_are_lost() -> None:
     kernel = impaired(ms=50, duplication=1.0)
     kernel.releaser.take(packet(1))
     kernel.releaser.change(QueueSettings(impaired={}, cut=("10.0.0.2",)))
@@ -97,7 +97,7 @@ def test_what_waits_when_its_link_is_cut_is_lost() -> None:
     assert (kernel.passed, kernel.dropped, kernel.copies) == ([], [1], [])
 
 
-def test_a_doubled_packet_is_sent_again_as_it_was() -> None:
+def test_a_duplicated_packet_is_sent_again_unchanged() -> None:
     kernel = impaired(duplication=1.0)
     kernel.releaser.take(packet(1))
     assert (kernel.passed, kernel.copies) == ([1], [packet(1).content])
@@ -115,21 +115,21 @@ def test_a_corrupted_packet_differs_in_one_bit_behind_its_address() -> None:
         assert corrupt(packet(1).content, Random(seed))[:20] == packet(1).content[:20]
 
 
-def test_runs_of_losses_are_as_many_and_as_long_as_asked_for() -> None:
+def test_bursts_of_loss_have_the_requested_share_and_length() -> None:
     lost = [at is None for at in fates(Impairments(bursts=((0.2 * 0.25 / 0.8, 0.2),)))]  # a fifth, in runs of five
     ends = sum(before and not after for before, after in pairwise(lost))
     assert abs(sum(lost) / N - 0.2) < 0.06
     assert 4 < sum(lost) / ends < 6
 
 
-def test_a_narrow_link_sends_one_packet_after_the_other_and_loses_what_would_wait_too_long() -> None:
+def test_a_limited_link_queues_packets_and_drops_those_that_would_wait_too_long() -> None:
     passes = fates(Impairments(ms_per_kb=100, longest_ms=50))  # 10 ms each, all at once
     assert [at // MS for at in passes[:6] if at is not None] == [10, 20, 30, 40, 50, 60]
     assert passes[6:] == [None] * (N - 6)
     assert all(at is not None for at in fates(Impairments(ms_per_kb=100, longest_ms=50), every_ns=10 * MS))
 
 
-def test_some_are_held_back_and_the_others_are_not() -> None:
+def test_some_packets_are_held_back_and_overtaken() -> None:
     passes = fates(Impairments(hold=0.3, hold_ms=100))
     assert set(passes) == {0, 100 * MS}
     assert abs(passes.count(100 * MS) / N - 0.3) < 0.05
@@ -144,7 +144,7 @@ def test_a_packet_lost_in_a_burst_is_dropped() -> None:
 # The words of the kernel
 
 
-def test_a_packet_is_read_out_of_what_the_kernel_sends_whatever_stands_beside_it() -> None:
+def test_a_packet_is_parsed_from_a_netlink_message_with_unknown_attributes() -> None:
     header = netlink.attribute(netlink.ATTRIBUTE_HEADER, struct.pack(">IHB", 77, 0x0800, 1))
     other = netlink.attribute(4, struct.pack(">Q", 5))
     first = netlink.message(netlink.PACKET, 7, header + other + netlink.attribute(10, b"abc"), 0)

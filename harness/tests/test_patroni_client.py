@@ -45,7 +45,7 @@ def test_a_primary_leads_in_its_timeline_and_its_reign_is_its_start() -> None:
     }
 
 
-def test_a_replica_names_whom_it_follows_and_does_not_lead() -> None:
+def test_a_replica_names_its_leader_and_does_not_lead() -> None:
     assert claim("n1", [(None, "17", "172.18.0.3")], AT) == {
         "leading": False,
         "leader": "n2",
@@ -55,12 +55,12 @@ def test_a_replica_names_whom_it_follows_and_does_not_lead() -> None:
 
 
 @pytest.mark.parametrize("sender", [None, "172.18.0.9"])
-def test_a_replica_that_follows_nobody_known_names_nobody(sender: str | None) -> None:
+def test_a_replica_of_an_unknown_primary_names_no_leader(sender: str | None) -> None:
     assert claim("n1", [(None, "17", sender)], AT)["leader"] is None
 
 
 @pytest.mark.parametrize("rows", [[], [("3", "17")], [("three", "17", None)], [("3", "17", None)] * 2])
-def test_what_is_no_answer_to_a_claim_is_unclear(rows: Sequence[PostgresRow]) -> None:
+def test_an_invalid_answer_to_a_claim_is_unclear(rows: Sequence[PostgresRow]) -> None:
     with pytest.raises(OutcomeUnknown):
         claim("n1", rows, AT)
 
@@ -70,7 +70,7 @@ def test_the_greeting_and_a_query_are_the_bytes_of_protocol_3_0() -> None:
     assert query("SELECT 1") == b"Q\0\0\0\x0dSELECT 1\0"
 
 
-def test_messages_are_found_however_their_bytes_come() -> None:
+def test_messages_are_parsed_for_any_split_of_their_bytes() -> None:
     said = TRUSTED + WHOLE_ROW + READY
     whole = MessageParser().feed(said)
     assert whole == [Message(b"R", bytes(4)), Message(b"D", ROW), Message(b"Z", b"I")]
@@ -78,7 +78,7 @@ def test_messages_are_found_however_their_bytes_come() -> None:
     assert [message for byte in said for message in slowly.feed(bytes([byte]))] == whole
 
 
-def test_a_length_below_its_own_size_is_no_message() -> None:
+def test_a_length_below_the_size_of_the_length_field_is_no_message() -> None:
     with pytest.raises(OutcomeUnknown):
         MessageParser().feed(b"D\0\0\0\x03ab")
 
@@ -87,7 +87,7 @@ def test_a_null_is_not_an_empty_text() -> None:
     assert row_in(b"\0\x03\0\0\0\x02ab\xff\xff\xff\xff\0\0\0\0") == ["ab", None, ""]
 
 
-def test_an_error_is_read_by_its_letters() -> None:
+def test_the_fields_of_an_error_are_read_by_their_codes() -> None:
     assert error_in(DUPLICATE) == {"S": "ERROR", "C": "23505", "M": "duplicate key"}
 
 
@@ -97,7 +97,7 @@ def test_a_key_has_its_value_and_an_absent_one_none() -> None:
 
 
 @pytest.mark.parametrize("answer", [[], {"kvs": [{"key": "a2V5"}]}, {"kvs": [{"value": "not base64!"}]}])
-def test_what_is_no_range_of_keys_is_unclear(answer: object) -> None:
+def test_an_invalid_range_of_keys_is_unclear(answer: object) -> None:
     with pytest.raises(OutcomeUnknown):
         value_in(answer)
 
@@ -143,7 +143,7 @@ def test_a_server_that_ends_within_a_statement_may_have_done_it() -> None:
     assert _ask(TRUSTED + READY, WHOLE_ROW) == [(OutcomeUnknown, "incomplete answer: the connection was closed")]
 
 
-def test_who_is_turned_away_before_asking_has_asked_nothing() -> None:
+def test_a_connection_refused_before_the_query_has_sent_nothing() -> None:
     assert _ask(_error(TOO_EARLY)) == [(OperationFailed, "the database system is starting up")]
     assert _ask(b"R\0\0\0\x08\0\0\0\x03") == [(OperationFailed, "expected trust authentication")]
     assert _ask(b"") == [(OperationFailed, "incomplete answer: the connection was closed")]

@@ -70,7 +70,7 @@ def run_on(cluster: DockerCluster, *command: str) -> str:
     return output.decode()
 
 
-def test_what_was_not_flushed_is_lost_and_a_kill_alone_loses_nothing(tmp_path: Path) -> None:
+def test_a_power_loss_discards_unflushed_writes_and_a_kill_alone_none(tmp_path: Path) -> None:
     async def story(cluster: DockerCluster) -> None:
         states: tuple[Durable, ...] = ("kept", "torn")
         for state in states:
@@ -88,7 +88,7 @@ def test_what_was_not_flushed_is_lost_and_a_kill_alone_loses_nothing(tmp_path: P
     told(story, tmp_path)
 
 
-def test_a_cut_that_is_not_put_back_is_noticed(tmp_path: Path) -> None:
+def test_a_power_loss_that_is_not_restored_is_detected(tmp_path: Path) -> None:
     async def story(cluster: DockerCluster) -> None:
         agent = cluster._agents["n2"]
         cut = await agent.ask(KillNode(disk=DiskLoss(folder="/data", left="torn", pattern=None), sockets=False))

@@ -161,18 +161,18 @@ def test_a_node_that_ran_while_it_was_frozen_was_not() -> None:
     assert seen.problems == ("n1 ran for 5.0 ms while it was frozen",)
 
 
-def test_a_node_that_had_its_ration_had_no_more() -> None:
+def test_a_throttled_node_that_kept_to_its_quota_is_verified() -> None:
     seen = made([700.0, 748.0], RATIONED, CALM)
     assert not seen.problems
     assert seen.facts == {"processor_n1": 0.048, "throttled_ms_n1": 0.0}
 
 
-def test_a_node_that_had_more_than_its_ration_was_not_rationed() -> None:
+def test_a_throttled_node_that_exceeded_its_quota_is_not_verified() -> None:
     seen = made([700.0, 1_300.0], RATIONED, CALM)
     assert seen.problems == ("n1 had 600 ms of a processor in 1000 ms, and was to have 0.05 of one",)
 
 
-def test_a_node_that_was_started_anew_meanwhile_tells_nothing_of_its_ration() -> None:
+def test_a_node_restarted_during_the_check_decides_nothing_about_its_quota() -> None:
     seen = made([700.0, 3.0], RATIONED, CALM)
     assert seen == Verification()
 
@@ -270,7 +270,7 @@ class Ended(Engine):
         raise AssertionError("it uses none")
 
 
-def test_a_node_that_ended_in_its_own_way_is_neither_frozen_nor_starved_and_ends_no_run() -> None:
+def test_a_node_that_ended_by_itself_is_neither_frozen_nor_throttled_and_ends_no_run() -> None:
     async def one_after_another() -> list[Verification]:
         wanted = Wanted(FakeAgents(["n1"], {}, {}, {}), Ended())
         frozen = [await wanted.make(state) for state in (FROZEN, CALM)]
@@ -283,7 +283,7 @@ def test_a_node_that_ended_in_its_own_way_is_neither_frozen_nor_starved_and_ends
 
 
 @pytest.mark.parametrize("hurt", [DOWN, PARTLY_DOWN], ids=["killed as a whole", "one process killed"])
-def test_a_node_that_refuses_to_come_back_ends_no_run_and_is_told_of(hurt: State) -> None:
+def test_a_node_that_fails_to_restart_is_reported_and_ends_no_run(hurt: State) -> None:
     assert started_again(REFUSED, hurt, CALM) == REFUSED
     assert started_again(Verification(), hurt, CALM) == Verification()
     assert not started_again(REFUSED, hurt, hurt).problems
@@ -345,7 +345,7 @@ PAUSED_TOO = State(down=frozenset({"n1"}), paused=frozenset({"n2"}))
 STILL_PAUSED = State(paused=frozenset({"n2"}))
 
 
-def test_what_ended_while_a_node_was_being_started_is_not_done_again() -> None:
+def test_a_fault_that_ended_during_a_restart_is_not_injected_again() -> None:
     asked: list[tuple[type[Request[Any]] | str, str]] = []
 
     async def meanwhile() -> None:
@@ -362,7 +362,7 @@ def test_what_ended_while_a_node_was_being_started_is_not_done_again() -> None:
     assert [each for each in asked if each[1] == "n2"] == [(PauseNode, "n2"), (ResumeNode, "n2")]
 
 
-def test_a_node_goes_down_by_what_is_meant_for_it_and_not_by_another_change() -> None:
+def test_a_node_is_stopped_only_by_a_change_that_concerns_it() -> None:
     asked: list[tuple[type[Request[Any]] | str, str]] = []
     asyncio.run(Wanted(noting(asked), Waking()).make(PAUSED_TOO, on("n2", Pause(target="subject"))))
     assert asked == [(PauseNode, "n2")]
@@ -373,7 +373,7 @@ def test_a_node_goes_down_by_what_is_meant_for_it_and_not_by_another_change() ->
     [("/data", None, 1), (None, None, 0), (None, "vote", 1)],
     ids=["not emptied", "keeps nothing", "keeps no such file"],
 )
-def test_a_disk_is_lost_if_the_agent_says_so_or_there_is_none(
+def test_a_disk_is_lost_if_the_agent_confirms_it_or_there_is_none(
     folder: str | None, files: str | None, problems: int
 ) -> None:
     class Failing(FakeAgents):
@@ -425,7 +425,7 @@ def cut(folder: str, seen: Verification) -> tuple[list[tuple[str, Request[Any]]]
     return list(Powered.asked), found
 
 
-def test_a_disk_whose_power_was_cut_is_put_back_once_and_looked_at_when_its_node_runs_again() -> None:
+def test_a_disk_is_restored_once_after_a_power_loss_and_checked_when_its_node_runs() -> None:
     asked, (hurt, put_back, again, revived, *after) = cut("/data", Verification())
     assert asked == [
         ("n1", KILL_TORN),
@@ -439,7 +439,7 @@ def test_a_disk_whose_power_was_cut_is_put_back_once_and_looked_at_when_its_node
     assert again == Verification() and not any(seen.problems for seen in after)
 
 
-def test_a_disk_that_could_not_be_copied_is_not_put_back_and_one_that_software_refuses_not_looked_at() -> None:
+def test_a_disk_without_a_copy_is_not_restored_and_one_that_the_software_refuses_not_checked() -> None:
     asked, (hurt, *_) = cut("/other", Verification())
     assert [type(request) for _, request in asked] == [KillNode, KillNode]
     assert hurt == Verification(problems=("n1: there is no copy",))

@@ -33,7 +33,7 @@ def test_a_guarantee_is_promised_only_if_it_is_under_every_fault_of_the_run() ->
     assert marks(promises_of(system, ["crash", "leader-isolated"])) == "+!?+-+"
 
 
-def test_known_to_break_outweighs_may_happen() -> None:
+def test_a_known_weakness_outweighs_not_promised() -> None:
     system = promised(partition="+?++++", leader_isolated="+!++++")
     assert promises_of(system, ["partition", "leader-isolated"])["exclusivity"] == "known-weakness"
 
@@ -43,7 +43,7 @@ def test_without_a_fault_the_best_of_the_table_is_promised() -> None:
     assert marks(promises_of(system, [])) == "-+-+++"
 
 
-def test_a_fault_that_states_its_class_is_of_that_class() -> None:
+def test_a_fault_that_states_its_class_has_that_class() -> None:
     assert fault_classes_of([("partition", "leader-deaf")], RAFT) == ("leader-deaf",)
 
 
@@ -75,7 +75,7 @@ def test_an_unknown_fault_may_be_of_any_class() -> None:
     assert set(fault_classes_of([("gremlins", None)], RAFT)) == set(RAFT.promises)
 
 
-def test_every_system_promises_something_about_every_guarantee_under_every_fault_class() -> None:
+def test_every_system_has_a_promise_for_every_guarantee_and_fault_class() -> None:
     for system in SYSTEMS.values():
         assert NODE_FAULT_CLASSES.keys() <= system.promises.keys() <= FAULT_CLASSES.keys(), system.name
         for row in system.promises.values():

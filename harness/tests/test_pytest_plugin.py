@@ -65,7 +65,7 @@ def test_the_example_of_the_documentation_passes(pytester: pytest.Pytester) -> N
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=5)
 
 
-def test_a_sound_election_passes_in_five_lines(project: pytest.Pytester) -> None:
+def test_a_correct_election_passes_in_five_lines(project: pytest.Pytester) -> None:
     outcome_of(project, FIVE_LINES.format(node="Lowest")).assert_outcomes(passed=1)
 
 
@@ -119,7 +119,7 @@ def test_of_something_else():
 
 
 @pytest.mark.parametrize("seeds", ["0", "-1", "many"])
-def test_a_number_of_seeds_that_cannot_be_is_refused(project: pytest.Pytester, seeds: str) -> None:
+def test_an_impossible_number_of_seeds_is_refused(project: pytest.Pytester, seeds: str) -> None:
     result = outcome_of(project, "", "--splitbrain-seeds", seeds)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*--splitbrain-seeds: expected a whole number from 1, got '{seeds}'"])
@@ -142,7 +142,7 @@ def test_one_that_expects_the_failure(splitbrain):
     assert json.loads((run / "verdicts.json").read_text())["verdict"] == "invalid"
 
 
-def test_with_hypothesis_the_smallest_schedule_is_told(project: pytest.Pytester) -> None:
+def test_with_hypothesis_the_smallest_schedule_is_reported(project: pytest.Pytester) -> None:
     body = """
 from hypothesis import given, settings, strategies as st
 from splitbrain.nemesis.faults import Partition
@@ -162,7 +162,7 @@ def test_no_cut_is_so_long_that_two_lead(splitbrain, for_ms):
     result.stdout.fnmatch_lines(["*again: splitbrain replay schedule.json --system bold:Bold --runtime sim --nodes 3*"])
 
 
-def test_a_node_that_leaves_things_to_chance_is_told_so(project: pytest.Pytester) -> None:
+def test_a_nondeterministic_node_is_reported(project: pytest.Pytester) -> None:
     body = """
 import itertools
 calls = itertools.count()
@@ -179,7 +179,7 @@ def test_moody(splitbrain):
     result.stdout.fnmatch_lines(["a second run differs from line * on: the node depends on more than its seed*"])
 
 
-def test_a_node_that_raises_fails_the_test_with_its_own_lines_only(project: pytest.Pytester) -> None:
+def test_a_node_that_raises_fails_the_test_with_only_the_lines_of_the_node(project: pytest.Pytester) -> None:
     body = """
 class Falling(Lowest):
     def obey(self, who, at):
@@ -207,7 +207,7 @@ def test_a_failure_without_any_run_is_left_alone(project: pytest.Pytester) -> No
     assert not (project.path / "kept").exists()
 
 
-def test_other_tests_pay_nothing_for_the_plugin() -> None:
+def test_the_plugin_costs_other_tests_nothing() -> None:
     code = (
         "import sys, pytest, argparse, shlex; before = set(sys.modules); import splitbrain.user_systems.pytest_plugin; "
         "print(sorted(name for name in set(sys.modules) - before))"
@@ -259,7 +259,7 @@ def test_a_run_of_a_schedule_is_its_replay(tmp_path: Path, monkeypatch: pytest.M
     assert (kept / "history.jsonl").read_bytes() == (stored / "history.jsonl").read_bytes()
 
 
-def test_what_is_asked_for_by_name_is_held_whatever_the_system_promises() -> None:
+def test_a_property_asked_for_by_name_is_judged_as_promised() -> None:
     made = trial.run(RAFT_BASIC_SYSTEM, schedule=LONELY, nodes=3)
     assert made.judgement["exclusivity"].outcome.word == "valid", "a weakness that is known"
     assert made.found("exclusivity").outcome.word == "invalid"
@@ -268,7 +268,7 @@ def test_what_is_asked_for_by_name_is_held_whatever_the_system_promises() -> Non
     made.must_hold("term-safety", "agreement")
 
 
-def test_what_could_not_be_told_is_no_pass() -> None:
+def test_an_undecided_property_fails_the_test() -> None:
     made = trial.run(RAFT_SYSTEM, nemesis="none", nodes=3, seconds=2)
     made.must_hold("exclusivity")
     assert made.verdict == "unknown"
@@ -276,7 +276,7 @@ def test_what_could_not_be_told_is_no_pass() -> None:
         made.must_hold()
 
 
-def test_a_failing_run_carries_itself() -> None:
+def test_the_exception_of_a_failing_run_carries_the_run() -> None:
     made = trial.run(Calm, schedule=LONELY, nodes=3)
     with pytest.raises(
         trial.BrokenPromise, match=r"isolated-leader: skipped, no leader observed for 2,000 ms"
@@ -298,7 +298,7 @@ def test_a_failing_run_carries_itself() -> None:
         ({"schedule": LONELY, "nemesis": "halves"}, "give no nemesis and no seconds beside it"),
     ],
 )
-def test_a_run_that_cannot_be_is_refused(arguments: dict[str, Any], says: str) -> None:
+def test_an_impossible_run_is_refused(arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError) as refused:
         trial.run(**{"system": RAFT_SYSTEM, **arguments})
     assert says in str(refused.value)

@@ -88,13 +88,13 @@ def test_each_line_is_in_the_file_before_the_call_returns(tmp_path: Path) -> Non
     recorder.close()
 
 
-def test_a_full_disk_is_said_in_words() -> None:
+def test_a_full_disk_is_an_error_that_says_so() -> None:
     full = HistoryFile(Path("/dev/full"))
     with pytest.raises(EnvironmentFailure, match="the disk is full"):
         full.write(b"{}\n")
 
 
-def test_a_write_that_takes_only_a_part_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partial_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     history = HistoryFile(tmp_path / "history.jsonl")
     whole = history._file.write
     monkeypatch.setattr(history, "_file", _Halting(whole))
@@ -112,7 +112,7 @@ class _Halting:
         return int(self._write(data[:4]))
 
 
-def test_other_failures_of_the_disk_keep_their_own_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_other_disk_errors_keep_their_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     history = HistoryFile(tmp_path / "history.jsonl")
 
     class Broken:

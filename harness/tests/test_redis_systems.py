@@ -33,7 +33,7 @@ def replayed(tmp_path: Path, length_ms: int, step: dict[str, Any], *arguments: s
     return verdicts["properties"]  # type: ignore[no-any-return]
 
 
-def test_an_isolated_redis_master_goes_on_beside_its_successor_and_what_it_acknowledges_is_lost(tmp_path: Path) -> None:
+def test_an_isolated_redis_master_goes_on_beside_its_successor_and_loses_acknowledged_writes(tmp_path: Path) -> None:
     found = replayed(tmp_path, 8_000, ISOLATED, "--system", "sentinel", "--workload", "writes")
     assert found["exclusivity"]["weakness"] == "shown"
     assert found["lost-updates"]["weakness"] == "shown"
@@ -43,6 +43,6 @@ def test_an_isolated_redis_master_goes_on_beside_its_successor_and_what_it_ackno
     assert found["epoch-safety"]["verdict"] == "valid" and found["epoch-safety"]["facts"]["epochs"] == 2
 
 
-def test_redis_servers_that_forget_a_lock_give_it_to_a_second_holder(tmp_path: Path) -> None:
+def test_redis_servers_that_lose_a_lock_grant_it_to_a_second_holder(tmp_path: Path) -> None:
     found = replayed(tmp_path, 3_500, FORGETFUL, "--system", "redlock")
     assert found["exclusivity"]["weakness"] == "shown"

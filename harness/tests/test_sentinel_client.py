@@ -23,19 +23,19 @@ def test_a_master_claims_to_lead_and_its_reign_is_its_run_and_its_history() -> N
     assert found == {"leading": True, "leader": "n1", "term": None, "reign": "01234567/ffeeddcc"}
 
 
-def test_a_replica_follows_whom_it_was_told_to() -> None:
+def test_a_replica_follows_its_configured_master() -> None:
     found = claim("n1", fields(REPLICA_INFO), AT)
     assert found == {"leading": False, "leader": "n2", "term": None, "reign": None}
 
 
-def test_an_info_that_lacks_something_is_unclear_and_an_error_is_a_refusal() -> None:
+def test_an_incomplete_info_is_unclear_and_an_error_is_a_refusal() -> None:
     with pytest.raises(OutcomeUnknown, match="role"):
         claim("n1", fields("run_id:1\r\n"), AT)
     with pytest.raises(OperationFailed, match="LOADING"):
         fields(ErrorReply("LOADING Redis is loading the dataset in memory"))
 
 
-def test_the_wall_clock_is_told_in_nanoseconds() -> None:
+def test_the_wall_clock_is_given_in_nanoseconds() -> None:
     assert clocks(fields("server_time_usec:1700000000000001\r\n")) == {"wall": 1_700_000_000_000_001_000}
 
 
@@ -43,7 +43,7 @@ def record(epoch: str) -> Reply:
     return ["name", "mymaster", "ip", "10.0.0.11", "config-epoch", epoch]
 
 
-def test_an_opinion_is_an_address_and_an_epoch_that_belong_together() -> None:
+def test_an_opinion_is_an_address_with_its_epoch() -> None:
     told: list[Reply] = [["10.0.0.12", "6379"], record("3"), ["10.0.0.12", "6379"], record("3")]
     assert opinion(told, AT) == {"leader": "n2", "epoch": 3}
 
@@ -51,12 +51,12 @@ def test_an_opinion_is_an_address_and_an_epoch_that_belong_together() -> None:
 @pytest.mark.parametrize(
     "again", [[["10.0.0.11", "6379"], record("3")], [["10.0.0.12", "6379"], record("4")]], ids=["address", "epoch"]
 )
-def test_an_opinion_that_changes_while_it_is_told_is_none(again: list[Reply]) -> None:
+def test_an_opinion_that_changes_while_it_is_read_is_discarded(again: list[Reply]) -> None:
     with pytest.raises(OutcomeUnknown, match="changed"):
         opinion([["10.0.0.12", "6379"], record("3"), *again], AT)
 
 
-def test_an_address_that_is_no_nodes_is_refused() -> None:
+def test_an_address_of_no_node_is_refused() -> None:
     with pytest.raises(OperationFailed, match=r"10\.9\.9\.9"):
         node_at(["10.9.9.9", "6379"], AT)
     with pytest.raises(OperationFailed, match="None"):
@@ -105,7 +105,7 @@ def test_a_connection_that_closes_leaves_the_answer_unclear() -> None:
         answering(lambda data: None, lambda client: client.ask())
 
 
-def test_nobody_at_the_port_is_a_refusal() -> None:
+def test_a_closed_port_is_a_refusal() -> None:
     async def nobody() -> None:
         server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
@@ -117,7 +117,7 @@ def test_nobody_at_the_port_is_a_refusal() -> None:
         asyncio.run(nobody())
 
 
-def test_a_connection_whose_answer_was_given_up_is_never_used_again() -> None:
+def test_a_connection_whose_answer_timed_out_is_never_used_again() -> None:
     seen: list[bytes] = []
 
     def late(data: bytes) -> bytes:

@@ -13,7 +13,7 @@ CLOCKS = st.builds(Clock, since=INSTANTS, shown=INSTANTS, ppm=st.integers(-900_0
 
 
 @given(CLOCKS, st.integers(0, 10**13))
-def test_when_is_the_first_instant_at_which_it_is_shown(clock: Clock, ahead: int) -> None:
+def test_the_first_instant_at_which_a_time_is_shown_is_exact(clock: Clock, ahead: int) -> None:
     shows = clock.shown + ahead
     when = clock.when(shows)
     assert clock.read(when) >= shows > clock.read(when - 1)

@@ -54,7 +54,7 @@ def struck(fault: Fault) -> tuple[Simulation, SimCluster, Effect]:
     return simulation, cluster, tell(simulation, cluster.inflict(planned(fault)))
 
 
-def test_clocks_go_wrong_and_a_wall_clock_is_right_again_when_healed() -> None:
+def test_clocks_are_skewed_and_a_wall_clock_is_right_again_when_healed() -> None:
     simulation, cluster, hurt = struck(Skew(target="leader", offset_ms=-700, rate_ppm=1_000_000))
     host = simulation.hosts["n1"]
     simulation.run_until(simulation.now + 1_000 * MS)
@@ -64,7 +64,7 @@ def test_clocks_go_wrong_and_a_wall_clock_is_right_again_when_healed() -> None:
     assert host.wall.read(simulation.now) - host.epoch == simulation.now
 
 
-def test_a_monotonic_clock_keeps_what_it_has_gained() -> None:
+def test_a_monotonic_clock_stays_ahead_when_healed() -> None:
     simulation, cluster, hurt = struck(Skew(target="leader", clock="monotonic", offset_ms=40, rate_ppm=500_000))
     host, other = simulation.hosts["n1"], simulation.hosts["n2"]
     assert hurt.verified and host.monotonic.ppm == 500_000 and other.monotonic.ppm == 0
@@ -86,7 +86,7 @@ def test_links_are_as_they_were_when_every_plan_is_undone() -> None:
     assert isinstance(link.conditions.delay, Later)
 
 
-def test_a_slow_node_is_as_fast_as_ever_when_healed() -> None:
+def test_a_throttled_node_is_fast_again_when_healed() -> None:
     simulation, cluster, hurt = struck(Slow(target="leader", ms=3))
     assert hurt.verified and simulation.hosts["n1"].work is not None
     assert tell(simulation, cluster.heal()).verified and simulation.hosts["n1"].work is None
@@ -104,7 +104,7 @@ def test_votes_take_as_long_as_the_disk_does(ms: int, elected: bool) -> None:
     assert all(host.disk.extra_ns == 0 for host in simulation.hosts.values())
 
 
-def test_a_node_dies_of_a_flush_that_fails_with_the_vote_that_it_had_and_is_back_when_healed() -> None:
+def test_a_node_dies_of_a_failed_flush_with_its_earlier_vote_and_restarts_when_healed() -> None:
     simulation, cluster, hurt = struck(FailingFsync(target="follower"))
     (node,) = planned(FailingFsync(target="follower")).nodes
     host = simulation.hosts[node]
@@ -214,19 +214,19 @@ def killed_at_a_vote(after_effects: int) -> tuple[list[type], bytes | None, byte
     return [type(effect) for effect in batches.did[node]][:after_effects], before, simulation.hosts[node].disk.content
 
 
-def test_a_voter_killed_before_its_first_effect_has_neither_kept_nor_sent_its_vote() -> None:
+def test_a_voter_killed_before_its_first_effect_has_neither_stored_nor_sent_its_vote() -> None:
     did, before, after = killed_at_a_vote(0)
     assert did == []
     assert before == after
 
 
-def test_a_voter_killed_after_its_write_has_kept_the_vote_that_it_never_sent() -> None:
+def test_a_voter_killed_after_its_write_has_stored_the_vote_that_it_never_sent() -> None:
     did, before, after = killed_at_a_vote(2)
     assert Persist in did and Send not in did
     assert before != after
 
 
-def test_waiting_changes_nothing_of_what_happens() -> None:
+def test_waiting_for_an_event_does_not_change_the_run() -> None:
     def leaders(wait: bool) -> list[tuple[str, ...]]:
         simulation, cluster = running(until_ms=11)
 
@@ -246,7 +246,7 @@ def test_waiting_changes_nothing_of_what_happens() -> None:
     assert leaders(True) == leaders(False)
 
 
-def test_a_campaign_is_seen_at_the_node_that_stands() -> None:
+def test_a_campaign_is_an_event_of_the_candidate() -> None:
     simulation, cluster = running()
     (leader,) = simulation.leaders()
 

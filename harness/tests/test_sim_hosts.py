@@ -97,7 +97,7 @@ def test_a_confirmation_that_is_never_answered_is_unknown_at_its_time_out() -> N
     assert (reply, sim.now - began) == (Unknown("no answer in time"), 100 * MS)
 
 
-def test_an_answer_that_nobody_waits_for_is_let_go() -> None:
+def test_an_answer_without_a_pending_request_is_dropped() -> None:
     sim = simulation()
     node(sim, "n2").script["go"] = [Answer(99, 1, None, None)]
     send(sim, "go")
@@ -108,7 +108,7 @@ def test_an_answer_that_nobody_waits_for_is_let_go() -> None:
 # Crashes
 
 
-def test_a_killed_node_forgets_all_but_what_was_durable_and_boots_under_another_id() -> None:
+def test_a_killed_node_keeps_only_durable_state_and_boots_under_another_id() -> None:
     sim = simulation()
     send(sim, "count", "count")
     pass_time(sim, 20 * MS)
@@ -137,7 +137,7 @@ def test_a_node_that_is_down_hears_nothing_and_its_timers_are_gone() -> None:
 
 
 @pytest.mark.parametrize(("durable", "found"), [("kept", {"kept": 2}), ("torn", {"kept": 1}), ("lost", None)])
-def test_what_a_crash_during_a_write_leaves_on_the_disk(durable: Durable, found: Any) -> None:
+def test_a_crash_during_a_write_leaves_the_new_the_old_or_no_state(durable: Durable, found: Any) -> None:
     sim = simulation()
     send(sim, "count")
     pass_time(sim, 10 * MS)
@@ -149,7 +149,7 @@ def test_what_a_crash_during_a_write_leaves_on_the_disk(durable: Durable, found:
     assert node(sim, "n2").state == found
 
 
-def test_a_disk_that_is_rolled_back_holds_what_it_did_when_it_was_copied() -> None:
+def test_a_disk_that_is_rolled_back_has_the_state_of_its_copy() -> None:
     sim = simulation()
     for _ in range(3):
         send(sim, "count")
@@ -179,7 +179,7 @@ def test_the_end_of_a_write_that_a_crash_cut_short_is_not_the_end_of_the_next_bo
     assert node(sim, "n1").messages() == []
 
 
-def test_a_lying_disk_lets_a_message_out_before_what_it_relies_on_is_durable() -> None:
+def test_a_lying_disk_lets_a_message_out_before_its_state_is_durable() -> None:
     for lying in (False, True):
         sim = simulation(lying_disk=lying)
         node(sim, "n2").script["go"] = [Persist({"vote": 1}), Send("n1", "", "voted")]
@@ -223,7 +223,7 @@ def test_a_crash_after_k_effects_carries_out_just_k(k: int) -> None:
     assert not sim.hosts["n2"].up
 
 
-def test_to_kill_the_dead_and_to_start_the_living_changes_nothing() -> None:
+def test_killing_a_dead_node_and_starting_a_live_one_change_nothing() -> None:
     sim = simulation()
     first = node(sim, "n2")
     sim.hosts["n2"].start()
@@ -233,7 +233,7 @@ def test_to_kill_the_dead_and_to_start_the_living_changes_nothing() -> None:
     assert not sim.hosts["n2"].up
 
 
-def test_a_confirmation_that_a_node_dies_over_is_unknown_at_once() -> None:
+def test_a_confirmation_pending_at_the_death_of_its_node_is_unknown_at_once() -> None:
     sim = simulation()
     node(sim, "n2").script["ConfirmAsked"] = []
     sim.kernel.at(sim.now + 10 * MS, lambda *_: sim.hosts["n2"].kill())
@@ -246,7 +246,7 @@ def test_a_confirmation_that_a_node_dies_over_is_unknown_at_once() -> None:
 # Pauses
 
 
-def test_what_comes_to_a_paused_node_piles_up_and_is_all_there_when_it_wakes() -> None:
+def test_messages_to_a_paused_node_queue_up_until_it_is_resumed() -> None:
     sim = simulation()
     node(sim, "n2").script["set"] = [SetTimer("t", 5 * MS)]
     send(sim, "set")
@@ -296,7 +296,7 @@ def test_a_question_to_a_paused_node_that_is_killed_is_unknown() -> None:
     assert observe(sim, "n2", 100 * MS) == Unknown("the connection broke")
 
 
-def test_a_pause_in_the_middle_of_a_write_holds_back_what_relies_on_it() -> None:
+def test_a_pause_during_a_write_holds_back_the_messages_after_it() -> None:
     sim = simulation()
     node(sim, "n2").script["go"] = [Persist({"vote": 1}), Send("n1", "", "voted")]
     send(sim, "go")
@@ -332,7 +332,7 @@ def test_a_paused_node_is_sent_more_than_its_socket_holds_and_the_rest_is_lost()
     assert node(sim, "n2").messages() == list(range(WAITING_MAX))
 
 
-def test_to_resume_what_is_not_paused_or_to_pause_the_dead_changes_nothing() -> None:
+def test_resuming_a_running_node_and_pausing_a_dead_one_change_nothing() -> None:
     sim = simulation()
     sim.hosts["n2"].resume()
     sim.hosts["n1"].kill()
@@ -344,7 +344,7 @@ def test_to_resume_what_is_not_paused_or_to_pause_the_dead_changes_nothing() -> 
 # Slowness
 
 
-def test_a_slow_node_takes_its_time_over_each_event_and_its_answers_wait() -> None:
+def test_a_slow_node_spends_time_on_each_event_and_its_answers_wait() -> None:
     sim = simulation()
     node(sim, "n2").script["go"] = [Send("n1", "", "done")]
     sim.hosts["n2"].slow_down(Constant(30 * MS))
@@ -388,7 +388,7 @@ def test_timers_already_set_follow_a_jump_of_the_clock() -> None:
 
 
 @pytest.mark.parametrize("which", ["wall", "monotonic"])
-def test_the_two_clocks_of_a_host_are_moved_apart(which: Literal["wall", "monotonic"]) -> None:
+def test_the_two_clocks_of_a_host_are_moved_independently(which: Literal["wall", "monotonic"]) -> None:
     sim = simulation()
     host = sim.hosts["n2"]
     before = {"wall": host.wall.read(sim.now), "monotonic": host.now()}
@@ -398,7 +398,7 @@ def test_the_two_clocks_of_a_host_are_moved_apart(which: Literal["wall", "monoto
     assert moved == {which}
 
 
-def test_a_node_is_told_the_time_of_its_own_host() -> None:
+def test_a_node_reads_the_clock_of_its_host() -> None:
     sim = simulation()
     ats = {name: node(sim, name).events[0].at for name in sim.hosts}
     assert ats["n1"] != ats["n2"]
@@ -477,7 +477,7 @@ def test_a_node_that_raises_as_it_is_made_is_down() -> None:
     assert host.up
 
 
-def test_a_witness_is_told_what_was_raised_and_where_before_the_death() -> None:
+def test_an_instrument_gets_the_exception_and_its_line_before_the_death() -> None:
     instrument = Coroner()
     sim = fragile(Instruments(instrument, Instrument()))
     send(sim, "break")
@@ -488,7 +488,7 @@ def test_a_witness_is_told_what_was_raised_and_where_before_the_death() -> None:
 
 
 @pytest.mark.parametrize("instrument", [None, Coroner()])
-def test_a_question_that_a_node_dies_of_and_those_that_waited_are_unknown_at_once(
+def test_a_request_that_kills_its_node_and_those_pending_are_unknown_at_once(
     instrument: Instrument | None,
 ) -> None:
     class DiesOfQuestions(Recorded):
@@ -506,7 +506,7 @@ def test_a_question_that_a_node_dies_of_and_those_that_waited_are_unknown_at_onc
 
 
 @pytest.mark.parametrize("instrument", [None, Coroner()])
-def test_a_mistake_of_whoever_handed_the_node_in_ends_the_simulation(instrument: Instrument | None) -> None:
+def test_a_usage_error_raised_by_a_node_ends_the_simulation(instrument: Instrument | None) -> None:
     sim = fragile(instrument)
     send(sim, "my mistake")
     with pytest.raises(UsageError, match="of one's own"):
@@ -516,7 +516,7 @@ def test_a_mistake_of_whoever_handed_the_node_in_ends_the_simulation(instrument:
 # Instruments
 
 
-def test_a_witness_sees_each_effect_before_it_happens_and_may_kill_at_that_moment() -> None:
+def test_an_instrument_sees_each_effect_before_it_happens_and_may_kill_the_node_then() -> None:
     class KillsAtThree(Instrument):
         seen: list[Effect]
 
@@ -538,7 +538,7 @@ def test_a_witness_sees_each_effect_before_it_happens_and_may_kill_at_that_momen
     assert node(sim, "n1").messages() == [0, 1]
 
 
-def test_a_witness_may_kill_a_node_before_any_effect_of_an_event() -> None:
+def test_an_instrument_may_kill_a_node_before_any_effect_of_an_event() -> None:
     class KillsAfterEvent(Instrument):
         def after(self, host: Host, event: Event) -> None:
             if isinstance(event, Received):

@@ -27,7 +27,7 @@ def test_events_happen_by_instant_and_then_in_the_order_asked_for(instants: list
     assert happened == sorted((instant, number) for number, instant in enumerate(instants))
 
 
-def test_run_until_stops_at_its_instant_and_stands_there() -> None:
+def test_run_until_stops_at_its_instant() -> None:
     kernel = Kernel()
     happened: list[int] = []
     kernel.at(10, lambda a, _: happened.append(a), 1)
@@ -57,7 +57,7 @@ def test_an_error_in_a_task_is_raised_by_run() -> None:
         kernel.run(work())
 
 
-def test_waiting_for_what_can_never_come_is_said_and_not_waited_for() -> None:
+def test_waiting_for_an_event_that_cannot_come_is_an_error() -> None:
     kernel = Kernel()
 
     async def forever() -> None:
@@ -130,7 +130,7 @@ def test_an_interrupt_closes_every_job_and_is_raised() -> None:
     assert ended == [50, 50]
 
 
-def test_nothing_to_run_together_is_over_at_once() -> None:
+def test_running_no_jobs_returns_at_once() -> None:
     kernel = Kernel()
     kernel.run(kernel.run_all([]))
     assert kernel.now == 0

@@ -93,7 +93,7 @@ def test_a_heavy_tail_stops_at_its_cap() -> None:
     assert max(draw() for _ in range(DRAWS)) == 5_000
 
 
-def test_without_flaws_everything_arrives_once() -> None:
+def test_without_impairments_every_packet_arrives_once() -> None:
     assert sorted(Wire().send(*range(100)).messages()) == list(range(100))
 
 
@@ -102,7 +102,7 @@ def test_jitter_makes_later_packets_overtake_earlier_ones() -> None:
     assert Wire(Conditions(delay=Constant(MS))).send(*range(100)).messages() == list(range(100))
 
 
-def test_a_lossy_link_loses_its_share_and_a_doubling_one_doubles_its_share() -> None:
+def test_a_link_loses_and_duplicates_the_requested_shares() -> None:
     lost = Wire(Conditions(loss=0.3)).send(*range(DRAWS // 10)).messages()
     assert len(lost) / (DRAWS // 10) == pytest.approx(0.7, abs=0.05)
     doubled = Wire(Conditions(duplication=0.3)).send(*range(DRAWS // 10)).messages()
@@ -110,7 +110,7 @@ def test_a_lossy_link_loses_its_share_and_a_doubling_one_doubles_its_share() -> 
     assert set(doubled) == set(range(DRAWS // 10))
 
 
-def test_a_link_that_turns_bad_loses_its_share_in_runs() -> None:
+def test_a_bursty_link_loses_its_share_in_bursts() -> None:
     share, burst = 0.2, 5
     sent = DRAWS // 10
     arrived = set(Wire(Conditions(bursts=(gilbert(share, burst),))).send(*range(sent)).messages())
@@ -138,7 +138,7 @@ def test_packets_that_are_held_back_are_overtaken() -> None:
     assert len(late) == wire.link.held == pytest.approx(300, abs=60)
 
 
-def test_packets_queue_for_a_narrow_link_and_are_lost_where_they_would_wait_too_long() -> None:
+def test_packets_queue_for_a_limited_link_and_are_dropped_if_they_would_wait_too_long() -> None:
     conditions = Conditions(delay=Constant(MS), ns_per_byte=100_000, longest_ns=20 * MS)
     message = {"kind": "x"}
     size = HEADER_BYTES + len(wire_format.encode("n1", message))
@@ -151,7 +151,7 @@ def test_packets_queue_for_a_narrow_link_and_are_lost_where_they_would_wait_too_
 
 
 @pytest.mark.parametrize(("loss", "duplication"), [(1.1, 0.0), (0.0, -0.1)])
-def test_a_chance_outside_of_0_to_1_is_refused(loss: float, duplication: float) -> None:
+def test_a_probability_outside_0_to_1_is_refused(loss: float, duplication: float) -> None:
     with pytest.raises(ValueError, match="chances from 0 to 1"):
         Conditions(loss=loss, duplication=duplication)
 
@@ -168,7 +168,7 @@ def test_the_delay_of_a_packet_does_not_depend_on_the_loss_of_others(struck: set
     assert flawed.arrived == [each for each in calm.arrived if each[1] not in struck]
 
 
-def test_a_cut_kills_what_would_arrive_during_it_and_spares_what_arrives_after_it() -> None:
+def test_a_cut_drops_packets_that_would_arrive_during_it_and_no_later_ones() -> None:
     wire = Wire(Conditions(delay=Constant(10)))
 
     def cut(is_cut: bool, _: Any) -> None:
@@ -221,7 +221,7 @@ def _delays(seed: int, before: Callable[[Network], None]) -> list[int]:
     return arrived
 
 
-def test_a_link_draws_the_same_whatever_goes_on_elsewhere_and_other_numbers_for_another_seed() -> None:
+def test_the_random_numbers_of_a_link_depend_only_on_the_seed_and_the_link() -> None:
     def busy(network: Network) -> None:
         for _ in range(3):
             network.links["n2"]["n1"].send("")

@@ -79,7 +79,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_one_seed_is_one_history_for_good(tmp_path: Path) -> None:
+def test_the_history_of_a_seed_is_pinned(tmp_path: Path) -> None:
     """If this fails after a change that was meant to change what happens, the new digest is the right one; if it
     fails on another machine or Python alone, something other than the seed decides."""
     assert digest(run_to_file(7, tmp_path)) == PINNED
@@ -90,7 +90,7 @@ def test_another_seed_is_another_history(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
-def test_the_hash_seed_of_the_process_decides_nothing(hash_seed: str, tmp_path: Path) -> None:
+def test_the_hash_seed_of_the_process_has_no_influence(hash_seed: str, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from splitbrain.tests import test_sim_runtime as t; "
         "print(t.digest(t.run_to_file(7, Path(sys.argv[1]))))"
@@ -105,7 +105,7 @@ def test_the_hash_seed_of_the_process_decides_nothing(hash_seed: str, tmp_path: 
     assert done.stdout.split() == [PINNED]
 
 
-def test_a_run_in_memory_holds_what_the_same_run_writes(tmp_path: Path) -> None:
+def test_a_run_in_memory_equals_the_stored_run(tmp_path: Path) -> None:
     written, kept = History.read(run_to_file(7, tmp_path)), history_of(*planned(7))
     assert kept.lines == written.lines
     assert kept.end == written.end
@@ -115,7 +115,7 @@ def test_a_run_in_memory_holds_what_the_same_run_writes(tmp_path: Path) -> None:
         assert (getattr(kept.observations, column) == getattr(written.observations, column)).all(), column
 
 
-def test_to_know_the_truth_changes_nothing_of_what_is_observed() -> None:
+def test_recording_the_ground_truth_does_not_change_the_history() -> None:
     blind, knowing = history_of(*planned(7)), observed(*planned(7))
     assert knowing.reigns
     assert (blind.lines, blind.end) == (knowing.history.lines, knowing.history.end)
@@ -128,7 +128,7 @@ def test_each_node_has_a_log_of_its_changes_of_role(tmp_path: Path) -> None:
     assert {"led", "followed"} == {line["event"] for lines in logs.values() for line in lines}
 
 
-def test_an_interrupt_ends_the_run_and_keeps_what_was_recorded(tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_run_and_keeps_its_history(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     recorder = Recorder(HistoryFile(path))
 

@@ -92,18 +92,18 @@ def hurt_at_random(make_node: Callable[..., Node], seed: int, n: int = 5, durabl
 @pytest.mark.parametrize("system", RAFTS, ids=lambda system: system.name)
 @given(st.integers(0, 2**32))
 @settings(max_examples=12, deadline=None, derandomize=True)
-def test_nobody_votes_twice_in_a_term_and_a_majority_stands_behind_each_win(system: Any, seed: int) -> None:
+def test_each_node_votes_once_a_term_and_each_win_has_a_majority(system: Any, seed: int) -> None:
     votes = hurt_at_random(system.make_node, seed)
     assert votes.voted_twice() == []
     assert votes.without_quorum(5) == []
     assert all(len(winners) == 1 for winners in votes.wins.values())
 
 
-def test_nodes_that_lose_their_disks_are_seen_to_vote_twice() -> None:
+def test_votes_given_twice_after_a_lost_disk_are_seen() -> None:
     assert any(hurt_at_random(SYSTEMS["raft-basic"].make_node, seed, durable="lost").voted_twice() for seed in range(8))
 
 
-def test_a_candidate_that_counts_one_vote_too_few_is_seen_to_win_without_a_quorum() -> None:
+def test_a_win_with_one_vote_too_few_is_seen() -> None:
     def hasty(id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Json] | None = None) -> Node:
         node = Raft(id, peers, SYSTEMS["raft-basic"].options, rng, boot, state)
         node._majority -= 1
@@ -131,7 +131,7 @@ def elect(system: Any, n: int, seed: int) -> tuple[Counter[str], int]:
 # Not for leases: their voters turn away whoever asks within a timeout of their boot, so a first election costs more.
 @pytest.mark.parametrize("n", range(3, 10))
 @pytest.mark.parametrize("system", RAFTS[:2], ids=lambda system: system.name)
-def test_a_calm_election_costs_as_many_messages_as_the_paper_says(system: Any, n: int) -> None:
+def test_an_election_without_faults_costs_the_messages_in_the_paper(system: Any, n: int) -> None:
     sent, candidates = elect(system, n, seed=1)
     pre_vote = 2 * (n - 1) if system.options.pre_vote else 0
     assert candidates == 1
@@ -141,7 +141,7 @@ def test_a_calm_election_costs_as_many_messages_as_the_paper_says(system: Any, n
     assert sent.total() == pre_vote + 4 * (n - 1)
 
 
-def test_a_calm_leader_costs_a_round_of_messages_every_heartbeat() -> None:
+def test_a_leader_without_faults_costs_one_round_of_messages_per_heartbeat() -> None:
     votes = Votes()
     sim = Simulation(1, names(5), SYSTEMS["raft"].make_node, instrument=votes)
     sim.start()
@@ -165,7 +165,7 @@ def test_the_same_seed_is_the_same_run_and_another_seed_is_another() -> None:
     assert leader_and_time(3) != leader_and_time(4)
 
 
-def test_a_witness_changes_nothing_by_watching() -> None:
+def test_an_instrument_does_not_change_the_run() -> None:
     def leaders(instrument: Instrument | None) -> list[tuple[str, ...]]:
         sim = Simulation(5, names(5), SYSTEMS["raft"].make_node, instrument=instrument)
         sim.start()
@@ -178,7 +178,7 @@ def test_a_witness_changes_nothing_by_watching() -> None:
     assert leaders(None) == leaders(Votes())
 
 
-def test_nodes_start_each_at_an_instant_of_its_own() -> None:
+def test_nodes_start_at_different_instants() -> None:
     class Starts(Instrument):
         def __init__(self) -> None:
             self.at: list[int] = []
@@ -194,7 +194,7 @@ def test_nodes_start_each_at_an_instant_of_its_own() -> None:
     assert len(set(starts.at)) == 5
 
 
-def test_a_cluster_whose_links_are_slower_than_its_timeouts_elects_nobody() -> None:
+def test_a_cluster_with_links_slower_than_its_timeouts_elects_no_leader() -> None:
     """The simulation really delays: with a round trip above the longest timeout no vote comes in time."""
     slow = Conditions(delay=Uniform(400 * MS, 500 * MS))
     sim = Simulation(5, names(5), SYSTEMS["raft-basic"].make_node, conditions=slow)

@@ -15,7 +15,7 @@ def test_two_runs_of_one_second_and_one_seed_get_a_folder_each(tmp_path: Path) -
     assert first.path.parent == second.path.parent == tmp_path / "raft-partition"
 
 
-def test_latest_points_to_the_newest_in_the_store_and_by_name(tmp_path: Path) -> None:
+def test_latest_points_to_the_newest_run_of_the_store_and_of_its_name(tmp_path: Path) -> None:
     old, new = new_run(tmp_path, "raft-partition", 1), new_run(tmp_path, "raft-partition", 2)
     for run in (old, new):
         link_latest(tmp_path, run)
@@ -24,19 +24,19 @@ def test_latest_points_to_the_newest_in_the_store_and_by_name(tmp_path: Path) ->
     assert not (tmp_path / "latest").readlink().is_absolute(), "a store may be moved"
 
 
-def test_what_is_not_a_store_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="file"):
         new_run(tmp_path / "file", "raft-partition", 1)
 
 
-def test_a_file_that_cannot_be_written_is_said_in_words(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "gone")
     with pytest.raises(EnvironmentFailure, match="cannot be written"):
         run.write_json("verdicts.json", {})
 
 
-def test_a_reader_never_meets_half_a_file(tmp_path: Path) -> None:
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.write_json("verdicts.json", {"verdict": "valid"})
     run.write_json("verdicts.json", {"verdict": "invalid"})
@@ -44,7 +44,7 @@ def test_a_reader_never_meets_half_a_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["verdicts.json"]
 
 
-def test_what_a_run_says_of_itself_may_be_missing_or_broken(tmp_path: Path) -> None:
+def test_the_record_of_a_run_may_be_missing_or_broken(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     assert run.read_json("experiment.json") == {}
     (tmp_path / "experiment.json").write_text("[1, 2")

@@ -27,7 +27,7 @@ def read(tmp_path: Path, text: str) -> Any:
     return described(path)
 
 
-def test_the_least_that_a_file_may_say_is_an_image_and_how_it_is_asked(tmp_path: Path) -> None:
+def test_a_minimal_file_has_an_image_and_a_probe(tmp_path: Path) -> None:
     system = read(tmp_path, LEAST)
     assert system.software.image == OwnImage(tag="mine:1")
     assert system.probe == HttpProbe(path="/status", leading="leading")
@@ -58,7 +58,7 @@ def test_a_command_is_filled_in_for_each_machine(tmp_path: Path) -> None:
         (LEAST + "[promises]\nC99 = '++++++'\n", "promises: expected fault classes, of all, crash"),
     ],
 )
-def test_what_a_file_cannot_mean_is_refused_by_key(tmp_path: Path, text: str, words: str) -> None:
+def test_an_invalid_value_is_refused_by_its_key(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         read(tmp_path, text)
 
@@ -80,7 +80,7 @@ def test_claims_are_found_where_the_probe_says() -> None:
         claim("n1", probe, answer, names)
 
 
-def test_what_is_not_there_is_not_made_up() -> None:
+def test_a_missing_field_is_not_invented() -> None:
     assert at({"a": [{"b": 1}]}, "a.0.b") == 1 and at({"a": []}, "a.0.b") is None
     assert not holds({}, "role == leader")
     with pytest.raises(OutcomeUnknown, match="true or false"):

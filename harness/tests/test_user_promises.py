@@ -35,7 +35,7 @@ def test_one_exception_can_be_written_in_words_marks_codes_or_as_a_table(given: 
     assert read(given) == {each: WEAK if each == "leader-isolated" else ALL_PROMISED for each in NODE_FAULT_CLASSES}
 
 
-def test_nothing_said_is_everything_guaranteed_but_for_terms_where_there_are_none() -> None:
+def test_without_a_table_every_guarantee_is_promised_except_those_about_missing_terms() -> None:
     assert read({}) == dict.fromkeys(NODE_FAULT_CLASSES, ALL_PROMISED)
     assert read({}, has_terms=False)["crash"] == {
         **ALL_PROMISED,
@@ -44,7 +44,7 @@ def test_nothing_said_is_everything_guaranteed_but_for_terms_where_there_are_non
     }
 
 
-def test_a_row_of_its_own_outweighs_the_row_for_all() -> None:
+def test_the_row_of_a_class_outweighs_the_row_for_all() -> None:
     found = read({"all": "++++++", "pause": {"exclusivity": "known-weakness"}})
     assert (found["crash"], found["pause"]) == (ALL_PROMISED, WEAK)
     assert read("+!++++") == dict.fromkeys(NODE_FAULT_CLASSES, WEAK)

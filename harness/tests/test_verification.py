@@ -12,7 +12,7 @@ ALL = {node: Heard(frozenset(set(NODES) - {node}), {}) for node in NODES}
 ONE_WAY = frozenset({("n1", "n2")})
 
 
-def test_whole_links_that_carried_a_packet_are_as_asked() -> None:
+def test_open_links_that_carried_a_packet_are_verified() -> None:
     assert problems(NODES, frozenset(), ALL) == ()
 
 
@@ -23,21 +23,21 @@ def test_a_cut_counts_only_when_its_rule_dropped_a_packet_that_came() -> None:
     assert problems(NODES, ONE_WAY, nothing_came) == ("n1 to n2 should be cut, and its rule has dropped nothing",)
 
 
-def test_a_cut_that_lets_packets_through_is_told() -> None:
+def test_a_cut_that_lets_packets_through_is_reported() -> None:
     assert problems(NODES, ONE_WAY, ALL) == ("n1 to n2 should be cut, and a packet came",)
 
 
-def test_a_cut_in_the_wrong_direction_is_told_twice() -> None:
+def test_a_cut_in_the_wrong_direction_is_reported_twice() -> None:
     other_way = ALL | {"n1": Heard(frozenset({"n3"}), {"n2": 3})}
     assert len(problems(NODES, ONE_WAY, other_way)) == 3
 
 
-def test_an_open_link_without_a_packet_is_told() -> None:
+def test_an_open_link_without_a_packet_is_reported() -> None:
     silent = ALL | {"n3": Heard(frozenset({"n1"}), {})}
     assert problems(NODES, frozenset(), silent) == ("n2 to n3 should be open, and no packet came",)
 
 
-def test_a_rule_left_behind_is_told_though_packets_still_came() -> None:
+def test_a_leftover_rule_is_reported_though_packets_still_came() -> None:
     left = ALL | {"n3": Heard(frozenset({"n1", "n2"}), {"n2": 0})}
     assert problems(NODES, frozenset(), left) == ("n2 to n3 should be open, and a rule drops it",)
 
@@ -53,7 +53,7 @@ def late(ms: float, numbers: Sequence[int] = range(100)) -> list[tuple[int, int]
     return [(number, int(1_000 * ms)) for number in numbers]
 
 
-def test_what_is_measured_of_packets_that_are_lost_doubled_and_overtaken() -> None:
+def test_lost_duplicated_and_overtaken_packets_are_measured() -> None:
     seen = measured(8, [(0, 1_000), (2, 3_000), (1, 5_000), (1, 6_000), (6, 1_000)])
     assert (seen.lost, seen.doubled, seen.overtaken) == (0.5, 0.25, 0.25)
     assert seen.run == 2, "3 to 5, and 7"
@@ -93,20 +93,20 @@ def test_what_is_measured_of_packets_that_are_lost_doubled_and_overtaken() -> No
         ),
     ],
 )
-def test_a_flaw_is_believed_when_packets_show_it_and_not_else(
+def test_an_impairment_is_verified_only_if_packets_show_it(
     flaws: Flaws, fits: list[tuple[int, int]], does_not: list[tuple[int, int]], words: str
 ) -> None:
     assert told(flaws, fits) == []
     assert words in told(flaws, does_not)
 
 
-def test_a_narrow_link_takes_its_time_over_each_packet() -> None:
+def test_a_limited_link_spends_time_on_each_packet() -> None:
     narrow = Flaws(ms_per_kb=100)
     assert told(narrow, [(i, 7_000 * (i + 1)) for i in range(4)], sent=4) == []
     assert told(narrow, late(0.1, range(4)), sent=4) == ["should take 7 ms over each packet, and took 0.0 ms"]
 
 
-def test_losses_of_several_causes_are_those_of_independent_dice() -> None:
+def test_losses_of_several_causes_are_independent() -> None:
     assert lost_share(Flaws(loss=0.5, corruption=0.5, bursts=((0.2, 3),))) == pytest.approx(0.8)
 
 
@@ -126,7 +126,7 @@ def test_losses_of_several_causes_are_those_of_independent_dice() -> None:
         ([(Flaws(corruption=0.3, ms_per_kb=100), 4)], 0, True),
     ],
 )
-def test_spoilt_packets_are_believed_when_the_receiver_s_kernel_counted_enough_of_them(
+def test_corruption_is_verified_by_the_checksum_errors_of_the_receiver_s_kernel(
     links: list[tuple[Flaws, int]], errors: int, enough: bool
 ) -> None:
     assert (unnoticed(links, errors) is None) == enough

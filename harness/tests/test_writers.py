@@ -37,7 +37,7 @@ WRITES = st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["n1", "n2"])), m
 
 
 @given(WRITES)
-def test_a_fence_accepts_nothing_older_than_what_it_accepted_and_no_token_of_two_holders(
+def test_a_fence_accepts_no_older_token_and_no_token_of_two_holders(
     writes: list[tuple[int, str]],
 ) -> None:
     ledger = FencedLedger()
@@ -51,7 +51,7 @@ def test_a_fence_accepts_nothing_older_than_what_it_accepted_and_no_token_of_two
     assert len({(write.token, write.holder) for write in ledger.accepted}) == len(set(tokens))
 
 
-def test_a_ledger_without_a_fence_accepts_what_a_fence_refuses() -> None:
+def test_an_unfenced_ledger_accepts_writes_that_a_fence_refuses() -> None:
     for ledger, accepted in ((Ledger(), 4), (FencedLedger(), 2)):
         for token, holder in ((1, "n1"), (2, "n2"), (1, "n1"), (2, "n1")):
             ledger.append(token, holder, "")
@@ -80,12 +80,12 @@ def test_the_same_dual_leadership_corrupts_an_unfenced_ledger_and_not_a_fenced_o
     ]
 
 
-def test_the_command_that_makes_a_run_again_names_its_workload() -> None:
+def test_the_replay_command_names_the_workload() -> None:
     assert isolated("lock").again[-1].endswith("--seed 3 --observe-period 100 --workload lock")
 
 
 @pytest.mark.parametrize("workload", ["ledger", "lock"])
-def test_a_run_that_writes_is_the_same_again_from_its_seed(workload: Any) -> None:
+def test_a_run_with_writers_is_reproduced_by_its_seed(workload: Any) -> None:
     run = isolated(workload, strict=False)
     assert run.repeat().differs_at is None
 
@@ -98,7 +98,7 @@ def test_terms_of_a_system_that_keeps_them_are_sound_tokens(system: str, nemesis
     assert found.found.facts["appends_accepted"] > 100
 
 
-def test_leadership_without_a_lease_is_no_lock_and_what_is_lost_shows() -> None:
+def test_leadership_without_a_lease_is_no_lock_and_lost_writes_show_it() -> None:
     run = isolated("lock")
     assert run.judgement["mutual-exclusion"].weakness == "shown"
     assert run.judgement["lost-updates"].weakness == "shown"
@@ -113,7 +113,7 @@ def test_leadership_with_a_lease_is_a_lock(seed: int) -> None:
     assert found.found.facts["holds"] > 50
 
 
-def test_a_cluster_that_forgot_every_term_is_shut_out_by_the_fence_for_ever() -> None:
+def test_a_cluster_that_lost_every_term_is_refused_by_the_fence_for_ever() -> None:
     """Three elections, then all disks are lost: terms begin anew, below what the ledger remembers."""
     deaths = [Step(at_ms=at, for_ms=300, fault=Kill(target="leader")) for at in (4_000, 6_000, 8_000)]
     forgetting = Step(at_ms=10_000, for_ms=200, fault=Kill(target="all", state="lost"))
@@ -176,7 +176,7 @@ def test_a_resource_with_nothing_planted_keeps_every_rule(monkeypatch: pytest.Mo
     assert rules(planted(monkeypatch, RemoteLedger(FencedLedger(), Random(1)))) == set()
 
 
-def test_a_resource_that_checks_nothing_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resource_without_a_check_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     found = planted(monkeypatch, RemoteLedger(Ledger(), Random(1)))
     assert rules(found) == {"F1", "F3"}
     assert found.outcome.word == "invalid"
@@ -200,7 +200,7 @@ def test_tokens_that_each_node_counts_for_itself_are_caught(monkeypatch: pytest.
 # What is promised
 
 
-def test_without_a_fence_fencing_is_no_better_than_exclusivity_and_never_promised() -> None:
+def test_without_a_fence_fencing_is_no_better_than_exclusivity() -> None:
     promises: Promises = {"term-safety": "guaranteed", "exclusivity": "guaranteed", "fencing": "guaranteed"}
     weak: Promises = {**promises, "exclusivity": "known-weakness"}
     assert promises_to_writers(promises, "ledger") == promises
@@ -208,7 +208,7 @@ def test_without_a_fence_fencing_is_no_better_than_exclusivity_and_never_promise
     assert promises_to_writers(weak, "lock")["fencing"] == "known-weakness"
 
 
-def test_a_workload_that_there_is_not_is_refused() -> None:
+def test_an_unknown_workload_is_refused() -> None:
     nothing: Any = "bank"
     with pytest.raises(UsageError, match="workload: expected one of election, ledger, ledger-unfenced, lock"):
         trial.run(SYSTEMS["raft"], workload=nothing)

@@ -30,7 +30,7 @@ Node count: 5
 SERVES_NOBODY = "This ZooKeeper instance is not currently serving requests\n"
 
 
-def test_the_mode_is_read_from_the_line_that_says_so_and_who_serves_nobody_has_none() -> None:
+def test_the_mode_is_read_from_its_line_and_a_server_out_of_service_has_none() -> None:
     assert mode_in(SRVR.format("leader")) == "leader"
     assert mode_in(SRVR.format("follower")) == "follower"
     assert mode_in(SERVES_NOBODY) is None
@@ -85,7 +85,7 @@ LEADS, FOLLOWS = SRVR.format("leader"), SRVR.format("follower")
         ({"s1": "", "s2": FOLLOWS, "s3": FOLLOWS}, None, "the connection was closed without an answer"),
     ],
 )
-def test_one_server_that_says_so_leads_and_one_is_awake_that_says_anything(
+def test_the_one_server_in_mode_leader_leads_and_any_answer_shows_a_live_server(
     answers: Mapping[str, str | None], leader: str | None, words: str | None
 ) -> None:
     found, refused = asyncio.run(asked(answers))

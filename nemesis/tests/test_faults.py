@@ -28,7 +28,7 @@ def planned(fault: Fault, view: View = LED) -> Plan:
     return result
 
 
-def test_a_plan_says_all_that_must_be_known_to_carry_it_out() -> None:
+def test_a_plan_has_all_data_to_carry_it_out() -> None:
     assert planned(Partition(shape="isolated-leader")) == Plan(
         fault=Partition(shape="isolated-leader"),
         nodes=("n2",),
@@ -43,7 +43,7 @@ def test_the_links_of_a_plan_are_written_from_and_to_in_order() -> None:
     assert planned(Partition(shape="leader-deaf")).recorded_links() == [["n1", "n2"], ["n3", "n2"]]
 
 
-def test_a_fault_aimed_at_a_leader_is_not_planned_when_nobody_leads() -> None:
+def test_a_fault_aimed_at_a_leader_is_not_planned_without_one() -> None:
     leaderless = View(nodes=node_names(3), leader=None)
     assert isinstance(plans.plan(Partition(shape="leader-deaf"), leaderless, Random(0)), NoTarget)
     assert planned(Partition(shape="halves"), leaderless).words == "n1 | n2 n3"
@@ -56,7 +56,7 @@ def test_a_shape_for_more_nodes_is_refused() -> None:
 
 @settings(deadline=None)
 @given(views(min_nodes=5), st.sampled_from(possible_shapes(5)), st.integers(0, 99))
-def test_equal_dice_give_equal_plans_and_only_nodes_of_the_view(view: View, shape: str, seed: int) -> None:
+def test_equal_generators_give_equal_plans_with_nodes_of_the_view_only(view: View, shape: str, seed: int) -> None:
     first, second = (plans.plan(Partition(shape=shape), view, Random(seed)) for _ in range(2))
     assert first == second
     if isinstance(first, Plan):
@@ -77,7 +77,7 @@ def test_a_cut_that_flaps_begins_with_the_cut_and_ends_with_the_fault() -> None:
     assert plan.words == "the leader n2 is alone: n1 n3 | n2, on and off every 200 ms"
 
 
-def test_flapping_flaps_even_if_not_told_how_fast_and_others_when_told() -> None:
+def test_the_flapping_shape_always_flaps_and_others_on_request() -> None:
     assert planned(Partition(shape="flapping")).fault.turn_ms == DEFAULT_FLAP_MS
     assert planned(Partition(shape="halves", flap_ms=80)).fault.turn_ms == 80
     assert planned(Partition(shape="halves")).fault.turn_ms is None
@@ -104,16 +104,16 @@ def test_a_fault_is_written_with_only_the_keys_it_has() -> None:
 
 
 @given(st.builds(Partition, shape=st.sampled_from(possible_shapes(9)), flap_ms=st.none() | st.integers(1)))
-def test_a_fault_comes_back_from_json_as_it_was(fault: Partition) -> None:
+def test_a_fault_survives_a_round_trip_through_json(fault: Partition) -> None:
     assert fault_from_json(fault_to_json(fault)) == fault
 
 
 @given(faults(5))
-def test_every_kind_of_fault_comes_back_from_json_as_it_was(fault: Fault) -> None:
+def test_every_kind_of_fault_survives_a_round_trip_through_json(fault: Fault) -> None:
     assert fault_from_json(json.loads(json.dumps(fault_to_json(fault)))) == fault
 
 
-def test_what_is_by_default_is_not_written() -> None:
+def test_default_values_are_not_written() -> None:
     assert fault_to_json(Kill(target="leader")) == {"f": "kill", "target": "leader"}
     assert fault_to_json(Kill(target="leader", state="lost", after_effects=0)) == {
         "f": "kill",
@@ -124,7 +124,7 @@ def test_what_is_by_default_is_not_written() -> None:
 
 
 @given(triggers())
-def test_a_trigger_comes_back_from_json_as_it_was(trigger: Trigger) -> None:
+def test_a_trigger_survives_a_round_trip_through_json(trigger: Trigger) -> None:
     assert trigger_from_json(json.loads(json.dumps(trigger_to_json(trigger)))) == trigger
 
 
@@ -175,7 +175,7 @@ def test_faults_of_each_kind_are_checked_field_by_field(value: Any, message: str
         ({"event": "campaign", "within_ms": 0}, r"^when\.within_ms: expected .*, at least 1, got 0$"),
     ],
 )
-def test_what_is_no_trigger_is_refused(value: Any, message: str) -> None:
+def test_an_invalid_trigger_is_refused(value: Any, message: str) -> None:
     with pytest.raises(ScheduleError, match=message):
         trigger_from_json(value)
 
@@ -205,7 +205,7 @@ def test_what_is_no_trigger_is_refused(value: Any, message: str) -> None:
         ),
     ],
 )
-def test_what_is_no_fault_is_refused_with_what_was_expected_what_came_and_where(value: Any, message: str) -> None:
+def test_an_invalid_fault_is_refused_with_expected_got_and_where(value: Any, message: str) -> None:
     with pytest.raises(ScheduleError, match=message):
         fault_from_json(value, where="x")
 
@@ -216,7 +216,7 @@ def test_an_error_keeps_its_parts() -> None:
     assert (caught.value.where, caught.value.got) == ("flap_ms", "-1")
 
 
-def test_a_shape_that_is_not_is_refused_when_the_fault_is_made() -> None:
+def test_an_unknown_shape_is_refused_when_the_fault_is_made() -> None:
     with pytest.raises(ScheduleError, match=r"perhaps halves\?\), got 'halfs'"):
         Partition(shape="halfs")
 
@@ -236,6 +236,6 @@ def test_single_processes_are_written_down_and_read_back(fault: Kill | Pause) ->
         {"f": "kill", "process": "p*", "after_effects": 1},
     ],
 )
-def test_patterns_that_are_none_and_processes_that_lose_a_disk_are_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_patterns_and_single_processes_that_lose_a_disk_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ScheduleError, match=r"fault\.process: expected a pattern"):
         fault_from_json({"target": "leader", **wrong})

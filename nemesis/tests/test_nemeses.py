@@ -59,7 +59,7 @@ def deals_fairly(dealt: list[str], kinds: int) -> bool:
     return all(len(set(hand)) == len(hand) for hand in hands)
 
 
-def test_there_is_calm_a_mix_and_every_shape_and_other_fault_by_its_name() -> None:
+def test_none_partition_and_every_shape_and_fault_are_nemeses() -> None:
     assert list(NEMESES)[: 2 + len(SHAPES)] == ["none", "partition", *SHAPES]
     assert {"kill", "amnesia", "torn", "storm", "pause", "loss", "delay", "skew", "all"} <= set(NEMESES)
     assert all(nemesis.name == name and nemesis.help for name, nemesis in NEMESES.items())
@@ -94,7 +94,7 @@ def test_hands_are_dealt_in_different_orders() -> None:
     assert len(hands) == 20
 
 
-def test_the_first_fault_of_a_mix_strikes_the_leader() -> None:
+def test_the_first_fault_of_a_mix_hits_the_leader() -> None:
     first = {shapes_of(build(["partition"], Random(seed), 5, 15_000))[0] for seed in range(60)}
     assert first == {"isolated-leader", "flapping", "leader-deaf", "leader-mute"}
 
@@ -118,7 +118,7 @@ def test_a_fault_named_twice_is_dealt_twice_as_often() -> None:
     assert counts["bridge"] == 2 * counts["halves"]
 
 
-def test_calm_adds_nothing_to_a_mix() -> None:
+def test_none_adds_no_fault_to_a_mix() -> None:
     assert build(["none", "halves"], Random(3), 5, 60_000) == build(["halves"], Random(3), 5, 60_000)
 
 
@@ -199,14 +199,14 @@ def test_a_nemesis_deals_faults_of_the_class_that_it_is_named_for(name: str, kin
     assert len({fault.kind for fault in dealt}) == len(NEMESES[name].deck(5)) or name in ("pause", "freeze")
 
 
-def test_partitions_that_are_noticed_or_one_way_for_tcp_are_dealt_as_such() -> None:
+def test_rejecting_and_payload_partitions_are_dealt_as_such() -> None:
     for name in ("reject", "payload"):
         dealt = faults_of(name)
         assert {fault.how for fault in dealt if isinstance(fault, Partition)} == {name}
         assert len({fault.kind for fault in dealt}) == len(NEMESES[name].deck(5))
 
 
-def test_a_nemesis_needs_what_any_of_its_faults_does() -> None:
+def test_a_nemesis_requires_the_capabilities_of_all_its_faults() -> None:
     assert needs(NEMESES["bursts"], 5) == {"loss in bursts"}
     assert needs(NEMESES["payload"], 5) == {"partition", "partition of payload"}
     assert needs(NEMESES["voter"], 5) >= {"kill with state torn", "kill after some effects"}
@@ -217,12 +217,12 @@ def overlaps(schedule: Schedule) -> int:
     return sum(after.at_ms < before.end_ms for before, after in pairwise(schedule.steps))
 
 
-def test_faults_of_everything_meet_and_those_of_one_kind_do_not() -> None:
+def test_faults_of_all_overlap_and_those_of_one_kind_do_not() -> None:
     assert overlaps(build(["all"], Random(2), 5, HOUR_MS)) > 100
     assert overlaps(build(["kill"], Random(2), 5, HOUR_MS)) == 0
 
 
-def test_everything_leaves_out_kinds_in_each_schedule_and_none_in_all_of_them() -> None:
+def test_all_leaves_out_kinds_in_each_schedule_but_none_in_every_schedule() -> None:
     dealt = [{step.fault.f for step in build(["all"], Random(seed), 5, 60_000).steps} for seed in range(40)]
     by_their_own_names_only = {"oom", "fill", "slow-fsync", "failing-fsync"}
     every = {fault.f for fault in FAULTS} - by_their_own_names_only
@@ -230,7 +230,7 @@ def test_everything_leaves_out_kinds_in_each_schedule_and_none_in_all_of_them() 
     assert all(len(kinds) < len(every) for kinds in dealt)
 
 
-def test_everything_is_no_more_than_the_runtime_can_do() -> None:
+def test_all_draws_only_faults_that_the_runtime_supports() -> None:
     can: frozenset[Capability] = frozenset({"partition", "pause"})
     assert {fault.f for fault in faults_of("all", 20, can)} == {"partition", "pause"}
     assert {fault.f for fault in faults_of("kill", 1, can)} == {"kill"}  # asked for by name; to be refused
@@ -288,7 +288,7 @@ def test_schedules_and_plans_are_the_same_whatever_the_hash_seed() -> None:
 # Wrong usage.
 
 
-def test_an_unknown_name_is_refused_with_its_neighbours_and_all_there_are() -> None:
+def test_an_unknown_name_is_refused_with_similar_names_and_all_names() -> None:
     with pytest.raises(
         NemesisError, match=r"no nemesis 'partitions'; perhaps partition or server-partition\? All there are: none, "
     ):
@@ -297,7 +297,7 @@ def test_an_unknown_name_is_refused_with_its_neighbours_and_all_there_are() -> N
         build(["zzz"], Random(0), 5, 60_000)
 
 
-def test_a_shape_that_so_few_nodes_do_not_have_is_refused() -> None:
+def test_a_shape_that_needs_more_nodes_is_refused() -> None:
     with pytest.raises(NemesisError, match="the nemesis churn needs at least 5 nodes, not 4"):
         build(["halves", "churn"], Random(0), 4, 60_000)
 
@@ -313,7 +313,7 @@ def test_too_short_a_time_is_refused() -> None:
         build(["halves"], Random(0), 3, 99)
 
 
-def test_no_name_at_all_is_refused() -> None:
+def test_an_empty_list_of_names_is_refused() -> None:
     with pytest.raises(NemesisError, match="name at least one nemesis of: none, partition, "):
         build([], Random(0), 3, 60_000)
 

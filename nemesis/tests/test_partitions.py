@@ -113,11 +113,11 @@ def test_a_cut_is_shown_as_a_table() -> None:
     ]
 
 
-def test_calm_is_described_as_calm() -> None:
+def test_an_empty_cut_is_described_as_calm() -> None:
     assert p.describe(THREE, p.NOTHING) == "no link is cut"
 
 
-def test_both_kinds_of_link_are_described_apart() -> None:
+def test_both_kinds_of_link_are_described_separately() -> None:
     assert p.describe(THREE, p.one_link("n1", "n2") | p.one_way_link("n3", "n1")) == "cut n1-n2, n3->n1"
 
 
@@ -189,7 +189,7 @@ def test_random_halves_do_not_always_split_alike() -> None:
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_only_the_hub_of_a_bridge_sees_everybody(n: int) -> None:
+def test_only_the_hub_of_a_bridge_sees_every_node(n: int) -> None:
     nodes = node_names(n)
     seen = seen_by_all(nodes, p.bridge(nodes, "n2", Random(n)))
     assert [node for node in nodes if len(seen[node]) == n] == ["n2"]
@@ -208,7 +208,7 @@ def churns(nodes: Sequence[str], cut: p.Cut) -> bool:
 
 
 @pytest.mark.parametrize("n", range(5, 16))
-def test_whoever_leads_a_churning_majority_some_outsider_does_not_hear_it(n: int) -> None:
+def test_for_every_leader_of_a_churning_majority_some_outsider_does_not_hear_it(n: int) -> None:
     nodes = node_names(n)
     cut = p.churn(nodes, "n3", Random(n))
     seen = seen_by_all(nodes, cut)
@@ -240,7 +240,7 @@ def test_a_star_of_three_would_not_lose_its_quorum() -> None:
 
 
 @pytest.mark.parametrize("n", range(4, 16))
-def test_in_a_constrained_election_only_the_hub_sees_a_majority_and_nobody_the_leader(n: int) -> None:
+def test_in_a_constrained_election_only_the_hub_sees_a_majority_and_no_node_the_leader(n: int) -> None:
     nodes = node_names(n)
     cut = p.constrained_election(nodes, "n1", "n4")
     assert p.quorum_connected(nodes, cut) == ("n4",)
@@ -302,7 +302,7 @@ def test_a_one_way_link_is_enough_not_to_see() -> None:
     assert not p.is_split(THREE, cut)
 
 
-def test_a_split_is_told_from_a_partial_partition() -> None:
+def test_a_split_is_distinguished_from_a_partial_partition() -> None:
     assert p.is_split(FIVE, p.halves(FIVE))
     assert not p.is_split(FIVE, p.constrained_election(FIVE, "n1", "n2"))
     assert not p.is_split(FIVE, p.NOTHING)
@@ -325,14 +325,14 @@ def test_a_split_is_told_from_a_partial_partition() -> None:
         (lambda n: p.churn(n, n[0], Random(0)), 5),
     ],
 )
-def test_too_few_nodes_are_refused_in_words(make: Callable[[Sequence[str]], p.Cut], least: int) -> None:
+def test_too_few_nodes_are_refused_with_a_reason(make: Callable[[Sequence[str]], p.Cut], least: int) -> None:
     assert make(node_names(least))
     for n in range(1, least):
         with pytest.raises(p.ImpossibleShape, match=rf"at least {least} nodes, not {n}: \w+"):
             make(node_names(n))
 
 
-def test_a_name_that_is_no_node_is_refused() -> None:
+def test_an_unknown_node_is_refused() -> None:
     with pytest.raises(ValueError, match="'n9' is not one of the nodes n1 n2 n3"):
         p.isolate(THREE, "n9")
 

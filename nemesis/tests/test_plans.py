@@ -127,7 +127,7 @@ def planned(fault: Fault, view: View = LED) -> Plan:
         (Bandwidth(ms_per_kb=50), "loss", "heal", "all nodes: 50 ms over 1,000 bytes"),
     ],
 )
-def test_every_fault_has_a_class_an_undoing_and_words(
+def test_every_fault_has_a_class_an_undo_and_words(
     fault: Fault, fault_class: FaultClass, undo: str, words: str
 ) -> None:
     made = planned(fault)
@@ -135,7 +135,7 @@ def test_every_fault_has_a_class_an_undoing_and_words(
     assert made.shape == fault.kind
 
 
-def test_a_bad_link_is_every_link_of_whom_it_is_aimed_at() -> None:
+def test_a_link_fault_affects_every_link_of_its_target() -> None:
     made = planned(Delay(ms=5, jitter_ms=1, target="leader"))
     assert made.recorded_links() == [["n1", "n2"], ["n2", "n1"], ["n2", "n3"], ["n3", "n2"]]
     assert made.fault == Delay(ms=5, jitter_ms=1, target="leader")
@@ -144,7 +144,7 @@ def test_a_bad_link_is_every_link_of_whom_it_is_aimed_at() -> None:
     assert planned(Pause(target="leader")).recorded_links() == []
 
 
-def test_a_link_is_hurt_in_the_way_that_was_asked_for() -> None:
+def test_a_link_fault_has_the_requested_parameters() -> None:
     assert planned(Loss(percent=9, target="leader", way="in")).recorded_links() == [["n1", "n2"], ["n3", "n2"]]
     assert planned(Loss(percent=9, target="leader", way="out")).recorded_links() == [["n2", "n1"], ["n2", "n3"]]
     everywhere = [planned(Corrupt(percent=9, way=way)).recorded_links() for way in WAYS]
@@ -158,7 +158,7 @@ def test_a_crashed_machine_is_cut_off_from_all_others() -> None:
     assert crash.recorded_links() == [], "it is told as what happened to a node"
 
 
-def test_how_a_partition_cuts_is_told_when_it_is_not_in_silence() -> None:
+def test_the_words_of_a_partition_name_its_way_of_cutting_unless_it_drops() -> None:
     refused = planned(Partition(shape="leader-deaf", how="reject"))
     assert refused.fault.figures() == {"how": "reject"}
     assert refused.words == "the leader n2 hears no node, and packets are refused"
@@ -167,21 +167,21 @@ def test_how_a_partition_cuts_is_told_when_it_is_not_in_silence() -> None:
     assert refused.recorded_links() == bare.recorded_links() == planned(Partition(shape="leader-deaf")).recorded_links()
 
 
-def test_the_figures_of_a_plan_are_what_there_is_to_say_of_it_beside_its_targets() -> None:
+def test_the_figures_of_a_plan_are_its_parameters_without_targets() -> None:
     assert planned(Loss(percent=30)).fault.figures() == {"percent": 30}
     assert planned(Kill(target="leader")).fault.figures() == {"state": "kept"}
     assert planned(Kill(target="leader", after_effects=0)).fault.figures() == {"state": "kept", "after_effects": 0}
     assert planned(Partition(shape="bridge")).fault.figures() == {}
 
 
-def test_whom_nobody_can_name_is_not_struck() -> None:
+def test_a_fault_without_a_target_is_not_planned() -> None:
     nobody = View(nodes=node_names(3), leader=None)
     for fault in (Kill(target="leader"), Pause(target="follower"), Kill(target="subject")):
         assert isinstance(plan(fault, nobody, Random(0)), NoTarget)
     assert isinstance(plan(Kill(target="node"), nobody, Random(0)), Plan)
 
 
-def test_of_two_nodes_a_minority_is_nobody() -> None:
+def test_two_nodes_have_no_minority() -> None:
     made = planned(Kill(target="minority"), View(nodes=node_names(2), leader="n1"))
     assert (made.nodes, made.words) == ((), "no node: killed")
 
@@ -192,7 +192,7 @@ def test_an_isolated_node_is_the_subject_where_there_is_one() -> None:
 
 @settings(deadline=None)
 @given(faults(5), st.integers(0, 9))
-def test_equal_dice_give_equal_plans_and_only_nodes_of_the_view(fault: Fault, seed: int) -> None:
+def test_equal_generators_give_equal_plans_with_nodes_of_the_view_only(fault: Fault, seed: int) -> None:
     view = View(nodes=node_names(5), leader="n4", subject="n1")
     first, second = (plan(fault, view, Random(seed)) for _ in range(2))
     assert first == second
@@ -201,7 +201,7 @@ def test_equal_dice_give_equal_plans_and_only_nodes_of_the_view(fault: Fault, se
     assert bool(first.recorded_links()) == (first.fault.about == "links") or not first.nodes
 
 
-def test_every_ability_is_asked_for_by_some_fault_and_by_no_calmer_one() -> None:
+def test_every_capability_is_required_by_some_fault_and_by_no_milder_one() -> None:
     every: list[Fault] = [
         Partition(shape="bridge"),
         Kill(target="all"),
@@ -245,13 +245,13 @@ def test_every_ability_is_asked_for_by_some_fault_and_by_no_calmer_one() -> None
     )
 
 
-def test_kinds_are_no_more_than_the_runtime_can_do() -> None:
+def test_kinds_are_only_those_that_the_runtime_supports() -> None:
     assert kinds(5, ("pause", "kill")) == ["pause", "kill"]
     assert "amnesia" in kinds(5)
     assert kinds(5)[0] == "isolated-node"
 
 
-def test_a_cut_and_a_kill_are_told_apart_by_what_they_do() -> None:
+def test_a_cut_and_a_kill_differ_in_their_effects() -> None:
     cut, kill = planned(Partition(shape="isolated-leader")), planned(Kill(target="leader"))
     assert (cut.fault.about, kill.fault.about) == ("links", "nodes")
     assert cut.links and not kill.links
@@ -269,7 +269,7 @@ def cut_of(shape: str, view: View, seed: int = 0) -> frozenset[tuple[str, str]]:
     return result.links
 
 
-def test_a_leader_that_is_alone_has_no_server_either_and_everybody_else_has_all() -> None:
+def test_an_isolated_leader_reaches_no_server_and_all_others_reach_every_server() -> None:
     cut = cut_of("isolated-leader", SERVED)
     assert {("n2", "s1"), ("s1", "n2"), ("n2", "s3"), ("s3", "n2")} <= cut
     assert not any({"n1", "s1"} == set(link) for link in cut)
@@ -291,7 +291,7 @@ def test_the_servers_stand_with_the_majority(seed: int) -> None:
     assert served == {node for node in SERVED.nodes if ("s3", node) not in cut}
 
 
-def test_a_cut_is_of_the_class_that_it_is_among_the_nodes() -> None:
+def test_a_cut_has_its_class_among_the_nodes() -> None:
     assert planned(Partition(shape="isolated-leader"), SERVED).fault_class == "leader-isolated"
     assert (
         classed(planned(Partition(shape="isolated-leader"), SERVED), replace(SERVED, leader="n1")).fault_class
@@ -299,12 +299,12 @@ def test_a_cut_is_of_the_class_that_it_is_among_the_nodes() -> None:
     )
 
 
-def test_without_servers_a_cut_is_what_it_was() -> None:
+def test_without_servers_a_cut_is_unchanged() -> None:
     alone = replace(SERVED, others=())
     assert with_servers(all_links(("n1", "n2")), ("n1",), alone, Random(0)) == all_links(("n1", "n2"))
 
 
-def test_a_fault_among_the_servers_hurts_none_but_them_and_is_of_a_class_of_its_own() -> None:
+def test_a_fault_among_the_servers_affects_only_servers_and_has_a_server_class() -> None:
     cut = planned(Partition(shape="isolated-leader"), OF_SERVERS)
     assert (cut.fault_class, cut.shape, cut.nodes) == ("server-leader-isolated", "server-isolated-leader", ("s3",))
     assert cut_of("isolated-leader", OF_SERVERS) == {("s3", "s1"), ("s1", "s3"), ("s3", "s2"), ("s2", "s3")}
@@ -317,7 +317,7 @@ def test_a_fault_among_the_servers_hurts_none_but_them_and_is_of_a_class_of_its_
     )
 
 
-def test_packets_of_a_node_are_lost_to_and_from_the_servers_too() -> None:
+def test_packets_between_a_node_and_the_servers_are_lost_too() -> None:
     lossy = planned(Loss(percent=10, target="leader"), SERVED)
     assert ["n2", "s1"] in lossy.recorded_links()
     assert ["s1", "n2"] in lossy.recorded_links()

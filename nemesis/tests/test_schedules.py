@@ -137,7 +137,7 @@ def test_a_schedule_is_written_in_the_documented_form() -> None:
 
 @settings(deadline=None)
 @given(st.integers(2, 7).flatmap(schedules))
-def test_a_schedule_comes_back_from_its_text_as_it_was(schedule: Schedule) -> None:
+def test_a_schedule_survives_a_round_trip_through_text(schedule: Schedule) -> None:
     assert loads(dumps(schedule)) == schedule
     assert dumps(loads(dumps(schedule))) == dumps(schedule)
 
@@ -177,23 +177,23 @@ def broken(path: str, value: Any) -> Any:
         (broken("steps/1/fault/flap_ms", "fast"), r"^steps\[1\]\.fault\.flap_ms: expected .*, got 'fast'$"),
     ],
 )
-def test_a_bad_schedule_is_refused_with_what_was_expected_what_came_and_where(document: Any, message: str) -> None:
+def test_an_invalid_schedule_is_refused_with_expected_got_and_where(document: Any, message: str) -> None:
     with pytest.raises(ScheduleError, match=message):
         from_json(document)
 
 
-def test_text_that_is_no_json_is_refused_with_its_place() -> None:
+def test_text_that_is_not_json_is_refused_with_its_place() -> None:
     with pytest.raises(ScheduleError, match=r"^line 2 column 1: expected JSON, got Expecting value"):
         loads('{"format":\n}')
 
 
-def test_the_text_is_json_for_everybody() -> None:
+def test_the_text_is_standard_json() -> None:
     schedule = Schedule(steps=(Step(at_ms=0, for_ms=1, fault=BRIDGE),), length_ms=2)
     assert json.loads(dumps(schedule)) == to_json(schedule)
     assert dumps(schedule).endswith("}\n")
 
 
-def test_a_fault_among_the_servers_says_so_and_one_among_the_nodes_says_nothing() -> None:
+def test_only_a_fault_among_the_servers_has_the_key_among() -> None:
     of_servers = Schedule(steps=(Step(at_ms=0, for_ms=1, fault=HALVES, among="servers"),), length_ms=10)
     assert to_json(of_servers)["steps"][0]["among"] == "servers"
     assert from_json(to_json(of_servers)) == of_servers

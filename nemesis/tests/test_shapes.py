@@ -45,7 +45,7 @@ def drawn(shape: Shape, view: View, seed: int = 0) -> Drawn:
     return result
 
 
-def test_every_shape_that_is_promised_is_there_under_its_own_name() -> None:
+def test_every_documented_shape_exists_under_its_name() -> None:
     assert set(SHAPES) == NAMES
     assert all(name == shape.name for name, shape in SHAPES.items())
 
@@ -98,14 +98,14 @@ def test_the_help_is_one_short_line(shape: Shape) -> None:
         ),
     ],
 )
-def test_what_each_shape_does_to_five_nodes_led_by_the_second(name: str, nodes: tuple[str, ...], words: str) -> None:
+def test_each_shape_on_five_nodes_led_by_the_second(name: str, nodes: tuple[str, ...], words: str) -> None:
     result = SHAPES[name].draw(led(5), FirstChoice())
     assert isinstance(result, Drawn)
     assert (result.nodes, result.words) == (nodes, words)
 
 
 @pytest.mark.parametrize("shape", ALL, ids=lambda shape: shape.name)
-def test_from_five_nodes_on_a_shape_fills_the_cell_that_it_is_meant_for(shape: Shape) -> None:
+def test_from_five_nodes_on_a_shape_has_its_intended_fault_class(shape: Shape) -> None:
     for n in range(5, 16):
         for seed in range(5):
             view = led(n, leader=f"n{1 + seed % n}")
@@ -113,7 +113,7 @@ def test_from_five_nodes_on_a_shape_fills_the_cell_that_it_is_meant_for(shape: S
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])
-def test_on_fewer_nodes_the_cell_is_read_off_the_cut(n: int) -> None:
+def test_on_fewer_nodes_the_fault_class_follows_from_the_cut(n: int) -> None:
     """A minority with the leader in it is, of three or four nodes, the leader alone; so may a half be."""
     unlike = set()
     for shape in ALL:
@@ -187,7 +187,7 @@ def test_the_nodes_a_shape_is_about_are_touched_by_its_cut(shape: Shape) -> None
 
 
 @pytest.mark.parametrize("shape", ALL, ids=lambda shape: shape.name)
-def test_the_same_dice_give_the_same_cut(shape: Shape) -> None:
+def test_equal_generators_give_equal_cuts(shape: Shape) -> None:
     assert drawn(shape, led(5), 3) == drawn(shape, led(5), 3)
 
 

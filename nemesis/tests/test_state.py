@@ -36,11 +36,11 @@ def planned(fault: Fault, leader: str = "n2") -> Plan:
     return made
 
 
-def test_without_a_plan_everything_is_whole() -> None:
+def test_without_a_plan_every_node_and_link_is_healthy() -> None:
     assert state_of([]) == State()
 
 
-def test_cuts_unite_and_what_one_plan_leaves_the_other_keeps() -> None:
+def test_cuts_unite_and_removing_one_plan_keeps_the_links_of_another() -> None:
     first, second = (planned(Partition(shape="isolated-leader"), leader) for leader in ("n1", "n2"))
     both = state_of([first, second])
     assert both.cut == isolate(NODES, "n1") | isolate(NODES, "n2")
@@ -63,7 +63,7 @@ def test_a_part_of_a_node_may_be_down_or_paused_whatever_the_rest_is() -> None:
     assert state_of([paused]) == State(partly_paused=frozenset({("n2", "b")}))
 
 
-def test_chances_combine_as_of_independent_dice_and_delays_add_up() -> None:
+def test_probabilities_combine_as_independent_and_delays_add_up() -> None:
     twice = [planned(Loss(percent=50, target="leader")), planned(Loss(percent=50))]
     late = [planned(Delay(ms=5, jitter_ms=1)), planned(Delay(ms=7)), planned(Duplicate(percent=50))]
     flaws = state_of([*twice, *late]).flaws
@@ -83,7 +83,7 @@ def test_errors_of_clocks_add_up_each_clock_for_itself() -> None:
     assert state_of([planned(Slow(target="leader", ms=3)), planned(Slow(target="all", ms=1))]).slow_ms["n2"] == 4
 
 
-def test_waits_for_the_disk_add_up() -> None:
+def test_flush_delays_add_up() -> None:
     slow = [planned(SlowFsync(target="leader", ms=20)), planned(SlowFsync(target="all", ms=100))]
     state = state_of([*slow, planned(FailingFsync(target="leader"))])
     assert state.flush_ms == {"n1": 100, "n2": 120, "n3": 100} and state.unflushed == {"n2"}

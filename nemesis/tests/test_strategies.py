@@ -86,7 +86,7 @@ def test_a_number_that_does_not_matter_shrinks_to_calm() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(schedules(5, max_faults=99, can=PAUSE_AND_LOSS, events=TERM_CHANGE))
-def test_only_what_the_runtime_can_do_is_drawn_and_no_more_than_so_much(schedule: Schedule) -> None:
+def test_only_supported_faults_up_to_the_maximum_are_drawn(schedule: Schedule) -> None:
     assert len(schedule.steps) <= MOST_FAULTS
     assert {step.fault.f for step in schedule.steps} <= {"pause", "loss"}
     assert {step.when.event for step in schedule.steps if step.when} <= {"term-change"}

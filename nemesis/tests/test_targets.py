@@ -47,7 +47,7 @@ def test_without_a_leader_neither_leader_nor_follower_is_named(role: Role) -> No
 
 @settings(deadline=None)
 @given(st.sampled_from(ROLES), views(), st.integers(0, 99))
-def test_roles_have_the_size_they_say_and_followers_never_lead(role: Role, view: View, seed: int) -> None:
+def test_roles_have_their_size_and_followers_never_lead(role: Role, view: View, seed: int) -> None:
     found = resolve(role, view, Random(seed))
     if isinstance(found, NoTarget):
         assert (view.leader is None and role in ("leader", "follower")) or role == "subject"
@@ -70,14 +70,14 @@ def test_without_a_leader_any_node_will_do() -> None:
     assert {leader_or_any(LEADERLESS, Random(seed)) for seed in range(100)} == set(LEADERLESS.nodes)
 
 
-def test_the_leader_stands_first_and_everybody_once() -> None:
+def test_the_leader_is_first_and_every_node_occurs_once() -> None:
     for seed in range(20):
         order = leader_first(LED, Random(seed))
         assert order[0] == "n3"
         assert sorted(order) == list(LED.nodes)
 
 
-def test_the_subject_of_an_event_is_struck_and_nobody_in_its_place() -> None:
+def test_the_subject_of_an_event_is_the_target_without_a_substitute() -> None:
     of_event = View(nodes=node_names(3), leader=None, subject="n2")
     assert resolve("subject", of_event, Random(0)) == ("n2",)
     assert isinstance(resolve("subject", LED, Random(0)), NoTarget)
@@ -85,11 +85,11 @@ def test_the_subject_of_an_event_is_struck_and_nobody_in_its_place() -> None:
         View(nodes=node_names(3), leader=None, subject="n9")
 
 
-def test_a_leader_from_elsewhere_is_no_view() -> None:
+def test_a_leader_outside_the_view_is_refused() -> None:
     with pytest.raises(ValueError, match="'n9' is not one of the nodes n1 n2 n3"):
         View(nodes=node_names(3), leader="n9")
 
 
-def test_a_node_named_twice_is_no_view() -> None:
+def test_a_node_named_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="named twice: n1 n1"):
         View(nodes=("n1", "n1"), leader=None)
