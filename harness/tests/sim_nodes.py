@@ -18,7 +18,7 @@ PROMPT = Conditions(delay=Constant(MS))
 
 @dataclass
 class Recorded:
-    """Notes every event; answers each message with what it was told to."""
+    """Records every event and answers each message with scripted effects."""
 
     id: str
     peers: Sequence[str]
@@ -51,7 +51,7 @@ def _key(event: Event) -> str:
 
 
 def simulation(nodes: int = 2, **options: Any) -> Simulation:
-    """A started simulation of ``Recorded`` nodes n1, n2 ..., each link taking 1 ms unless told otherwise."""
+    """A started simulation of ``Recorded`` nodes n1, n2 ..., with 1 ms per link by default."""
     names = [f"n{i}" for i in range(1, nodes + 1)]
     made = Simulation(7, names, Recorded, **{"conditions": PROMPT, "disk": Constant(2 * MS), **options})
     made.start()
@@ -67,5 +67,5 @@ def node(of: Simulation, name: str) -> Recorded:
 
 
 def observe(of: Simulation, name: str, timeout_ns: int = 100 * MS) -> Any:
-    """What an observer of that host is answered."""
+    """The answer to an observer of that host."""
     return of.kernel.run(SimCluster(of).observe(name, timeout_ns))

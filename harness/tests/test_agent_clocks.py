@@ -92,7 +92,7 @@ for line in sys.stdin:
 
 
 class Subject:
-    """A process that answers what its clocks show."""
+    """A process that reports its clocks on request."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-c", SUBJECT]

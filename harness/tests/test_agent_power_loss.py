@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def looks(monkeypatch: pytest.MonkeyPatch, written: list[tuple[int, int, int]]) -> None:
-    """What the kernel says of the device, one look after another; the last for ever."""
+    """Successive states of the device as the kernel reports them; the last one repeats."""
     left: Iterator[tuple[int, int, int]] = iter(written)
     monkeypatch.setattr(power_loss, "writes", lambda device: next(left, written[-1]))
 

@@ -23,7 +23,7 @@ READ_OF_OLD_VALUE = [
 
 
 def lines(entries: list[dict[str, object]]) -> list[dict[str, object]]:
-    """The entries as whole history lines, one a millisecond."""
+    """The entries as complete history lines, one per millisecond."""
     return [{"index": at, "time": at * 1_000_000, "node": None, **entry} for at, entry in enumerate(entries)]
 
 

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: one clear message and the right status for every mistake."""
+"""The command line: one clear message and the right exit status for every mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""That a clock is not believed to be wrong as asked when the program itself shows another time."""
+"""Verification of clock faults: the clock that the program shows counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATE = State(errors={("n1", "wall"): Error(offset_ms=-60_000)})
 
 
 class Obedient(FakeAgents):
-    """A host whose processes' memory holds what was asked for."""
+    """A host with the requested clock error in the memory of its processes."""
 
     def reply(self, name: str, request: Request[Any]) -> Any:
         if not isinstance(request, ReadClocks):

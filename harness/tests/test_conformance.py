@@ -1,6 +1,6 @@
-"""One contract, two worlds: the same stories are told to a cluster of containers and to a simulated one.
+"""One contract for both runtimes: the same stories run on a cluster of containers and on a simulated one.
 
-Each story is a coroutine over a ``Cluster``. What a simulation finds is worth something only as long as both worlds
+Each story is a coroutine over a ``Cluster``. Findings in simulation are meaningful only as long as both runtimes
 keep the same contract: a cut cuts, a heal heals, observers are never cut off, confirmations need a quorum, and a run
 leaves a history that is judged alike.
 """
@@ -135,7 +135,7 @@ class Simulated:
 
 
 class Contained:
-    """Containers, on an event loop of their own."""
+    """Containers, on a separate event loop."""
 
     name = "docker"
 
@@ -169,7 +169,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         contained.tear_down(tmp_path_factory.mktemp("logs"))
 
 
-# What stories are made of
+# Building blocks of stories
 
 
 async def wait(cluster: Cluster, ns: int) -> None:
@@ -177,7 +177,7 @@ async def wait(cluster: Cluster, ns: int) -> None:
 
 
 async def claims(cluster: Cluster) -> dict[str, Any]:
-    """What every node says of itself."""
+    """The claims of all nodes."""
     replies = {node: await cluster.observe(node, TIMEOUT_NS) for node in cluster.nodes}
     assert all(isinstance(reply, Ok) for reply in replies.values()), replies
     return {node: reply.value for node, reply in replies.items() if isinstance(reply, Ok)}
@@ -258,12 +258,12 @@ def test_a_killed_node_does_not_answer_and_comes_back_under_a_new_leader(world: 
 
 
 def test_a_node_whose_disk_is_rolled_back_has_lost_the_state_after_the_copy(world: World) -> None:
-    """Kept in a first term, everybody is killed in a later one: with their disks nobody remembers it."""
+    """Disks are copied in a first term; all nodes are killed in a later one, which the restored disks lack."""
 
     async def story(cluster: Cluster) -> None:
         kept = await agreed_term(cluster)
         await cluster.keep_disks()
-        for _ in range(4):  # one election more could make up for what has been forgotten
+        for _ in range(4):  # one more election could restore the forgotten term
             kill = await planned(cluster, Kill(target="leader"))
             await cluster.inflict(kill)
             await wait(cluster, 1_500 * MS)
@@ -318,7 +318,7 @@ def test_a_paused_node_does_not_answer_until_it_is_resumed(world: World) -> None
 
 
 def test_undoing_one_plan_keeps_the_effects_of_another(world: World) -> None:
-    """Cut from everybody, then dead as well, then only dead, then whole."""
+    """Isolated, then also dead, then only dead, then healthy."""
 
     async def story(cluster: Cluster) -> None:
         cut = await planned(cluster, "isolated-leader")
@@ -367,7 +367,7 @@ def test_cuts_add_up_and_healing_twice_is_healing_once(world: World) -> None:
         await agreed_leader(cluster)
 
     async def planned_around(cluster: Cluster, shape: str) -> Plan:
-        """Aimed at a fixed node: in the middle of cuts nobody may be agreed on."""
+        """Aimed at a fixed node, since during cuts there may be no agreed leader."""
         made = plan(Partition(shape=shape), View(nodes=tuple(cluster.nodes), leader=cluster.nodes[0]), Random(shape))
         assert not isinstance(made, NoTarget)
         return made

@@ -1,4 +1,4 @@
-"""What the engine refuses, and what it refuses only for a moment."""
+"""Requests that the engine refuses, for good or only for a moment."""
 
 from __future__ import annotations
 

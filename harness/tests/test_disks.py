@@ -1,4 +1,4 @@
-"""That a disk is believed to be full, or to have room again, only when its host says so. Hosts are stand-ins here."""
+"""Verification of disk faults by the reports of hosts, which are fakes here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole runs on real containers, ended in every way a run can end; nothing may be left behind by any of them."""
+"""Complete runs on containers, ended in every possible way, of which none may leave anything behind."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def output(*command: str) -> str:
 
 
 def footprint() -> dict[str, Any]:
-    """What a run could leave behind on this machine: containers, networks, volumes, rules of the host's own, devices,
-    mounts, processes of ours and of the engine's that serve containers, and their control groups."""
+    """Everything a run could leave behind: containers, networks, volumes, firewall rules of the host, devices,
+    mounts, processes of the harness and of the engine, and their control groups."""
     rules = output("iptables-save") if os.geteuid() == 0 else ""
     ours = [line for line in rules.splitlines() if not line.startswith(("#", ":"))]
     return {
@@ -55,12 +55,12 @@ SERVING = "containerd-shim|docker-proxy|runc|splitbrain.runtimes"
 
 def command_lines() -> Iterator[str]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
+        with contextlib.suppress(OSError):  # it has ended in the meantime
             yield path.read_text(errors="replace").replace("\0", " ")
 
 
 def wall_beside_monotonic_ns() -> int:
-    """Moves only if somebody sets this machine's clock, since both run at one rate."""
+    """Changes only if this machine's clock is set, since both clocks run at one rate."""
     return time.time_ns() - time.monotonic_ns()
 
 
@@ -68,7 +68,7 @@ def wall_beside_monotonic_ns() -> int:
 def nothing_left_behind() -> Iterator[None]:
     before, clock = footprint(), wall_beside_monotonic_ns()
     yield
-    give_up = time.monotonic() + GONE_SECONDS  # what serves a container ends a moment after it
+    give_up = time.monotonic() + GONE_SECONDS  # the processes that serve a container end a moment after it
     while (left := footprint()) != before and time.monotonic() < give_up:
         time.sleep(0.1)
     assert left == before
@@ -149,7 +149,7 @@ def test_an_interrupted_run_stores_its_history(tmp_path: Path, phase: str, numbe
 
 
 SHOWN = {"containers", "networks", "volumes", "rules", "interfaces", "mounts", "processes", "control groups"}
-# While somebody leads those who follow can be aimed at, so the leader dies last.
+# Followers can be targeted only while there is a leader, so the leader dies last.
 MIXED: tuple[dict[str, Any], ...] = (
     {"f": "delay", "target": "all", "ms": 20, "jitter_ms": 10},
     {"f": "skew", "target": "all", "offset_ms": 3_600_000},
@@ -162,7 +162,7 @@ MIXED: tuple[dict[str, Any], ...] = (
     {"f": "partition", "shape": "isolated-leader"},
     {"f": "oom", "target": "leader"},
 )
-# The same on disks of which only what was flushed is left: none of them can be full, and one forgets.
+# The same on disks that lose unflushed writes: none of them can be filled, and one is wiped.
 POWERLESS = tuple(
     {"f": "kill", "target": "follower", "state": "torn"} if fault["f"] == "kill" else fault
     for fault in MIXED
@@ -212,7 +212,7 @@ def test_a_run_interrupted_during_many_faults_cleans_up_and_stores_a_history(
 
 
 def in_effect(store: Path) -> list[dict[str, Any]]:
-    """What the history says so far of the faults that were carried out, each with its name."""
+    """The names of the faults in effect according to the history so far."""
     found = []
     for history in store.glob("*/*/history.jsonl"):
         for text in history.read_text().splitlines():

@@ -1,4 +1,4 @@
-"""What becomes of real TCP connections between hosts of containers under each fault of links and machines."""
+"""Real TCP connections between container hosts under each fault of links and machines."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Bench:
         return listening, calling
 
     def connects_within(self, seconds: float, node: str, to: str) -> bool:
-        """Whether one connection of several is made in that time: none can be while its packets are held for longer."""
+        """True if one of several connections is made in that time; none can be while packets are held for longer."""
         tries = (self.run(node, CONNECT, self.address(to), "8000").result() for _ in range(TRIES))
         return any(came == "connected" and took < seconds for came, took in tries)
 
@@ -189,7 +189,7 @@ def for_a_while(seconds: float) -> None:
 
 
 def one_way(bench: Bench, how: Any) -> tuple[Heard, Heard, int, int, int]:
-    """n1 is deaf for 2.5 s while it talks with n2: what n1 heard, what n2 heard, and when it was cut and healed."""
+    """n1 is deaf for 2.5 s while it talks with n2: the bytes each heard, and the times of the cut and of the heal."""
     deaf, other = bench.talk("n1", "n2", 6)
     cut = bench.strike(Partition(shape="leader-deaf", how=how), leader="n1")
     began = time.monotonic_ns()
@@ -277,7 +277,7 @@ def test_when_the_releasing_process_dies_packets_pass_and_the_next_fault_starts_
 
 
 def test_a_slow_fault_delays_no_heal_of_another(bench: Bench) -> None:
-    """Verifying a delay of 2 s takes longer than that; a cut made and healed meanwhile does not."""
+    """Verifying a delay of 2 s takes longer than 2 s; a cut injected in that time does not wait for it."""
     view = View(nodes=tuple(bench.cluster.nodes), leader="n1")
     late, cut = (plan(fault, view, Random(1)) for fault in (Delay(ms=2_000), Partition(shape="isolated-leader")))
     assert isinstance(late, Plan) and isinstance(cut, Plan)

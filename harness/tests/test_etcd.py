@@ -1,4 +1,4 @@
-"""Runs of etcd on containers: what it is known to be weak in is shown, and what it promises is kept."""
+"""Runs of etcd on containers: known weaknesses are reproduced, promises are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What etcd's answers are taken for, on answers as etcd 3.4 gives them."""
+"""Interpretation of etcd's answers, with recorded answers of etcd 3.4."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_vote_is_a_member_s_identity_and_zero_is_no_vote() -> None:
 
 
 def claims(members: Mapping[str, Etcd], *nodes: str) -> list[Any]:
-    """What these nodes claim, asked one after another."""
+    """The claims of these nodes, asked one after another."""
 
     async def asked() -> list[Any]:
         async with serving(members) as endpoints:

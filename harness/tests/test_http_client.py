@@ -1,4 +1,4 @@
-"""What is made of the answers of nodes that speak as ``nodes.endpoint`` does, on answers of such nodes."""
+"""Interpretation of the answers of nodes that use ``nodes.endpoint``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLAIM = {"leading": False, "leader": "n2", "term": 7, "reign": None}
 
 
 def observed(status: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What an observer of n1 is told, which answers so."""
+    """The reply to an observer of n1, given this answer."""
 
     async def answer(request: web.Request) -> web.Response:
         return web.json_response({"nonce": request.query["nonce"], "id": "n1", **status})

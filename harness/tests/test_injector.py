@@ -1,4 +1,4 @@
-"""Schedules carried out in simulation: what each fault leaves in the history, together and at events."""
+"""Schedules carried out in simulation: the history lines of faults, alone, overlapping and triggered by events."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def names(faults: Iterable[Found]) -> list[str]:
 
 
 def undoing(history: History, fault: Found) -> Found:
-    """The act that names ``fault`` as what it undoes."""
+    """The act that undoes ``fault``."""
     (found,) = [act for act in history.faults if fault.id in act.asked.get("heals", ())]
     return found
 
@@ -141,7 +141,7 @@ def test_a_voter_is_isolated_as_soon_as_its_vote_is_observed() -> None:
 
 
 def votes_of_the_killed(system: str, seed: int) -> JudgedProperty:
-    """What is found of votes while requests for them are late and a voter is killed as soon as it is seen to be one."""
+    """The findings about votes while vote requests are late and each voter is killed once its vote is observed."""
     steps = [step(500, 7_000, Delay(ms=20, jitter_ms=120))]
     for at_ms in (1_000, 3_000, 5_000):
         steps.append(step(at_ms, 1_000, Partition(shape="isolated-leader")))
@@ -215,7 +215,7 @@ def test_a_voter_dies_at_the_instant_it_grants_its_vote() -> None:
     assert voters_killed(0) == voters_killed(3)
 
 
-# What a runtime cannot do.
+# Unsupported faults.
 
 
 def test_an_unsupported_fault_is_refused_and_its_step_named() -> None:
@@ -251,7 +251,7 @@ def test_privileged_faults_need_permission_and_two_kinds_of_disk_are_refused() -
 
 
 def test_simultaneous_cuts_have_the_class_of_their_union() -> None:
-    """A leader that hears nobody and one that nobody hears are weaknesses of their own; both are an isolated one."""
+    """A deaf leader and a mute leader are fault classes; together they are an isolated leader."""
     history = histories(
         step(1_500, 900, Partition(shape="leader-deaf")),
         step(1_600, 200, Partition(shape="leader-mute")),

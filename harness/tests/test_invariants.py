@@ -1,4 +1,4 @@
-"""Facts about traces: each holds of a trace that is written out here and fails of one that differs in one line."""
+"""Invariants: each holds for a literal trace and fails for one that differs in one line."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def did(node: str, effect: Persist | Send | Led | Followed) -> Recorded:
 
 
 def broken(noted: Sequence[Recorded], nodes: int = THREE) -> list[str]:
-    """The names of the facts that such a trace breaks."""
+    """The names of the invariants that a trace violates."""
     return [violation.invariant for violation in violations(ElectionTrace(nodes=nodes, events=tuple(noted)))]
 
 
@@ -237,7 +237,7 @@ def test_an_older_result_that_is_followed_is_found() -> None:
     assert broken([follows("n3", 2, "n2"), Booted(0, "n1", None), follows("n2", 1, "n3")]) == []
 
 
-# Whole runs
+# Complete runs
 
 
 def hurt_at_random(system: System, seed: int, nodes: int = 5) -> ElectionTrace:

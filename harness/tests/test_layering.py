@@ -1,4 +1,4 @@
-"""The layering rule, read from the sources: what each package and each room of ``harness`` may import."""
+"""The layering rule, checked on the sources: the imports allowed to each package and each room of ``harness``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "checkers": {"checkers", LEAF},
     "reports": {"reports", "checkers", LEAF},
 }
-# Rooms of harness from the lowest floor up; a room imports its floor's own modules and lower floors only.
+# Rooms of harness from the lowest floor up; a room imports its modules and those of lower floors only.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({LEAF}),
     frozenset({"errors", "units"}),
@@ -121,7 +121,7 @@ def test_modules_of_nodes_and_nemesis_need_the_standard_library_only(folder: str
     for path, source in sources(folder):
         in_an_image_folder = any(part.endswith("image") or part.startswith("image") for part in path.parts[:-1])
         if in_an_image_folder or not OUTSIDE_IMAGES.isdisjoint(path.parts):
-            continue  # an image folder's own scripts bring their libraries
+            continue  # scripts of an image folder bring their libraries
         more = foreign(source) - EXCEPT.get(path, set())
         assert not more, f"{folder}/{path} imports {sorted(more)}"
 

@@ -1,4 +1,4 @@
-"""A lease in simulation: what each variant promises holds, and what it is known not to promise is shown."""
+"""Leases in simulation: each variant keeps its promises, and its known weaknesses are reproduced."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VARIANTS = ("lease", "lease-strict", "lease-wall")
 
 
 def found(system: str, *steps: Step, seed: int) -> dict[str, str]:
-    """What one run of five nodes broke, and how each is marked in the system's row."""
+    """The guarantees broken in one run of five nodes, each with the system's promise."""
     schedule = Schedule(steps=steps, length_ms=max(step.end_ms for step in steps) + 2_000)
     workload = Workload(observe_period_ms=20, confirm_period_ms=50, canary_period_ms=None)
     experiment = Experiment(

@@ -163,7 +163,7 @@ def test_a_harmless_mistake_must_not_be_caught() -> None:
 
 @dataclass
 class Clockwork:
-    """Notes at what instant it was told each event to be."""
+    """Records the time of each event that it receives."""
 
     heard: list[int] = field(default_factory=list)
 

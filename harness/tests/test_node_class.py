@@ -1,4 +1,4 @@
-"""Systems of one's own: found or refused with the reason, promised what they say, named when they break."""
+"""Node classes of users: lookup, declarations and promises, and errors that name the class."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from splitbrain.user_systems.node_class import NodeFailure, name_of, system_of
 
 
 def quiet(**changes: Any) -> Status:
-    """The status of a follower in term 0, but for what is changed."""
+    """The status of a follower in term 0, with these fields changed."""
     usual = {"role": "follower", "leading": False, "leader": None, "term": 0, "reign": None}
     return Status(**{**usual, **changes})
 
@@ -67,7 +67,7 @@ class Termless(Calm):
 
 
 class Doing(Calm):
-    """Once its timer has fired, does what it was made for."""
+    """Returns the given effects once its timer has fired."""
 
     does: Any = ()
 
@@ -79,7 +79,7 @@ class Doing(Calm):
 
 
 class Saying(Calm):
-    """After its trial, says what it was made for."""
+    """Reports the given status after a while."""
 
     says: Any = None
 
@@ -197,7 +197,7 @@ def test_a_function_or_a_system_is_accepted_as_a_class_is() -> None:
     assert system.make_node("n1", ("n2", "n3"), Random(0), "b").status(0).role == "follower"
 
 
-# What it promises
+# Promises
 
 
 def test_every_guarantee_is_promised_unless_the_class_says_otherwise() -> None:

@@ -1,4 +1,4 @@
-"""What is installed: every module and every file that a run reads, under one name, and no tests."""
+"""The installed wheel: every module and every file that a run reads, under one name, without tests."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the programs of a new environment with the wheel, and what it depends on as it is here."""
+    """The programs of a new environment with the wheel and the installed dependencies of this one."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
     pip("--python", str(folder / "bin" / "python"), "install", "--no-deps", "--no-index", str(wheel))

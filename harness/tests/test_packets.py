@@ -1,4 +1,4 @@
-"""What the releasing process makes of packets, without a kernel: fates, order, and what a queue says."""
+"""The packet releaser without a kernel: fates of packets, their order, and netlink messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def packet(number: int, source: str = "10.0.0.2", payload: bytes = b"hello") -> 
 
 
 class Kernel:
-    """A queue and a clock that the test moves; what passed, in order, as numbers or as changed content."""
+    """A queue with a clock moved by the test; records the released packets in order."""
 
     def __init__(self) -> None:
         self.now = 0

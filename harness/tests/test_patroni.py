@@ -1,4 +1,4 @@
-"""PostgreSQL under Patroni, on containers: nobody stops a primary whose Patroni stands still."""
+"""PostgreSQL under Patroni on containers: a primary goes on while its Patroni is paused."""
 
 from __future__ import annotations
 

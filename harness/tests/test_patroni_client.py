@@ -1,4 +1,4 @@
-"""What PostgreSQL's servers say, as literal bytes and rows, and what is made of it."""
+"""Interpretation of PostgreSQL's answers, given as literal bytes and rows."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_an_invalid_range_of_keys_is_unclear(answer: object) -> None:
 
 
 async def _asked(answers: Sequence[bytes]) -> list[object]:
-    """What a question got for each answer after the first, of a server that says them in turn on every connection."""
+    """The replies to a query, one for each answer that the server gives in turn on every connection."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for answer in answers:

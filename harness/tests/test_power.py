@@ -1,4 +1,4 @@
-"""That on real containers a cut of the power takes what was not flushed, and that one that does not is noticed."""
+"""Power loss on containers: it discards unflushed writes, and one that does not is detected."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ for name in ("flushed", "not-flushed"):
 
 
 def told(story: Callable[[DockerCluster], Coroutine[Any, Any, None]], logs: Path) -> None:
-    """Tell the story to a cluster whose power can be cut."""
+    """Run the story on a cluster with disks for power loss."""
 
     async def whole() -> None:
         cluster = DockerCluster(cluster_of(EXPERIMENT), secrets.token_hex(4), print, "loop")
@@ -63,7 +63,7 @@ def killed(state: Durable) -> Plan:
 
 
 def run_on(cluster: DockerCluster, *command: str) -> str:
-    """What a command in the node's own container prints."""
+    """The output of a command in the node's container."""
     status, output = cluster._hosts["n2"].node.exec_run(list(command))
     assert status == 0, output
     assert isinstance(output, bytes)

@@ -1,4 +1,4 @@
-"""That a fault is not believed when the kernel's account of a node says otherwise. The engine is a stand-in here."""
+"""Verification of process faults by the kernel's counters. The engine is a fake here."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Running(Containers):
 
 
 class Engine(Running):
-    """Says of every node that it has spent so many ms of a processor, one figure each time it is asked."""
+    """Reports the CPU time of every node in ms, the next figure at each request."""
 
     def __init__(self, cpu_ms: list[float]) -> None:
         self._cpu_ms = cpu_ms
@@ -67,7 +67,7 @@ class Engine(Running):
 
 
 class Memory(Running):
-    """Says of every node that has ended whether it was for want of memory."""
+    """Reports for every node that ended if it was killed for lack of memory."""
 
     def __init__(self, killed: bool) -> None:
         self._killed = killed
@@ -80,7 +80,7 @@ class Memory(Running):
 
 
 class Growing(FakeAgents):
-    """Hosts whose nodes are made to grow, and end or do not."""
+    """Hosts with nodes that grow when asked to, and end or not."""
 
     def reply(self, name: str, request: Request[Any]) -> Any:
         assert (name, request) == ("n1", GrowMemory(size=30_000_000))
@@ -236,7 +236,7 @@ class Thawing(Engine):
 
 
 def test_a_frozen_node_that_is_to_be_killed_is_thawed_by_its_kill_and_not_forgotten_before() -> None:
-    """A crash first silences the machine: meanwhile the node is to be down, and other changes leave it alone."""
+    """A crash isolates the machine before it kills the node; other changes leave the node alone in between."""
 
     async def story() -> list[list[str]]:
         engine = Thawing()
@@ -389,7 +389,7 @@ def test_a_disk_is_lost_if_the_agent_confirms_it_or_there_is_none(
 
 
 class Powered(FakeAgents):
-    """Hosts whose disks are put back when that is asked for, or not, and say whether it shows."""
+    """Hosts that restore their disks on request or fail to, and report the check."""
 
     asked: ClassVar[list[tuple[str, Request[Any]]]] = []
 
@@ -412,7 +412,7 @@ KILL_TORN = KillNode(disk=DiskLoss(folder="/data", left="torn", pattern=None), s
 
 
 def cut(folder: str, seen: Verification) -> tuple[list[tuple[str, Request[Any]]], list[Verification]]:
-    """What the hosts are asked when power is cut, comes back, and comes back again after a kill; and what is seen."""
+    """The requests to the hosts and their verification through a power loss, its end, and a restart after a kill."""
     Powered.asked.clear()
 
     async def story() -> list[Verification]:

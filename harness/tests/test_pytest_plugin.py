@@ -1,4 +1,4 @@
-"""The pytest plugin, in test runs of its own: it passes, fails, repeats, keeps, and costs nobody anything else."""
+"""The pytest plugin in inner test runs: passing, failing, repeating, storing runs, and its cost for other tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import splitbrain.core.run  # noqa: F401 - with all it imports: what an inner test run imports is forgotten at its end
+import splitbrain.core.run  # noqa: F401 - with all its imports, since modules imported by an inner test run are unloaded at its end
 from splitbrain.cli import cli
 from splitbrain.errors import UsageError
 from splitbrain.nemesis.faults import Partition
@@ -40,14 +40,14 @@ pytest_plugins = ("pytester",)
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project of somebody else's, which has the example node and the same with a bug."""
+    """A user's project with the example node and a buggy copy of it."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     pytester.makepyfile(lowest=(EXAMPLES / "lowest.py").read_text(), bold=BOLD)
     return pytester
 
 
 def outcome_of(project: pytest.Pytester, body: str, *options: str) -> pytest.RunResult:
-    """What comes of one test file with that body; ``Lowest`` and ``Bold`` are at hand."""
+    """The result of one test file with that body, in which ``Lowest`` and ``Bold`` are defined."""
     project.makepyfile(test_it=f"from lowest import Lowest\nfrom bold import Bold\n\n{body}")
     return project.runpytest_inprocess("-p", "no:cacheprovider", *options)
 

@@ -1,4 +1,4 @@
-"""Redis Sentinel and Redlock on containers: what they are known to lose is shown, in one run each."""
+"""Redis Sentinel and Redlock on containers: their known weaknesses are reproduced in one run each."""
 
 from __future__ import annotations
 

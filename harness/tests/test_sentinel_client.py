@@ -1,4 +1,4 @@
-"""What is made of the answers of Redis servers and Sentinels, and of those that are no answers."""
+"""Interpretation of the answers of Redis servers and Sentinels, valid and invalid."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_an_address_of_no_node_is_refused() -> None:
 
 
 def answering(replies: Callable[[bytes], bytes | None], asked: Callable[[RespClient], Awaitable[Any]]) -> Any:
-    """What ``asked`` gives against a server that answers each write with ``replies``, closing on None."""
+    """The result of ``asked`` with a server that answers each write with ``replies``, closing on None."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):

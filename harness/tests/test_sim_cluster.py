@@ -1,4 +1,4 @@
-"""The nemesis of the simulation: what it does to hosts, that it sees what was not done, and how it strikes at votes."""
+"""Faults in simulation: their effect on hosts, their verification, and faults triggered by votes."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_two_equal_plans_are_two() -> None:
 
 
 class Batches(Instrument):
-    """What every node has carried out, since the last boot of each."""
+    """The effects that every node has carried out since its last boot."""
 
     def __init__(self) -> None:
         self.did: dict[str, list[protocol.Effect]] = {name: [] for name in NAMES}
@@ -197,7 +197,7 @@ class Batches(Instrument):
 
 
 def killed_at_a_vote(after_effects: int) -> tuple[list[type], bytes | None, bytes | None]:
-    """What the voter had done of the batch in which it granted, and its disk before and after."""
+    """The effects carried out of the batch with the voter's vote, and its disk before and after."""
     batches = Batches()
     simulation, cluster = running(batches, until_ms=11)
     kill: list[tuple[str, bytes | None]] = []

@@ -1,4 +1,4 @@
-"""What a simulated machine does to the node on it: effects in order, crashes, pauses, slowness, clocks."""
+"""Simulated hosts: order of effects, crashes, pauses, slowness and clocks."""
 
 from __future__ import annotations
 
@@ -428,7 +428,7 @@ class Fragile(Recorded):
 
 
 class Coroner(Instrument):
-    """Notes what nodes raised, and the deaths."""
+    """Records exceptions and deaths of nodes."""
 
     def __init__(self) -> None:
         self.noted: list[tuple[str, str]] = []

@@ -136,7 +136,7 @@ def test_running_no_jobs_returns_at_once() -> None:
     assert kernel.now == 0
 
 
-# The alarm, held to one contract in both worlds. Each story returns what happened, in words.
+# The contract of the alarm, in virtual and in real time. Each story returns its events in words.
 
 Now = Callable[[], int]
 Story = Callable[[AlarmLike, Now], Any]
@@ -214,7 +214,7 @@ def test_the_end_of_an_earlier_sleep_does_not_end_a_later_one() -> None:
     alarm = Alarm(kernel)
 
     async def sleeper() -> int:
-        await alarm.wait_until(100)  # rung at 30; what was to happen at 100 is still in the queue
+        await alarm.wait_until(100)  # rung at 30; the event at 100 is still in the queue
         await alarm.wait_until(200)
         return kernel.now
 

@@ -34,7 +34,7 @@ DRAWS = 20_000
 
 
 class Wire:
-    """One link from n1 to n2, and what arrived over it: (instant, message)."""
+    """One link from n1 to n2, and its arrivals as (instant, message)."""
 
     def __init__(self, conditions: Conditions = CALM) -> None:
         self.kernel = Kernel()

@@ -1,4 +1,4 @@
-"""Whole runs in simulation: one seed is one history, byte for byte, and a run leaves the files it always leaves."""
+"""Complete runs in simulation: a seed determines the history byte for byte, and a run stores its usual files."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run_to_file(seed: int, folder: Path) -> Path:
 
 
 def test_a_node_that_raises_ends_neither_the_run_nor_the_verification_of_its_faults(tmp_path: Path) -> None:
-    """A follower that wakes kills its leader with old answers; what is left of the cluster elects another."""
+    """A resumed follower kills its leader with old answers; the remaining nodes elect another."""
     path = tmp_path / "history.jsonl"
     step = Step(at_ms=1_000, for_ms=1_000, fault=Pause(target="follower"))
     schedule = Schedule(steps=(step,), length_ms=4_000)
@@ -80,7 +80,7 @@ def digest(path: Path) -> str:
 
 
 def test_the_history_of_a_seed_is_pinned(tmp_path: Path) -> None:
-    """If this fails after a change that was meant to change what happens, the new digest is the right one; if it
+    """If this fails after an intended change of behaviour, the new digest is right; if it
     fails on another machine or Python alone, something other than the seed decides."""
     assert digest(run_to_file(7, tmp_path)) == PINNED
 

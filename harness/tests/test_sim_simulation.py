@@ -1,4 +1,4 @@
-"""White box: what only a simulation can see of an election. One vote a term, a quorum behind each win, and as many
+"""White-box tests of simulated elections: one vote a term, a quorum behind each win, and as many
 messages as the papers say."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def names(n: int) -> list[str]:
 
 
 class Votes(Instrument):
-    """Who voted for whom in each term, who won it, and what was sent."""
+    """Records the votes and the winners of each term, and the messages sent."""
 
     def __init__(self) -> None:
         self.votes: dict[tuple[str, int], set[str]] = {}
@@ -128,7 +128,7 @@ def elect(system: Any, n: int, seed: int) -> tuple[Counter[str], int]:
     return votes.sent, len({voter for (voter, _), candidates in votes.votes.items() if voter in candidates})
 
 
-# Not for leases: their voters turn away whoever asks within a timeout of their boot, so a first election costs more.
+# Not for leases: voters refuse requests within a timeout of their boot, so a first election costs more.
 @pytest.mark.parametrize("n", range(3, 10))
 @pytest.mark.parametrize("system", RAFTS[:2], ids=lambda system: system.name)
 def test_an_election_without_faults_costs_the_messages_in_the_paper(system: Any, n: int) -> None:
@@ -153,7 +153,7 @@ def test_a_leader_without_faults_costs_one_round_of_messages_per_heartbeat() -> 
     assert votes.sent == {"heartbeat": 200 * 4, "heartbeat_reply": 200 * 4}
 
 
-# The whole
+# Complete simulations
 
 
 def test_the_same_seed_is_the_same_run_and_another_seed_is_another() -> None:

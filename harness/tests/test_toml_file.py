@@ -1,4 +1,4 @@
-"""Systems described in a TOML file: what a file means, what is refused, and one that is run."""
+"""Systems described in a TOML file: meaning of a file, rejected files, and one that is run."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_a_leftover_rule_is_reported_though_packets_still_came() -> None:
     assert problems(NODES, frozenset(), left) == ("n2 to n3 should be open, and a rule drops it",)
 
 
-# What flawed links do. A packet is (number, lateness in us), in order of arrival.
+# Impaired links. A packet is (number, lateness in us), in order of arrival.
 
 
 def told(flaws: Flaws, came: Sequence[tuple[int, int]], sent: int = 100) -> list[str]:

@@ -1,4 +1,4 @@
-"""What leaders do with their leadership: one dual leadership, with a fence and without, and resources with planted
+"""Writers that use their leadership: a dual leadership with and without a fence, and resources with planted
 bugs, each of which its rule must catch."""
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def test_the_same_dual_leadership_corrupts_an_unfenced_ledger_and_not_a_fenced_o
     assert corrupted.found.findings[0].facts["rules"] == ["F1", "F3"]
     assert (kept.outcome.word, kept.promises, kept.found.findings) == ("valid", {"fencing": "guaranteed"}, ())
     assert kept.found.facts["stale_refused"] == kept.found.facts["stale_attempted"]
-    # What differs is what the resource did: both were asked the same until the first stale write.
+    # Only the resource differs: both received the same requests until the first stale write.
     assert [entry for entry in unfenced.entries[:200] if entry.f != "append"] == [
         entry for entry in fenced.entries[:200] if entry.f != "append"
     ]
@@ -114,7 +114,7 @@ def test_leadership_with_a_lease_is_a_lock(seed: int) -> None:
 
 
 def test_a_cluster_that_lost_every_term_is_refused_by_the_fence_for_ever() -> None:
-    """Three elections, then all disks are lost: terms begin anew, below what the ledger remembers."""
+    """Three elections, then all disks are lost: terms restart below the latest one in the ledger."""
     deaths = [Step(at_ms=at, for_ms=300, fault=Kill(target="leader")) for at in (4_000, 6_000, 8_000)]
     forgetting = Step(at_ms=10_000, for_ms=200, fault=Kill(target="all", state="lost"))
     schedule = Schedule(steps=(*deaths, forgetting), length_ms=20_000)
@@ -127,7 +127,7 @@ def test_a_cluster_that_lost_every_term_is_refused_by_the_fence_for_ever() -> No
 
 
 class TwoSteps:
-    """Planted: looks whether a token is fresh, and writes some time later, so that another write may come between."""
+    """Planted bug: checks the token and writes some time later, so that another write may come between."""
 
     def __init__(self, rng: Random) -> None:
         self._fence, self._kept = FencedLedger(), Ledger()
@@ -150,14 +150,14 @@ class TwoSteps:
 
 
 def own_counter(answer: Mapping[str, Any]) -> int:
-    """Planted: a token that each node counts for itself, by the number of its own wins."""
+    """Planted bug: each node's token is the number of its wins."""
     return int(str(answer["reign"]).rpartition("-")[2])
 
 
 def planted(
     monkeypatch: pytest.MonkeyPatch, service: LedgerService, token_of: TokenOf = term, seed: int = 3
 ) -> JudgedProperty:
-    """A run whose ledger, or whose tokens, have that bug; its fencing held as promised."""
+    """A run with that bug in its ledger or tokens, with fencing judged as promised."""
 
     def groups(
         cluster: Cluster, operations: OperationRecorder, view: LeaderView, workload: Workload, seed: int
@@ -197,7 +197,7 @@ def test_tokens_that_each_node_counts_for_itself_are_caught(monkeypatch: pytest.
     assert found.outcome.word == "invalid"
 
 
-# What is promised
+# Promises
 
 
 def test_without_a_fence_fencing_is_no_better_than_exclusivity() -> None:

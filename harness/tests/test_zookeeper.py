@@ -1,4 +1,4 @@
-"""ZooKeeper's recipe on three real servers: a client that stops in doubt, and kazoo's own election, which does not."""
+"""ZooKeeper's recipe on three real servers: a client that stops in doubt, and kazoo's election, which does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ZooKeeper's servers, asked by four letters: who leads them, and what is no answer."""
+"""Four-letter commands of ZooKeeper's servers: the leader among them, and invalid answers."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_the_mode_is_read_from_its_line_and_a_server_out_of_service_has_none() -
 
 
 async def asked(answers: Mapping[str, str | None]) -> tuple[str | None, str | None]:
-    """Who is said to lead servers that give these answers (None: nobody listens there), and what becomes of asking s1
-    whether it is awake."""
+    """The leader among servers with these answers (None: the port is closed), and the result of asking s1
+    if it is up."""
     servers, endpoints = [], {"n1": Endpoint("10.0.0.1", {8000: 1})}
 
     def serving(answer: str):  # type: ignore[no-untyped-def]
@@ -80,7 +80,7 @@ LEADS, FOLLOWS = SRVR.format("leader"), SRVR.format("follower")
     [
         ({"s1": FOLLOWS, "s2": LEADS, "s3": FOLLOWS}, "s2", None),
         ({"s1": SERVES_NOBODY, "s2": LEADS, "s3": None}, "s2", None),
-        ({"s1": LEADS, "s2": LEADS, "s3": FOLLOWS}, None, None),  # one of them is out of date: it cannot be told which
+        ({"s1": LEADS, "s2": LEADS, "s3": FOLLOWS}, None, None),  # one of them is stale, and it is unknown which
         ({"s1": None, "s2": FOLLOWS, "s3": FOLLOWS}, None, "no connection"),
         ({"s1": "", "s2": FOLLOWS, "s3": FOLLOWS}, None, "the connection was closed without an answer"),
     ],

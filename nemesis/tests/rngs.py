@@ -1,4 +1,4 @@
-"""Dice that always show the same: for tests that want a literal expectation from a random choice."""
+"""A random generator with fixed results, for literal expectations of random choices."""
 
 from __future__ import annotations
 

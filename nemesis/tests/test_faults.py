@@ -1,4 +1,4 @@
-"""A fault planned names nodes and links; as JSON it goes out and comes back the same, or fails in words."""
+"""Faults: planning on nodes and links, round trip through JSON, and errors for invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named nemeses make schedules that fit, deal fairly, and hang on their arguments alone."""
+"""Named nemeses: schedules that fit, are dealt fairly, and depend on the arguments only."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ THREE, FOUR, FIVE = node_names(3), node_names(4), node_names(5)
 
 
 def seen_by_all(nodes: Sequence[str], cut: p.Cut) -> dict[str, frozenset[str]]:
-    """Who sees whom, the dumb way: try every pair on every link of the cut."""
+    """The nodes that each node sees, by brute force: every pair on every link of the cut."""
     return {a: frozenset(b for b in nodes if a == b or not any(set(link) == {a, b} for link in cut)) for a in nodes}
 
 
@@ -94,7 +94,7 @@ def test_constrained_election_leaves_a_star_without_the_leader_on_four_and_five(
 
 
 def test_churn_on_five_is_the_published_example() -> None:
-    """1, 2 and 3 are connected, 4 sees only 2, and 5 only 3, who leads."""
+    """1, 2 and 3 are connected, 4 sees only 2, and 5 only 3, the leader."""
     cut = p.churn(("n3", "n2", "n1", "n5", "n4"), "n3", FirstChoice())
     links_left = sorted(pair for pair in combinations(FIVE, 2) if pair not in cut)
     assert links_left == [("n1", "n2"), ("n1", "n3"), ("n2", "n3"), ("n2", "n4"), ("n3", "n5")]
@@ -152,9 +152,9 @@ def test_two_nodes_have_no_majorities_ring_whatever_is_cut() -> None:
 
 
 def test_a_one_way_ring_of_three_is_no_majorities_ring() -> None:
-    """Each node hears the one before it: over links that need both directions nobody sees anybody.
+    """Each node hears the one before it; over links that need both directions no node sees another.
 
-    This is what comes of giving each of three nodes a run of two on a circle, as Jepsen does.
+    This is the result of giving each of three nodes a run of two on a circle, as Jepsen does.
     """
     hears = {"n2": "n1", "n3": "n2", "n1": "n3"}
     cut = frozenset((a, b) for a in THREE for b in THREE if a != b and hears[b] != a)
@@ -265,7 +265,7 @@ def test_a_deaf_node_is_cut_inwards_only_and_a_mute_one_outwards_only(n: int) ->
     assert p.deaf(nodes, "n2") | p.mute(nodes, "n2") == p.isolate(nodes, "n2")
 
 
-# What is asked of a cut, against dumb twins.
+# Properties of cuts, against brute force.
 
 
 @settings(deadline=None)
@@ -308,7 +308,7 @@ def test_a_split_is_distinguished_from_a_partial_partition() -> None:
     assert not p.is_split(FIVE, p.NOTHING)
 
 
-# What cannot be.
+# Impossible cuts.
 
 
 @pytest.mark.parametrize(

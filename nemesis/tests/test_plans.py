@@ -1,4 +1,4 @@
-"""A fault aimed names nodes and links, is of the class of faults that it is, and says how it is undone."""
+"""Plans: nodes and links, fault class, words, and undo of every fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A schedule that exists is in order, apart, and ends healed; as text it comes back the same."""
+"""Schedules: order of steps, healed end, round trip through text, and errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_the_generators_of_steps_and_seeds_differ() -> None:
 
 
 def test_the_generator_is_the_same_in_every_version_of_this_program() -> None:
-    """A stored schedule is aimed by them, so a change here changes what every stored seed means."""
+    """It aims stored schedules, so a change here changes the meaning of every stored seed."""
     assert step_rng(7, step(100, 50)).randrange(1_000_000) == 327411
 
 

@@ -1,4 +1,4 @@
-"""Each named shape is aimed as its name says, and is called by the fault class that it really has."""
+"""Named shapes: their links and their fault class for a given leader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans in force together ask for one state, whatever the order in which they came, and for none when all are gone."""
+"""The combined state of simultaneous plans, independent of their order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a failing test drew, it shrinks to the calmest case that still fails."""
+"""Hypothesis strategies: every failing draw shrinks to the mildest case that still fails."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_failure_after_a_long_fault_shrinks_to_the_mildest_that_is_just_long_e
 
 
 def test_a_failure_from_repetition_alone_is_found_and_keeps_only_what_it_needs() -> None:
-    """Three bridges and nothing else: what swarming is for."""
+    """Three bridges and nothing else, which needs swarm testing."""
     schedule = shrunk_schedule(
         schedules(5, max_faults=3, can=PARTITION, events=()),
         lambda s: [step.fault.kind for step in s.steps] == ["bridge"] * 3,

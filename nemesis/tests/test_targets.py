@@ -1,4 +1,4 @@
-"""Roles are filled from what was seen, and nobody is struck in the name of a leader who was not."""
+"""Roles are resolved from the view, and without a leader no node is the target in its place."""
 
 from __future__ import annotations
 
