@@ -148,7 +148,7 @@ def _print(finding: SavedFinding | None, result: SearchResult, confirmed: dict[s
     elif finding is None:
         click.echo(f"NOTHING FOUND in {_amount(result)}{_bound(result)}")
     else:
-        click.echo(f"{finding.story}\n\nreplay: {finding.replay}\n\n{finding.test}")
+        click.echo(f"{finding.story}\n\nagain: {finding.replay}\n\n{finding.test}")
         if confirmed is not None:
             click.echo(confirmed["words"])
         click.echo(f"BROKEN {finding.signature} after {_amount(result)}  {_folder(finding) / 'report.html'}")
