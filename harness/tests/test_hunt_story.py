@@ -70,7 +70,7 @@ def test_votes_for_one_candidate_or_in_two_terms_are_not_reported() -> None:
 
 def test_the_story_of_a_stall_names_the_fault_in_force() -> None:
     line = story(run_case(deaf()), STALLED)
-    assert line.startswith("no working leader from 0.30 s to 5.30 s: ")
+    assert line.startswith("no working leader from 0.30 s to 5.30 s: no candidacy, ")
     assert line.endswith("while the leader n1 hears no node")
 
 

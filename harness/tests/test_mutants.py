@@ -1,5 +1,5 @@
-"""The measure itself: robust bugs are caught, correct systems are not, the same search finds the same, and the table
-says what the searches found."""
+"""Mutant searches: robust bugs are caught, correct systems are not, searches are repeatable, and the table
+matches the searches."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ CLAIMS = "broken/keeps-claiming"
 
 
 @pytest.mark.parametrize("name", ROBUST)
-def test_a_robust_bug_is_caught_by_what_must_catch_it(name: str) -> None:
+def test_a_robust_bug_is_caught_by_its_property(name: str) -> None:
     result = run(Search(system=f"broken/{name}", way="aimed", seed=3, budget_s=40))
     assert result.caught, result
     assert result.simulated_s < 40 and result.faults is not None
@@ -97,7 +97,7 @@ def test_the_same_search_finds_the_same() -> None:
     assert replace(first, cpu_s=0) != replace(run(replace(search, seed=6)), cpu_s=0)
 
 
-def test_what_a_search_keeps_of_its_schedule_makes_the_run_again() -> None:
+def test_the_stored_schedule_of_a_search_reproduces_the_run() -> None:
     result = run(Search(system=CLAIMS, way="swarm", seed=1, budget_s=200))
     assert result.schedule is not None and result.case_seed is not None
     schedule = schedules.from_json(json.loads(result.schedule))
@@ -143,14 +143,14 @@ def table(*results: Found) -> list[str]:
     return wrong(summary(frame_of(results)))
 
 
-def test_a_correct_system_that_is_accused_is_said_to_be() -> None:
+def test_an_accused_correct_system_is_reported() -> None:
     assert table(found("raft", 1, False, 9.0)) == []
     assert table(found("raft", 1, True, 9.0)) == [
         "raft was accused 1 times, and nothing is wrong with it: it is correct"
     ]
 
 
-def test_a_bug_that_no_search_caught_is_said_to_be_missed() -> None:
+def test_a_bug_that_no_search_caught_is_reported_as_missed() -> None:
     missed = found(CLAIMS, 1, False, 9.0)
     assert table(missed) == ["broken/keeps-claiming was not caught by term-safety"]
     assert table(missed, found(CLAIMS, 1, True, 9.0, "swarm")) == []

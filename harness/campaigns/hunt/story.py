@@ -143,7 +143,8 @@ def _stalled(run: CaseRun, finding: Finding) -> str:
     candidacies = sum(1 for event in events if isinstance(event, Voted) and event.candidate == event.node)
     won = [event for event in events if isinstance(event, Won)]
     last = f", the last by {won[-1].node}{_in(won[-1].term)}" if won else ""
-    elections = f"{_count(candidacies, 'candidacy', 'candidacies')}, {len(won) or 'none'} won{last}"
+    stood = _count(candidacies, "candidacy", "candidacies")
+    elections = f"{stood}, {len(won) or 'none'} won{last}" if candidacies or won else "no candidacy"
     return f"no working leader from {_h(finding.start)} to {_h(finding.end)}: {elections}"
 
 
