@@ -19,7 +19,7 @@ from splitbrain.core.leader_view import LeaderView
 LIVE_PER_SECOND = 4
 
 
-class State:
+class ProgressState:
     """The state of the run as shown; written by the run, read by the display."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class PlainProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._state = State()
+        self._state = ProgressState()
 
     def phase(self, name: str, seconds: float | None = None) -> None:
         state = self._state
@@ -85,7 +85,7 @@ class PlainProgress:
 class LiveProgress:
     """A block that a separate thread redraws, so that drawing delays no client."""
 
-    def __init__(self, console: Console, live: Live, state: State) -> None:
+    def __init__(self, console: Console, live: Live, state: ProgressState) -> None:
         self._console = console
         self._live = live
         self._state = state
@@ -104,7 +104,7 @@ class LiveProgress:
         self._live.console.print(words, markup=False, highlight=False)
 
 
-def _block(state: State) -> Table:
+def _block(state: ProgressState) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_row(f"[bold]{state.phase_name}[/]", state.time_left())
     if state.phase_name in ("faults", "recovery"):
@@ -120,7 +120,7 @@ def shown(console: Console) -> Iterator[PlainProgress | LiveProgress]:
     if not console.is_terminal:
         yield PlainProgress(console)
         return
-    state = State()
+    state = ProgressState()
     with Live(
         get_renderable=lambda: _block(state), console=console, refresh_per_second=LIVE_PER_SECOND, transient=True
     ) as live:

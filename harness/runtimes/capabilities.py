@@ -19,7 +19,7 @@ from splitbrain.runtimes.sim.handlers import HANDLERS as SIM
 PRIVILEGED_DISKS = "loop"
 
 
-class Handler(Protocol):
+class FaultHandler(Protocol):
     """What a runtime states of a class of fault that it carries out: the capabilities that it lacks nevertheless."""
 
     @property
@@ -40,7 +40,7 @@ class Capabilities:
     apart: tuple[frozenset[Capability], ...] = ()
 
 
-def supported(handlers: Mapping[type[Fault], Handler]) -> frozenset[Capability]:
+def supported(handlers: Mapping[type[Fault], FaultHandler]) -> frozenset[Capability]:
     """The capabilities of a runtime with these handlers."""
     every = {capability for fault in handlers for capability in fault.capabilities}
     return frozenset(every) - frozenset().union(*(handler.lacks for handler in handlers.values()))

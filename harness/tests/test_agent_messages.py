@@ -33,7 +33,7 @@ patient = settings(deadline=None, max_examples=50, suppress_health_check=[Health
 
 MESSAGES = [each for each in vars(messages).values() if isinstance(each, type) and is_dataclass(each)]
 VALUES = sorted(
-    {each for each in MESSAGES if each not in (messages.Handler, RequestFrame, ReplyFrame)} | {QueueSettings},
+    {each for each in MESSAGES if each not in (messages.RequestHandler, RequestFrame, ReplyFrame)} | {QueueSettings},
     key=lambda each: each.__name__,
 )
 

@@ -10,7 +10,7 @@ from docker.errors import APIError
 
 from splitbrain.errors import EnvironmentFailure
 from splitbrain.runtimes.docker.containers import Containers
-from splitbrain.runtimes.docker.hosts import Host
+from splitbrain.runtimes.docker.hosts import HostContainer
 
 
 class Container:
@@ -33,7 +33,7 @@ def freeze(container: Container) -> None:
     async def silence(node: str) -> str | None:
         return None
 
-    hosts = {"n1": Host("n1", "10.0.0.1", cast(Any, None), {}, cast(Any, container))}
+    hosts = {"n1": HostContainer("n1", "10.0.0.1", cast(Any, None), {}, cast(Any, container))}
     asyncio.run(Containers(hosts, blocking, silence).freeze("n1"))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from splitbrain.checkers.fault_periods import KILLS, ON_LINKS, PAUSES
 from splitbrain.nemesis.faults import CAPABILITY_NAMES, FAULTS, Fault
-from splitbrain.runtimes.capabilities import CAPABILITIES, Handler, supported
+from splitbrain.runtimes.capabilities import CAPABILITIES, FaultHandler, supported
 from splitbrain.runtimes.docker.handlers import DISKS
 from splitbrain.runtimes.docker.handlers import HANDLERS as DOCKER
 from splitbrain.runtimes.sim.handlers import HANDLERS as SIM
@@ -62,7 +62,7 @@ def test_the_simulation_takes_every_class_of_fault() -> None:
 
 
 @pytest.mark.parametrize("handlers", [SIM, DOCKER], ids=["sim", "docker"])
-def test_a_handler_lacks_only_what_its_faults_may_require(handlers: Mapping[type[Fault], Handler]) -> None:
+def test_a_handler_lacks_only_what_its_faults_may_require(handlers: Mapping[type[Fault], FaultHandler]) -> None:
     for fault, handler in handlers.items():
         assert handler.lacks <= set(fault.capabilities), fault
         assert getattr(handler, "disks", {}).keys() <= set(fault.capabilities), fault

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from splitbrain.runtimes.base import Alarm as AlarmLike
 from splitbrain.runtimes.docker.cluster import AsyncioAlarm
-from splitbrain.runtimes.sim.kernel import Alarm, Kernel, Stuck, suspend
+from splitbrain.runtimes.sim.kernel import Kernel, SimAlarm, Stuck, suspend
 from splitbrain.units import MS
 
 
@@ -183,7 +183,7 @@ STORIES: dict[Story, str] = {
 @pytest.mark.parametrize("story", STORIES)
 def test_the_alarm_keeps_its_contract_in_virtual_time(story: Story) -> None:
     kernel = Kernel()
-    assert kernel.run(story(Alarm(kernel), lambda: kernel.now)) == STORIES[story]
+    assert kernel.run(story(SimAlarm(kernel), lambda: kernel.now)) == STORIES[story]
 
 
 @pytest.mark.parametrize("story", STORIES)
@@ -196,7 +196,7 @@ def test_the_alarm_keeps_the_same_contract_in_real_time(story: Story) -> None:
 
 def test_a_ring_wakes_a_sleeper_at_its_own_instant_and_only_once() -> None:
     kernel = Kernel()
-    alarm = Alarm(kernel)
+    alarm = SimAlarm(kernel)
     woken: list[int] = []
 
     async def sleeper() -> None:
@@ -211,7 +211,7 @@ def test_a_ring_wakes_a_sleeper_at_its_own_instant_and_only_once() -> None:
 
 def test_the_end_of_an_earlier_sleep_does_not_end_a_later_one() -> None:
     kernel = Kernel()
-    alarm = Alarm(kernel)
+    alarm = SimAlarm(kernel)
 
     async def sleeper() -> int:
         await alarm.wait_until(100)  # rung at 30; the event at 100 is still in the queue

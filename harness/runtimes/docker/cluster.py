@@ -42,7 +42,7 @@ from splitbrain.runtimes.docker.clocks import Shown
 from splitbrain.runtimes.docker.containers import Containers
 from splitbrain.runtimes.docker.engine import connect, remove_runs, translated, versions
 from splitbrain.runtimes.docker.fault_controller import FaultController
-from splitbrain.runtimes.docker.hosts import Disk, DiskKind, Host
+from splitbrain.runtimes.docker.hosts import DiskKind, HostContainer, NodeDisk
 from splitbrain.runtimes.docker.images import ImageBuilder, Images, short_name
 from splitbrain.runtimes.docker.loop_devices import KEEPER
 from splitbrain.runtimes.docker.probes import reply_to
@@ -91,7 +91,7 @@ class DockerCluster:
         self._stop = threading.Event()
         self._workers = ThreadPoolExecutor(max_workers=16, thread_name_prefix="engine")
         self._client: docker.DockerClient | None = None
-        self._hosts: dict[str, Host] = {}
+        self._hosts: dict[str, HostContainer] = {}
         self._agents: dict[str, AgentChannel] = {}
         self._addresses: dict[str, str] = {}
         self._data = {name: self._software(name).data for name in spec.machines}
@@ -221,7 +221,7 @@ class DockerCluster:
         with loops.explained() if self._disks == "loop" else contextlib.nullcontext():
             node = await self._blocking(machines.create_node, client, self._run, name, container, image, command, disk)
         published = await self._blocking(machines.published_ports, container, name, ports)
-        self._hosts[name] = Host(name, address, container, published, node)
+        self._hosts[name] = HostContainer(name, address, container, published, node)
         loop = asyncio.get_running_loop()
         with translated(f"starting the agent on host {name}"):
             agent = await self._blocking(AgentChannel.open, client, container.id, name, loop)
@@ -236,7 +236,7 @@ class DockerCluster:
         with translated("starting the agent that keeps the nodes' disks"):
             self._agents[KEEPER] = await self._blocking(AgentChannel.open, client, keeper.id, KEEPER, loop)
 
-    async def _disk(self, client: docker.DockerClient, name: str) -> Disk | None:
+    async def _disk(self, client: docker.DockerClient, name: str) -> NodeDisk | None:
         """Make what the data folder of that machine's software is on, unless that is its container's."""
         folder = self._data[name]
         if folder is None or self._disks == "plain":
@@ -295,7 +295,7 @@ class DockerCluster:
             remover.shutdown()
 
     def _remove(self, client: docker.DockerClient, logs: Path, pool: ThreadPoolExecutor) -> None:
-        def end(host: Host) -> None:
+        def end(host: HostContainer) -> None:
             (logs / f"{host.name}.log").write_bytes(host.node.logs())
             host.node.remove(force=True, v=True)
             host.container.remove(force=True, v=True)

@@ -13,7 +13,7 @@ from docker.errors import APIError
 
 from splitbrain.runtimes.docker.agents import Verification
 from splitbrain.runtimes.docker.engine import translated
-from splitbrain.runtimes.docker.hosts import Host
+from splitbrain.runtimes.docker.hosts import HostContainer
 
 END_SECONDS = 30.0
 FREEZE_SECONDS = 10.0
@@ -53,7 +53,7 @@ class Containers:
     """
 
     def __init__(
-        self, hosts: Mapping[str, Host], blocking: Blocking, silence: Callable[[str], Awaitable[str | None]]
+        self, hosts: Mapping[str, HostContainer], blocking: Blocking, silence: Callable[[str], Awaitable[str | None]]
     ) -> None:
         self._hosts = hosts
         self._blocking = blocking

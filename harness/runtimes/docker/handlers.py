@@ -50,7 +50,7 @@ async def _nothing(parts: Parts, plan: Plan) -> Verification:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Handler:
+class DockerFaultHandler:
     """How faults of one class are carried out: all but those that require a capability in ``lacks``.
 
     ``inject`` is called with a plan and its fault when it has been added to those in force, ``undo`` (``inject`` if
@@ -128,23 +128,25 @@ async def _verify_clocks(parts: Parts, plan: Plan) -> Verification:
     return await parts.clocks.verify(parts.wanted(), plan.nodes)
 
 
-FLAWS = Handler(inject=_links, verify=_verify_links)
+FLAWS = DockerFaultHandler(inject=_links, verify=_verify_links)
 POWER_LOSS: Mapping[Capability, DiskKind] = {"kill with state torn": "loop"}
 
-HANDLERS: Mapping[type[Fault], Handler] = MappingProxyType(
+HANDLERS: Mapping[type[Fault], DockerFaultHandler] = MappingProxyType(
     {
-        Partition: Handler(inject=_links, verify=_verify_cuts),
-        Kill: Handler(inject=_kill, verify=_put_back, lacks=frozenset({"kill after some effects"}), disks=POWER_LOSS),
-        Crash: Handler(inject=_crash, verify=_verify_crash, disks=POWER_LOSS),
-        Stop: Handler(inject=_stop),
-        Oom: Handler(inject=_oom),
-        Pause: Handler(inject=_processes),
-        Freeze: Handler(inject=_processes),
-        Throttle: Handler(inject=_processes),
-        Fill: Handler(inject=_disks, disks={"full disk": "bounded"}),
-        SlowFsync: Handler(inject=_disks),
-        FailingFsync: Handler(inject=_disks),
-        Skew: Handler(inject=_skew, undo=_correct_clocks, verify=_verify_clocks),
+        Partition: DockerFaultHandler(inject=_links, verify=_verify_cuts),
+        Kill: DockerFaultHandler(
+            inject=_kill, verify=_put_back, lacks=frozenset({"kill after some effects"}), disks=POWER_LOSS
+        ),
+        Crash: DockerFaultHandler(inject=_crash, verify=_verify_crash, disks=POWER_LOSS),
+        Stop: DockerFaultHandler(inject=_stop),
+        Oom: DockerFaultHandler(inject=_oom),
+        Pause: DockerFaultHandler(inject=_processes),
+        Freeze: DockerFaultHandler(inject=_processes),
+        Throttle: DockerFaultHandler(inject=_processes),
+        Fill: DockerFaultHandler(inject=_disks, disks={"full disk": "bounded"}),
+        SlowFsync: DockerFaultHandler(inject=_disks),
+        FailingFsync: DockerFaultHandler(inject=_disks),
+        Skew: DockerFaultHandler(inject=_skew, undo=_correct_clocks, verify=_verify_clocks),
         **dict.fromkeys((Loss, Delay, Reorder, Duplicate, Corrupt, Bandwidth), FLAWS),
     }
 )

@@ -30,7 +30,7 @@ DiskKind = Literal["plain", "bounded", "loop"]
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
+class NodeDisk:
     """A volume for a node's data folder, at the path ``where``, and the volumes that its host mounts, by path."""
 
     volume: str
@@ -39,7 +39,7 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class HostContainer:
     """A host and the container of its node or server. ``ports`` maps ports to the published ones on 127.0.0.1."""
 
     name: str
@@ -93,7 +93,7 @@ def create_host(
     address: str,
     image: str,
     ports: Sequence[int],
-    disk: Disk | None,
+    disk: NodeDisk | None,
 ) -> Container:
     """Start a host container. Client ports are published on 127.0.0.1 only, at numbers that the engine picks.
 
@@ -116,7 +116,7 @@ def create_host(
         )
 
 
-def create_disk(client: docker.DockerClient, run: str, name: str, where: str) -> Disk:
+def create_disk(client: docker.DockerClient, run: str, name: str, where: str) -> NodeDisk:
     """Create a volume of ``DISK_BYTES`` in memory, which the host mounts too."""
     with translated(f"creating a disk for {name}"):
         volume = client.volumes.create(
@@ -124,7 +124,7 @@ def create_disk(client: docker.DockerClient, run: str, name: str, where: str) ->
             driver_opts={"type": "tmpfs", "device": "tmpfs", "o": f"size={DISK_BYTES}"},
             labels=labels(run),
         )
-    return Disk(str(volume.name), where, {str(DISK): str(volume.name)})
+    return NodeDisk(str(volume.name), where, {str(DISK): str(volume.name)})
 
 
 def create_node(
@@ -134,7 +134,7 @@ def create_node(
     host: Container,
     image: str,
     command: Sequence[str],
-    disk: Disk | None,
+    disk: NodeDisk | None,
 ) -> Container:
     """Start the node's container in the namespaces of its host."""
     with translated(f"starting node {name}"):

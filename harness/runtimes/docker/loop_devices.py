@@ -16,7 +16,7 @@ from docker.types import Mount
 from splitbrain.errors import EnvironmentFailure
 from splitbrain.runtimes.docker.agent.power_loss import BACKING
 from splitbrain.runtimes.docker.engine import translated
-from splitbrain.runtimes.docker.hosts import Disk, labels
+from splitbrain.runtimes.docker.hosts import NodeDisk, labels
 
 KEEPER = "disks"  # its name among the hosts
 COMMIT_S = 300  # between two flushes by the file system itself; longer than most runs
@@ -59,7 +59,9 @@ def create_keeper(client: docker.DockerClient, run: str, image: str, backing: st
         )
 
 
-def create_loop_disk(client: docker.DockerClient, run: str, name: str, where: str, device: str, backing: str) -> Disk:
+def create_loop_disk(
+    client: docker.DockerClient, run: str, name: str, where: str, device: str, backing: str
+) -> NodeDisk:
     """Create a volume that the engine mounts from a loop device; the host mounts its backing file."""
     with translated(f"creating a disk for {name}"):
         volume = client.volumes.create(
@@ -67,4 +69,4 @@ def create_loop_disk(client: docker.DockerClient, run: str, name: str, where: st
             driver_opts={"type": "ext4", "device": device, "o": f"commit={COMMIT_S}"},
             labels=labels(run),
         )
-    return Disk(str(volume.name), where, {str(BACKING): backing})
+    return NodeDisk(str(volume.name), where, {str(BACKING): backing})

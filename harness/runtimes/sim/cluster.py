@@ -24,7 +24,7 @@ from splitbrain.runtimes.sim.event_wait import EventWait
 from splitbrain.runtimes.sim.handlers import HANDLERS
 from splitbrain.runtimes.sim.host_state import HostState
 from splitbrain.runtimes.sim.instruments import Instruments
-from splitbrain.runtimes.sim.kernel import Act, Alarm
+from splitbrain.runtimes.sim.kernel import Act, SimAlarm
 from splitbrain.runtimes.sim.network import Link, Uniform, sampler
 from splitbrain.runtimes.sim.simulation import Simulation
 from splitbrain.runtimes.verification import Heard, problems
@@ -60,8 +60,8 @@ class SimCluster:
     def now(self) -> int:
         return self._kernel.now
 
-    def alarm(self) -> Alarm:
-        return Alarm(self._kernel)
+    def alarm(self) -> SimAlarm:
+        return SimAlarm(self._kernel)
 
     async def run_all(self, main: Job, others: Sequence[Job]) -> None:
         await self._kernel.run_all([main, *others])

@@ -47,7 +47,7 @@ def _nothing(hosts: HostState, node: str, fault: Any) -> None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Handler:
+class SimFaultHandler:
     """How faults of one class are carried out: all but those that require a capability in ``lacks``.
 
     ``inject`` acts on a host once, when a fault begins there, at once if ``at_once`` says so and else when the host
@@ -96,22 +96,22 @@ def _skew(hosts: HostState, node: str, fault: Skew) -> None:
         hosts.jump(node, fault.offset_ms)
 
 
-AS_STATE = Handler()
+AS_STATE = SimFaultHandler()
 """For faults that only ask for a state."""
 
 # A simulated node is one process, and its disk never fills: hunts deal that fault all the same, without effect.
-HANDLERS: Mapping[type[Fault], Handler] = MappingProxyType(
+HANDLERS: Mapping[type[Fault], SimFaultHandler] = MappingProxyType(
     {
-        Partition: Handler(cuts=True),
-        Kill: Handler(
+        Partition: SimFaultHandler(cuts=True),
+        Kill: SimFaultHandler(
             inject=_kill, at_once=_is_counted, problem=_no_such_file, lacks=frozenset({"kill of one process"})
         ),
-        Crash: Handler(inject=_crash, cuts=True),
-        Stop: Handler(inject=_end),
-        Oom: Handler(inject=_end),
-        Pause: Handler(lacks=frozenset({"pause of one process"})),
-        Fill: Handler(lacks=frozenset({"full disk"})),
-        Skew: Handler(inject=_skew),
+        Crash: SimFaultHandler(inject=_crash, cuts=True),
+        Stop: SimFaultHandler(inject=_end),
+        Oom: SimFaultHandler(inject=_end),
+        Pause: SimFaultHandler(lacks=frozenset({"pause of one process"})),
+        Fill: SimFaultHandler(lacks=frozenset({"full disk"})),
+        Skew: SimFaultHandler(inject=_skew),
         **dict.fromkeys((Freeze, Slow, Throttle, SlowFsync, FailingFsync), AS_STATE),
         **dict.fromkeys((Loss, Delay, Reorder, Duplicate, Corrupt, Bandwidth), AS_STATE),
     }

@@ -147,7 +147,7 @@ class Kernel:
         await suspend()
 
 
-class Alarm:
+class SimAlarm:
     """A sleeper that others may wake; see ``runtimes.base.Alarm``. One task sleeps on it at a time."""
 
     __slots__ = ("_kernel", "_rung", "_sleep", "_sleeper")

@@ -34,7 +34,6 @@ from splitbrain.runtimes.docker.agent.messages import (
     FillDisk,
     FreeDisk,
     GrowMemory,
-    Handler,
     Hello,
     KillMatching,
     KillNode,
@@ -52,6 +51,7 @@ from splitbrain.runtimes.docker.agent.messages import (
     ReplyFrame,
     Request,
     RequestFrame,
+    RequestHandler,
     RestoreDisk,
     ResumeNode,
     SendProbes,
@@ -72,12 +72,12 @@ class Agent:
     """The agent of one host: its state by subject, a handler for each request, and a thread pool for each lane."""
 
     def __init__(self, output: BinaryIO) -> None:
-        self.links = links.Links()
+        self.links = links.LinkRules()
         self.probes = Probes()
         self.clocks = HostClocks(processes.node_processes)
         self.flushes = Flushes(processes.node_processes)
         self.disks = LoopDevices()
-        self.handlers: Mapping[type[Request[Any]], Handler] = {each.request: each for each in self._handlers()}
+        self.handlers: Mapping[type[Request[Any]], RequestHandler] = {each.request: each for each in self._handlers()}
         lanes = {handler.lane for handler in self.handlers.values()}
         self._lanes = {lane: ThreadPoolExecutor(WORKERS.get(lane, 1), lane) for lane in lanes}
         self._output = output
@@ -108,7 +108,7 @@ class Agent:
         for lane in self._lanes.values():
             lane.shutdown()
 
-    def _handlers(self) -> Iterable[Handler]:
+    def _handlers(self) -> Iterable[RequestHandler]:
         yield Hello.handled_in("links", lambda request: self._hello())
         yield SetLinks.handled_in("links", self._set_links)
         yield ReadFirstArrivals.handled_in("links", lambda request: self.links.arrivals.report())
@@ -146,7 +146,7 @@ class Agent:
                 if part.faulty:
                     self._lanes["tracing"].submit(part.refresh).result()
 
-    def _answer(self, number: int, handler: Handler, request: Request[Any]) -> None:
+    def _answer(self, number: int, handler: RequestHandler, request: Request[Any]) -> None:
         try:
             reply = ReplyFrame(number, handler.act(request), None)
         except (RequestFailed, OSError) as failure:

@@ -24,7 +24,7 @@ PLAIN_IP_BYTES = 20
 TCP_WORDS = range(5, 16)  # possible lengths of a TCP header, in words of four bytes
 
 
-class Links:
+class LinkRules:
     """The rules of this host. The process that applies impairments starts when first needed, and ends with the agent.
 
     Packets go to that process by a netfilter queue; when it has ended, the queue lets all packets pass.

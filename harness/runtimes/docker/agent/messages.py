@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class Handler:
+class RequestHandler:
     """How the agent answers one class of request. Requests of one lane are answered one at a time, in order."""
 
     request: type[Request[Any]]
@@ -42,9 +42,9 @@ class Request(Generic[R]):
         return reply
 
     @classmethod
-    def handled_in(cls, lane: str, act: Callable[[Self], R]) -> Handler:
+    def handled_in(cls, lane: str, act: Callable[[Self], R]) -> RequestHandler:
         """Bind the request to ``act``, which type checkers hold against the request's fields and reply."""
-        return Handler(cls, lane, act)
+        return RequestHandler(cls, lane, act)
 
 
 @dataclass(frozen=True)
