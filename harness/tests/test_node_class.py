@@ -113,6 +113,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # Finding it
 
 
+def test_a_class_written_for_the_packages_of_0_1_is_given_their_new_name(here: Path) -> None:
+    module(here, "written_for_0_1", "raise ModuleNotFoundError(\"No module named 'nodes'\", name='nodes.protocol')\n")
+    with pytest.raises(UsageError, match=r"No module named 'nodes'.*; splitbrain\.nodes is its name since 0\.2"):
+        find_system("written_for_0_1:Node")
+
+
 def test_a_class_in_the_current_directory_is_found_by_its_name(here: Path) -> None:
     module(here, "found_here", "from splitbrain.tests.test_node_class import Calm\n\nclass Outer:\n    Inner = Calm\n")
     system = find_system("found_here:Outer.Inner")

@@ -33,6 +33,7 @@ from splitbrain.user_systems.promises import WrongPromises, read_eligibility, re
 CALLED_AS: Final = ("id", "peers", "rng", "boot", "state")
 EFFECTS: Final = frozenset(get_args(Effect))
 LONGEST_EVENT: Final = 300  # characters of an event in a message
+PACKAGES_OF_0_1: Final = frozenset({"nodes", "nemesis", "checkers", "reports"})
 MOST_FRAMES: Final = 8  # of a traceback in a message
 WHEN_STARTED: Final = "while it was being started"
 
@@ -93,10 +94,16 @@ def _import(name: str) -> object:
         return importlib.import_module(name)
     except ModuleNotFoundError as missing:
         if missing.name is None or not f"{name}.".startswith(f"{missing.name}."):
-            raise UsageError(f"{name} could not be imported: {_last_line(missing)}") from missing
+            raise UsageError(f"{name} could not be imported: {_last_line(missing)}{_moved(missing)}") from missing
         raise UsageError(f"there is no module {missing.name!r}, neither installed nor in {Path.cwd()}") from missing
     except (Exception, SystemExit) as failure:
         raise UsageError(f"{name} could not be imported: {_last_line(failure)}") from failure
+
+
+def _moved(missing: ModuleNotFoundError) -> str:
+    """A hint for code that was written for 0.1, whose packages were at the top level."""
+    package = str(missing.name).partition(".")[0]
+    return f"; splitbrain.{package} is its name since 0.2" if package in PACKAGES_OF_0_1 else ""
 
 
 def _lacks(owner: object, name: str) -> str:
