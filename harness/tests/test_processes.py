@@ -290,7 +290,7 @@ def test_a_node_that_fails_to_restart_is_reported_and_ends_no_run(hurt: State) -
 
 
 def noting(asked: list[tuple[type[Request[Any]] | str, str]]) -> AgentPool:
-    """Two hosts that do as they are asked, and note what that was."""
+    """Two hosts that carry out and record every request."""
 
     class Noting(FakeAgents):
         def reply(self, name: str, request: Request[Any]) -> Any:
