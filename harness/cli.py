@@ -4,12 +4,11 @@ environment failed, 64 wrong usage. Invalid outranks unknown everywhere."""
 from __future__ import annotations
 
 import json
+import os
 import secrets
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -19,7 +18,8 @@ from splitbrain.campaigns.compare.cli import compare
 from splitbrain.campaigns.hunt.cli import hunt
 from splitbrain.campaigns.matrix.cli import matrix
 from splitbrain.campaigns.soak.cli import soak
-from splitbrain.errors import Interrupted, SplitbrainError, UsageError
+from splitbrain.ending import DEBUG_OPTION, conclude, words_of
+from splitbrain.errors import EnvironmentFailure, Interrupted, UsageError
 from splitbrain.names import ALLOW_PRIVILEGED
 
 # Everything else is imported by the command that needs it, so that ``--help`` answers at once.
@@ -47,6 +47,7 @@ strict_option = click.option("--strict", is_flag=True, help="A known weakness th
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="splitbrain")
+@click.option(DEBUG_OPTION, is_flag=True, expose_value=False, help="Show the traceback of a failure, in any command.")
 def cli() -> None:
     """Fault injection for leader election: two leaders, none, or the wrong one, found and shown."""
 
@@ -288,30 +289,40 @@ def _schedule(experiment: Experiment) -> Schedule:
 def _perform(
     experiment: Experiment, schedule: Schedule, store: Path, as_json: bool, strict: bool, privileged: bool
 ) -> None:
-    from rich.console import Console
+    from splitbrain.core.run import FailedAfterVerdict, perform
+    from splitbrain.progress import display, shown
 
-    from splitbrain.core.run import perform
-    from splitbrain.progress import shown
-
-    console = Console(stderr=True)
-    with shown(console) as progress:
-        stored = perform(
-            experiment, schedule, store, progress=progress, say=progress.say, strict=strict, privileged=privileged
-        )
+    try:
+        with shown(display()) as progress:
+            stored = perform(
+                experiment, schedule, store, progress=progress, say=progress.say, strict=strict, privileged=privileged
+            )
+    except FailedAfterVerdict as failure:
+        _print_verdict(failure.stored.judged.judgement, failure.stored.directory, as_json)
+        raise
     _conclude(stored.judged.judgement, stored.directory, as_json)
 
 
 def _conclude(judgement: Judgement, run: RunDirectory | None, as_json: bool) -> NoReturn:
     """Print the verdict, the last line with the outcome and the report's path, and exit with its status."""
+    _print_verdict(judgement, run, as_json)
+    sys.exit(STATUS[judgement.outcome.word])
+
+
+def _print_verdict(judgement: Judgement, run: RunDirectory | None, as_json: bool) -> None:
+    """Raises EnvironmentFailure, which holds the verdict, if standard output does not take it."""
     verdicts = judgement.as_json(None if run is None else str(run.path))
-    if as_json:
-        click.echo(json.dumps(verdicts))
-    else:
+    where = "" if run is None else f"  {run.report}"
+    try:
+        if as_json:
+            click.echo(json.dumps(verdicts))
+            return
         for name, found in verdicts["properties"].items():
             click.echo(f"{found['verdict']:>8}  {name}: {found['words']}")
-        where = "" if run is None else f"  {run.report}"
         click.echo(f"{verdicts['verdict'].upper()}{where}")
-    sys.exit(STATUS[judgement.outcome.word])
+    except OSError as failure:
+        outcome = f"{verdicts['verdict'].upper()}{where}"
+        raise EnvironmentFailure(f"standard output: {words_of(failure)}; the verdict: {outcome}") from failure
 
 
 def _where(nemesis: Nemesis) -> str:
@@ -336,24 +347,28 @@ def _table(title: str, rows: Any, *more: str) -> None:
     table = Table(title, "description", *more, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    with console.capture() as printed:  # rich itself would end with status 1 when the pipe is closed
+        console.print(table)
+    click.echo(printed.get(), nl=False)
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    raise Interrupted(f"interrupted by {signal.Signals(number).name}")
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; every exception that is no verdict ends with status 3 or 64 and one message."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    conclude(lambda: _run([word for word in words if word != DEBUG_OPTION]), debug=DEBUG_OPTION in words)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; only a bug of splitbrain shows a traceback."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+def _run(words: list[str]) -> None:
+    # click's own main() would end with status 1, a broken promise, when a pipe is closed.
+    if "_SPLITBRAIN_COMPLETE" in os.environ:
+        cli.main(words, prog_name="splitbrain")
     try:
-        cli.main(args=None if arguments is None else list(arguments), prog_name="splitbrain", standalone_mode=False)
+        with cli.make_context("splitbrain", words) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.Abort as aborted:
+        raise Interrupted("aborted") from aborted
     except click.ClickException as wrong:
-        click.echo(f"splitbrain: {wrong.format_message()}", err=True)
-        sys.exit(errors.EXIT_USAGE)
-    except (SplitbrainError, Interrupted) as failure:
-        click.echo(f"splitbrain: {failure}", err=True)
-        sys.exit(failure.exit_status)
-    except BrokenPipeError:
-        sys.exit(errors.EXIT_FAILED)
+        raise UsageError(wrong.format_message()) from wrong

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from splitbrain import reports
+from splitbrain.checkers.history import History
 from splitbrain.core import store as stores
 from splitbrain.core.experiment import Experiment
 from splitbrain.core.judging import Judged, judge_run, read_history
@@ -24,7 +25,8 @@ from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.lifecycle import NO_PROGRESS, Progress, carry_out
 from splitbrain.core.recorder import HistoryFile, Recorder
 from splitbrain.core.store import RunDirectory
-from splitbrain.errors import EnvironmentFailure, Interrupted, SplitbrainError
+from splitbrain.ending import words_of
+from splitbrain.errors import EnvironmentFailure, Interrupted, SplitbrainError, UsageError
 from splitbrain.names import ALLOW_PRIVILEGED
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.nemeses import NemesisError
@@ -42,6 +44,14 @@ class StoredRun:
 
     def as_json(self) -> dict[str, Any]:
         return self.judged.judgement.as_json(str(self.directory.path))
+
+
+class FailedAfterVerdict(EnvironmentFailure):
+    """A run that was judged and failed afterwards: in its tear-down, or while its results were stored or drawn."""
+
+    def __init__(self, words: str, stored: StoredRun) -> None:
+        super().__init__(f"{words}; the verdict: {stored.judged.verdict}")
+        self.stored = stored
 
 
 class RunWriter:
@@ -84,6 +94,7 @@ class RunWriter:
         stored = StoredRun(directory=self.directory, judged=judged)
         self.directory.write_json(stores.VERDICTS, stored.as_json())
         self._record |= judged.contract.as_json()
+        self._write_record()
         return stored
 
     def draw(self, judged: Judged) -> None:
@@ -111,7 +122,8 @@ def perform(
     privileged: bool = False,
     notes: Iterable[str] = (),
 ) -> StoredRun:
-    """Run, store, judge and draw. Raises SplitbrainError or Interrupted, with a message that names what is kept.
+    """Run, store, judge and draw. Raises SplitbrainError or Interrupted, with a message that names what is kept;
+    FailedAfterVerdict holds the judged run.
 
     ``privileged`` allows the faults of ``Capabilities.privileged``. ``notes`` are lines for the report.
     """
@@ -123,7 +135,8 @@ def perform(
         stored = _perform(experiment, schedule, writer, phases, say, strict)
     except (SplitbrainError, Interrupted) as failure:
         writer.add_notes(str(failure).splitlines())
-        failure.args = (f"{failure}\n{_kept(writer.directory)}",)
+        if not isinstance(failure, FailedAfterVerdict):
+            failure.args = (f"{failure}\n{_kept(writer.directory)}",)
         raise
     finally:
         phases.phase("end")
@@ -143,13 +156,25 @@ def _perform(
     writer.add_versions(facts.versions)
     writer.add_notes(facts.problems)
     phases.phase("judging")
-    judged = judge_run(read_history(directory.history), experiment, strict=strict)
-    stored = writer.store_verdicts(judged)
-    phases.phase("drawing")
-    writer.draw(judged)
+    judged = judge_run(_recorded(directory.history), experiment, strict=strict)
+    stored = StoredRun(directory=directory, judged=judged)
+    try:
+        writer.store_verdicts(judged)
+        phases.phase("drawing")
+        writer.draw(judged)
+    except Exception as failure:
+        raise FailedAfterVerdict(words_of(failure), stored) from failure
     if facts.problems:
-        raise EnvironmentFailure("\n".join((*facts.problems, f"the verdict: {judged.judgement.outcome.word}")))
+        raise FailedAfterVerdict("\n".join(facts.problems), stored)
     return stored
+
+
+def _recorded(path: Path) -> History:
+    """The history that the run has just written; one that is gone or damaged is no mistake of the user."""
+    try:
+        return read_history(path)
+    except UsageError as wrong:
+        raise EnvironmentFailure(f"the run's history was lost before it was judged: {wrong}") from wrong
 
 
 def command_of(experiment: Experiment, schedule: Schedule, run: RunDirectory) -> str:

@@ -71,15 +71,14 @@ def hunt(
     The search runs in simulation. A finding is stored as a run and printed as a one-line story, with a command that
     replays it and a test that reproduces it.
     """
-    from rich.console import Console
-
     from splitbrain.campaigns.hunt.save import write_coverage
     from splitbrain.campaigns.hunt.search import hunt as search
+    from splitbrain.progress import display
 
     target = _target(system, nodes, property_)
     _check_limits(seconds=seconds, schedules=schedules, cores=cores)
     seed = secrets.randbelow(2**31) if seed is None else seed
-    console = Console(stderr=True)
+    console = display()
     command = f"splitbrain hunt {system} --seed {seed}" + (f" --property {property_}" if property_ else "")
     console.print(f"seed {seed}: {command}", markup=False, highlight=False, soft_wrap=True)
     with console.status("hunting") as status:
@@ -97,7 +96,7 @@ def hunt(
     confirmed = _confirm(finding, confirm_times, store, console) if finding is not None and confirm_times else None
     _print(finding, result, confirmed, as_json)
     if show_coverage:
-        _print_coverage(result.coverage, Console(stderr=as_json))
+        _print_coverage(result.coverage, as_json)
     sys.exit(errors.EXIT_VALID if finding is None else errors.EXIT_INVALID)
 
 
@@ -187,7 +186,8 @@ def _bound(result: SearchResult) -> str:
     return f": fewer than {share:.2%} of schedules drawn this way break a promise, at 95 % confidence"
 
 
-def _print_coverage(coverage: Coverage, console: Console) -> None:
+def _print_coverage(coverage: Coverage, to_stderr: bool) -> None:
+    from rich.console import Console
     from rich.table import Table
 
     from splitbrain.campaigns.hunt.save import coverage_rows
@@ -196,12 +196,14 @@ def _print_coverage(coverage: Coverage, console: Console) -> None:
     table = Table(*heading, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    console = Console()
+    with console.capture() as printed:
+        console.print(table)
     cases, states = coverage.cases, len(coverage.states)
-    console.print(
-        f"{states} distinct election states in {cases} schedules; estimated probability that the next one is new "
-        f"{coverage.chance_of_new:.2%}, estimated lower bound of unseen states {coverage.unseen_at_least:.0f}",
-        highlight=False,
+    click.echo(
+        f"{printed.get()}{states} distinct election states in {cases} schedules; estimated probability that the next "
+        f"one is new {coverage.chance_of_new:.2%}, estimated lower bound of unseen states {coverage.unseen_at_least:.0f}",
+        err=to_stderr,
     )
 
 

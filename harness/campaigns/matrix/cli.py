@@ -52,17 +52,16 @@ def matrix(
 
     Writes matrix.html, matrix.csv, matrix.md and matrix.xml (JUnit) into the store, beside the runs.
     """
-    from rich.console import Console
-
     from splitbrain import reports
     from splitbrain.campaigns.matrix.campaign import campaign
     from splitbrain.campaigns.matrix.entries import entries
+    from splitbrain.progress import display
     from splitbrain.runtimes.capabilities import known_runtime
 
     budget_s = _seconds(budget) if budget is not None else float("inf") if full else SHORT_S
     seed = secrets.randbelow(2**31) if seed is None else seed
     planned = entries(systems, [known_runtime(name) for name in runtimes] or ("sim", "docker"), fault_classes)
-    console = Console(stderr=True)
+    console = display()
     command = " ".join(
         (
             "splitbrain matrix",

@@ -1,0 +1,154 @@
+"""Statuses: 0, 1 and 2 are verdicts, and nothing else that can happen to a command ends with one of them."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from docker.errors import APIError
+
+from splitbrain import progress, serve
+from splitbrain.cli import main
+from splitbrain.core import lifecycle, run
+from splitbrain.errors import EnvironmentFailure, Interrupted
+from splitbrain.runtimes.docker.images import ImageBuilder
+from splitbrain.tests.histories import history_of, two_leaders
+
+COMMAND = [sys.executable, "-c", "from splitbrain.cli import main; main()"]
+SHORT_RUN = ["test", "raft", "--runtime", "sim", "--time-limit", "3", "--seed", "1"]
+
+
+def status_of(*arguments: object) -> object:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return ended.value.code
+
+
+def test_a_bug_ends_with_3_and_one_message_and_a_traceback_on_demand(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def crash(*_: object) -> None:
+        raise KeyError("term")
+
+    monkeypatch.setattr(serve, "serve_store", crash)
+    assert status_of("serve") == 3
+    said = capsys.readouterr().err
+    assert said.startswith("splitbrain: a bug of splitbrain, no verdict: KeyError: 'term' (") and said.count("\n") == 1
+    assert status_of("serve", "--debug") == 3
+    assert "Traceback" in capsys.readouterr().err
+    monkeypatch.setenv("SPLITBRAIN_DEBUG", "1")
+    assert status_of("serve") == 3
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_ctrl_c_where_no_handler_is_in_place_ends_with_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(serve, "serve_store", interrupted)
+    assert status_of("serve") == 3
+
+
+@pytest.mark.parametrize("gone", ["full", "closed"])
+@pytest.mark.parametrize("arguments", [["--help"], ["systems"], ["check", "history.jsonl"]])
+def test_output_that_cannot_be_written_ends_with_3_and_one_line(
+    tmp_path: Path, gone: str, arguments: list[str]
+) -> None:
+    (tmp_path / "history.jsonl").write_text(history_of(two_leaders()))
+    if gone == "full":
+        out = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, out = os.pipe()
+        os.close(reader)
+    try:
+        done = subprocess.run([*COMMAND, *arguments], cwd=tmp_path, stdout=out, stderr=subprocess.PIPE, text=True)
+    finally:
+        os.close(out)
+    assert done.returncode == 3
+    assert done.stderr.startswith("splitbrain: ") and done.stderr.count("\n") == 1
+    if arguments[0] == "check":
+        assert "the verdict: INVALID" in done.stderr
+
+
+def test_a_disk_that_is_full_while_drawing_takes_no_verdict_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "report.html")
+
+    monkeypatch.setattr(run, "draw", full)
+    assert status_of(*SHORT_RUN, "--store", tmp_path) == 3
+    out, err = capsys.readouterr()
+    assert "exclusivity" in out and out.splitlines()[-1].startswith("VALID")
+    assert "splitbrain: report.html: No space left on device; the verdict: valid" in err
+
+
+def test_a_history_that_vanishes_during_a_run_is_no_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lose(*arguments: Any, logs: Path, **more: Any) -> Any:
+        facts = lifecycle.carry_out(*arguments, logs=logs, **more)
+        (logs.parent / "history.jsonl").unlink()
+        return facts
+
+    monkeypatch.setattr(run, "carry_out", lose)
+    assert status_of(*SHORT_RUN, "--store", tmp_path) == 3
+    assert "history was lost before it was judged" in capsys.readouterr().err
+
+
+class _FullEngine:
+    """An engine that refuses whatever it is asked for."""
+
+    def get(self, tag: str) -> None:
+        raise APIError("500 Server Error", explanation="no space left on device")
+
+
+def test_an_error_of_the_engine_while_images_are_made_is_the_environments() -> None:
+    client: Any = SimpleNamespace(images=_FullEngine())
+    builder = ImageBuilder(client, lambda words: None, SimpleNamespace(wait=lambda s: False))  # type: ignore[arg-type]
+    with pytest.raises(EnvironmentFailure, match="making the images: the engine says: no space left on device"):
+        builder.ensure(["images/node"])
+
+
+class _Gone(io.StringIO):
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+        self.writes = 0
+
+    def write(self, text: str, /) -> int:
+        self.writes += 1
+        raise OSError(self._number, os.strerror(self._number))
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.EIO])
+def test_a_display_that_is_gone_ends_the_command_as_a_hang_up_does(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise Interrupted("interrupted by SIGHUP")
+
+    stream = _Gone(number)
+    monkeypatch.setattr(sys, "stderr", stream)
+    before = signal.signal(signal.SIGHUP, interrupt)
+    try:
+        shown = progress.PlainProgress(progress.display())
+        with pytest.raises(Interrupted):
+            shown.say("begun")
+        shown.say("ended")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert stream.writes == 1, "the rest is not shown, and asks for no second end"
+
+
+def test_a_display_on_a_full_disk_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", _Gone(errno.ENOSPC))
+    progress.PlainProgress(progress.display()).say("begun")
