@@ -13,12 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from docker.errors import APIError
+from docker.errors import APIError, DockerException
 
 from splitbrain import progress, serve
 from splitbrain.cli import main
 from splitbrain.core import lifecycle, run
 from splitbrain.errors import EnvironmentFailure, Interrupted
+from splitbrain.runtimes.docker import engine
 from splitbrain.runtimes.docker.images import ImageBuilder
 from splitbrain.tests.histories import history_of, two_leaders
 
@@ -116,6 +117,31 @@ def test_an_error_of_the_engine_while_images_are_made_is_the_environments() -> N
     builder = ImageBuilder(client, lambda words: None, SimpleNamespace(wait=lambda s: False))  # type: ignore[arg-type]
     with pytest.raises(EnvironmentFailure, match="making the images: the engine says: no space left on device"):
         builder.ensure(["images/node"])
+
+
+@pytest.mark.parametrize(
+    ("why", "says"),
+    [
+        ("('Connection aborted.', PermissionError(13, 'Permission denied'))", "socket refuses this user"),
+        ("('Connection aborted.', FileNotFoundError(2, 'No such file or directory'))", "no Docker engine answers"),
+    ],
+)
+def test_a_socket_that_refuses_the_user_is_not_a_missing_engine(
+    monkeypatch: pytest.MonkeyPatch, why: str, says: str
+) -> None:
+    def refuse(**_: object) -> None:
+        raise DockerException(f"Error while fetching server API version: {why}")
+
+    monkeypatch.setattr(engine.docker, "from_env", refuse)
+    with pytest.raises(EnvironmentFailure, match=says):
+        engine.connect()
+
+
+def test_containers_of_an_interrupted_run_are_counted_and_those_of_live_runs_are_not() -> None:
+    marks = [engine.controller_mark(), f"{engine.controller_mark()}0", "elsewhere/1/1"]
+    listed = [SimpleNamespace(labels={engine.CONTROLLER_LABEL: mark}) for mark in marks]
+    client: Any = SimpleNamespace(containers=SimpleNamespace(list=lambda **_: listed))
+    assert engine.interrupted_containers(client) == 1
 
 
 class _Gone(io.StringIO):
