@@ -247,7 +247,7 @@ def clean(everything: bool, images: bool) -> None:
 
 
 @cli.command()
-@click.option("--port", default=8080, show_default=True, help="On 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="On 127.0.0.1.")
 @store_option
 def serve(port: int, store: Path) -> None:
     """Show the stored runs in a browser, on 127.0.0.1 only."""

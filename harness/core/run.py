@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -64,10 +65,11 @@ class RunWriter:
         store: Path,
         *,
         command: str | None = None,
+        strict: bool = False,
         notes: Iterable[str] = (),
     ) -> None:
         self.directory = stores.new_run(store, experiment.name, experiment.seed)
-        self.command = command_of(experiment, schedule, self.directory) if command is None else command
+        self.command = command or command_of(experiment, schedule, self.directory, strict=strict)
         self._store = store
         self._schedule = schedules.to_json(schedule)
         self._record: dict[str, Any] = {
@@ -128,7 +130,7 @@ def perform(
     ``privileged`` allows the faults of ``Capabilities.privileged``. ``notes`` are lines for the report.
     """
     refuse_unsupported(schedule, experiment.runtime, privileged)
-    writer = RunWriter(experiment, schedule, store, notes=notes)
+    writer = RunWriter(experiment, schedule, store, strict=strict, notes=notes)
     phases = PhaseTimes(progress)
     say(f"seed {experiment.seed}: {writer.command}")
     try:
@@ -177,13 +179,14 @@ def _recorded(path: Path) -> History:
         raise EnvironmentFailure(f"the run's history was lost before it was judged: {wrong}") from wrong
 
 
-def command_of(experiment: Experiment, schedule: Schedule, run: RunDirectory) -> str:
+def command_of(experiment: Experiment, schedule: Schedule, run: RunDirectory, *, strict: bool) -> str:
     """The command that repeats a run: by its seed where that gives the schedule, else by the schedule as stored."""
-    option = f" {ALLOW_PRIVILEGED}" if unsupported(schedule, CAPABILITIES[experiment.runtime]) else ""
+    options = f" {ALLOW_PRIVILEGED}" if unsupported(schedule, CAPABILITIES[experiment.runtime]) else ""
+    options += " --strict" if strict else ""
     with contextlib.suppress(NemesisError):
         if experiment.planned() == schedule:
-            return experiment.command + option
-    return f"splitbrain replay {run.path}{option}"
+            return experiment.command + options
+    return f"splitbrain replay {shlex.quote(str(run.path))}{options}"
 
 
 def own_versions() -> dict[str, Any]:

@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import docker
 import pytest
 from docker.errors import APIError, DockerException
 
 from splitbrain import progress, serve
+from splitbrain.campaigns.hunt import search
+from splitbrain.campaigns.hunt.trace import Trace
+from splitbrain.campaigns.matrix import campaign
+from splitbrain.campaigns.matrix.entries import entries
 from splitbrain.cli import main
 from splitbrain.core import lifecycle, run
+from splitbrain.core.experiment import asked_for
+from splitbrain.core.simulate import ColumnsRecorder, simulate
 from splitbrain.errors import EnvironmentFailure, Interrupted
+from splitbrain.invariants.events import ElectionRecorder
+from splitbrain.invariants.registry import violations
+from splitbrain.nodes.protocol import Effect, Event, Send, Started
 from splitbrain.runtimes.docker import engine
 from splitbrain.runtimes.docker.images import ImageBuilder
+from splitbrain.runtimes.sim.instruments import Instruments
 from splitbrain.tests.histories import history_of, two_leaders
+from splitbrain.tests.test_node_class import Calm
+from splitbrain.user_systems.node_class import system_of
 
 COMMAND = [sys.executable, "-c", "from splitbrain.cli import main; main()"]
 SHORT_RUN = ["test", "raft", "--runtime", "sim", "--time-limit", "3", "--seed", "1"]
@@ -132,7 +147,7 @@ def test_a_socket_that_refuses_the_user_is_not_a_missing_engine(
     def refuse(**_: object) -> None:
         raise DockerException(f"Error while fetching server API version: {why}")
 
-    monkeypatch.setattr(engine.docker, "from_env", refuse)
+    monkeypatch.setattr(docker, "from_env", refuse)
     with pytest.raises(EnvironmentFailure, match=says):
         engine.connect()
 
@@ -142,6 +157,88 @@ def test_containers_of_an_interrupted_run_are_counted_and_those_of_live_runs_are
     listed = [SimpleNamespace(labels={engine.CONTROLLER_LABEL: mark}) for mark in marks]
     client: Any = SimpleNamespace(containers=SimpleNamespace(list=lambda **_: listed))
     assert engine.interrupted_containers(client) == 1
+
+
+def test_a_hunt_of_real_software_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert status_of("hunt", "sentinel", "--schedules", 1, "--cores", 1, "--store", tmp_path) == 64
+    assert "real software, of which there is no simulation" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hunt_that_tried_nothing_found_nothing_out(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    hunt = ["hunt", "raft", "--seconds", 1e-9, "--cores", 1, "--store", tmp_path]
+    assert status_of(*hunt) == 2
+    assert capsys.readouterr().out.startswith("UNKNOWN: no schedule was run")
+    assert status_of(*hunt, "--json") == 2
+    assert json.loads(capsys.readouterr().out)["verdict"] == "unknown"
+
+
+def test_a_hunt_prints_the_command_with_its_limits(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert (
+        status_of("hunt", "raft", "--nodes", 3, "--seed", 4, "--schedules", 1, "--cores", 1, "--store", tmp_path) == 0
+    )
+    assert "splitbrain hunt raft --nodes 3 --seed 4 --schedules 1" in capsys.readouterr().err
+
+
+def test_a_worker_of_a_hunt_that_is_killed_ends_the_hunt() -> None:
+    gone = frozenset({-1})
+    pending = SimpleNamespace(ready=lambda: False, wait=lambda seconds: None)
+    with pytest.raises(EnvironmentFailure, match="a worker process of the hunt was killed"):
+        search._wait(pending, gone)
+
+
+def test_a_port_that_cannot_be_is_wrong_usage(tmp_path: Path) -> None:
+    assert status_of("serve", "--port", 99_999, "--store", tmp_path) == 64
+
+
+def test_the_budget_of_a_matrix_holds_in_simulation_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status = status_of(
+        *("matrix", "raft-basic", "--runtime", "sim", "--fault-class", "crash", "--budget", "0s", "--store", tmp_path)
+    )
+    assert status == 2, "nothing was judged"
+    said = capsys.readouterr()
+    assert "1 not run" in said.out and "--budget 0s" in said.err
+
+
+def test_a_bug_in_one_entry_of_a_matrix_leaves_the_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise KeyError("term")
+
+    monkeypatch.setattr(campaign, "history_of", crash)
+    (entry,) = entries(["raft-basic"], ["sim"], ["crash"])
+    result = campaign.run_in_simulation(entry, 1, tmp_path)
+    assert result.status == "failed" and "KeyError: 'term'" in result.words
+
+
+def test_the_printed_command_is_as_strict_as_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status_of(*SHORT_RUN, "--strict", "--store", tmp_path)
+    assert capsys.readouterr().err.rstrip().endswith("--strict")
+
+
+ODD: tuple[Any, ...] = ({}, {"kind": "vote", "term": "x"}, {"kind": "elected", "origin": []}, "vote", None)
+
+
+class OddWords(Calm):
+    """Sends messages that are named as Raft's and Bully's, and look different."""
+
+    def __init__(self, id: str, peers: Sequence[str], *more: Any) -> None:
+        super().__init__(id, peers, *more)
+        self.peer = peers[0]
+
+    def handle(self, event: Event) -> list[Effect]:
+        kinds = ("vote", "vote_reply", "election", "coordinator", "heartbeat") if isinstance(event, Started) else ()
+        return [Send(self.peer, kind, message) for kind in kinds for message in ODD]
+
+
+def test_messages_of_known_kinds_and_other_fields_hinder_no_instrument() -> None:
+    system = system_of(OddWords, "test_statuses:OddWords")
+    experiment = asked_for(system, ("none",), "sim", 3, 3.0, 1)
+    recorded, trace = ElectionRecorder(), Trace()
+    simulate(experiment, experiment.planned(), ColumnsRecorder(), Instruments(recorded, trace))
+    assert recorded.trace(3).sent["vote"] == 3 * len(ODD)
+    assert violations(recorded.trace(3)) == ()
 
 
 class _Gone(io.StringIO):

@@ -246,6 +246,8 @@ class _Guarded:
             if kind is Send:
                 if effect[0] not in self._peers:  # type: ignore[index]
                     raise self._wrong(event, f"messages to {', '.join(sorted(self._peers))} only", effect)
+                if type(effect[1]) is not str:  # type: ignore[index]
+                    raise self._wrong(event, "a message's kind as a string", effect)
             elif kind not in EFFECTS:
                 raise self._wrong(event, "effects of splitbrain.nodes.protocol only", effect)
             elif kind is SetTimer:

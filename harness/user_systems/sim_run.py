@@ -171,13 +171,14 @@ def run(
         raise
     except Exception as failure:
         raise HarnessFailed(f"no verdict on the election: {words_of(failure)}") from failure
+    option = " --strict" if strict else ""
     return SimRun(
         experiment=experiment,
         schedule=planned,
         history=history,
         entries=entries,
         judged=judged,
-        again=(*again, *_command(experiment, system, schedule, observe_period_ms)),
+        again=(*again, *(f"{each}{option}" for each in _command(experiment, system, schedule, observe_period_ms))),
     )
 
 

@@ -1,6 +1,6 @@
 """The command ``splitbrain matrix``.
 
-Exit status: 0 no promise was broken, 1 one was, 3 a run failed for another reason, 64 wrong usage.
+Exit status: 0 no promise was broken, 1 one was, 2 nothing was judged, 3 a run failed for another reason, 64 wrong usage.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def matrix(
             *systems,
             *(f"--runtime {name}" for name in runtimes),
             *(f"--fault-class {name}" for name in fault_classes),
+            *(["--full"] if full else []),
+            *([f"--budget {budget}"] if budget is not None else []),
             f"--seed {seed}",
         )
     )
@@ -93,6 +95,8 @@ def matrix(
         else errors.EXIT_FAILED
         if counts["failed"]
         else errors.EXIT_VALID
+        if counts["as expected"] or counts["not shown"]
+        else errors.EXIT_UNKNOWN
     )
 
 
