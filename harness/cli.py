@@ -3,11 +3,12 @@ environment failed, 64 wrong usage. Invalid outranks unknown everywhere."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -99,7 +100,8 @@ def test(
 @cli.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--runtime", default=None, help="Replay in this runtime rather than in the one of the run.")
-@click.option("--system", default="raft", show_default=True, help="For a bare schedule: the system.")
+@click.option("--system", default=None, help="The system; that of the run, or for a bare schedule raft.")
+@click.option("--trust", is_flag=True, help="Import the class that a run's record names.")
 @click.option("--nodes", type=int, default=None, help="For a bare schedule: how many nodes.")
 @click.option("--seed", type=int, default=None, help="Another seed than the run's.")
 @click.option("--workload", "kind", default="election", show_default=True, help="For a bare schedule: the workload.")
@@ -110,7 +112,8 @@ def test(
 def replay(
     path: Path,
     runtime: str | None,
-    system: str,
+    system: str | None,
+    trust: bool,
     nodes: int | None,
     seed: int | None,
     kind: str,
@@ -122,11 +125,18 @@ def replay(
     """Repeat the schedule of a run's directory, or of a SCHEDULE.json."""
     from splitbrain.core.experiment import REPLAY, Experiment, asked_for, read_json, read_schedule
     from splitbrain.core.store import EXPERIMENT, SCHEDULE
-    from splitbrain.user_systems.lookup import find_system
+    from splitbrain.user_systems.lookup import find_recorded, find_system
 
     if path.is_dir():
         source = path / EXPERIMENT
-        past = Experiment.from_json(read_json(source), str(source), find_system)
+        record = read_json(source)
+
+        def find(name: str) -> System:
+            return find_recorded(name, record, trusted=trust) if system is None else find_system(system)
+
+        past = Experiment.from_json(record, str(source), find)
+        if record.get("origin", {}).get("sha256") not in (None, past.system.origin.get("sha256")):
+            click.echo(f"note: the source of {past.system.name} has changed since that run", err=True)
         schedule = read_schedule(path / SCHEDULE)
         experiment = asked_for(
             past.system,
@@ -141,7 +151,8 @@ def replay(
     else:
         schedule = read_schedule(path)
         limit = schedule.length_ms / 1000
-        experiment = asked_for(find_system(system), REPLAY, runtime or "docker", nodes, limit, _seed(seed), None, kind)
+        under_test = find_system(system or "raft")
+        experiment = asked_for(under_test, REPLAY, runtime or "docker", nodes, limit, _seed(seed), None, kind)
     _perform(experiment, schedule, store, as_json, strict, privileged)
 
 
@@ -160,7 +171,8 @@ def check(path: Path, system: str | None, as_json: bool, strict: bool) -> None:
     if not path.is_dir():
         judged = judge_stored(read_history(path), asked, {}, strict=strict)
         _conclude(judged.judgement, None, as_json)
-    stored, _ = _judge_again(existing_run(path), asked, strict)
+    with _verdict_first(as_json):
+        stored, _ = _judge_again(existing_run(path), asked, strict)
     _conclude(stored.judged.judgement, stored.directory, as_json)
 
 
@@ -172,25 +184,28 @@ def report(path: Path) -> None:
     from splitbrain.core.store import SCHEDULE, existing_run
 
     run = existing_run(path)
-    stored, record = _judge_again(run, None, strict=False)
-    draw(stored, record, run.read_json(SCHEDULE))
+    with _verdict_first(as_json=False):
+        stored, record = _judge_again(run, None, strict=False)
+        draw(stored, record, run.read_json(SCHEDULE))
     click.echo(str(run.report))
 
 
 def _judge_again(run: RunDirectory, asked: System | None, strict: bool) -> tuple[StoredRun, dict[str, Any]]:
     """Judge a stored run by ``asked``, else by the system in its record; the record with its contract."""
     from splitbrain.core.judging import judge_stored, read_history
-    from splitbrain.core.run import StoredRun
+    from splitbrain.core.run import FailedAfterVerdict, StoredRun
     from splitbrain.core.store import EXPERIMENT, VERDICTS
-    from splitbrain.user_systems.lookup import find_system
+    from splitbrain.core.stored_system import stored_system
 
     record = run.read_json(EXPERIMENT)
     record.pop("cells", None)  # codes of the fault classes, in runs of format 1; the contract has their names
-    name = record.get("system")
-    system = asked or (find_system(str(name)) if name else None)
+    system = asked or stored_system(record, str(run.path / EXPERIMENT))
     judged = judge_stored(read_history(run.history), system, record, strict=strict)
     stored = StoredRun(directory=run, judged=judged)
-    run.write_json(VERDICTS, stored.as_json())
+    try:
+        run.write_json(VERDICTS, stored.as_json())
+    except EnvironmentFailure as failure:
+        raise FailedAfterVerdict(str(failure), stored) from failure
     return stored, {**record, **judged.contract.as_json()}
 
 
@@ -289,18 +304,26 @@ def _schedule(experiment: Experiment) -> Schedule:
 def _perform(
     experiment: Experiment, schedule: Schedule, store: Path, as_json: bool, strict: bool, privileged: bool
 ) -> None:
-    from splitbrain.core.run import FailedAfterVerdict, perform
+    from splitbrain.core.run import perform
     from splitbrain.progress import display, shown
 
+    with _verdict_first(as_json), shown(display()) as progress:
+        stored = perform(
+            experiment, schedule, store, progress=progress, say=progress.say, strict=strict, privileged=privileged
+        )
+    _conclude(stored.judged.judgement, stored.directory, as_json)
+
+
+@contextlib.contextmanager
+def _verdict_first(as_json: bool) -> Iterator[None]:
+    """Print the verdict of a run that failed after it was judged."""
+    from splitbrain.core.run import FailedAfterVerdict
+
     try:
-        with shown(display()) as progress:
-            stored = perform(
-                experiment, schedule, store, progress=progress, say=progress.say, strict=strict, privileged=privileged
-            )
+        yield
     except FailedAfterVerdict as failure:
         _print_verdict(failure.stored.judged.judgement, failure.stored.directory, as_json)
         raise
-    _conclude(stored.judged.judgement, stored.directory, as_json)
 
 
 def _conclude(judgement: Judgement, run: RunDirectory | None, as_json: bool) -> NoReturn:

@@ -26,6 +26,7 @@ from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.lifecycle import NO_PROGRESS, Progress, carry_out
 from splitbrain.core.recorder import HistoryFile, Recorder
 from splitbrain.core.store import RunDirectory
+from splitbrain.core.stored_system import provenance
 from splitbrain.ending import words_of
 from splitbrain.errors import EnvironmentFailure, Interrupted, SplitbrainError, UsageError
 from splitbrain.names import ALLOW_PRIVILEGED
@@ -74,6 +75,7 @@ class RunWriter:
         self._schedule = schedules.to_json(schedule)
         self._record: dict[str, Any] = {
             **experiment.to_json(),
+            **provenance(experiment.system),
             "command": self.command,
             "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": own_versions(),
@@ -186,7 +188,13 @@ def command_of(experiment: Experiment, schedule: Schedule, run: RunDirectory, *,
     with contextlib.suppress(NemesisError):
         if experiment.planned() == schedule:
             return experiment.command + options
-    return f"splitbrain replay {shlex.quote(str(run.path))}{options}"
+    return replay_of(run, experiment.system.name) + options
+
+
+def replay_of(run: RunDirectory, system: str) -> str:
+    """The command that repeats a stored run; a class is named in it, since no record makes ``replay`` import one."""
+    named = f" --system {shlex.quote(system)}" if ":" in system else ""
+    return f"splitbrain replay {shlex.quote(str(run.path))}{named}"
 
 
 def own_versions() -> dict[str, Any]:

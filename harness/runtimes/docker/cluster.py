@@ -43,7 +43,7 @@ from splitbrain.runtimes.docker.containers import Containers
 from splitbrain.runtimes.docker.engine import connect, interrupted_containers, remove_runs, translated, versions
 from splitbrain.runtimes.docker.fault_controller import FaultController
 from splitbrain.runtimes.docker.hosts import DiskKind, HostContainer, NodeDisk
-from splitbrain.runtimes.docker.images import ImageBuilder, Images, short_name
+from splitbrain.runtimes.docker.images import ImageBuilder, Images, image_ids, short_name
 from splitbrain.runtimes.docker.loop_devices import KEEPER
 from splitbrain.runtimes.docker.probes import reply_to
 from splitbrain.units import MS
@@ -185,6 +185,7 @@ class DockerCluster:
             "host": images.host,
             **{short_name(str(image)): tag for image, tag in images.of.items()},
         }
+        self.facts["image_ids"] = await self._blocking(image_ids, client, (images.host, *images.of.values()))
         machines_of = self._spec.machines
         self._say(f"starting {len(machines_of)} hosts and what runs on them")
         network, prefix = await self._blocking(machines.create_network, client, self._run)

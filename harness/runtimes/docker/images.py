@@ -237,6 +237,12 @@ class ImageBuilder:
             raise EnvironmentFailure(f"image {tag} did not build: {failure.explanation}") from failure
 
 
+def image_ids(client: docker.DockerClient, tags: Iterable[str]) -> dict[str, str]:
+    """The content digests of these images: a tag of a user's may name another image tomorrow."""
+    with translated("inspecting the images"):
+        return {tag: str(client.images.get(tag).id) for tag in tags}
+
+
 def short_name(folder: str) -> str:
     """``systems/etcd/image`` as an image is named: ``etcd``; ``systems/zookeeper/contender_image``:
     ``zookeeper-contender``."""
