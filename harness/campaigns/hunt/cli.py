@@ -216,7 +216,8 @@ def _print_coverage(coverage: Coverage, to_stderr: bool) -> None:
     cases, states = coverage.cases, len(coverage.states)
     click.echo(
         f"{printed.get()}{states} distinct election states in {cases} schedules; estimated probability that the next "
-        f"one is new {coverage.chance_of_new:.2%}, estimated lower bound of unseen states {coverage.unseen_at_least:.0f}",
+        f"one is new {coverage.chance_of_new:.2%}, "
+        f"estimated lower bound of unseen states {coverage.unseen_at_least:.0f}",
         err=to_stderr,
     )
 

@@ -1,6 +1,7 @@
 """The command ``splitbrain matrix``.
 
-Exit status: 0 no promise was broken, 1 one was, 2 nothing was judged, 3 a run failed for another reason, 64 wrong usage.
+Exit status: 0 no promise was broken, 1 one was, 2 nothing was judged, 3 a run failed for another reason,
+64 wrong usage.
 """
 
 from __future__ import annotations
