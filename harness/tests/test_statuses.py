@@ -17,6 +17,7 @@ from typing import Any
 import docker
 import pytest
 from docker.errors import APIError, DockerException
+from rich.console import Console
 
 from splitbrain import progress, serve
 from splitbrain.campaigns.hunt import search
@@ -239,6 +240,13 @@ def test_messages_of_known_kinds_and_other_fields_hinder_no_instrument() -> None
     simulate(experiment, experiment.planned(), ColumnsRecorder(), Instruments(recorded, trace))
     assert recorded.trace(3).sent["vote"] == 3 * len(ODD)
     assert violations(recorded.trace(3)) == ()
+
+
+def test_the_live_view_shows_no_markup_before_the_first_phase() -> None:
+    console = Console(width=60, file=io.StringIO())
+    with console.capture() as shown:
+        console.print(progress._block(progress.ProgressState()))
+    assert shown.get().split() == ["starting", "0", "s", "so", "far"]
 
 
 class _Gone(io.StringIO):
