@@ -3,13 +3,13 @@ environment failed, 64 wrong usage. Invalid outranks unknown everywhere."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import secrets
-import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -19,7 +19,8 @@ from splitbrain.campaigns.compare.cli import compare
 from splitbrain.campaigns.hunt.cli import hunt
 from splitbrain.campaigns.matrix.cli import matrix
 from splitbrain.campaigns.soak.cli import soak
-from splitbrain.errors import Interrupted, SplitbrainError, UsageError
+from splitbrain.ending import DEBUG_OPTION, conclude, words_of
+from splitbrain.errors import EnvironmentFailure, Interrupted, UsageError
 from splitbrain.names import ALLOW_PRIVILEGED
 
 # Everything else is imported by the command that needs it, so that ``--help`` answers at once.
@@ -47,6 +48,7 @@ strict_option = click.option("--strict", is_flag=True, help="A known weakness th
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="splitbrain")
+@click.option(DEBUG_OPTION, is_flag=True, expose_value=False, help="Show the traceback of a failure, in any command.")
 def cli() -> None:
     """Fault injection for leader election: two leaders, none, or the wrong one, found and shown."""
 
@@ -98,7 +100,8 @@ def test(
 @cli.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--runtime", default=None, help="Replay in this runtime rather than in the one of the run.")
-@click.option("--system", default="raft", show_default=True, help="For a bare schedule: the system.")
+@click.option("--system", default=None, help="The system; that of the run, or for a bare schedule raft.")
+@click.option("--trust", is_flag=True, help="Import the class that a run's record names.")
 @click.option("--nodes", type=int, default=None, help="For a bare schedule: how many nodes.")
 @click.option("--seed", type=int, default=None, help="Another seed than the run's.")
 @click.option("--workload", "kind", default="election", show_default=True, help="For a bare schedule: the workload.")
@@ -109,7 +112,8 @@ def test(
 def replay(
     path: Path,
     runtime: str | None,
-    system: str,
+    system: str | None,
+    trust: bool,
     nodes: int | None,
     seed: int | None,
     kind: str,
@@ -121,11 +125,18 @@ def replay(
     """Repeat the schedule of a run's directory, or of a SCHEDULE.json."""
     from splitbrain.core.experiment import REPLAY, Experiment, asked_for, read_json, read_schedule
     from splitbrain.core.store import EXPERIMENT, SCHEDULE
-    from splitbrain.user_systems.lookup import find_system
+    from splitbrain.user_systems.lookup import find_recorded, find_system
 
     if path.is_dir():
         source = path / EXPERIMENT
-        past = Experiment.from_json(read_json(source), str(source), find_system)
+        record = read_json(source)
+
+        def find(name: str) -> System:
+            return find_recorded(name, record, trusted=trust) if system is None else find_system(system)
+
+        past = Experiment.from_json(record, str(source), find)
+        if record.get("origin", {}).get("sha256") not in (None, past.system.origin.get("sha256")):
+            click.echo(f"note: the source of {past.system.name} has changed since that run", err=True)
         schedule = read_schedule(path / SCHEDULE)
         experiment = asked_for(
             past.system,
@@ -140,7 +151,8 @@ def replay(
     else:
         schedule = read_schedule(path)
         limit = schedule.length_ms / 1000
-        experiment = asked_for(find_system(system), REPLAY, runtime or "docker", nodes, limit, _seed(seed), None, kind)
+        under_test = find_system(system or "raft")
+        experiment = asked_for(under_test, REPLAY, runtime or "docker", nodes, limit, _seed(seed), None, kind)
     _perform(experiment, schedule, store, as_json, strict, privileged)
 
 
@@ -159,7 +171,8 @@ def check(path: Path, system: str | None, as_json: bool, strict: bool) -> None:
     if not path.is_dir():
         judged = judge_stored(read_history(path), asked, {}, strict=strict)
         _conclude(judged.judgement, None, as_json)
-    stored, _ = _judge_again(existing_run(path), asked, strict)
+    with _verdict_first(as_json):
+        stored, _ = _judge_again(existing_run(path), asked, strict)
     _conclude(stored.judged.judgement, stored.directory, as_json)
 
 
@@ -171,25 +184,28 @@ def report(path: Path) -> None:
     from splitbrain.core.store import SCHEDULE, existing_run
 
     run = existing_run(path)
-    stored, record = _judge_again(run, None, strict=False)
-    draw(stored, record, run.read_json(SCHEDULE))
+    with _verdict_first(as_json=False):
+        stored, record = _judge_again(run, None, strict=False)
+        draw(stored, record, run.read_json(SCHEDULE))
     click.echo(str(run.report))
 
 
 def _judge_again(run: RunDirectory, asked: System | None, strict: bool) -> tuple[StoredRun, dict[str, Any]]:
     """Judge a stored run by ``asked``, else by the system in its record; the record with its contract."""
     from splitbrain.core.judging import judge_stored, read_history
-    from splitbrain.core.run import StoredRun
+    from splitbrain.core.run import FailedAfterVerdict, StoredRun
     from splitbrain.core.store import EXPERIMENT, VERDICTS
-    from splitbrain.user_systems.lookup import find_system
+    from splitbrain.core.stored_system import stored_system
 
     record = run.read_json(EXPERIMENT)
     record.pop("cells", None)  # codes of the fault classes, in runs of format 1; the contract has their names
-    name = record.get("system")
-    system = asked or (find_system(str(name)) if name else None)
+    system = asked or stored_system(record, str(run.path / EXPERIMENT))
     judged = judge_stored(read_history(run.history), system, record, strict=strict)
     stored = StoredRun(directory=run, judged=judged)
-    run.write_json(VERDICTS, stored.as_json())
+    try:
+        run.write_json(VERDICTS, stored.as_json())
+    except EnvironmentFailure as failure:
+        raise FailedAfterVerdict(str(failure), stored) from failure
     return stored, {**record, **judged.contract.as_json()}
 
 
@@ -246,7 +262,7 @@ def clean(everything: bool, images: bool) -> None:
 
 
 @cli.command()
-@click.option("--port", default=8080, show_default=True, help="On 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="On 127.0.0.1.")
 @store_option
 def serve(port: int, store: Path) -> None:
     """Show the stored runs in a browser, on 127.0.0.1 only."""
@@ -288,30 +304,48 @@ def _schedule(experiment: Experiment) -> Schedule:
 def _perform(
     experiment: Experiment, schedule: Schedule, store: Path, as_json: bool, strict: bool, privileged: bool
 ) -> None:
-    from rich.console import Console
-
     from splitbrain.core.run import perform
-    from splitbrain.progress import shown
+    from splitbrain.progress import display, shown
 
-    console = Console(stderr=True)
-    with shown(console) as progress:
+    with _verdict_first(as_json), shown(display()) as progress:
         stored = perform(
             experiment, schedule, store, progress=progress, say=progress.say, strict=strict, privileged=privileged
         )
     _conclude(stored.judged.judgement, stored.directory, as_json)
 
 
+@contextlib.contextmanager
+def _verdict_first(as_json: bool) -> Iterator[None]:
+    """Print the verdict of a run that failed after it was judged."""
+    from splitbrain.core.run import FailedAfterVerdict
+
+    try:
+        yield
+    except FailedAfterVerdict as failure:
+        _print_verdict(failure.stored.judged.judgement, failure.stored.directory, as_json)
+        raise
+
+
 def _conclude(judgement: Judgement, run: RunDirectory | None, as_json: bool) -> NoReturn:
     """Print the verdict, the last line with the outcome and the report's path, and exit with its status."""
+    _print_verdict(judgement, run, as_json)
+    sys.exit(STATUS[judgement.outcome.word])
+
+
+def _print_verdict(judgement: Judgement, run: RunDirectory | None, as_json: bool) -> None:
+    """Raises EnvironmentFailure, which holds the verdict, if standard output does not take it."""
     verdicts = judgement.as_json(None if run is None else str(run.path))
-    if as_json:
-        click.echo(json.dumps(verdicts))
-    else:
+    where = "" if run is None else f"  {run.report}"
+    try:
+        if as_json:
+            click.echo(json.dumps(verdicts))
+            return
         for name, found in verdicts["properties"].items():
             click.echo(f"{found['verdict']:>8}  {name}: {found['words']}")
-        where = "" if run is None else f"  {run.report}"
         click.echo(f"{verdicts['verdict'].upper()}{where}")
-    sys.exit(STATUS[judgement.outcome.word])
+    except OSError as failure:
+        outcome = f"{verdicts['verdict'].upper()}{where}"
+        raise EnvironmentFailure(f"standard output: {words_of(failure)}; the verdict: {outcome}") from failure
 
 
 def _where(nemesis: Nemesis) -> str:
@@ -336,24 +370,28 @@ def _table(title: str, rows: Any, *more: str) -> None:
     table = Table(title, "description", *more, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    with console.capture() as printed:  # rich itself would end with status 1 when the pipe is closed
+        console.print(table)
+    click.echo(printed.get(), nl=False)
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    raise Interrupted(f"interrupted by {signal.Signals(number).name}")
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; every exception that is no verdict ends with status 3 or 64 and one message."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    conclude(lambda: _run([word for word in words if word != DEBUG_OPTION]), debug=DEBUG_OPTION in words)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; only a bug of splitbrain shows a traceback."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+def _run(words: list[str]) -> None:
+    # click's own main() would end with status 1, a broken promise, when a pipe is closed.
+    if "_SPLITBRAIN_COMPLETE" in os.environ:
+        cli.main(words, prog_name="splitbrain")
     try:
-        cli.main(args=None if arguments is None else list(arguments), prog_name="splitbrain", standalone_mode=False)
+        with cli.make_context("splitbrain", words) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.Abort as aborted:
+        raise Interrupted("aborted") from aborted
     except click.ClickException as wrong:
-        click.echo(f"splitbrain: {wrong.format_message()}", err=True)
-        sys.exit(errors.EXIT_USAGE)
-    except (SplitbrainError, Interrupted) as failure:
-        click.echo(f"splitbrain: {failure}", err=True)
-        sys.exit(failure.exit_status)
-    except BrokenPipeError:
-        sys.exit(errors.EXIT_FAILED)
+        raise UsageError(wrong.format_message()) from wrong

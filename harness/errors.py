@@ -3,10 +3,10 @@
     SplitbrainError
     ├── UsageError          a mistake in the input: place, expected, found         (64)
     └── EnvironmentFailure  the machine or the engine fails: cause and remedy       (3)
-    Interrupted             a signal ended the run: ctrl-C or kill -TERM            (3)
+    Interrupted             a signal ended the run: ctrl-C, kill -TERM, a hang-up    (3)
 
 Answers of nodes, and missing ones, are data in the history and never exceptions. A bug of splitbrain is an assertion or
-any other exception, and shows its traceback.
+any other exception, ends with status 3 too (``ending``), and shows its traceback with ``--debug``.
 """
 
 from __future__ import annotations

@@ -7,16 +7,66 @@ or fault. It writes to standard error only: standard output belongs to the verdi
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
+import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import IO, TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from splitbrain.core.leader_view import LeaderView
 
 LIVE_PER_SECOND = 4
+
+
+class Display(io.TextIOBase):
+    """A stream for progress that may go away during a run, as a closed pipe or terminal does.
+
+    The command is then ended as by a hang-up, so that a run heals, keeps its history and tears down; the rest is not
+    shown. A full disk behind the stream ends nothing.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._gone = False
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def write(self, text: str, /) -> int:
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self._stream.flush)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        if self._gone:
+            return
+        try:
+            act()
+        except OSError as failure:
+            self._gone = True
+            if failure.errno != errno.ENOSPC and callable(signal.getsignal(signal.SIGHUP)):
+                signal.raise_signal(signal.SIGHUP)
+
+
+def display() -> Console:
+    """The console for progress, on standard error."""
+    return Console(file=cast("IO[str]", Display(sys.stderr)))
 
 
 class ProgressState:
@@ -106,11 +156,11 @@ class LiveProgress:
 
 def _block(state: ProgressState) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_row(f"[bold]{state.phase_name}[/]", state.time_left())
+    table.add_row(Text(state.phase_name or "starting", style="bold"), state.time_left())
     if state.phase_name in ("faults", "recovery"):
-        table.add_row("fault", state.fault_words or "none")
+        table.add_row("fault", Text(state.fault_words or "none"))
         for node, words in state.nodes():
-            table.add_row(node, f"[bold]{words}[/]" if words.startswith("LEADS") else words)
+            table.add_row(node, Text(words, style="bold" if words.startswith("LEADS") else ""))
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -71,9 +72,9 @@ class Experiment:
     @property
     def command(self) -> str:
         """The command that repeats this run, if its schedule is the one that follows from its seed."""
-        limit = f"{self.time_limit_s:g}"
+        system, limit = shlex.quote(self.system.name), f"{self.time_limit_s:g}"
         return (
-            f"splitbrain test {self.system.name} --nemesis {','.join(self.nemesis)} --runtime {self.runtime} "
+            f"splitbrain test {system} --nemesis {','.join(self.nemesis)} --runtime {self.runtime} "
             f"--nodes {self.nodes} --time-limit {limit} --seed {self.seed} "
             f"--observe-period {self.workload.observe_period_ms}{self.workload.option}"
         )

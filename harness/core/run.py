@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import shlex
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from splitbrain import reports
+from splitbrain.checkers.history import History
 from splitbrain.core import store as stores
 from splitbrain.core.experiment import Experiment
 from splitbrain.core.judging import Judged, judge_run, read_history
@@ -24,7 +26,9 @@ from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.lifecycle import NO_PROGRESS, Progress, carry_out
 from splitbrain.core.recorder import HistoryFile, Recorder
 from splitbrain.core.store import RunDirectory
-from splitbrain.errors import EnvironmentFailure, Interrupted, SplitbrainError
+from splitbrain.core.stored_system import provenance
+from splitbrain.ending import words_of
+from splitbrain.errors import EnvironmentFailure, Interrupted, SplitbrainError, UsageError
 from splitbrain.names import ALLOW_PRIVILEGED
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.nemeses import NemesisError
@@ -44,6 +48,14 @@ class StoredRun:
         return self.judged.judgement.as_json(str(self.directory.path))
 
 
+class FailedAfterVerdict(EnvironmentFailure):
+    """A run that was judged and failed afterwards: in its tear-down, or while its results were stored or drawn."""
+
+    def __init__(self, words: str, stored: StoredRun) -> None:
+        super().__init__(f"{words}; the verdict: {stored.judged.verdict}")
+        self.stored = stored
+
+
 class RunWriter:
     """Writes the folder of one run: its record and schedule at once, then each result as it comes."""
 
@@ -54,14 +66,16 @@ class RunWriter:
         store: Path,
         *,
         command: str | None = None,
+        strict: bool = False,
         notes: Iterable[str] = (),
     ) -> None:
         self.directory = stores.new_run(store, experiment.name, experiment.seed)
-        self.command = command_of(experiment, schedule, self.directory) if command is None else command
+        self.command = command or command_of(experiment, schedule, self.directory, strict=strict)
         self._store = store
         self._schedule = schedules.to_json(schedule)
         self._record: dict[str, Any] = {
             **experiment.to_json(),
+            **provenance(experiment.system),
             "command": self.command,
             "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": own_versions(),
@@ -84,6 +98,7 @@ class RunWriter:
         stored = StoredRun(directory=self.directory, judged=judged)
         self.directory.write_json(stores.VERDICTS, stored.as_json())
         self._record |= judged.contract.as_json()
+        self._write_record()
         return stored
 
     def draw(self, judged: Judged) -> None:
@@ -111,19 +126,21 @@ def perform(
     privileged: bool = False,
     notes: Iterable[str] = (),
 ) -> StoredRun:
-    """Run, store, judge and draw. Raises SplitbrainError or Interrupted, with a message that names what is kept.
+    """Run, store, judge and draw. Raises SplitbrainError or Interrupted, with a message that names what is kept;
+    FailedAfterVerdict holds the judged run.
 
     ``privileged`` allows the faults of ``Capabilities.privileged``. ``notes`` are lines for the report.
     """
     refuse_unsupported(schedule, experiment.runtime, privileged)
-    writer = RunWriter(experiment, schedule, store, notes=notes)
+    writer = RunWriter(experiment, schedule, store, strict=strict, notes=notes)
     phases = PhaseTimes(progress)
     say(f"seed {experiment.seed}: {writer.command}")
     try:
         stored = _perform(experiment, schedule, writer, phases, say, strict)
     except (SplitbrainError, Interrupted) as failure:
         writer.add_notes(str(failure).splitlines())
-        failure.args = (f"{failure}\n{_kept(writer.directory)}",)
+        if not isinstance(failure, FailedAfterVerdict):
+            failure.args = (f"{failure}\n{_kept(writer.directory)}",)
         raise
     finally:
         phases.phase("end")
@@ -143,22 +160,41 @@ def _perform(
     writer.add_versions(facts.versions)
     writer.add_notes(facts.problems)
     phases.phase("judging")
-    judged = judge_run(read_history(directory.history), experiment, strict=strict)
-    stored = writer.store_verdicts(judged)
-    phases.phase("drawing")
-    writer.draw(judged)
+    judged = judge_run(_recorded(directory.history), experiment, strict=strict)
+    stored = StoredRun(directory=directory, judged=judged)
+    try:
+        writer.store_verdicts(judged)
+        phases.phase("drawing")
+        writer.draw(judged)
+    except Exception as failure:
+        raise FailedAfterVerdict(words_of(failure), stored) from failure
     if facts.problems:
-        raise EnvironmentFailure("\n".join((*facts.problems, f"the verdict: {judged.judgement.outcome.word}")))
+        raise FailedAfterVerdict("\n".join(facts.problems), stored)
     return stored
 
 
-def command_of(experiment: Experiment, schedule: Schedule, run: RunDirectory) -> str:
+def _recorded(path: Path) -> History:
+    """The history that the run has just written; one that is gone or damaged is no mistake of the user."""
+    try:
+        return read_history(path)
+    except UsageError as wrong:
+        raise EnvironmentFailure(f"the run's history was lost before it was judged: {wrong}") from wrong
+
+
+def command_of(experiment: Experiment, schedule: Schedule, run: RunDirectory, *, strict: bool) -> str:
     """The command that repeats a run: by its seed where that gives the schedule, else by the schedule as stored."""
-    option = f" {ALLOW_PRIVILEGED}" if unsupported(schedule, CAPABILITIES[experiment.runtime]) else ""
+    options = f" {ALLOW_PRIVILEGED}" if unsupported(schedule, CAPABILITIES[experiment.runtime]) else ""
+    options += " --strict" if strict else ""
     with contextlib.suppress(NemesisError):
         if experiment.planned() == schedule:
-            return experiment.command + option
-    return f"splitbrain replay {run.path}{option}"
+            return experiment.command + options
+    return replay_of(run, experiment.system.name) + options
+
+
+def replay_of(run: RunDirectory, system: str) -> str:
+    """The command that repeats a stored run; a class is named in it, since no record makes ``replay`` import one."""
+    named = f" --system {shlex.quote(system)}" if ":" in system else ""
+    return f"splitbrain replay {shlex.quote(str(run.path))}{named}"
 
 
 def own_versions() -> dict[str, Any]:

@@ -119,9 +119,9 @@ class ElectionRecorder(Instrument):
                 return
             # Nearly every message is of a term that its receiver is known to have reached.
             if "term" in message:
-                if message["term"] > self._terms.get(host.name, -1) and message["kind"] in BINDING:
+                if message.get("kind") in BINDING and _outranks(message["term"], self._terms.get(host.name, -1)):
                     self._look(host, message)
-            elif message.get("kind") in OF_THE_HIGHEST:
+            elif message.get("kind") in OF_THE_HIGHEST and is_of_its_kind(message["kind"], message):
                 self._because[host.name] = message
                 self._events.append(Took(host.true_now, host.name, message))
         elif type(event) is Started:
@@ -133,7 +133,7 @@ class ElectionRecorder(Instrument):
         if kind is Send:
             name = effect[1]  # type: ignore[index]
             self._sent[name] += 1
-            if name not in KEPT:
+            if name not in KEPT or not is_of_its_kind(name, effect[2]):  # type: ignore[index]
                 return
         elif kind is not Persist and kind is not Led and kind is not Followed:
             return
@@ -152,15 +152,37 @@ class ElectionRecorder(Instrument):
                 self._events.append(Lagged(host.true_now, host.name, message["kind"], term, own))
 
 
+def is_of_its_kind(kind: str, message: Json) -> bool:
+    """True if a message has the fields of the algorithm that its kind is named after.
+
+    A user's protocol may use the same names for other messages, with other fields.
+    """
+    if type(message) is not dict:
+        return False
+    if kind in OF_THE_HIGHEST:
+        names = all(isinstance(message.get(each), str | int | None) for each in ("origin", "election", "leader"))
+        return names and type(message.get("hops", 0)) is int
+    return type(message.get("term")) is int
+
+
 def vote_of(event: Recorded) -> tuple[int, str] | None:
     """The term and the candidate of a vote; a request for votes is a vote for the sender."""
-    match event:
-        case Did(_, node, Send(_, kind, message)) if kind == VOTE:
-            return message["term"], node
-        case Did(_, _, Send(to, kind, message)) if kind == VOTE_REPLY and message["granted"]:
-            return message["term"], to
+    return vote_in(event.effect, event.node) if isinstance(event, Did) else None
+
+
+def vote_in(effect: Effect, node: str) -> tuple[int, str] | None:
+    """The term and the candidate of the vote that an effect of ``node`` gives."""
+    match effect:
+        case Send(_, kind, {"term": int(term)}) if kind == VOTE:
+            return term, node
+        case Send(to, kind, {"term": int(term), "granted": granted}) if kind == VOTE_REPLY and granted:
+            return term, to
         case _:
             return None
+
+
+def _outranks(term: Json, known: int) -> bool:
+    return type(term) is int and term > known
 
 
 def starts_empty(event: Recorded, known: Mapping[str, object]) -> bool:

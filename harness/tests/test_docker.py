@@ -128,6 +128,8 @@ def test_a_leader_without_quorum_check_goes_on_leading_beside_the_new_one(tmp_pa
         *((phase, signal.SIGTERM) for phase in PHASES),
         ("starting", signal.SIGINT),
         ("faults", signal.SIGINT),
+        ("starting", signal.SIGHUP),
+        ("faults", signal.SIGHUP),
     ],
 )
 def test_an_interrupted_run_stores_its_history(tmp_path: Path, phase: str, number: signal.Signals) -> None:
@@ -146,6 +148,19 @@ def test_an_interrupted_run_stores_its_history(tmp_path: Path, phase: str, numbe
     if phase not in ("set-up", "starting"):
         assert (folder / "history.jsonl").stat().st_size > 0
         assert f"splitbrain check {folder.relative_to(tmp_path)}" in err.replace(f"{tmp_path}/", "")
+
+
+def test_a_run_with_a_closed_pipe_for_its_display_ends_as_by_a_hang_up(tmp_path: Path) -> None:
+    run = started(tmp_path, "--nemesis", "isolated-leader", "--nodes", "3", seconds=20)
+    assert run.stderr is not None
+    for line in run.stderr:
+        if line.startswith("faults"):
+            break
+    run.stderr.close()
+    assert run.wait(timeout=PATIENCE_S) == 3
+    folder = latest(tmp_path)
+    assert "interrupted by SIGHUP" in " ".join(json.loads((folder / "experiment.json").read_text())["notes"])
+    assert (folder / "history.jsonl").stat().st_size > 0
 
 
 SHOWN = {"containers", "networks", "volumes", "rules", "interfaces", "mounts", "processes", "control groups"}

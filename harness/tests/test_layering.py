@@ -31,6 +31,7 @@ MAY_IMPORT = {
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({LEAF}),
     frozenset({"errors", "units"}),
+    frozenset({"ending"}),
     frozenset({"runtimes"}),
     frozenset({"workloads"}),
     frozenset({"core"}),
@@ -38,6 +39,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"campaigns"}),
     frozenset({"api", "bench", "doctor", "serve"}),
     frozenset({"cli"}),
+    frozenset({"__main__"}),
 )
 STANDARD_LIBRARY_ONLY = ("nodes", "nemesis")
 EXCEPT = {Path("strategies.py"): {"hypothesis"}}

@@ -69,6 +69,32 @@ def test_a_correct_election_passes_in_five_lines(project: pytest.Pytester) -> No
     outcome_of(project, FIVE_LINES.format(node="Lowest")).assert_outcomes(passed=1)
 
 
+def test_a_failure_of_the_harness_is_an_error_with_status_3_and_no_broken_election(project: pytest.Pytester) -> None:
+    crash = """
+from splitbrain.user_systems import sim_run
+
+def test_it(splitbrain, monkeypatch):
+    monkeypatch.setattr(sim_run, "judge_run", {}.pop)
+    splitbrain.run(Lowest, nodes=3, nemesis="none", seconds=3)
+"""
+    result = outcome_of(project, crash)
+    result.assert_outcomes(errors=1)
+    assert result.ret == 3
+    result.stdout.fnmatch_lines(["*no verdict on the election: a bug of splitbrain*"])
+
+
+def test_a_broken_election_beside_a_failure_of_the_harness_ends_with_1(project: pytest.Pytester) -> None:
+    crash = """
+def test_it(splitbrain, monkeypatch):
+    from splitbrain.user_systems import sim_run
+    monkeypatch.setattr(sim_run, "judge_run", {}.pop)
+    splitbrain.run(Lowest, nodes=3, nemesis="none", seconds=3)
+"""
+    result = outcome_of(project, crash + FIVE_LINES.format(node="Bold"))
+    result.assert_outcomes(errors=1, failed=1)
+    assert result.ret == 1
+
+
 def test_a_broken_election_fails_with_evidence_seed_and_how_to_replay(project: pytest.Pytester) -> None:
     result = outcome_of(project, FIVE_LINES.format(node="Bold"))
     result.assert_outcomes(failed=1)

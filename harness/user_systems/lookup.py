@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from splitbrain.errors import UsageError
 from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
 from splitbrain.user_systems.node_class import system_at
-from splitbrain.user_systems.toml_file import described
+from splitbrain.user_systems.toml_file import described, described_as
 
 
 def find_system(name: str) -> System:
@@ -27,3 +29,17 @@ def find_system(name: str) -> System:
         return system_at(name)
     known = ", ".join(SYSTEMS)
     raise UsageError(f"unknown system {name!r}: expected one of {known}, package.module:Name or FILE.toml")
+
+
+def find_recorded(name: str, record: Mapping[str, Any], *, trusted: bool) -> System:
+    """The system of a run's record, to be run again: a description as it was then, everything else as it is now.
+
+    Raises UsageError for a class unless the record is ``trusted``: it would be imported and run.
+    """
+    origin = record.get("origin")
+    described_then = origin.get("description") if isinstance(origin, Mapping) else None
+    if name.endswith(".toml") and isinstance(described_then, str):
+        return described_as(Path(name), described_then)
+    if ":" in name and not trusted:
+        raise UsageError(f"the run names the class {name}, which would be run: add --trust, or --system {name}")
+    return find_system(name)

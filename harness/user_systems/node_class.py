@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import importlib
 import inspect
 import json
@@ -54,7 +55,8 @@ def system_of(target: object, name: str) -> System:
     """The system that ``target`` is, or makes nodes of; runs are stored under ``name``. Raises UsageError."""
     if isinstance(target, System):
         make: MakeNode = target.make_node
-        return dataclasses.replace(target, name=name, options=NoOptions(), factory=_Guarding(name, make, None))
+        guarding, origin = _Guarding(name, make, None), _origin(target.factory)
+        return dataclasses.replace(target, name=name, options=NoOptions(), factory=guarding, origin=origin)
     if not callable(target):
         hint = " (an instance: give its class)" if hasattr(target, "handle") else ""
         raise UsageError(f"{name}: expected a class, a function that makes nodes, or a System, got {target!r}{hint}")
@@ -112,6 +114,15 @@ def _lacks(owner: object, name: str) -> str:
     return f"there is no {name!r} in {where}" + (f"; perhaps {' or '.join(near)}?" if near else "")
 
 
+def _origin(target: object) -> dict[str, str]:
+    """The source file of the class by name, with its digest; empty where there is none."""
+    try:
+        source = Path(inspect.getsourcefile(target) or "")  # type: ignore[arg-type]
+        return {"source": source.name, "sha256": hashlib.sha256(source.read_bytes()).hexdigest()}
+    except (TypeError, OSError):
+        return {}
+
+
 # Its promises
 
 
@@ -132,6 +143,7 @@ def _system(target: Callable[..., object], name: str, *, has_terms: bool) -> Sys
         message_complexity="not stated",
         options=NoOptions(),
         factory=_Guarding(name, target, has_terms),
+        origin=_origin(target),
         min_nodes=declared("min_nodes", 2),
         max_nodes=declared("max_nodes", 101),
     )
@@ -246,6 +258,8 @@ class _Guarded:
             if kind is Send:
                 if effect[0] not in self._peers:  # type: ignore[index]
                     raise self._wrong(event, f"messages to {', '.join(sorted(self._peers))} only", effect)
+                if type(effect[1]) is not str:  # type: ignore[index]
+                    raise self._wrong(event, "a message's kind as a string", effect)
             elif kind not in EFFECTS:
                 raise self._wrong(event, "effects of splitbrain.nodes.protocol only", effect)
             elif kind is SetTimer:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import sys
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from splitbrain.user_systems.sim_run import SimRun
 
 PLUGIN = "splitbrain-runs"
+HARNESS_FAILED = "splitbrain_harness_failed"  # the attribute of a report
 RUNNING = "PYTEST_CURRENT_TEST"  # the running test and its phase, as pytest documents it
 
 
@@ -145,6 +147,7 @@ class Runs:
     def __init__(self, store: Path | None) -> None:
         self._store = store
         self.latest: SimRun | None = None
+        self._failed: set[bool] = set()  # of the failed reports, those of the harness (True) and of tests (False)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:
@@ -156,15 +159,40 @@ class Runs:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         trial = _trial_of(call) or self.latest
-        if call.when == "call" and report.failed and trial is not None:
+        if _by_the_harness(call):
+            setattr(report, HARNESS_FAILED, True)
+        elif call.when == "call" and report.failed and trial is not None:
             report.sections.append(("splitbrain", self._afterword(trial)))
         return report
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        return ("error", "E", "ERROR") if hasattr(report, HARNESS_FAILED) else None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._failed.add(hasattr(report, HARNESS_FAILED))
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if exitstatus == pytest.ExitCode.TESTS_FAILED and self._failed == {True}:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
     def _afterword(self, trial: SimRun) -> str:
-        repeat = trial.repeat()
-        if self._store is None:
-            return f"{repeat.words}; --splitbrain-store DIR keeps it with a report"
-        return f"{repeat.words}\nkept: {trial.keep(self._store, repeat) / 'report.html'}"
+        from splitbrain.ending import words_of
+
+        try:
+            repeat = trial.repeat()
+            if self._store is None:
+                return f"{repeat.words}; --splitbrain-store DIR keeps it with a report"
+            return f"{repeat.words}\nkept: {trial.keep(self._store, repeat) / 'report.html'}"
+        except Exception as failure:
+            return f"the run could not be repeated or kept: {words_of(failure)}"
+
+
+def _by_the_harness(call: pytest.CallInfo[None]) -> bool:
+    """True if the call ended with a failure of splitbrain or its environment, which says nothing about an election."""
+    errors = sys.modules.get("splitbrain.errors")
+    return errors is not None and call.excinfo is not None and isinstance(call.excinfo.value, errors.EnvironmentFailure)
 
 
 def _trial_of(call: pytest.CallInfo[None]) -> SimRun | None:

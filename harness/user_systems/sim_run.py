@@ -23,7 +23,8 @@ from splitbrain.checkers.words import counted, duration, instant
 from splitbrain.core.experiment import Experiment, probe_timeout_ms
 from splitbrain.core.judging import Judged, judge_run
 from splitbrain.core.simulate import EntriesRecorder, simulate
-from splitbrain.errors import UsageError
+from splitbrain.ending import words_of
+from splitbrain.errors import EnvironmentFailure, SplitbrainError, UsageError
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.nemeses import NemesisError
 from splitbrain.nemesis.schedules import Schedule
@@ -48,6 +49,10 @@ class BrokenPromise(AssertionError):
     def __init__(self, words: str, trial: SimRun) -> None:
         super().__init__(words)
         self.trial = trial
+
+
+class HarnessFailed(EnvironmentFailure):
+    """The run could not be made or judged: no verdict on the election, and no failure of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,18 +160,25 @@ def run(
     The faults are those of a ``nemesis`` ("partition"; or several, with commas or as a sequence), or of a ``schedule``,
     which has a length. ``workload`` is one of ``workloads.KINDS``. ``strict``: a known weakness that was
     not shown is invalid. ``again`` are commands that a failure's message shows. Raises UsageError for impossible
-    arguments, and NodeFailure where a node of a user's class breaks.
+    arguments, NodeFailure where a node of a user's class breaks, and HarnessFailed where the harness does.
     """
     __tracebackhide__ = True
     experiment, planned = _plan(system, nodes, nemesis, schedule, seconds, seed, observe_period_ms, workload)
-    entries, history = _record(experiment, planned)
+    try:
+        entries, history = _record(experiment, planned)
+        judged = judge_run(history, experiment, strict=strict)
+    except SplitbrainError:
+        raise
+    except Exception as failure:
+        raise HarnessFailed(f"no verdict on the election: {words_of(failure)}") from failure
+    option = " --strict" if strict else ""
     return SimRun(
         experiment=experiment,
         schedule=planned,
         history=history,
         entries=entries,
-        judged=judge_run(history, experiment, strict=strict),
-        again=(*again, *_command(experiment, system, schedule, observe_period_ms)),
+        judged=judged,
+        again=(*again, *(f"{each}{option}" for each in _command(experiment, system, schedule, observe_period_ms))),
     )
 
 

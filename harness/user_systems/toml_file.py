@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,12 +53,20 @@ class Template:
 def described(path: Path) -> System:
     """The system that the file describes. Raises UsageError."""
     try:
-        told = tomllib.loads(path.read_text())
+        return described_as(path, path.read_text())
     except OSError as failure:
         raise UsageError(f"{path}: cannot be read: {failure.strerror}") from failure
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+    except UnicodeDecodeError as wrong:
         raise UsageError(f"{path}: no TOML: {wrong}") from wrong
-    return _System(str(path), told).system(path)
+
+
+def described_as(path: Path, text: str) -> System:
+    """The system that a file with this text describes, which may be kept elsewhere by now. Raises UsageError."""
+    try:
+        told = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as wrong:
+        raise UsageError(f"{path}: no TOML: {wrong}") from wrong
+    return replace(_System(str(path), told).system(path), origin={"description": text})
 
 
 class _System:

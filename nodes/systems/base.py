@@ -180,6 +180,9 @@ class System:
     weaknesses, by runtime. ``stall_bound_ms`` is the longest time without a working leader for a majority that can have
     one, with a chance of one in a million of a false alarm; ``suspicion_ms`` is the longest silence before nodes give a
     leader up; ``eligibility`` names the majorities that can have one (``splitbrain.names.ELIGIBILITIES``).
+
+    ``origin`` is empty for a built-in system; else it holds the text of its ``description``, or the ``source`` of its
+    class (a file's name) and the ``sha256`` of that.
     """
 
     name: str
@@ -200,6 +203,7 @@ class System:
     usual_nodes: int = 5
     max_nodes: int = 15
     pins: Mapping[str, Mapping[FaultClass, Pin]] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:

@@ -23,14 +23,13 @@ def compare(containers: bool, quick: bool, store: Path) -> None:
     Writes compare/index.html, its plots and its tables (CSV) into the store, and the runs with isolated leaders that
     show which systems ever had two.
     """
-    from rich.console import Console
-
     from splitbrain.campaigns.compare.measure import FORMULAS, RECIPES, SIZES, costs, split_votes
     from splitbrain.campaigns.compare.promises import two_leaders, two_leaders_on_containers
     from splitbrain.campaigns.compare.table import recipe_rows, rows
+    from splitbrain.progress import display
     from splitbrain.reports.compare import write
 
-    console = Console(stderr=True)
+    console = display()
     with console.status("counting messages"):
         sizes, seeds = ([n for n in SIZES if n <= 25], 5) if quick else (SIZES, 20)
         counted = costs(sizes, seeds)

@@ -1,7 +1,7 @@
 """The command ``splitbrain hunt``: search, shrink, save.
 
-Exit status: 0 nothing found within the limits, 1 a promise was broken, 3 the harness or its environment failed,
-64 wrong usage.
+Exit status: 0 nothing found within the limits, 1 a promise was broken, 2 no schedule was run, 3 the harness or its
+environment failed, 64 wrong usage.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import sys
 from collections.abc import Callable
 from math import inf
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from splitbrain.campaigns.hunt.search import HuntTarget, SearchResult
 
 SECONDS = 60.0
+STATUS = {"valid": errors.EXIT_VALID, "unknown": errors.EXIT_UNKNOWN, "invalid": errors.EXIT_INVALID}
 NINETY_FIVE_PERCENT = 3  # rule of three: after N cases without a hit, the hit rate is below 3 / N at 95 % confidence
 
 
@@ -71,16 +73,17 @@ def hunt(
     The search runs in simulation. A finding is stored as a run and printed as a one-line story, with a command that
     replays it and a test that reproduces it.
     """
-    from rich.console import Console
-
     from splitbrain.campaigns.hunt.save import write_coverage
     from splitbrain.campaigns.hunt.search import hunt as search
+    from splitbrain.progress import display
 
     target = _target(system, nodes, property_)
     _check_limits(seconds=seconds, schedules=schedules, cores=cores)
     seed = secrets.randbelow(2**31) if seed is None else seed
-    console = Console(stderr=True)
-    command = f"splitbrain hunt {system} --seed {seed}" + (f" --property {property_}" if property_ else "")
+    console = display()
+    limits = {"--property": property_, "--seconds": seconds, "--schedules": schedules}
+    given = "".join(f" {option} {value}" for option, value in limits.items() if value is not None)
+    command = f"splitbrain hunt {shlex.quote(system)} --nodes {nodes} --seed {seed}{given}"
     console.print(f"seed {seed}: {command}", markup=False, highlight=False, soft_wrap=True)
     with console.status("hunting") as status:
         result = search(
@@ -97,8 +100,8 @@ def hunt(
     confirmed = _confirm(finding, confirm_times, store, console) if finding is not None and confirm_times else None
     _print(finding, result, confirmed, as_json)
     if show_coverage:
-        _print_coverage(result.coverage, Console(stderr=as_json))
-    sys.exit(errors.EXIT_VALID if finding is None else errors.EXIT_INVALID)
+        _print_coverage(result.coverage, as_json)
+    sys.exit(STATUS[_verdict(finding, result)])
 
 
 def _target(system: str, nodes: int, property_: str | None) -> HuntTarget:
@@ -109,6 +112,8 @@ def _target(system: str, nodes: int, property_: str | None) -> HuntTarget:
     from splitbrain.user_systems.lookup import find_system
 
     under_test = find_system(system)
+    if not under_test.simulated:
+        raise UsageError(f"hunt: {system} is real software, of which there is no simulation to search: use test")
     if not under_test.min_nodes <= nodes <= under_test.max_nodes:
         raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
     known = [tested.name for tested in PROPERTIES if tested.guarantees and not tested.needs] + ["votes", *INVARIANTS]
@@ -145,6 +150,8 @@ def _folder(finding: SavedFinding) -> Path:
 def _print(finding: SavedFinding | None, result: SearchResult, confirmed: dict[str, Any] | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_as_json(finding, result, confirmed)))
+    elif not result.cases:
+        click.echo("UNKNOWN: no schedule was run to its end within the time, so nothing was searched")
     elif finding is None:
         click.echo(f"NOTHING FOUND in {_amount(result)}{_bound(result)}")
     else:
@@ -154,15 +161,21 @@ def _print(finding: SavedFinding | None, result: SearchResult, confirmed: dict[s
         click.echo(f"BROKEN {finding.signature} after {_amount(result)}  {_folder(finding) / 'report.html'}")
 
 
+def _verdict(finding: SavedFinding | None, result: SearchResult) -> str:
+    if finding is not None:
+        return "invalid"
+    return "valid" if result.cases else "unknown"
+
+
 def _as_json(finding: SavedFinding | None, result: SearchResult, confirmed: dict[str, Any] | None) -> dict[str, Any]:
     """The object that ``--json`` prints: the fields of ``test``, and ``hunt``.
 
     A white-box finding makes the verdict invalid even where every judged property holds.
     """
-    verdict = {"verdict": "valid", "run": None, "properties": {}} if finding is None else finding.stored.as_json()
+    verdict = {"run": None, "properties": {}} if finding is None else finding.stored.as_json()
     return {
         **verdict,
-        "verdict": "valid" if finding is None else "invalid",
+        "verdict": _verdict(finding, result),
         "hunt": {
             "schedules": result.cases,
             "simulated_s": round(result.simulated_s, 1),
@@ -187,7 +200,8 @@ def _bound(result: SearchResult) -> str:
     return f": fewer than {share:.2%} of schedules drawn this way break a promise, at 95 % confidence"
 
 
-def _print_coverage(coverage: Coverage, console: Console) -> None:
+def _print_coverage(coverage: Coverage, to_stderr: bool) -> None:
+    from rich.console import Console
     from rich.table import Table
 
     from splitbrain.campaigns.hunt.save import coverage_rows
@@ -196,12 +210,15 @@ def _print_coverage(coverage: Coverage, console: Console) -> None:
     table = Table(*heading, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    console = Console()
+    with console.capture() as printed:
+        console.print(table)
     cases, states = coverage.cases, len(coverage.states)
-    console.print(
-        f"{states} distinct election states in {cases} schedules; estimated probability that the next one is new "
-        f"{coverage.chance_of_new:.2%}, estimated lower bound of unseen states {coverage.unseen_at_least:.0f}",
-        highlight=False,
+    click.echo(
+        f"{printed.get()}{states} distinct election states in {cases} schedules; estimated probability that the next "
+        f"one is new {coverage.chance_of_new:.2%}, "
+        f"estimated lower bound of unseen states {coverage.unseen_at_least:.0f}",
+        err=to_stderr,
     )
 
 

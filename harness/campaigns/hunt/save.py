@@ -18,7 +18,7 @@ from splitbrain.campaigns.hunt.coverage import PHASES, Coverage, FaultHit
 from splitbrain.campaigns.hunt.snippet import snippet
 from splitbrain.campaigns.hunt.story import story
 from splitbrain.core import store as stores
-from splitbrain.core.run import StoredRun, draw, perform
+from splitbrain.core.run import StoredRun, draw, perform, replay_of
 from splitbrain.core.store import RunDirectory
 from splitbrain.nemesis import schedules
 
@@ -53,7 +53,7 @@ def save(case: Case, signature: FailureSignature, store: Path) -> SavedFinding:
     """Store the run of a case that breaks a promise, with its report and its story."""
     line = story(run_case(case, white_box=signature.guarantee == WHITE_BOX), signature)
     stored = perform(case.experiment, case.schedule, store, notes=(line,))
-    replay = f"splitbrain replay {stored.directory.path}"
+    replay = replay_of(stored.directory, case.system)
     finding = SavedFinding(
         case=case, stored=stored, signature=signature, story=line, replay=replay, test=snippet(case, signature)
     )

@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol
 
 from splitbrain.campaigns.hunt.case import Case, CaseRun, FailureSignature, needs_white_box, run_case
 from splitbrain.campaigns.hunt.coverage import Coverage
+from splitbrain.errors import EnvironmentFailure
 from splitbrain.nemesis.nemeses import NEMESES, Card, build
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.triggers import EVENTS, Event, Trigger
@@ -229,27 +230,37 @@ def _runner(cores: int) -> Iterator[Callable[[Iterator[Task]], Iterator[SearchRe
         yield lambda tasks: (batch(*task) for task in tasks)
         return
     # Leaving the block terminates the workers at once, so a hit or ctrl-C ends a hunt.
+    others = _children()
     with multiprocessing.get_context("spawn").Pool(cores, initializer=_leave_signals_to_the_parent) as pool:
-        yield lambda tasks: _in_order(pool, tasks, 2 * cores)
+        workers = _children() - others
+        yield lambda tasks: _in_order(pool, workers, tasks, 2 * cores)
 
 
-def _in_order(pool: Any, tasks: Iterator[Task], ahead: int) -> Iterator[SearchResult]:
+def _children() -> frozenset[int | None]:
+    return frozenset(child.pid for child in multiprocessing.active_children())
+
+
+def _in_order(pool: Any, workers: frozenset[int | None], tasks: Iterator[Task], ahead: int) -> Iterator[SearchResult]:
     under_way: deque[Any] = deque()
     for task in tasks:
         under_way.append(pool.apply_async(batch, task))
         while len(under_way) >= ahead:
-            yield _wait(under_way.popleft())
+            yield _wait(under_way.popleft(), workers)
     while under_way:
-        yield _wait(under_way.popleft())
+        yield _wait(under_way.popleft(), workers)
 
 
-def _wait(pending: Any) -> SearchResult:
-    """Wait in short turns, so that signals are handled between them."""
+def _wait(pending: Any, workers: frozenset[int | None]) -> SearchResult:
+    """Wait in short turns, so that signals are handled between them. Raises EnvironmentFailure when a worker is gone:
+    a pool replaces it, and its batch would never come."""
     while not pending.ready():
         pending.wait(A_TICK_S)
+        if not workers <= _children():
+            raise EnvironmentFailure("a worker process of the hunt was killed, perhaps for lack of memory")
     result: SearchResult = pending.get()
     return result
 
 
 def _leave_signals_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from splitbrain.invariants.events import VOTE, VOTE_REPLY
+from splitbrain.invariants.events import VOTE, VOTE_REPLY, vote_in
 from splitbrain.nodes.protocol import Effect, Event, Followed, Led, Send, Started
 from splitbrain.runtimes.sim.hosts import Host
 from splitbrain.runtimes.sim.instruments import Instrument
@@ -119,11 +119,11 @@ class Trace(Instrument):
         self._sample(host.true_now)
 
     def _sent(self, host: Host, send: Send) -> None:
-        message = send.message
-        candidate = host.name if send.kind == VOTE else send.to
-        if send.kind == VOTE_REPLY and not message.get("granted"):
+        given = vote_in(send, host.name)
+        if given is None:
             return
-        vote = Voted(host.true_now, host.name, message["term"], candidate)
+        term, candidate = given
+        vote = Voted(host.true_now, host.name, term, candidate)
         last = self.events[-1]
         if isinstance(last, Voted) and (last.node, last.term, last.candidate) == (vote.node, vote.term, candidate):
             return  # a candidate asks every peer, but votes for itself once

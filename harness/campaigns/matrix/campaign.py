@@ -6,10 +6,13 @@ A failed run is a row with its reason, and the others go on. When a campaign is 
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from itertools import repeat
+from math import inf
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -19,7 +22,8 @@ from splitbrain.core.experiment import Experiment, asked_for, read_schedule
 from splitbrain.core.judging import judge_run
 from splitbrain.core.run import perform
 from splitbrain.core.simulate import history_of
-from splitbrain.errors import SplitbrainError, UsageError
+from splitbrain.ending import words_of
+from splitbrain.errors import UsageError
 from splitbrain.nemesis.nemeses import NemesisError
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes.capabilities import CAPABILITIES, unsupported
@@ -38,24 +42,33 @@ def campaign(
     """The results of the entries, those in simulation first; entries beyond the budget are not run."""
     began = time.monotonic()
     simulated = [entry for entry in entries if entry.runtime == "sim"]
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        for result in pool.map(run_in_simulation, simulated, [seed] * len(simulated), [store] * len(simulated)):
+    until = time.time() + budget_s
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=spawn, initializer=_leave_signals_to_the_parent) as pool:
+        for result in pool.map(run_in_simulation, simulated, repeat(seed), repeat(store), repeat(until)):
             on_result(result)
             yield result
     for entry in entries:
         if entry.runtime == "sim":
             continue
-        spent = time.monotonic() - began
-        if spent + entry.time_limit_s + OVERHEAD_S > budget_s:
-            result = Result(entry=entry, status="not run", words="time budget used up", runs=0)
-        else:
-            result = run_on_docker(entry, seed, store)
+        late = time.monotonic() - began + entry.time_limit_s + OVERHEAD_S > budget_s
+        result = _not_run(entry) if late else run_on_docker(entry, seed, store)
         on_result(result)
         yield result
 
 
-def run_in_simulation(entry: Entry, seed: int, store: Path) -> Result:
-    """Run an entry with several seeds in memory, then store a run of the first seed with the most violations."""
+def _leave_signals_to_the_parent() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def run_in_simulation(entry: Entry, seed: int, store: Path, until: float = inf) -> Result:
+    """Run an entry with several seeds in memory, then store a run of the first seed with the most violations.
+
+    An entry is not begun after ``until`` (as of ``time.time``).
+    """
+    if time.time() >= until:
+        return _not_run(entry)
     began = time.monotonic()
     seeds = [entry.seed] if entry.seed is not None else [seed + k for k in range(SEEDS)]
     try:
@@ -69,7 +82,7 @@ def run_in_simulation(entry: Entry, seed: int, store: Path) -> Result:
             tried[each] = guarantees_seen(judged.judgement.as_json())
         most = max(seeds, key=lambda each: sum(mark == "broken" for mark in tried[each].values()))
         stored = _stored(entry, experiment_of(entry, most), store)
-    except (SplitbrainError, NemesisError) as failure:
+    except Exception as failure:
         return _failed(entry, failure, began)
     seen = worst_of(tried.values())
     status, words = status_of(stored.promised, seen)
@@ -86,7 +99,7 @@ def run_on_docker(entry: Entry, seed: int, store: Path) -> Result:
         if missing := unsupported(schedule_of(entry, experiment), CAPABILITIES["docker"]):
             return Result(entry=entry, status="cannot", words=f"containers lack {', '.join(missing)}", runs=0)
         stored = _stored(entry, experiment, store)
-    except (SplitbrainError, NemesisError) as failure:
+    except Exception as failure:
         return _failed(entry, failure, began)
     return replace(stored, seconds=round(time.monotonic() - began, 1))
 
@@ -127,7 +140,11 @@ def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:
     )
 
 
+def _not_run(entry: Entry) -> Result:
+    return Result(entry=entry, status="not run", words="time budget used up", runs=0)
+
+
 def _failed(entry: Entry, failure: Exception, began: float) -> Result:
     status: Status = "cannot" if isinstance(failure, UsageError | NemesisError) else "failed"
     seconds = round(time.monotonic() - began, 1)
-    return Result(entry=entry, status=status, words=str(failure).splitlines()[0], seconds=seconds, runs=0)
+    return Result(entry=entry, status=status, words=words_of(failure).splitlines()[0], seconds=seconds, runs=0)

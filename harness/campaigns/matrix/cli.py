@@ -1,6 +1,7 @@
 """The command ``splitbrain matrix``.
 
-Exit status: 0 no promise was broken, 1 one was, 3 a run failed for another reason, 64 wrong usage.
+Exit status: 0 no promise was broken, 1 one was, 2 nothing was judged, 3 a run failed for another reason,
+64 wrong usage.
 """
 
 from __future__ import annotations
@@ -52,23 +53,24 @@ def matrix(
 
     Writes matrix.html, matrix.csv, matrix.md and matrix.xml (JUnit) into the store, beside the runs.
     """
-    from rich.console import Console
-
     from splitbrain import reports
     from splitbrain.campaigns.matrix.campaign import campaign
     from splitbrain.campaigns.matrix.entries import entries
+    from splitbrain.progress import display
     from splitbrain.runtimes.capabilities import known_runtime
 
     budget_s = _seconds(budget) if budget is not None else float("inf") if full else SHORT_S
     seed = secrets.randbelow(2**31) if seed is None else seed
     planned = entries(systems, [known_runtime(name) for name in runtimes] or ("sim", "docker"), fault_classes)
-    console = Console(stderr=True)
+    console = display()
     command = " ".join(
         (
             "splitbrain matrix",
             *systems,
             *(f"--runtime {name}" for name in runtimes),
             *(f"--fault-class {name}" for name in fault_classes),
+            *(["--full"] if full else []),
+            *([f"--budget {budget}"] if budget is not None else []),
             f"--seed {seed}",
         )
     )
@@ -94,6 +96,8 @@ def matrix(
         else errors.EXIT_FAILED
         if counts["failed"]
         else errors.EXIT_VALID
+        if counts["as expected"] or counts["not shown"]
+        else errors.EXIT_UNKNOWN
     )
 
 

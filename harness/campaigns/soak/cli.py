@@ -23,13 +23,13 @@ def soak(systems: tuple[str, ...], minutes: float, seed: int, store: Path) -> No
     leaked.
     """
     import pandas as pd
-    from rich.console import Console
 
     from splitbrain.campaigns.soak.runs import grown, runs
     from splitbrain.nodes.systems import SYSTEMS
+    from splitbrain.progress import display
     from splitbrain.reports.soak import write
 
-    console = Console(stderr=True)
+    console = display()
     rows: list[dict[str, Any]] = []
     try:
         for row in runs(systems or tuple(SYSTEMS), minutes, seed, store, console):

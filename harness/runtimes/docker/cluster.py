@@ -40,10 +40,10 @@ from splitbrain.runtimes.docker.agents import AgentPool
 from splitbrain.runtimes.docker.channel import AgentChannel
 from splitbrain.runtimes.docker.clocks import Shown
 from splitbrain.runtimes.docker.containers import Containers
-from splitbrain.runtimes.docker.engine import connect, remove_runs, translated, versions
+from splitbrain.runtimes.docker.engine import connect, interrupted_containers, remove_runs, translated, versions
 from splitbrain.runtimes.docker.fault_controller import FaultController
 from splitbrain.runtimes.docker.hosts import DiskKind, HostContainer, NodeDisk
-from splitbrain.runtimes.docker.images import ImageBuilder, Images, short_name
+from splitbrain.runtimes.docker.images import ImageBuilder, Images, image_ids, short_name
 from splitbrain.runtimes.docker.loop_devices import KEEPER
 from splitbrain.runtimes.docker.probes import reply_to
 from splitbrain.units import MS
@@ -177,12 +177,15 @@ class DockerCluster:
         """Images, network, hosts and what runs on them; returns when all answer. Raises EnvironmentFailure."""
         client = self._client = await self._blocking(connect)
         self.facts |= await self._blocking(versions, client)
+        if left := await self._blocking(interrupted_containers, client):
+            self._say(f"{left} container{'s' * (left > 1)} of an interrupted run: `splitbrain clean` removes them")
         folders = list(dict.fromkeys(self._software(machine).image for machine in self._spec.machines))
         images = await self._blocking(ImageBuilder(client, self._say, self._stop).ensure, folders)
         self.facts["images"] = {
             "host": images.host,
             **{short_name(str(image)): tag for image, tag in images.of.items()},
         }
+        self.facts["image_ids"] = await self._blocking(image_ids, client, (images.host, *images.of.values()))
         machines_of = self._spec.machines
         self._say(f"starting {len(machines_of)} hosts and what runs on them")
         network, prefix = await self._blocking(machines.create_network, client, self._run)

@@ -22,6 +22,9 @@ NO_ENGINE = """no Docker engine answers ({why})
   as root on Debian or Ubuntu: `make engine` installs docker.io and starts dockerd
   anywhere else: install and start Docker (Docker Desktop will do), then try again"""
 
+NO_ACCESS = """the Docker engine's socket refuses this user ({why})
+  join the group docker (`sudo usermod -aG docker USER`, then log in again), or run as root"""
+
 
 def connect() -> docker.DockerClient:
     """Connect to the Docker engine. Raises EnvironmentFailure with advice if none answers."""
@@ -30,7 +33,8 @@ def connect() -> docker.DockerClient:
         client.ping()
     except (DockerException, RequestException) as failure:
         why = str(failure).splitlines()[0][:160]
-        raise EnvironmentFailure(NO_ENGINE.format(why=why)) from failure
+        advice = NO_ACCESS if "Permission denied" in str(failure) else NO_ENGINE
+        raise EnvironmentFailure(advice.format(why=why)) from failure
     return client
 
 
@@ -83,6 +87,17 @@ def _started(pid: int) -> str:
         return ""
 
 
+def interrupted_containers(client: docker.DockerClient) -> int:
+    """Count the containers that interrupted runs left behind."""
+    with translated("looking for leftovers of runs"):
+        containers = client.containers.list(all=True, filters={"label": RUN_LABEL}, ignore_removed=True)
+    return sum(_left_behind(container.labels) for container in containers)
+
+
+def _left_behind(labels: dict[str, str]) -> bool:
+    return not controller_lives(labels.get(CONTROLLER_LABEL, ""))
+
+
 def remove_runs(client: docker.DockerClient, run: str | None, everything: bool = False) -> list[str]:
     """Remove the containers, networks and volumes of one run, or of every run with a controller that has ended.
 
@@ -92,9 +107,7 @@ def remove_runs(client: docker.DockerClient, run: str | None, everything: bool =
     removed = []
 
     def ours(labels: dict[str, str]) -> bool:
-        if run is not None or everything:
-            return True
-        return not controller_lives(labels.get(CONTROLLER_LABEL, ""))
+        return run is not None or everything or _left_behind(labels)
 
     with translated("removing leftovers of runs"):
         for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True):

@@ -33,6 +33,7 @@ from docker.errors import APIError, DockerException, ImageNotFound
 from splitbrain import names, nodes
 from splitbrain.errors import EnvironmentFailure
 from splitbrain.nodes.systems.base import OwnImage
+from splitbrain.runtimes.docker.engine import translated
 
 DEBIAN = "debian:bookworm-slim"
 SUITE = "bookworm"
@@ -69,10 +70,11 @@ class ImageBuilder:
 
         Raises EnvironmentFailure with the builder's last lines.
         """
-        base = self._base()
-        python = self._built("python", _here("images/python"), {}, base)
-        host = self._built("host", _here("images/host"), _package_files(_here("agent"), AGENT), python)
-        return Images(host=host, of={folder: self._of_system(folder, python) for folder in folders})
+        with translated("making the images"):
+            base = self._base()
+            python = self._built("python", _here("images/python"), {}, base)
+            host = self._built("host", _here("images/host"), _package_files(_here("agent"), AGENT), python)
+            return Images(host=host, of={folder: self._of_system(folder, python) for folder in folders})
 
     def _of_system(self, image: str | OwnImage, base: str) -> str:
         match image:
@@ -233,6 +235,12 @@ class ImageBuilder:
                     raise EnvironmentFailure(f"image {tag} did not build: {event['error']}\n{last}")
         except APIError as failure:
             raise EnvironmentFailure(f"image {tag} did not build: {failure.explanation}") from failure
+
+
+def image_ids(client: docker.DockerClient, tags: Iterable[str]) -> dict[str, str]:
+    """The content digests of these images: a tag of a user's may name another image tomorrow."""
+    with translated("inspecting the images"):
+        return {tag: str(client.images.get(tag).id) for tag in tags}
 
 
 def short_name(folder: str) -> str:

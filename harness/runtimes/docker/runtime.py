@@ -1,6 +1,7 @@
 """The docker runtime: runs a coroutine on asyncio against a cluster of containers.
 
-The cluster is torn down before this returns, however the run ends: by itself, an error, ctrl-C or ``kill -TERM``.
+The cluster is torn down before this returns, however the run ends: by itself, an error, ctrl-C, ``kill -TERM`` or a
+hang-up.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+from splitbrain.ending import ending_signals
 from splitbrain.errors import EnvironmentFailure, Interrupted
 from splitbrain.nemesis.faults import Capability
 from splitbrain.runtimes.base import ClusterSpec, Facts, Say
@@ -21,16 +23,13 @@ from splitbrain.runtimes.docker.handlers import DISKS
 from splitbrain.runtimes.docker.hosts import DiskKind
 from splitbrain.runtimes.docker.images import BuildInterrupted
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
 Work = Callable[[DockerCluster], Coroutine[Any, Any, None]]
 
 
 def run(spec: ClusterSpec, work: Work, logs: Path, say: Say, phase: Callable[[str], None] = lambda name: None) -> Facts:
     """Run ``work`` on containers, as ``runtimes.base.Runtime`` describes.
 
-    Raises EnvironmentFailure when the engine, an image or a host fails, and Interrupted on SIGINT or SIGTERM. A
+    Raises EnvironmentFailure when the engine, an image or a host fails, and Interrupted on a signal. A
     tear-down that fails loses no run: it is a problem among the facts.
     """
     return asyncio.run(_run(spec, work, logs, say, phase))
@@ -77,8 +76,8 @@ def _interrupting(work: asyncio.Task[None], say: Say) -> Iterator[asyncio.Task[N
             work.cancel()
 
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    for number in SIGNALS:
+    before = {number: signal.getsignal(number) for number in ending_signals()}
+    for number in before:
         loop.add_signal_handler(number, interrupt, number)
     try:
         yield work
@@ -89,6 +88,6 @@ def _interrupting(work: asyncio.Task[None], say: Say) -> Iterator[asyncio.Task[N
             raise
         raise Interrupted(f"interrupted by {caught[0]}") from cancelled
     finally:
-        for number in SIGNALS:
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
-            signal.signal(number, before[number])
+            signal.signal(number, handler)
