@@ -55,7 +55,9 @@ class Restarts:
         self._cut.discard(node)
         if not cut or seen.problems:
             return seen
-        answer = (await self._hands.ask({node: CheckMarker(folder=str(self._hands.data[node]))}))[node]
+        folder = self._hands.data[node]
+        assert folder is not None, "only a node with a disk can lose power"
+        answer = (await self._hands.ask({node: CheckMarker(folder=folder)}))[node]
         return seen + Verification(problems=(f"{node}, started again: {answer.problem}",) if answer.problem else ())
 
     # Ways to end
