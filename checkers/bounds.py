@@ -25,6 +25,7 @@ class Bounds:
       ``eligibility`` is about their majorities, and one node suffices if it is healthy and connected both ways to all
       servers of the majority.
     - ``votes_kept``: a node shows its vote only after the vote is durable.
+    - ``without_effect``: the nemeses that were asked for and of which no fault took effect.
     """
 
     stall_ns: int = 2_100 * MS
@@ -35,3 +36,4 @@ class Bounds:
     members: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     votes_kept: bool = False
+    without_effect: tuple[str, ...] = ()

@@ -3,15 +3,17 @@
 This is leader election's eventual agreement (the property of the failure detector Omega; Chandra, Hadzilacos and
 Toueg, "The weakest failure detector for solving consensus", JACM 1996) with a bound. A failure is proven if, for every
 leader and term, the widest intervals in which the nodes may have named it have no instant in common. A node that names
-a leader without a term, as followers may that know none, agrees with any term. Nothing is concluded unless the nodes
-were asked often enough, and unless each of them named some leader during the run, because in some systems a node knows
-of no leader but itself.
+a leader without a term, as followers may that know none, agrees with any term. It is not asked for where no node ever
+names another, because in some systems a node knows of no leader but itself.
+
+Starvation and missing answers take evidence away. The parts of a fault-free period that are free of both are judged,
+each against the bound. A disagreement that none of these parts can decide is a doubt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -21,7 +23,7 @@ from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, Ints
 from splitbrain.checkers.starvation import Starvation
 from splitbrain.checkers.verdict import Finding
-from splitbrain.checkers.words import duration, instant
+from splitbrain.checkers.words import duration, instant, listed
 from splitbrain.names import Guarantee
 
 CONVERGENCE: Guarantee = "convergence"
@@ -29,43 +31,66 @@ CONVERGENCE: Guarantee = "convergence"
 _View = tuple[int, int]  # a leader, as an index of nodes, and a term; NONE for an answer without a term
 
 
-def convergence_failures(
-    history: History, quiet: Iterable[Period], bound: int, stall_ns: int, starved: Starvation
-) -> list[Finding]:
-    """One finding for each fault-free period longer than ``bound`` (ns) in which the nodes never agreed.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Disagreements:
+    """The proven disagreements, and for each fault-free period that left one undecided the reason."""
 
-    ``quiet`` are the fault-free periods. Periods with starvation are left out. ``stall_ns`` is twice the longest time
-    allowed between answers of a node.
+    findings: tuple[Finding, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+def disagreements(
+    history: History, quiet: Iterable[Period], bound: int, stall_ns: int, starved: Starvation
+) -> Disagreements:
+    """The fault-free periods longer than ``bound`` (ns) in which the nodes never agreed.
+
+    ``quiet`` are the fault-free periods. ``stall_ns`` is twice the longest time allowed between answers of a node.
     """
-    long = [s for s in quiet if s.end - s.start > bound and starved.free(s.start, s.end) == [(s.start, s.end)]]
-    if not long:
-        return []
-    members = [_Member.of(history, history.code.get(name, NONE)) for name in long[0].witness]
-    if not all(member.names_leaders for member in members):
-        return []
-    found = []
+    long = [period for period in quiet if period.end - period.start > bound]
+    members = [_Member.of(history, name) for name in long[0].witness] if long else []
+    if not members:
+        return Disagreements()
+    if silent := [each.name for each in members if not each.names_leaders]:
+        known = _name_each_other(history)
+        return Disagreements(doubts=(f"{listed(silent)} never named a leader",) if known else ())
+    found: list[Finding] = []
+    doubts: list[str] = []
     for period in long:
-        answers = [member.within(period) for member in members]
-        if all(_often(history, rows, period, stall_ns) for rows in answers) and not _agreed(history, answers):
-            found.append(_finding(history, period, answers))
-    return found
+        free = [replace(period, start=start, end=end) for start, end in starved.free(period.start, period.end)]
+        seen = [part for each in free for part in _well_observed(each, members, stall_ns // 2)]
+        decisive = [part for part in seen if part.end - part.start > bound]
+        proven = [part for part in decisive if not _agreed(history, [each.within(part) for each in members])]
+        found += [_finding(history, part, [each.within(part) for each in members]) for part in proven]
+        if not decisive and not _agreed(history, [each.within(period) for each in members]):
+            enough = any(part.end - part.start > bound for part in free)
+            why = "some nodes were not observed often enough" if enough else "the machine was starved"
+            doubts.append(f"{why} between {instant(period.start)} and {instant(period.end)}")
+    return Disagreements(findings=tuple(found), doubts=tuple(doubts))
+
+
+def _name_each_other(history: History) -> bool:
+    """True if some node named another as its leader."""
+    seen = history.observations
+    return bool((seen.ok & ~seen.leading & (seen.leader != NONE) & (seen.leader != seen.node)).any())
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Member:
     """One node's answers as observation rows, in the order of their invocations; times in ns."""
 
+    name: str
     rows: Ints
     invoke: Ints
     complete: Ints
     names_leaders: bool
 
     @classmethod
-    def of(cls, history: History, code: int) -> _Member:
-        """The successful answers of node number ``code``."""
+    def of(cls, history: History, name: str) -> _Member:
+        """The successful answers of the node of that name."""
         seen = history.observations
-        rows = np.flatnonzero(seen.ok & (seen.node == code))
+        rows = np.flatnonzero(seen.ok & (seen.node == history.code.get(name, NONE)))
         return cls(
+            name=name,
             rows=rows,
             invoke=seen.invoke[rows],
             complete=seen.complete[rows],
@@ -74,14 +99,29 @@ class _Member:
 
     def within(self, period: Period) -> Ints:
         """The rows invoked and completed within the period."""
-        first, last = np.searchsorted(self.invoke, (period.start, period.end))
-        return self.rows[first:last][self.complete[first:last] <= period.end]
+        return self.rows[self._places(period)]
+
+    def silences(self, period: Period, longest: int) -> Iterator[tuple[int, int]]:
+        """The times within the period, longer than ``longest`` (ns), from one answer to the next."""
+        times = np.concatenate(([period.start], np.sort(self.complete[self._places(period)]), [period.end]))
+        for at in np.flatnonzero(np.diff(times) > longest).tolist():
+            yield int(times[at]), int(times[at + 1])
+
+    def _places(self, period: Period) -> Ints:
+        """The places of these rows in the columns."""
+        places = np.arange(*np.searchsorted(self.invoke, (period.start, period.end)))
+        return places[self.complete[places] <= period.end]
 
 
-def _often(history: History, rows: Ints, period: Period, stall_ns: int) -> bool:
-    """True if no time between answers exceeds half of ``stall_ns``."""
-    times = np.concatenate(([period.start], history.observations.complete[rows], [period.end]))
-    return bool(np.diff(times).max() <= stall_ns // 2)
+def _well_observed(period: Period, members: Iterable[_Member], longest: int) -> Iterator[Period]:
+    """The parts of the period in which no node was silent for longer than ``longest`` (ns)."""
+    reached = period.start
+    for start, end in sorted(silence for each in members for silence in each.silences(period, longest)):
+        if start > reached:
+            yield replace(period, start=reached, end=start)
+        reached = max(reached, end)
+    if reached < period.end:
+        yield replace(period, start=reached, end=period.end)
 
 
 def _agreed(history: History, answers: list[Ints]) -> bool:

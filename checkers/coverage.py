@@ -1,8 +1,10 @@
 """Coverage: the faults and observations of a run sufficed to test something. A run that tested nothing does not pass.
 
-The outcome is never invalid. It is unknown if no fault took effect, if a fault was not verified, if no leader was seen
-or affected by a fault (nor a server that elections rest on), or if the machine was too late throughout. A skipped fault
-tests nothing: other harnesses passed runs in which the faults never happened (openraft issues 1878, 1910 and 1919).
+The outcome is never invalid. It is unknown if no fault took effect, if a nemesis that was asked for had no effect, if a
+fault was not verified, if no leader was seen or affected by a fault (nor a server that elections rest on), if a node
+never answered, or if the machine was too late throughout. A skipped fault tests nothing: other harnesses passed runs in
+which the faults never happened (openraft issues 1878, 1910 and 1919). Neither does a pause that is over before any node
+can suspect the paused one.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.fault import Fault
-from splitbrain.checkers.fault_periods import is_repair, touched
-from splitbrain.checkers.history import History
+from splitbrain.checkers.fault_periods import PAUSES, affected, certain_ns, is_repair, touched
+from splitbrain.checkers.history import History, natural
 from splitbrain.checkers.leaderships import leading_at
 from splitbrain.checkers.operations import FAIL, INFO, OK, Operations
 from splitbrain.checkers.verdict import Outcome, Verdict
@@ -29,16 +31,17 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     """Check that the run tested something. The facts count faults, observations and canary samples."""
     bounds = bounds or Bounds()
     injected = [fault for fault in history.faults if not is_repair(fault)]
-    effective = [fault for fault in injected if fault.in_effect]
+    effective = effective_faults(history, bounds)
     touching = _touching_leaders(history, effective, frozenset(bounds.servers))
     facts = {
         "observations": int(history.observations.ok.sum()),
         "truncated": history.truncated,
-        **_faults(history, injected, touching),
+        **_faults(history, injected, effective, touching),
+        "pauses_too_short": sum(fault.in_effect for fault in injected) - len(effective),
         **_probes(history, effective),
         **_canary(history, bounds),
     }
-    gaps = [*_gaps(history, injected, effective, touching, frozenset(bounds.servers), facts)]
+    gaps = [*_gaps(history, bounds, injected, effective, touching, facts)]
     if gaps:
         words, outcome = "; ".join(gaps), Outcome.UNKNOWN
     else:
@@ -49,12 +52,19 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     return Verdict(property=PROPERTY, outcome=outcome, words=words + cut, facts=facts)
 
 
+def effective_faults(history: History, bounds: Bounds) -> list[Fault]:
+    """The faults that took effect, without pauses that were over within the suspicion time."""
+    brief = _brief_pauses(history, bounds)
+    faults = [fault for fault in history.faults if fault.in_effect and not is_repair(fault)]
+    return [fault for fault in faults if fault.begin_index not in brief]
+
+
 def _gaps(
     history: History,
+    bounds: Bounds,
     injected: list[Fault],
     effective: list[Fault],
     touching: list[Fault],
-    servers: frozenset[str],
     facts: Mapping[str, Any],
 ) -> Iterator[str]:
     """The reasons why the run tested nothing, as text.
@@ -65,16 +75,40 @@ def _gaps(
         yield "no node was observed"
     elif not len(history.leaderships):
         yield "no node was seen leading"
+    if facts["observations"] and (silent := _never_answered(history, bounds)):
+        yield f"{listed(silent)} never answered"
     unverified = [fault for fault in history.faults if fault.verified is False and fault.skipped is None]
     if unverified:
         names = [f"{fault.f} {fault.id}" for fault in unverified[:5]]
         yield f"{counted(len(unverified), 'fault')} could not be verified: {listed(names)}"
     if not effective:
-        yield "no fault took effect" if injected else "no fault was injected"
-    elif len(history.leaderships) and not touching and all(touched(fault) - servers for fault in effective):
+        short = facts["pauses_too_short"]
+        outlasted = f"no pause outlasted the suspicion time of {duration(bounds.suspicion_ns)}"
+        yield outlasted if short else "no fault took effect" if injected else "no fault was injected"
+    elif len(history.leaderships) and not touching and all(touched(fault) - {*bounds.servers} for fault in effective):
         yield "no fault affected a leader"
+    if bounds.without_effect:
+        yield f"asked for, but without effect: {listed(bounds.without_effect)}"
     if facts["canary_late_share"] is not None and facts["canary_late_share"] > 0.5:
         yield f"the machine was late throughout (median lateness of the canary {duration(facts['canary_p50_ns'])})"
+
+
+def _brief_pauses(history: History, bounds: Bounds) -> set[int]:
+    """The begin lines of the pauses that were over within the suspicion time, so that no node had to notice."""
+    return {
+        fault.begin_index
+        for at, fault in enumerate(history.faults)
+        if fault.f in PAUSES and fault.in_effect
+        if certain_ns(history.faults, at, history.end) < bounds.suspicion_ns
+    }
+
+
+def _never_answered(history: History, bounds: Bounds) -> list[str]:
+    """The nodes that were asked, or are known to be in the cluster, and never answered an observation."""
+    seen = history.observations
+    asked = {*bounds.members, *(history.nodes[code] for code in np.unique(seen.node).tolist())}
+    answered = {history.nodes[code] for code in np.unique(seen.node[seen.ok]).tolist()}
+    return sorted(asked - answered - {*bounds.servers}, key=natural)
 
 
 def _touching_leaders(history: History, faults: list[Fault], servers: frozenset[str]) -> list[Fault]:
@@ -87,11 +121,11 @@ def _touching_leaders(history: History, faults: list[Fault], servers: frozenset[
     return [
         fault
         for fault, leaders in zip(faults, leading, strict=True)
-        if touched(fault) & {*servers, *(history.nodes[code] for code in np.flatnonzero(leaders))}
+        if affected(fault) & {*servers, *(history.nodes[code] for code in np.flatnonzero(leaders))}
     ]
 
 
-def _faults(history: History, injected: list[Fault], touching: list[Fault]) -> dict[str, Any]:
+def _faults(history: History, injected: list[Fault], effective: list[Fault], touching: list[Fault]) -> dict[str, Any]:
     skipped = [fault for fault in injected if fault.skipped is not None]
     tried = [fault for fault in injected if fault.skipped is None]
     return {
@@ -106,9 +140,7 @@ def _faults(history: History, injected: list[Fault], touching: list[Fault]) -> d
         "faults_by_shape": dict(
             Counter(fault.shape for fault in injected if fault.in_effect and fault.shape is not None)
         ),
-        "faults_by_class": dict(
-            Counter(fault.fault_class for fault in injected if fault.in_effect and fault.fault_class)
-        ),
+        "faults_by_class": dict(Counter(fault.fault_class for fault in effective if fault.fault_class)),
         "faults_on_a_leader": len(touching),
         "repairs": len(history.faults) - len(injected),
     }

@@ -8,7 +8,7 @@ Every doubt therefore shortens the periods in which a checker expects the system
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -52,16 +52,28 @@ def on_links(fault: Fault) -> bool:
 
 def fault_periods(faults: tuple[Fault, ...], end: int) -> Iterator[FaultPeriod]:
     """The periods of all faults, by fault and then by their ends; ``end`` (ns) is the end of the history."""
-    for at, fault in enumerate(faults):
-        if fault.skipped is not None or fault.f in HEALS | RESUMES:
-            continue
-        later = [act for act in faults[at + 1 :] if act.skipped is None]
-        if fault.f in RESTARTS:
-            yield _fault_period(fault, fault.nodes, (), None, fault.done, end)
-        elif fault.links and on_links(fault):
-            yield from _grouped_by_end(fault, fault.links, later, end)
-        else:
-            yield from _grouped_by_end(fault, fault.nodes or (None,), later, end)
+    for at in range(len(faults)):
+        yield from _periods_of(faults, at, end)
+
+
+def certain_ns(faults: tuple[Fault, ...], at: int, end: int) -> int:
+    """The longest time (ns) for which fault number ``at`` was certainly active on any of its targets."""
+    certain = [period.certain for period in _periods_of(faults, at, end) if period.certain is not None]
+    return max((until - since for since, until in certain), default=0)
+
+
+def _periods_of(faults: tuple[Fault, ...], at: int, end: int) -> Iterator[FaultPeriod]:
+    """The periods of fault number ``at``, by their ends."""
+    fault = faults[at]
+    if fault.skipped is not None or fault.f in HEALS | RESUMES:
+        return
+    later = [act for act in faults[at + 1 :] if act.skipped is None]
+    if fault.f in RESTARTS:
+        yield _fault_period(fault, fault.nodes, (), None, fault.done, end)
+    elif fault.links and on_links(fault):
+        yield from _grouped_by_end(fault, fault.links, later, end)
+    else:
+        yield from _grouped_by_end(fault, fault.nodes or (None,), later, end)
 
 
 def _grouped_by_end(
@@ -123,3 +135,15 @@ def _undoes(act: Fault, fault: Fault, subject: str | Link | None) -> bool:
 def touched(fault: Fault) -> frozenset[str]:
     """The nodes that the fault affects, including the ends of its links."""
     return frozenset(fault.nodes).union(*fault.links)
+
+
+def affected(fault: Fault) -> frozenset[str]:
+    """The nodes that the fault is on: its targets, or the nodes with links of their own among the faulty ones.
+
+    A link belongs to the end that has more faulty links, to both if they have as many. So a cut around one node is on
+    that node alone, a clean partition on its smaller side, and a cut of a single link on both ends.
+    """
+    if not (fault.links and on_links(fault)):
+        return frozenset(fault.nodes)
+    faulty = Counter(node for link in fault.links for node in link)
+    return frozenset(node for link in fault.links for node in link if faulty[node] == max(faulty[end] for end in link))

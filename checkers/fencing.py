@@ -66,14 +66,15 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     except Malformed as wrong:
         return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=wrong.with_line)
     order = _order(tried, read)
+    refusals = _shut_out(history, bounds or Bounds(), tried)
     findings = (
         *_gone_back(history, tried, order, read),
         *_shared_tokens(history, order, read),
         *_lost(tried, read),
         *_never_accepted(tried, read),
-        *_shut_out(history, bounds or Bounds(), tried),
+        *refusals.findings,
     )
-    return _verdict(tried, read, findings, _facts(tried))
+    return _verdict(tried, read, findings, {**_facts(tried), "refusals_undecided": refusals.undecided})
 
 
 def _order(tried: Sequence[Append], read: Sequence[Reading]) -> list[AcceptedWrite]:
@@ -245,29 +246,52 @@ def _never_accepted(tried: Sequence[Append], read: Sequence[Reading]) -> Iterato
                 )
 
 
-def _shut_out(history: History, bounds: Bounds, tried: Sequence[Append]) -> Iterator[Finding]:
-    """F5: one finding for each run of refusals longer than a stall may last, while no fault was active."""
+class Refusals(NamedTuple):
+    """F5: the proven findings, and the number of runs of refusals that starvation left undecided."""
+
+    findings: tuple[Finding, ...]
+    undecided: int
+
+
+def _shut_out(history: History, bounds: Bounds, tried: Sequence[Append]) -> Refusals:
+    """F5: one finding for each run of refusals longer than a stall may last, without a fault and without starvation."""
     starved = Starvation.of(history, bounds)
     bound = 2 * bounds.stall_ns + bounds.slack_ns + starved.tolerated
     ended = sorted((append for append in tried if append.complete is not None), key=lambda append: append.lines)
+    findings: list[Finding] = []
+    undecided = 0
     for period in fault_free_periods(cluster_health(history, bounds)):
-        within = [a for a in ended if a.invoke >= period.start and (a.complete or 0) <= period.end]
-        for refused, run in groupby(within, key=lambda append: append.refused):
-            writes = list(run)
-            if refused and (last := writes[-1]).complete and last.complete - writes[0].invoke > bound:
-                holders = dict.fromkeys(write.holder for write in writes if write.holder is not None)
-                yield Finding(
-                    guarantee=GUARANTEE,
-                    words=f"{all_of(len(writes), 'write')} of {listed(holders)} "
-                    f"{'was' if len(writes) == 1 else 'were'} refused for "
-                    f"{duration(last.complete - writes[0].invoke)} while no fault was active, until "
-                    f"{instant(last.complete)}",
-                    evidence=tuple(sorted({*writes[0].lines, *last.lines})),
-                    start=writes[0].invoke,
-                    end=last.complete,
-                    nodes=tuple(holders),
-                    facts={"rules": ["F5"]},
-                )
+        for writes in _refused_runs(ended, period.start, period.end, bound):
+            free = starved.free(writes[0].invoke, writes[-1].complete or 0)
+            proven = [run for start, end in free for run in _refused_runs(writes, start, end, bound)]
+            findings += [_refused_for_too_long(run) for run in proven]
+            undecided += not proven
+    return Refusals(tuple(findings), undecided)
+
+
+def _refused_runs(ended: Sequence[Append], start: int, end: int, bound: int) -> Iterator[list[Append]]:
+    """The runs of refused writes within [start, end] (ns) that last longer than ``bound``."""
+    within = [a for a in ended if a.invoke >= start and (a.complete or 0) <= end]
+    for refused, run in groupby(within, key=lambda append: append.refused):
+        writes = list(run)
+        if refused and (writes[-1].complete or 0) - writes[0].invoke > bound:
+            yield writes
+
+
+def _refused_for_too_long(writes: Sequence[Append]) -> Finding:
+    holders = dict.fromkeys(write.holder for write in writes if write.holder is not None)
+    start, end = writes[0].invoke, writes[-1].complete or 0
+    were = "was" if len(writes) == 1 else "were"
+    return Finding(
+        guarantee=GUARANTEE,
+        words=f"{all_of(len(writes), 'write')} of {listed(holders)} {were} refused for {duration(end - start)} "
+        f"while no fault was active, until {instant(end)}",
+        evidence=tuple(sorted({*writes[0].lines, *writes[-1].lines})),
+        start=start,
+        end=end,
+        nodes=tuple(holders),
+        facts={"rules": ["F5"]},
+    )
 
 
 def _facts(tried: Sequence[Append]) -> dict[str, Any]:
@@ -315,6 +339,9 @@ def _verdict(
         outcome, words = Outcome.UNKNOWN, "no write had a token, so fencing was not tested"
     elif not read:
         outcome, words = Outcome.UNKNOWN, f"the ledger was never read, so its contents are unknown; {stale}"
+    elif facts["refusals_undecided"]:
+        outcome = Outcome.UNKNOWN
+        words = f"every write was refused for long while the machine was starved, so the fence is in doubt; {stale}"
     else:
         outcome = Outcome.VALID
         writes = f"{counted(facts['appends_attempted'], 'write')} under {counted(facts['tokens'], 'token')}"

@@ -5,6 +5,10 @@ promise for that guarantee decides (``splitbrain.names.PROMISES``): a violation 
 invalid, a known weakness is reported as shown or not shown, one that is not promised is only reported, and an undefined
 one is not judged. An undecided property stays unknown, and so does one whose checker fails: neither is ever a pass, and
 neither suppresses the others.
+
+A history without the operations that a property is about says nothing about it: the property is *not judged*, which is
+no verdict and takes no part in the outcome. Where the nodes of the cluster are known, their observations are expected,
+and their absence is a doubt.
 """
 
 from __future__ import annotations
@@ -34,6 +38,10 @@ from splitbrain.checkers.history import History
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict, worst
 from splitbrain.names import GUARANTEES, Guarantee, Promise, Promises
 
+OBSERVE = "observe"
+CONFIRM = "confirm"
+NOT_JUDGED = "not judged"
+NOTHING_TESTED = "passed, but nothing that this system promises was put to the test"
 ALL_PROMISED: Promises = MappingProxyType(dict.fromkeys(GUARANTEES, "guaranteed"))
 
 
@@ -41,8 +49,8 @@ ALL_PROMISED: Promises = MappingProxyType(dict.fromkeys(GUARANTEES, "guaranteed"
 class Property:
     """A property's name, its description for reports, the guarantees that it tests, and its checker.
 
-    ``needs`` names operations of a workload; a history without any of them is not judged by this property, and neither
-    is one with any of ``gives_way_to``, operations by which another property answers the same question better.
+    ``needs`` names the operations that it is about; a history without any of them is not judged by this property, and
+    neither is one with any of ``gives_way_to``, operations by which another property answers the same question better.
     ``recorded`` is true for a history that holds the observations that the property is about.
     """
 
@@ -50,15 +58,20 @@ class Property:
     help: str
     guarantees: tuple[Guarantee, ...]
     check: Callable[[History, Bounds], Verdict]
-    needs: tuple[str, ...] = ()
+    needs: tuple[str, ...] = (OBSERVE,)
     gives_way_to: tuple[str, ...] = ()
     recorded: Callable[[History], bool] = lambda history: True
 
-    def concerns(self, history: History) -> bool:
-        """True if the history is to be judged by this property."""
-        names = history.others.keys()
-        needed = not self.needs or not names.isdisjoint(self.needs)
-        return needed and names.isdisjoint(self.gives_way_to) and self.recorded(history)
+    def why_not(self, history: History, bounds: Bounds) -> str | None:
+        """The reason why the history is not judged by this property; None if it is."""
+        recorded = {f for f, asked in history.others.items() if len(asked)}
+        if len(history.observations) or bounds.members:
+            recorded.add(OBSERVE)
+        if recorded.isdisjoint(self.needs):
+            return f"the history has no operation {' or '.join(self.needs)}"
+        if not recorded.isdisjoint(self.gives_way_to):
+            return f"{' or '.join(self.gives_way_to)} answers the question better"
+        return None if self.recorded(history) else "no answer in the history shows what it is about"
 
 
 PROPERTIES: tuple[Property, ...] = (
@@ -109,6 +122,7 @@ PROPERTIES: tuple[Property, ...] = (
         help="While a healthy, connected majority exists, leadership is confirmed again within the bound.",
         guarantees=("availability", "convergence"),
         check=stall.check,
+        needs=(OBSERVE, CONFIRM),
     ),
     Property(
         name="stability",
@@ -152,6 +166,7 @@ PROPERTIES: tuple[Property, ...] = (
         "machine kept time. Without that no run passes.",
         guarantees=(),
         check=coverage.check,
+        needs=(OBSERVE, CONFIRM),
     ),
 )
 
@@ -200,10 +215,16 @@ class JudgedProperty:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """The judged properties of one run, and the worst of their outcomes."""
+    """The judged properties of one run, and the worst of their outcomes.
+
+    ``words`` say why the outcome is worse than that of each property; None if it is not. ``not_judged`` holds the
+    reason for each property that the history says nothing about.
+    """
 
     outcome: Outcome
     properties: tuple[JudgedProperty, ...]
+    words: str | None = None
+    not_judged: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> JudgedProperty:
         """The judged property of that name, which must exist."""
@@ -213,8 +234,12 @@ class Judgement:
         """The object that ``check --json`` prints; ``run`` is the directory of the run or the path of the history."""
         return {
             "verdict": self.outcome.word,
+            **({"words": self.words} if self.words is not None else {}),
             "run": run,
-            "properties": {judged.name: judged.as_json() for judged in self.properties},
+            "properties": {
+                **{judged.name: judged.as_json() for judged in self.properties},
+                **{name: _not_judged_json(reason) for name, reason in self.not_judged.items()},
+            },
         }
 
 
@@ -225,19 +250,34 @@ def judge(
     strict: bool = False,
     only: Collection[str] | None = None,
 ) -> Judgement:
-    """Judge a history by every property that concerns it, under the promises.
+    """Judge a history by every property that it holds evidence about, under the promises.
 
     A guarantee without a promise counts as guaranteed. ``bounds`` are in ns. With ``strict``, a known weakness that was
     not reproduced makes the run invalid. ``only`` names the properties to judge; None means all.
     """
     bounds = bounds or Bounds()
+    asked = [tested for tested in PROPERTIES if only is None or tested.name in only]
+    why_not = {tested.name: tested.why_not(history, bounds) for tested in asked}
     judged = tuple(
         hold(found, {guarantee: promises.get(guarantee, "guaranteed") for guarantee in tested.guarantees}, strict)
-        for tested in PROPERTIES
-        if (only is None or tested.name in only) and tested.concerns(history)
+        for tested in asked
+        if why_not[tested.name] is None
         for found in [_checked(tested, history, bounds)]
     )
-    return Judgement(outcome=worst(each.outcome for each in judged), properties=judged)
+    untested = _nothing_tested(judged)
+    return Judgement(
+        outcome=Outcome.UNKNOWN if untested else worst(each.outcome for each in judged),
+        properties=judged,
+        words=NOTHING_TESTED if untested else None,
+        not_judged={name: reason for name, reason in why_not.items() if reason is not None},
+    )
+
+
+def _nothing_tested(judged: Collection[JudgedProperty]) -> bool:
+    """True if all that was judged passed, and none of it is promised nor a known weakness."""
+    promises = {promise for each in judged for promise in each.promises.values()}
+    passed = worst(each.outcome for each in judged) is Outcome.VALID
+    return passed and bool(promises) and promises.isdisjoint(("guaranteed", "known-weakness"))
 
 
 def _checked(tested: Property, history: History, bounds: Bounds) -> Verdict:
@@ -295,6 +335,11 @@ def _aside(found: Verdict, promises: Promises, held: Mapping[Guarantee, Outcome]
                 strictly = ", and --strict requires it" if held[guarantee] is Outcome.INVALID else ""
                 notes.append(f"{guarantee}: known weakness, not reproduced{strictly}")
     return f" ({'; '.join(notes)})" if notes else ""
+
+
+def _not_judged_json(reason: str) -> dict[str, Any]:
+    """The entry of ``verdicts.json`` of a property that is not judged, with the keys that every entry has."""
+    return {"verdict": NOT_JUDGED, "promise": None, "evidence": [], "words": reason, "findings": [], "facts": {}}
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:

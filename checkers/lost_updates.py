@@ -33,9 +33,12 @@ def check(history: History) -> Verdict:
         return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=wrong.with_line)
     lost = sum(finding.facts["lost"] for finding in findings)
     acknowledged = int(added.ok.sum())
+    last_read = int(read.invoke_index[read.ok].max(initial=NONE))
+    read_back = int((added.complete_index[added.ok] < last_read).sum())
     facts = {
         "additions_attempted": len(added),
         "additions_acknowledged": acknowledged,
+        "additions_read_back": read_back,
         "additions_lost": lost,
         "readings": int(read.ok.sum()),
     }
@@ -45,8 +48,12 @@ def check(history: History) -> Verdict:
     elif not acknowledged or not facts["readings"]:
         missing = "nothing was added" if not acknowledged else "the set was never read"
         outcome, words = Outcome.UNKNOWN, f"{missing}, so lost updates were not tested"
+    elif not read_back:
+        words, outcome = "the set was not read after the additions, so lost updates were not tested", Outcome.UNKNOWN
     else:
         outcome, words = Outcome.VALID, f"0 of {counted(acknowledged, 'acknowledged addition')} lost"
+        if read_back < acknowledged:
+            words += f", of which {acknowledged - read_back:,} came after the last reading"
     return Verdict(
         property=PROPERTY,
         outcome=outcome,

@@ -17,7 +17,7 @@ import numpy as np
 from splitbrain.checkers.cluster_health import ClusterHealth
 from splitbrain.checkers.eligibility import serving
 from splitbrain.checkers.fault import Fault
-from splitbrain.checkers.fault_periods import is_repair, touched
+from splitbrain.checkers.fault_periods import affected, is_repair
 from splitbrain.checkers.history import History
 from splitbrain.checkers.leaderships import claimed_at, leading_at
 from splitbrain.checkers.operations import NONE, Ints
@@ -91,7 +91,7 @@ def recoveries(history: History, confirms: Confirmations) -> list[dict[str, Any]
 
 def _recovery(history: History, confirms: Confirmations, fault: Fault, until: int, leaders: Any) -> dict[str, Any]:
     assert fault.done is not None
-    leader_touched = bool(touched(fault) & {history.nodes[code] for code in np.flatnonzero(leaders)})
+    leader_touched = bool(affected(fault) & {history.nodes[code] for code in np.flatnonzero(leaders)})
     last = int(np.searchsorted(confirms.complete, fault.begin, side="right")) - 1
     stop = int(np.searchsorted(confirms.complete, until, side="left"))
     after = np.arange(last + 1, max(stop, last + 1))

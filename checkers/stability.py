@@ -5,8 +5,9 @@ well, irrespective of the behavior of other processes and links" (Aguilera, Delp
 "Stable Leader Election", DISC 2001). A change from reign l to the next reign m is unprovoked iff all of this held for
 l's node, with one fixed majority, from the system's suspicion time before s(l), its last certain instant, until f(m),
 the first certain instant of its successor, and the machine was not starved. Faults on other nodes do not excuse it. A
-change soon after the start of the history is excused, because earlier disturbances, such as nodes still starting, are
-unknown. If the election rests on servers, the majority is one of the servers, undisturbed and connected to each other.
+change during which the machine was starved is undecided, unless a fault excuses it anyway. A change soon after the
+start of the history is excused, because earlier disturbances, such as nodes still starting, are unknown. If the
+election rests on servers, the majority is one of the servers, undisturbed and connected to each other.
 """
 
 from __future__ import annotations
@@ -55,16 +56,11 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     facts = {
         "leader_changes": len(old),
         "unprovoked_changes": len(unprovoked),
-        "excused_by_starvation": int((undisturbed & starved).sum()),
+        "undecided_by_starvation": int((undisturbed & starved).sum()),
         **_rates(history, led, new),
     }
     if not len(unprovoked):
-        words = (
-            f"{counted(len(old), 'leader change')}, {'all ' if len(old) > 1 else ''}excused"
-            if len(old)
-            else "the first leader led to the end"
-        )
-        return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words, facts=facts)
+        return _none_unprovoked(len(old), int((undisturbed & starved).sum()), facts)
     findings = tuple(
         _finding(history, led, int(old[at]), int(new[at]), int(start[at])) for at in unprovoked[:MOST_FINDINGS]
     )
@@ -77,6 +73,20 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         findings=findings,
         facts=facts,
     )
+
+
+def _none_unprovoked(changed: int, undecided: int, facts: Mapping[str, Any]) -> Verdict:
+    """The verdict on that many changes of leader of which none is proven to be unprovoked, and some are undecided."""
+    outcome = Outcome.VALID
+    if undecided:
+        outcome = Outcome.UNKNOWN
+        total = counted(changed, "leader change")
+        words = f"the machine was starved during {undecided:,} of {total} without another excuse"
+    elif changed:
+        words = f"{counted(changed, 'leader change')}, {'all ' if changed > 1 else ''}excused"
+    else:
+        words = "the first leader led to the end"
+    return Verdict(property=PROPERTY, outcome=outcome, words=words, facts=facts)
 
 
 def changes(led: Leaderships, seen: Observations) -> tuple[Ints, Ints]:

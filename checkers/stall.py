@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.cluster_health import cluster_health
-from splitbrain.checkers.convergence import convergence_failures
+from splitbrain.checkers.convergence import Disagreements, disagreements
 from splitbrain.checkers.eligibility import Period, covered, eligible_periods, fault_free_periods
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, OK, Ints
@@ -100,17 +101,19 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         case for gap in _gaps(inputs) for period in eligible for case in _cases(inputs, gap, period)
     )
     confirms = Confirmations.of(history)
-    disagreements = convergence_failures(history, inputs.fault_free, inputs.bound, bounds.stall_ns, inputs.starved)
+    disagreed = disagreements(history, inputs.fault_free, inputs.bound, bounds.stall_ns, inputs.starved)
+    doubts = Counter(case.guarantee for case in cases if case.doubt is not None)
+    doubts[AFTER_HEALING] += len(disagreed.doubts)
     facts = {
         "bound_ns": inputs.bound,
         "eligible_ns": covered(eligible),
         "eligible_stretches_beyond_bound": sum(s.end - s.start > inputs.bound for s in eligible),
-        "undecided": dict(Counter(case.guarantee for case in cases if case.doubt is not None)),
+        "undecided": dict(+doubts),
         **unavailability(history, confirms),
         "faults": recoveries(history, confirms),
         "heals": agreements(history, health),
     }
-    return _verdict(inputs, cases, disagreements, facts)
+    return _verdict(inputs, cases, disagreed, facts)
 
 
 def _gaps(inputs: _Inputs) -> Iterator[_Gap]:
@@ -144,8 +147,13 @@ def _cases(inputs: _Inputs, gap: _Gap, period: Period) -> Iterator[_Case]:
     free = [(u, v) for u, v in inputs.starved.free(start, end) if v - u > inputs.bound]
     for u, v in free or [(start, end)]:
         for guarantee, first, last in _guarantees(inputs, u, v):
-            doubt = _doubt(inputs, first, last, period.witness) if free else STARVED
-            yield _Case(guarantee=guarantee, start=first, end=last, witness=period.witness, gap=gap, doubt=doubt)
+            if not free:
+                yield _Case(guarantee=guarantee, start=first, end=last, witness=period.witness, gap=gap, doubt=STARVED)
+                continue
+            asked = [(a, b) for a, b in _asked_parts(inputs, first, last, period.witness) if b - a > inputs.bound]
+            for a, b in asked or [(first, last)]:
+                doubt = _doubt(inputs, a, b, period.witness)
+                yield _Case(guarantee=guarantee, start=a, end=b, witness=period.witness, gap=gap, doubt=doubt)
 
 
 def _guarantees(inputs: _Inputs, start: int, end: int) -> list[tuple[Guarantee, int, int]]:
@@ -165,26 +173,59 @@ def _guarantees(inputs: _Inputs, start: int, end: int) -> list[tuple[Guarantee, 
     return [*fault_free, (DURING_FAULTS, start, end)] if faulty > inputs.bound or not fault_free else fault_free
 
 
-def _doubt(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> str | None:
-    """The reason why [start, end] (ns) without a sign proves nothing; None if it proves a stall.
+def _asked_parts(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> list[tuple[int, int]]:
+    """The maximal parts of [start, end] (ns) in which the witness was asked often enough."""
+    parts = [(start, end)]
+    for times in _probes(inputs, start, end, witness):
+        parts = [part for a, b in parts for part in _dense_parts(times, a, b, inputs.bounds.stall_ns)]
+    return parts
 
-    There must be at least two probes within every window of ``stall_ns``. Servers are never probed.
+
+def _probes(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> list[Ints]:
+    """The times (ns) of the probes of the witness in [start, end], one column for each that must be dense enough.
+
+    It is one for the whole witness: questions to nodes that do not lead, and confirmations. If no confirmation was ever
+    invoked, it is one for each node, of its answers. Servers are never probed.
     """
     seen = inputs.history.observations
     rows = np.arange(*np.searchsorted(seen.invoke, (start, end)))
     ok = seen.outcome[rows] == OK
-    claims = seen.invoke[rows[ok & seen.leading[rows]]]
     members = [inputs.history.code.get(node, NONE) for node in witness if node not in inputs.bounds.servers]
     if not len(inputs.asked_to_confirm):
-        answered = [seen.invoke[rows[ok & (seen.node[rows] == node)]] for node in members]
-        enough = all(often_enough(times, start, end, inputs.bounds.stall_ns) for times in answered)
-        return None if enough and not len(claims) else NOT_ASKED
-    confirms = inputs.asked_to_confirm[slice(*np.searchsorted(inputs.asked_to_confirm, (start, end)))]
+        return [seen.invoke[rows[ok & (seen.node[rows] == node)]] for node in members]
     quiet = rows[~(ok & seen.leading[rows]) & np.isin(seen.node[rows], members)]
-    asked = np.sort(np.concatenate((seen.invoke[quiet], confirms)))
-    if not often_enough(asked, start, end, inputs.bounds.stall_ns):
+    return [np.sort(np.concatenate((seen.invoke[quiet], _within(inputs.asked_to_confirm, start, end))))]
+
+
+def _within(times: Ints, start: int, end: int) -> Ints:
+    """The times, which are sorted, in [start, end)."""
+    return times[slice(*np.searchsorted(times, (start, end)))]
+
+
+def _doubt(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> str | None:
+    """The reason why [start, end] (ns) without a sign proves nothing; None if it proves a stall.
+
+    There must be at least two probes within every window of ``stall_ns``.
+    """
+    seen, window = inputs.history.observations, inputs.bounds.stall_ns
+    rows = np.arange(*np.searchsorted(seen.invoke, (start, end)))
+    claims = seen.invoke[rows[(seen.outcome[rows] == OK) & seen.leading[rows]]]
+    enough = all(often_enough(times, start, end, window) for times in _probes(inputs, start, end, witness))
+    if not len(inputs.asked_to_confirm):
+        return None if enough and not len(claims) else NOT_ASKED
+    if not enough:
         return NOT_CONFIRMED if len(claims) else NOT_ASKED
-    return None if _near(claims, confirms, end, inputs.bounds.stall_ns) else NOT_CONFIRMED
+    confirms = _within(inputs.asked_to_confirm, start, end)
+    return None if _near(claims, confirms, end, window) else NOT_CONFIRMED
+
+
+def _dense_parts(times: Ints, start: int, end: int, window: int) -> list[tuple[int, int]]:
+    """The maximal parts of [start, end], each from one of the times or ends to another, that are ``often_enough``."""
+    marks = np.concatenate(([start], _within(times, start, end), [end]))
+    if len(marks) < 3:
+        return []
+    cuts = [0, *(np.flatnonzero(marks[2:] - marks[:-2] > window) + 1).tolist(), len(marks) - 1]
+    return [(int(marks[first]), int(marks[last])) for first, last in pairwise(cuts)]
 
 
 def often_enough(times: Ints, start: int, end: int, window: int) -> bool:
@@ -219,9 +260,9 @@ def _weight(case: _Case) -> tuple[bool, int]:
     return case.doubt is None, case.end - case.start
 
 
-def _verdict(inputs: _Inputs, cases: list[_Case], disagreements: list[Finding], facts: Mapping[str, Any]) -> Verdict:
+def _verdict(inputs: _Inputs, cases: list[_Case], disagreed: Disagreements, facts: Mapping[str, Any]) -> Verdict:
     stalls = [_finding(inputs, case) for case in cases if case.doubt is None]
-    findings = (*stalls, *disagreements)
+    findings = (*stalls, *disagreed.findings)
     if findings:
         longest = max(stalls or findings, key=lambda finding: finding.end - finding.start)
         more = f"; {counted(len(stalls), 'stall')} in total" if len(stalls) > 1 else ""
@@ -240,6 +281,8 @@ def _verdict(inputs: _Inputs, cases: list[_Case], disagreements: list[Finding], 
     elif cases:
         case = max(cases, key=_weight)
         words = f"no stall proven from {instant(case.start)} to {instant(case.end)}: {case.doubt}"
+    elif disagreed.doubts:
+        words = f"agreement on a leader could not be judged: {disagreed.doubts[0]}"
     elif not len(inputs.asked_to_confirm):
         words = "leadership was claimed, but no leader was asked to confirm it"
     else:

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -159,20 +159,22 @@ def replay(
 @cli.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--system", default=None, help="The system whose promises the history is held to.")
+@click.option("--property", "property_", default=None, help="Judge only this property, or several with commas.")
 @json_option
 @strict_option
-def check(path: Path, system: str | None, as_json: bool, strict: bool) -> None:
+def check(path: Path, system: str | None, property_: str | None, as_json: bool, strict: bool) -> None:
     """Judge a run's directory, or a bare HISTORY.jsonl, again."""
-    from splitbrain.core.judging import judge_stored, read_history
+    from splitbrain.core.judging import judge_stored, properties_named, read_history
     from splitbrain.core.store import existing_run
     from splitbrain.user_systems.lookup import find_system
 
     asked = None if system is None else find_system(system)
+    only = None if property_ is None else properties_named(property_)
     if not path.is_dir():
-        judged = judge_stored(read_history(path), asked, {}, strict=strict)
+        judged = judge_stored(read_history(path), asked, {}, strict=strict, only=only)
         _conclude(judged.judgement, None, as_json)
     with _verdict_first(as_json):
-        stored, _ = _judge_again(existing_run(path), asked, strict)
+        stored, _ = _judge_again(existing_run(path), asked, strict, only)
     _conclude(stored.judged.judgement, stored.directory, as_json)
 
 
@@ -190,8 +192,13 @@ def report(path: Path) -> None:
     click.echo(str(run.report))
 
 
-def _judge_again(run: RunDirectory, asked: System | None, strict: bool) -> tuple[StoredRun, dict[str, Any]]:
-    """Judge a stored run by ``asked``, else by the system in its record; the record with its contract."""
+def _judge_again(
+    run: RunDirectory, asked: System | None, strict: bool, only: Collection[str] | None = None
+) -> tuple[StoredRun, dict[str, Any]]:
+    """Judge a stored run by ``asked``, else by the system in its record; the record with its contract.
+
+    The new verdicts are stored, unless ``only`` limits them to the properties of those names.
+    """
     from splitbrain.core.judging import judge_stored, read_history
     from splitbrain.core.run import FailedAfterVerdict, StoredRun
     from splitbrain.core.store import EXPERIMENT, VERDICTS
@@ -200,10 +207,11 @@ def _judge_again(run: RunDirectory, asked: System | None, strict: bool) -> tuple
     record = run.read_json(EXPERIMENT)
     record.pop("cells", None)  # codes of the fault classes, in runs of format 1; the contract has their names
     system = asked or stored_system(record, str(run.path / EXPERIMENT))
-    judged = judge_stored(read_history(run.history), system, record, strict=strict)
+    judged = judge_stored(read_history(run.history), system, record, strict=strict, only=only)
     stored = StoredRun(directory=run, judged=judged)
     try:
-        run.write_json(VERDICTS, stored.as_json())
+        if only is None:
+            run.write_json(VERDICTS, stored.as_json())
     except EnvironmentFailure as failure:
         raise FailedAfterVerdict(str(failure), stored) from failure
     return stored, {**record, **judged.contract.as_json()}
@@ -340,8 +348,12 @@ def _print_verdict(judgement: Judgement, run: RunDirectory | None, as_json: bool
         if as_json:
             click.echo(json.dumps(verdicts))
             return
-        for name, found in verdicts["properties"].items():
-            click.echo(f"{found['verdict']:>8}  {name}: {found['words']}")
+        for judged in judgement.properties:
+            click.echo(f"{judged.outcome.word:>8}  {judged.name}: {judged.words}")
+        if judgement.not_judged:
+            click.echo(f"not judged: {', '.join(judgement.not_judged)}")
+        if judgement.words is not None:
+            click.echo(judgement.words)
         click.echo(f"{verdicts['verdict'].upper()}{where}")
     except OSError as failure:
         outcome = f"{verdicts['verdict'].upper()}{where}"

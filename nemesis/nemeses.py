@@ -2,8 +2,9 @@
 
 A nemesis is a deck of faults. ``build`` shuffles the decks of the nemeses named into one, deals a fault to
 each window until the deck is empty, shuffles again, and so on: every fault comes once before any comes
-twice. Between windows, before the first and after the last, there is no fault, so that each fault meets a leader and
-each recovery can be seen. A nemesis of several lanes runs that many sequences at once, so that its faults overlap.
+twice, and the first windows hold one fault of each nemesis. Between windows, before the first and after the last, there
+is no fault, so that each fault meets a leader and each recovery can be seen. A nemesis of several lanes runs that many
+sequences at once, so that its faults overlap.
 Equal arguments give equal schedules, in every process.
 
 ``all`` is a swarm (A. Groce et al., "Swarm Testing", ISSTA 2012): each schedule leaves out about half of the kinds.
@@ -18,6 +19,7 @@ from difflib import get_close_matches
 from random import Random
 from types import MappingProxyType
 
+from splitbrain.names import FaultClass, of_servers
 from splitbrain.nemesis.faults import (
     CAPABILITY_NAMES,
     Bandwidth,
@@ -45,6 +47,7 @@ from splitbrain.nemesis.faults import (
     Throttle,
     Way,
 )
+from splitbrain.nemesis.plans import shape_of
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.shapes import SHAPES, Shape
 from splitbrain.nemesis.targets import Group, Role
@@ -151,15 +154,15 @@ def build(
         raise NemesisError(f"name at least one nemesis of: {', '.join(NEMESES)}")
     sizes: Mapping[Group, int] = {"nodes": nodes, "servers": servers}
     named = [_find(name, sizes) for name in names]
-    deck = [card for nemesis in named for card in _deck(nemesis, sizes, rng, can)]
-    if not deck:
+    decks = [_deck(nemesis, sizes, rng, can) for nemesis in named]
+    if not any(decks):
         return Schedule(steps=(), length_ms=length_ms)
     if length_ms < SHORTEST_MS:
         raise NemesisError(f"{length_ms} ms is too short for a fault; at least {SHORTEST_MS} ms are needed")
     lanes = [_windows(length_ms, rng, lane, pace) for lane in range(max(nemesis.lanes for nemesis in named))]
     steps = tuple(
         card.step(rng, at_ms, for_ms)
-        for (at_ms, for_ms), card in zip(heapq.merge(*lanes), _deal(deck, rng), strict=False)
+        for (at_ms, for_ms), card in zip(heapq.merge(*lanes), _deal(decks, rng), strict=False)
     )
     return Schedule(steps=steps, length_ms=length_ms)
 
@@ -180,6 +183,35 @@ def needs(nemesis: Nemesis, nodes: int) -> set[Capability]:
     if nemesis.name == ALL:
         return set()
     return set().union(*(_needs(card) for card in nemesis.deck(nodes)))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedKind:
+    """How a history describes faults of one card: ``f``, ``shape``, and what is the same for all of them.
+
+    ``fault_class`` is None for cuts, of which the class depends on the leader.
+    """
+
+    f: str
+    shape: str
+    fault_class: FaultClass | None
+    figures: Mapping[str, str]
+
+
+def recorded_kinds(nemesis: Nemesis, machines: int) -> list[RecordedKind]:
+    """The kinds of fault that a nemesis other than ``all`` deals to that many machines of its group."""
+    return [_recorded_kind(card) for card in nemesis.deck(machines)]
+
+
+def _recorded_kind(card: Card) -> RecordedKind:
+    fault = card.fault(Random(0), SHORTEST_MS)
+    fault_class = fault.fault_class if card.among == "nodes" else of_servers(fault.fault_class)
+    return RecordedKind(
+        f=fault.f,
+        shape=shape_of(fault, card.among),
+        fault_class=None if isinstance(fault, Partition) else fault_class,
+        figures={name: value for name, value in fault.figures().items() if isinstance(value, str)},
+    )
 
 
 def _needs(card: Card) -> set[Capability]:
@@ -218,17 +250,21 @@ def _windows(length_ms: int, rng: Random, lane: int, pace: float) -> Iterator[tu
         at_ms += for_ms + quiet_ms
 
 
-def _deal(deck: Sequence[Card], rng: Random) -> Iterator[Card]:
-    """Every card of the deck in random order, and again, for ever; the first affects the leader if any does.
+def _deal(decks: Sequence[Sequence[Card]], rng: Random) -> Iterator[Card]:
+    """Every card of the decks in random order, and again, for ever.
 
-    A short run deals few cards, and one in which no leader was touched says nothing.
+    The first affects the leader if any does: a short run deals few cards, and one in which no leader was affected says
+    nothing. The next are of the other decks, one of each.
     """
-    hand = rng.sample(deck, len(deck))
-    first = next((i for i, card in enumerate(hand) if card.affects_leader), 0)
+    every = [(owner, card) for owner, deck in enumerate(decks) for card in deck]
+    hand = rng.sample(every, len(every))
+    first = next((i for i, (_, card) in enumerate(hand) if card.affects_leader), 0)
     hand.insert(0, hand.pop(first))
+    opening = {owner: at for at, (owner, _) in reversed([*enumerate(hand)])}.values()
+    hand = [hand[at] for at in sorted(range(len(hand)), key=lambda at: (at not in opening, at))]
     while True:
-        yield from hand
-        hand = rng.sample(deck, len(deck))
+        yield from (card for _, card in hand)
+        hand = rng.sample(every, len(every))
 
 
 def _card(shape: Shape) -> Card:

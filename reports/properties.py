@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from splitbrain.checkers.history import History
+from splitbrain.checkers.judge import NOT_JUDGED
 from splitbrain.checkers.words import instant
 from splitbrain.reports import words
 
@@ -60,7 +61,8 @@ class Meaning:
 
 
 def property_rows(verdicts: Json, history: History, file: Path) -> list[PropertyRow]:
-    """The rows of the properties, worst first and then those with findings, with their evidence from the history."""
+    """The rows of the properties with their evidence from the history: worst first, then those with findings, and last
+    those that are not judged."""
     rows = [(str(name), words.mapping(row)) for name, row in words.mapping(verdicts.get("properties")).items()]
     rows.sort(key=lambda item: _weight(item[1]))
     invoked = invocations(history, {index for _, row in rows for index in _evidence(row)})
@@ -69,7 +71,7 @@ def property_rows(verdicts: Json, history: History, file: Path) -> list[Property
 
 
 def _weight(row: Json) -> tuple[int, bool]:
-    return {"invalid": 0, "unknown": 1}.get(str(row.get("verdict")), 2), not row.get("findings")
+    return {"invalid": 0, "unknown": 1, NOT_JUDGED: 3}.get(str(row.get("verdict")), 2), not row.get("findings")
 
 
 def _evidence(row: Json) -> list[int]:
@@ -99,7 +101,7 @@ def _property_row(name: str, row: Json, invoked: Mapping[int, int], text: Mappin
         slug=slug(name),
         verdict=str(row.get("verdict") or "unknown"),
         kind=None if row.get("class") is None else str(row["class"]),
-        promise=words.promise(row),
+        promise="" if row.get("verdict") == NOT_JUDGED else words.promise(row),
         weakness={"shown": "reproduced", "not shown": "not reproduced"}.get(str(row.get("weakness"))),
         words=str(row.get("words") or ""),
         numbers=", ".join(map(str, evidence[:MAX_EVIDENCE])),

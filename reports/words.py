@@ -63,7 +63,8 @@ def headline(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> str:
             return f"Every guarantee that {system} gives under these faults held{counted}."
         case _:
             undecided = _all(name for name, _ in deciding) or "the verdict"
-            return f"Inconclusive: {_reason(deciding) or f'{undecided} could not be decided'}."
+            reason = _reason(deciding) or verdicts.get("words") or f"{undecided} could not be decided"
+            return f"Inconclusive: {reason}."
 
 
 def _all(names: Iterable[str]) -> str:

@@ -58,8 +58,15 @@ def test_a_node_that_follows_no_leader_for_ever_has_not_converged_if_it_named_on
     assert [f.guarantee for f in judged(followed(story, "n3", None, 20, END)).findings] == ["convergence"]
 
 
-def test_nodes_that_never_name_a_leader_are_not_judged() -> None:
-    assert judged(cluster(("n1", "n1", 1), ("n2", None, 1), ("n3", "n1", 1))).outcome is Outcome.VALID
+def test_where_nodes_know_no_leader_but_themselves_agreement_is_not_asked_for() -> None:
+    assert judged(cluster(("n1", "n1", 1), ("n2", None, 1), ("n3", None, 1))).outcome is Outcome.VALID
+
+
+def test_a_node_that_names_no_leader_where_others_do_leaves_a_doubt() -> None:
+    verdict = judged(cluster(("n1", "n1", 1), ("n2", None, 1), ("n3", "n1", 1)))
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert verdict.words == "agreement on a leader could not be judged: n2 never named a leader"
+    assert verdict.facts["undecided"] == {"convergence": 1}
 
 
 @pytest.mark.parametrize(("switch", "outcome"), [(END - 20, Outcome.VALID), (END, Outcome.INVALID)])
@@ -80,17 +87,47 @@ def test_no_agreement_is_required_while_a_fault_is_active() -> None:
     assert not judged(story).findings
 
 
-def test_nodes_asked_too_rarely_prove_nothing() -> None:
+def test_nodes_asked_too_rarely_prove_nothing_and_leave_a_doubt() -> None:
     story = cluster(("n1", "n1", 1), ("n3", "n1", 1))
     for at in range(0, END, 90):
         story.saw("n2", at, at + 2, leading=True, term=2)
-    assert not judged(story).findings
+    verdict = judged(story)
+    assert (verdict.outcome, verdict.findings) == (Outcome.UNKNOWN, ())
+    assert "some nodes were not observed often enough" in verdict.words
 
 
-def test_a_starved_machine_proves_no_disagreement() -> None:
-    story = cluster(("n1", "n1", 1), ("n2", "n2", 2), ("n3", "n1", 1))
-    late = Bounds().canary_late_ns + 1
-    story.lines.append(
-        (END // 2, {"process": "canary", "type": "info", "f": "canary", "node": None, "value": {"late": late}})
-    )
-    assert not judged(story).findings
+def test_an_observation_that_is_missing_hides_no_lasting_disagreement() -> None:
+    story = cluster(("n1", "n1", 1), ("n3", "n1", 1))
+    for start, end in ((0, 400), (480, END)):
+        followed(story, "n2", "n2", start, end, term=2)
+    assert [(f.guarantee, f.start, f.end) for f in judged(story).findings] == [
+        ("convergence", 0, 392),
+        ("convergence", 482, 992),
+    ]
+
+
+DIVIDED = (("n1", "n1", 1), ("n2", "n2", 2), ("n3", "n1", 1))
+AGREED = (("n1", "n1", 1), ("n2", "n1", 1), ("n3", "n1", 1))
+
+
+def late(story: Story, *times: int) -> Verdict:
+    """The verdict where the canary woke 4 ns late at these times, and 3 ns are tolerated."""
+    for time in times:
+        story.canary(time, 4)
+    return stall.check(story.history(), Bounds(stall_ns=100, slack_ns=0, suspicion_ns=10, canary_late_ns=3))
+
+
+def test_one_late_sample_hides_no_lasting_disagreement() -> None:
+    verdict = late(cluster(*DIVIDED), 500)
+    assert verdict.outcome is Outcome.INVALID
+    assert [(f.guarantee, f.start, f.end) for f in verdict.findings] == [
+        ("convergence", 0, 496),
+        ("convergence", 500, 992),
+    ]
+
+
+def test_a_disagreement_that_starvation_leaves_no_part_of_long_enough_is_unknown() -> None:
+    verdict = late(cluster(*DIVIDED), *range(150, END, 150))
+    assert (verdict.outcome, verdict.findings) == (Outcome.UNKNOWN, ())
+    assert "the machine was starved between 0.000 s and 0.000 s" in verdict.words
+    assert late(cluster(*AGREED), *range(150, END, 150)).outcome is Outcome.VALID

@@ -79,6 +79,36 @@ def test_a_fault_on_a_server_is_as_good_as_one_on_a_leader() -> None:
     assert check(story.history(), Bounds()).outcome is Outcome.UNKNOWN
 
 
+def test_a_cut_around_a_follower_is_not_on_the_leader() -> None:
+    around_a_follower = led().cut(10, 20, both_ways(["n2"], ["n1", "n3"]), nodes=["n2"])
+    verdict = check(around_a_follower.history())
+    assert (verdict.outcome, verdict.words) == (Outcome.UNKNOWN, "no fault affected a leader")
+    assert check(led().cut(10, 20, [("n1", "n2"), ("n3", "n2")]).history()).outcome is Outcome.UNKNOWN
+    assert check(led().cut(10, 20, [("n1", "n2")]).history()).outcome is Outcome.VALID
+
+
+@pytest.mark.parametrize(("lasts", "outcome"), [(49, Outcome.UNKNOWN), (50, Outcome.VALID)])
+def test_a_pause_shorter_than_the_suspicion_time_exercises_nothing(lasts: int, outcome: Outcome) -> None:
+    story = led().fault("pause", 10, 20, nodes=["n1"], effect={"class": "pause"})
+    story.fault("resume", 20 + lasts, 100, nodes=["n1"])
+    verdict = check(story.history(), Bounds(suspicion_ns=50))
+    assert verdict.outcome is outcome
+    assert ("no pause outlasted the suspicion time of 50 ns" in verdict.words) == (outcome is Outcome.UNKNOWN)
+    assert verdict.facts["faults_by_class"] == ({"pause": 1} if outcome is Outcome.VALID else {})
+
+
+def test_a_nemesis_that_had_no_effect_is_named() -> None:
+    verdict = check(led().cut(10, 20, CUT).history(), Bounds(without_effect=("kill", "pause")))
+    assert (verdict.outcome, verdict.words) == (Outcome.UNKNOWN, "asked for, but without effect: kill and pause")
+
+
+def test_a_node_that_never_answered_is_named() -> None:
+    asked = led().cut(10, 20, CUT).asked("observe", "n4", 1, 2, "fail")
+    assert check(asked.history()).words == "n4 never answered"
+    expected = check(led().cut(10, 20, CUT).history(), Bounds(members=("n1", "n2", "n3", "n4", "n5")))
+    assert (expected.outcome, expected.words) == (Outcome.UNKNOWN, "n4 and n5 never answered")
+
+
 def test_one_unverified_fault_makes_a_run_with_verified_ones_unknown() -> None:
     story = led().cut(10, 20, CUT).cut(30, 40, CUT, effect={"verified": False})
     assert check(story.history()).outcome is Outcome.UNKNOWN

@@ -153,6 +153,18 @@ def test_a_fence_that_refuses_everybody_for_ever_breaks_f5() -> None:
     assert check(forgotten(5).history(), BOUNDS).outcome is Outcome.VALID
 
 
+@pytest.mark.parametrize(
+    ("late_at", "outcome"), [((), Outcome.INVALID), ((60,), Outcome.INVALID), ((30, 55, 80, 105), Outcome.UNKNOWN)]
+)
+def test_refusals_on_a_starved_machine_are_judged_where_it_was_not(late_at: tuple[int, ...], outcome: Outcome) -> None:
+    story = forgotten(20)
+    for at in late_at:
+        story.canary(at, 4)
+    verdict = check(story.history(), Bounds(stall_ns=15, slack_ns=1, canary_late_ns=3))
+    assert verdict.outcome is outcome
+    assert ("starved" in verdict.words) == (outcome is Outcome.UNKNOWN)
+
+
 def test_refusing_a_stale_leader_during_a_fault_or_while_others_write_is_valid() -> None:
     cut_off = Book().wrote("n2-1", 0, 2, 2, 0)
     for at in range(20, 120, 5):

@@ -11,7 +11,7 @@ from splitbrain.checkers import judge as judging
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.history import History
 from splitbrain.checkers.judge import ALL_PROMISED, Property, hold, judge
-from splitbrain.checkers.tests.histories import Story, both_ways
+from splitbrain.checkers.tests.histories import Story, both_ways, from_text
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.names import Promises
 
@@ -177,10 +177,49 @@ def test_every_evidence_is_a_line_of_the_history() -> None:
             assert finding.start <= finding.end
 
 
-def test_a_history_of_nothing_is_unknown_in_everything() -> None:
+def test_of_a_history_of_nothing_nothing_is_judged_and_the_outcome_is_unknown() -> None:
     judgement = judge(History.from_lines([]))
-    assert {each.outcome for each in judgement.properties} == {Outcome.UNKNOWN}
+    assert (judgement.outcome, judgement.properties) == (Outcome.UNKNOWN, ())
     json.dumps(judgement.as_json())
+
+
+def test_a_history_of_nothing_from_known_nodes_is_unknown_in_everything() -> None:
+    judgement = judge(History.from_lines([]), bounds=Bounds(members=("n1", "n2", "n3")))
+    assert {each.outcome for each in judgement.properties} == {Outcome.UNKNOWN}
+    assert {"exclusivity", "stall", "coverage"} <= {each.name for each in judgement.properties}
+
+
+A_LOCK = """
+{"index": 0, "time": 0, "process": 0, "type": "invoke", "f": "acquire", "value": null}
+{"index": 1, "time": 1000000, "process": 0, "type": "ok", "f": "acquire", "value": null}
+{"index": 2, "time": 6000000000, "process": 0, "type": "invoke", "f": "release", "value": null}
+{"index": 3, "time": 6001000000, "process": 0, "type": "ok", "f": "release", "value": null}
+"""
+
+
+def test_what_a_history_does_not_speak_of_is_not_judged() -> None:
+    judgement = judge(from_text(A_LOCK))
+    assert [(each.name, each.outcome) for each in judgement.properties] == [("mutual-exclusion", Outcome.VALID)]
+    assert judgement.outcome is Outcome.VALID
+    assert judgement.not_judged["stall"] == "the history has no operation observe or confirm"
+    stall = judgement.as_json()["properties"]["stall"]
+    assert (stall["verdict"], stall["promise"], stall["words"]) == ("not judged", None, judgement.not_judged["stall"])
+
+
+@pytest.mark.parametrize(
+    ("promise", "outcome"),
+    [
+        ("guaranteed", Outcome.VALID),
+        ("known-weakness", Outcome.VALID),
+        ("not-promised", Outcome.UNKNOWN),
+        ("undefined", Outcome.UNKNOWN),
+    ],
+)
+def test_a_pass_without_anything_promised_is_unknown(promise: Any, outcome: Outcome) -> None:
+    judgement = judge(run(), dict.fromkeys(ALL_PROMISED, promise), BOUNDS)
+    assert judgement.outcome is outcome
+    said = "passed, but nothing that this system promises was put to the test"
+    assert judgement.words == judgement.as_json().get("words") == (said if outcome is Outcome.UNKNOWN else None)
 
 
 def test_judging_changes_nothing_and_is_repeatable() -> None:

@@ -123,7 +123,15 @@ def test_a_lost_update_is_reported_with_its_lines() -> None:
 
 def test_a_reading_owes_nothing_to_additions_acknowledged_after_it_began() -> None:
     story = Story().asked("read-set", None, 4, 9, "ok", []).asked("add", "n1", 0, 5, "ok", sent="n1-1")
-    assert lost_updates(story.history()).outcome is Outcome.VALID
+    verdict = lost_updates(story.history())
+    assert (verdict.outcome, verdict.findings) == (Outcome.UNKNOWN, ())
+    assert verdict.words == "the set was not read after the additions, so lost updates were not tested"
+
+
+def test_additions_after_the_last_reading_are_counted() -> None:
+    verdict = lost_updates(added("n1-1", "n2-1").asked("add", "n1", 30, 35, "ok", sent="n1-2").history())
+    assert verdict.outcome is Outcome.VALID
+    assert verdict.words == "0 of 3 acknowledged additions lost, of which 1 came after the last reading"
 
 
 def test_nothing_added_or_never_read_is_unknown() -> None:

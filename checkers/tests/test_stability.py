@@ -122,10 +122,26 @@ def test_a_fault_healed_longer_ago_than_the_suspicion_time_excuses_nothing() -> 
     assert changed(cluster().cut(10, 11, cut).fault("heal", 30, 33)) is Outcome.INVALID
 
 
-def test_a_starved_machine_excuses_and_is_counted() -> None:
-    story = cluster().led("n1", 40, 41, term=1).led("n2", 60, 61, term=2).canary(50, 4)
+LATE = """
+{"index": 0, "time": 10, "process": 1, "type": "invoke", "f": "observe", "node": "n1"}
+{"index": 1, "time": 20, "process": 1, "type": "ok", "f": "observe", "node": "n1", "value": {"leading":true,"term":1}}
+{"index": 2, "time": 25, "process": "canary", "type": "info", "f": "canary", "node": null, "value": {"late": 4}}
+{"index": 3, "time": 30, "process": 2, "type": "invoke", "f": "observe", "node": "n2"}
+{"index": 4, "time": 40, "process": 2, "type": "ok", "f": "observe", "node": "n2", "value": {"leading":true,"term":2}}
+{"index": 5, "time": 50, "process": 3, "type": "invoke", "f": "observe", "node": "n3"}
+"""
+
+
+def test_a_change_on_a_starved_machine_is_undecided() -> None:
+    verdict = check(from_text(LATE), BOUNDS)
+    assert (verdict.outcome, verdict.facts["undecided_by_starvation"]) == (Outcome.UNKNOWN, 1)
+    assert verdict.words == "the machine was starved during 1 of 1 leader change without another excuse"
+
+
+def test_a_change_beside_an_undecided_one_is_judged() -> None:
+    story = cluster().led("n1", 40, 41, term=1).led("n2", 60, 61, term=2).canary(50, 4).led("n3", 80, 81, term=3)
     verdict = check(story.history(), BOUNDS)
-    assert (verdict.outcome, verdict.facts["excused_by_starvation"]) == (Outcome.VALID, 1)
+    assert (verdict.outcome, verdict.facts["unprovoked_changes"]) == (Outcome.INVALID, 1)
 
 
 def test_winning_again_under_a_new_key_is_a_change() -> None:
@@ -174,10 +190,10 @@ def test_a_fault_that_ends_or_begins_at_the_very_edge_of_the_time_excuses() -> N
     assert changed(cluster().cut(62, 63, cut)) is Outcome.INVALID
 
 
-def test_a_change_excused_by_a_fault_is_not_counted_as_excused_by_starvation() -> None:
+def test_a_change_excused_by_a_fault_is_decided_on_a_starved_machine_too() -> None:
     story = cluster().led("n1", 40, 41, term=1).led("n2", 60, 61, term=2).canary(50, 4)
-    story.fault("kill", 42, 43, nodes=["n1"])
-    assert check(story.history(), BOUNDS).facts["excused_by_starvation"] == 0
+    verdict = check(story.fault("kill", 42, 43, nodes=["n1"]).history(), BOUNDS)
+    assert (verdict.outcome, verdict.facts["undecided_by_starvation"]) == (Outcome.VALID, 0)
 
 
 def test_of_many_changes_some_are_listed_and_all_are_counted() -> None:

@@ -170,6 +170,15 @@ def test_a_moment_of_starvation_leaves_the_rest_of_a_long_stall() -> None:
     assert (finding.start, finding.end) == (105, 300)
 
 
+def test_a_time_without_probes_leaves_the_rest_of_a_long_stall() -> None:
+    story = confirming(Story().until(300), "n1", 0, 100)
+    for at in (*range(0, 110, 5), *range(140, 300, 5)):
+        for node in NODES:
+            story.saw(node, at, at + 1, term=1)
+    (finding,) = check(story.history(), BOUNDS).findings
+    assert (finding.start, finding.end) == (140, 300)
+
+
 def test_lateness_that_is_tolerated_is_added_to_the_bound() -> None:
     assert check(watched(100).canary(50, 3).history(), BOUNDS).facts["bound_ns"] == 48
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.coverage import effective_faults
+from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.history import History, HistoryError
-from splitbrain.checkers.judge import ALL_PROMISED, Judgement, judge
+from splitbrain.checkers.judge import ALL_PROMISED, PROPERTIES, Judgement, judge
 from splitbrain.core.experiment import Experiment
 from splitbrain.core.promises import (
     bounds_json,
@@ -21,6 +24,7 @@ from splitbrain.core.promises import (
 )
 from splitbrain.errors import UsageError
 from splitbrain.names import FaultClass, Promises
+from splitbrain.nemesis.nemeses import ALL, NEMESES, Nemesis, RecordedKind, recorded_kinds
 from splitbrain.nodes.systems.base import System
 
 if TYPE_CHECKING:
@@ -84,16 +88,42 @@ def contract_of(
     nodes: Iterable[str] = (),
     servers: Iterable[str] = (),
     workload: str = "election",
+    nemeses: Iterable[str] = (),
 ) -> Contract:
     """The promises of ``system`` under the faults in a history, adapted to the resource of its workload.
 
-    ``nodes`` and ``servers`` name the cluster's machines, where they are known beyond what the history names.
+    ``nodes`` and ``servers`` name the cluster's machines, where they are known beyond what the history names, and
+    ``nemeses`` those that were asked for.
     """
     fault_classes = fault_classes_of(exercised(history.faults), system)
+    bounds = bounds_of(system, nodes, servers)
     return Contract(
         promises=promises_to_writers(promises_of(system, fault_classes), workload),
-        bounds=bounds_of(system, nodes, servers),
+        bounds=replace(bounds, without_effect=without_effect(nemeses, history, bounds)),
         fault_classes=fault_classes,
+    )
+
+
+def without_effect(nemeses: Iterable[str], history: History, bounds: Bounds) -> tuple[str, ...]:
+    """The nemeses of these names of which no fault took effect; names of no nemesis are left out."""
+    faults = effective_faults(history, bounds)
+    known = [NEMESES[name] for name in dict.fromkeys(nemeses) if name in NEMESES]
+    return tuple(nemesis.name for nemesis in known if not _took_effect(nemesis, faults, bounds))
+
+
+def _took_effect(nemesis: Nemesis, faults: Collection[Fault], bounds: Bounds) -> bool:
+    """True if one of the faults is of a kind that the nemesis deals; a nemesis without faults took effect too."""
+    if nemesis.name == ALL:
+        return bool(faults)
+    kinds = recorded_kinds(nemesis, len(bounds.members if nemesis.among == "nodes" else bounds.servers))
+    return not kinds or any(_is_of(fault, kind) for fault in faults for kind in kinds)
+
+
+def _is_of(fault: Fault, kind: RecordedKind) -> bool:
+    return (
+        (fault.f, fault.shape) == (kind.f, kind.shape)
+        and kind.fault_class in (None, fault.fault_class)
+        and all(fault.asked.get(name) == value for name, value in kind.figures.items())
     )
 
 
@@ -115,25 +145,46 @@ def judge_run(
         nodes=experiment.node_names,
         servers=experiment.server_names,
         workload=experiment.workload.kind,
+        nemeses=experiment.nemesis,
     )
     return judge_by(history, contract, strict=strict, only=only)
 
 
-def judge_stored(history: History, system: System | None, record: Mapping[str, Any], *, strict: bool = False) -> Judged:
+def judge_stored(
+    history: History,
+    system: System | None,
+    record: Mapping[str, Any],
+    *,
+    strict: bool = False,
+    only: Collection[str] | None = None,
+) -> Judged:
     """Judge a history by ``system`` and by the ``experiment.json`` stored with it; without a system, all is promised.
 
     ``record`` may lack any key: an incomplete record hinders no judging.
     """
     if system is None:
-        return judge_by(history, EVERYTHING_PROMISED, strict=strict)
+        return judge_by(history, EVERYTHING_PROMISED, strict=strict, only=only)
     contract = contract_of(
         system,
         history,
         nodes=record.get("node_names", ()),
         servers=record.get("server_names", ()),
         workload=record.get("workload", {}).get("kind", "election"),
+        nemeses=record.get("nemesis", ()),
     )
-    return judge_by(history, contract, strict=strict)
+    return judge_by(history, contract, strict=strict, only=only)
+
+
+def properties_named(names: str) -> frozenset[str]:
+    """The properties of these names, which commas separate. Raises UsageError for one that there is not."""
+    known = [tested.name for tested in PROPERTIES]
+    asked = names.split(",")
+    for name in asked:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"; perhaps {near[0]}?" if near else ""
+            raise UsageError(f"--property: expected one of {', '.join(known)}, got {name!r}{hint}")
+    return frozenset(asked)
 
 
 def read_history(path: Path) -> History:

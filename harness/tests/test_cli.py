@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -136,6 +136,45 @@ def test_without_any_fault_not_even_raft_may_have_two_leaders(splitbrain: Comman
     path = tmp_path / "history.jsonl"
     path.write_text(history_of(two_leaders()))
     assert splitbrain("check", path, "--system", "raft-basic").status == 1
+
+
+def a_register() -> list[dict[str, Any]]:
+    """A value is written, and read six seconds later; no node is named."""
+    return [
+        {"time": 0, "process": 0, "type": "invoke", "f": "write", "value": 1},
+        {"time": 1_000_000, "process": 0, "type": "ok", "f": "write", "value": 1},
+        {"time": 6_000_000_000, "process": 0, "type": "invoke", "f": "read", "value": None},
+        {"time": 6_001_000_000, "process": 0, "type": "ok", "f": "read", "value": 1},
+    ]
+
+
+def test_a_correct_register_is_valid_and_what_it_says_nothing_about_is_not_judged(
+    splitbrain: CommandLine, tmp_path: Path
+) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_text(history_of(a_register()))
+    done = splitbrain("check", path)
+    assert done.status == 0
+    assert [line.split()[:2] for line in done.out.splitlines()] == [
+        ["valid", "linearizability:"],
+        ["not", "judged:"],
+        ["VALID"],
+    ]
+    properties = json.loads(splitbrain("check", path, "--json").out)["properties"]
+    assert properties["linearizability"]["verdict"] == "valid"
+    assert properties["stall"]["verdict"] == properties["coverage"]["verdict"] == "not judged"
+
+
+def test_the_properties_to_judge_can_be_chosen(splitbrain: CommandLine, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "history.jsonl").write_text(history_of(two_leaders()))
+    done = splitbrain("check", run, "--json", "--property", "term-safety,agreement")
+    assert (done.status, list(json.loads(done.out)["properties"])) == (0, ["term-safety", "agreement"])
+    assert not (run / "verdicts.json").exists()
+    wrong = splitbrain("check", run, "--property", "term-saftey")
+    assert wrong.status == 64
+    assert "got 'term-saftey'; perhaps term-safety?" in wrong.err
 
 
 def test_a_history_without_faults_is_unknown(splitbrain: CommandLine, tmp_path: Path) -> None:

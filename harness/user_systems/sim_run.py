@@ -78,6 +78,8 @@ class SimRun:
     def found(self, name: str) -> JudgedProperty:
         """The verdict of one property, judged as if the system promised it. Raises UsageError."""
         known = {judged.name: judged for judged in self.judgement.properties}
+        if name in self.judgement.not_judged:
+            raise UsageError(f"the property {name!r} was not judged: {self.judgement.not_judged[name]}")
         if name not in known:
             raise UsageError(f"there is no property {name!r}: expected one of {', '.join(known)}")
         judged = known[name]
@@ -94,6 +96,8 @@ class SimRun:
         broken = [each for each in judged if each.outcome is not Outcome.VALID]
         if broken:
             raise BrokenPromise(self._story(broken), self)
+        if not names and self.judgement.outcome is not Outcome.VALID:
+            raise BrokenPromise(f"{self.experiment.system.name}: {self.judgement.words}", self)
 
     def repeat(self) -> Repeat:
         """Run the same again, with logs of the nodes; this exposes a node that depends on more than its seed."""

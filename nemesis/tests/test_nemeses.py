@@ -118,7 +118,16 @@ def test_a_fault_named_twice_is_dealt_twice_as_often() -> None:
     assert counts["bridge"] == 2 * counts["halves"]
 
 
-def test_none_adds_no_fault_to_a_mix() -> None:
+@pytest.mark.parametrize("seed", range(30))
+def test_each_nemesis_named_is_dealt_once_before_any_twice(seed: int) -> None:
+    steps = build(["kill", "isolated-leader", "pause"], Random(seed), 5, 40_000).steps
+    assert len(steps) >= 3
+    assert {step.fault.f for step in steps[:3]} == {"kill", "partition", "pause"}
+    first = steps[0].fault
+    assert isinstance(first, Partition) or first.role in ("leader", "all")
+
+
+def test_calm_adds_nothing_to_a_mix() -> None:
     assert build(["none", "halves"], Random(3), 5, 60_000) == build(["halves"], Random(3), 5, 60_000)
 
 

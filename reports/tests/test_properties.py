@@ -7,6 +7,7 @@ from typing import Any
 from splitbrain.checkers.judge import PROPERTIES
 from splitbrain.reports.properties import MAX_FINDINGS, MAX_LINE, PropertyRow, lines_of, meanings, property_rows
 from splitbrain.reports.tests.literal import history, observe
+from splitbrain.reports.words import SYMBOLS
 
 RUN = history(observe("n1", 0, 5, leading=True, term=1), observe("n2", 1, 6, leading=True, term=1))
 
@@ -24,6 +25,15 @@ def rows(path: Path, **properties: Any) -> list[PropertyRow]:
 def test_the_worst_property_comes_first() -> None:
     found = rows(Path("none"), a={"verdict": "valid"}, b={"verdict": "unknown"}, c={"verdict": "invalid"})
     assert [row.name for row in found] == ["c", "b", "a"]
+
+
+def test_a_property_that_was_not_judged_comes_last_without_a_tick_or_a_promise() -> None:
+    found = rows(Path("none"), a={"verdict": "not judged", "promise": None}, b={"verdict": "valid"})
+    assert [(row.name, row.verdict, row.promise) for row in found] == [
+        ("b", "valid", "needed for a pass"),
+        ("a", "not judged", ""),
+    ]
+    assert "not judged" not in SYMBOLS
 
 
 def test_evidence_is_shown_verbatim_after_the_question_that_it_answers(tmp_path: Path) -> None:

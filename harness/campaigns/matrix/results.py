@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from splitbrain.campaigns.matrix.entries import Entry
-from splitbrain.checkers.judge import PROPERTIES
+from splitbrain.checkers.judge import NOT_JUDGED, PROPERTIES
 from splitbrain.names import GUARANTEES, Guarantee, Promise, Promises
 
 Seen = Literal["broken", "kept", "untold"]
@@ -48,7 +48,7 @@ def guarantees_seen(verdicts: Mapping[str, Any]) -> dict[Guarantee, Seen]:
     seen: dict[Guarantee, Seen] = {}
     for tested in PROPERTIES:
         judged = verdicts["properties"].get(tested.name)
-        if judged is None:
+        if judged is None or judged["verdict"] == NOT_JUDGED:
             continue
         broken = {finding["guarantee"] for finding in judged["findings"]}
         undecided = judged["facts"].get("undecided", {})
