@@ -43,7 +43,7 @@ def test_help_imports_neither_numpy_nor_pandas_nor_rich() -> None:
 
 
 def test_a_run_of_a_system_can_be_judged_as_a_table() -> None:
-    run = splitbrain.run("raft", nodes=3, nemesis="halves", seconds=4, seed=1)
+    run = splitbrain.run("raft", nodes=3, nemesis="isolated-leader", seconds=8, seed=1)
     assert run.verdict == "valid"
     table = splitbrain.judge(run.history, system="raft").to_dataframe()
     assert set(table["verdict"]) == {"valid"} and "term-safety" in set(table["property"])

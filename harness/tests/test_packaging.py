@@ -19,7 +19,20 @@ ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS: dict[str, str] = PYPROJECT["tool"]["setuptools"]["package-dir"]
 NOT_INSTALLED = {"tests", "__pycache__"}
-RUN = ("test", "raft", "--runtime", "sim", "--nemesis", "halves", "--nodes", "3", "--time-limit", "10", "--seed", "1")
+RUN = (
+    "test",
+    "raft",
+    "--runtime",
+    "sim",
+    "--nemesis",
+    "isolated-leader",
+    "--nodes",
+    "3",
+    "--time-limit",
+    "10",
+    "--seed",
+    "1",
+)
 
 
 def to_install() -> Iterator[PurePosixPath]:
@@ -86,5 +99,5 @@ def test_a_wheel_holds_every_file_but_tests(wheel: Path) -> None:
 def test_an_installed_wheel_runs_where_no_checkout_is(installed: Path, tmp_path: Path) -> None:
     where = out(tmp_path, installed / "python", "-c", "import splitbrain; print(splitbrain.__file__)")
     assert Path(where.strip()).is_relative_to(installed.parent)
-    assert "VALID  store/raft-halves/" in out(tmp_path, installed / "splitbrain", *RUN)
+    assert "VALID  store/raft-isolated-leader/" in out(tmp_path, installed / "splitbrain", *RUN)
     assert (tmp_path / "store" / "latest" / "report.html").is_file()
