@@ -15,7 +15,7 @@ from splitbrain.checkers.operations import Ints, Mask
 class Starvation:
     """Starved periods: closed intervals in ns, disjoint and in order, in which the canary overslept.
 
-    ``tolerated`` (ns) is the longest lateness below the limit, which the other bounds are extended by.
+    ``tolerated`` (ns) is the longest lateness below the limit, by which the other bounds are extended.
     """
 
     start: Ints

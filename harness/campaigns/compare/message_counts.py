@@ -36,7 +36,7 @@ class NoElection(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ElectionCost:
-    """Messages sent by kind, the elected leader, and and the ns until all live nodes followed it."""
+    """Messages sent by kind, the elected leader, and the time in ns until all live nodes followed it."""
 
     sent: Mapping[str, int]
     leader: str

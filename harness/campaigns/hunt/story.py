@@ -154,7 +154,10 @@ def _deposed(run: CaseRun, finding: Finding) -> str:
         return finding.words
     node, events = finding.nodes[0], run.trace.events
     until = finding.end + START_WITHIN_NS
-    win = _last_win(events, node, finding.start + START_WITHIN_NS)
+    reign, _ = finding.facts["reigns"]
+    win = next(
+        (e for e in events if isinstance(e, Won) and e.node == node and reign in (e.reign, f"term {e.term}")), None
+    )
     lost = next((e for e in events if _ends(e, node) and win is not None and e.at > win.at), None)
     if win is None or lost is None:
         return finding.words
