@@ -12,8 +12,9 @@ from splitbrain.campaigns.hunt.case import Case, FailureSignature, run_case
 from splitbrain.campaigns.hunt.snippet import snippet
 from splitbrain.campaigns.hunt.story import story, voted_twice
 from splitbrain.campaigns.hunt.trace import ProcessStarted, TraceEvent, Voted
-from splitbrain.nemesis.faults import Partition, Pause
+from splitbrain.nemesis.faults import Kill, Partition, Pause
 from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.nemesis.triggers import Trigger
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
 from splitbrain.units import MS
 
@@ -31,6 +32,21 @@ def cut(shape: str, for_ms: int) -> Schedule:
 
 def deaf(system: str = "broken/never-checks-quorum") -> Case:
     return Case(system=system, nodes=3, seed=0, schedule=cut("leader-deaf", 5_200))
+
+
+def test_the_story_of_a_deposed_leader_is_about_the_reign_that_was_lost() -> None:
+    """The leader led an earlier term too, and stepped down then for another reason."""
+    twice = Trigger(event="term-change", count=2, within_ms=700)
+    steps = (
+        Step(at_ms=205, for_ms=2_700, fault=Partition(shape="leader-mute"), when=twice),
+        Step(at_ms=205, for_ms=136, fault=Partition(shape="leader-mute")),
+        Step(at_ms=522, for_ms=2_492, fault=Kill(target="leader")),
+    )
+    case = Case(system="raft-basic", nodes=3, seed=1_650_393_708, schedule=Schedule(steps=steps, length_ms=4_000))
+    run = run_case(case)
+    (finding,) = run.judgement["stability"].found.findings
+    words = story(run, FailureSignature("stability", "stability"))
+    assert words.startswith(f"{finding.nodes[0]}, leader in term {finding.facts['terms'][0]} and not affected")
 
 
 def test_the_story_of_a_raising_node_names_the_exception_and_its_line() -> None:
