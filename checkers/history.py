@@ -18,13 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splitbrain.checkers.fault import Fault, Malformed, pair_faults
+from splitbrain.checkers.formats import foreign
 from splitbrain.checkers.leaderships import Leaderships, leaderships
 from splitbrain.checkers.operations import Ints, Mask, Observations, Operations
-from splitbrain.checkers.reading import HistoryError, record_entries, record_lines
+from splitbrain.checkers.reading import HistoryError, record_entries, record_foreign, record_lines
 from splitbrain.checkers.recording import OBSERVATION, ROW, SAMPLE, HistoryEntry, Recording, Table, UncheckedRecording
+from splitbrain.names import Model
 
 if TYPE_CHECKING:
     import pandas as pd
+
+HEAD = 1 << 16  # bytes of a file that show its format
 
 __all__ = [
     "Canary",
@@ -67,7 +71,8 @@ class History:
     ``source`` names the history in errors, ``lines`` is the number of lines, ``end`` the time of the last (ns).
     ``truncated``: the last line was cut off and dropped. ``nodes`` are all names seen (nodes asked, leaders named,
     targets of faults) in natural order, n2 before n10. ``observations`` are the observe operations, ``others`` all
-    others by their ``f``. ``notes`` are info lines that no checker knows.
+    others by their ``f``. ``notes`` are info lines that no checker knows. ``model`` names the object that the clients
+    operate on; None: the operations show it.
     """
 
     source: str
@@ -81,12 +86,20 @@ class History:
     node_events: tuple[NodeEvent, ...]
     notes: tuple[HistoryEntry, ...]
     others: Mapping[str, Operations]
+    model: Model | None = None
 
     @classmethod
     def read(cls, path: Path | str) -> History:
-        """Read a file of JSON lines. Raises HistoryError for a malformed line, OSError if the file cannot be read."""
+        """Read a file of JSON lines, or one in a foreign format (``checkers.formats``).
+
+        Raises HistoryError for a malformed line, OSError if the file cannot be read.
+        """
         with Path(path).open("rb") as file:
-            return cls.from_lines(file, str(path))
+            beginning = file.read(HEAD)
+            if not foreign(beginning):
+                file.seek(0)
+                return cls.from_lines(file, str(path))
+            return _history(record_foreign(beginning + file.read(), str(path)), str(path))
 
     @classmethod
     def from_lines(cls, lines: Iterable[bytes], source: str = "history.jsonl") -> History:

@@ -152,13 +152,16 @@ PROPERTIES: tuple[Property, ...] = (
         guarantees=("fencing",),
         check=lambda history, _: lost_updates.check(history),
         needs=lost_updates.NEEDS,
+        gives_way_to=("read",),
     ),
     Property(
         name="linearizability",
-        help="Every operation on a register seems to happen at one instant between its invocation and its answer.",
+        help="Every operation on a register, a mutex or a set seems to happen at one instant between its invocation "
+        "and its answer.",
         guarantees=("fencing",),
         check=lambda history, _: linearizability.check(history),
         needs=linearizability.NEEDS,
+        recorded=lambda history: linearizability.model_of(history) is not None,
     ),
     Property(
         name="coverage",

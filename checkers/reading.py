@@ -1,4 +1,4 @@
-"""Reading: JSON lines, or entries in memory, into a recording.
+"""Reading: JSON lines, foreign formats, or entries in memory, into a recording.
 
 Every malformed line raises ``HistoryError`` with the file, the line number, what was expected and what was found. The
 one exception is a last line that was cut off while it was written: it is dropped, and ``Recording.truncated`` is set.
@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from splitbrain.checkers.fault import Malformed
+from splitbrain.checkers.formats import FormatError, foreign_entries
 from splitbrain.checkers.recording import HistoryEntry, Recording
 
 BATCH = 512
@@ -43,6 +44,15 @@ def record_entries(entries: Iterable[HistoryEntry | Mapping[str, Any]], source: 
     _take_all(recording, (_entry(entry, source, line) for line, entry in enumerate(entries, 1)), source)
     recording.finish()
     return recording
+
+
+def record_foreign(text: bytes, source: str) -> Recording:
+    """Record a history in a foreign format. Raises HistoryError."""
+    try:
+        entries = foreign_entries(text)
+    except FormatError as problem:
+        raise HistoryError(source, problem.line, str(problem)) from problem
+    return record_entries(entries, source)
 
 
 def _take_all(recording: Recording, entries: Iterable[HistoryEntry], source: str) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from splitbrain.checkers import linearizability
+from splitbrain.checkers.formats import FormatError, completed, is_complete
 from splitbrain.checkers.history import History, HistoryError
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.core import judging
 from splitbrain.core.judging import EVERYTHING_PROMISED, Judged, contract_of, judge_by
 from splitbrain.errors import UsageError
+from splitbrain.names import MODELS, Model
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems.base import System
 from splitbrain.user_systems.lookup import find_system
@@ -25,7 +27,10 @@ __all__ = ["History", "Judged", "Schedule", "SimRun", "Verdict", "judge", "linea
 
 
 def read_history(path: str | Path) -> History:
-    """Read a ``history.jsonl``, or the one in a run's directory. Raises UsageError, naming the line at fault."""
+    """Read a ``history.jsonl``, the one in a run's directory, or a history of Jepsen's (EDN, text log).
+
+    Raises UsageError, naming the line at fault.
+    """
     path = Path(path)
     return judging.read_history(path / "history.jsonl" if path.is_dir() else path)
 
@@ -52,15 +57,20 @@ def judge(
     return judge_by(history, contract, strict=strict)
 
 
-def linearizable(history: History | Iterable[Mapping[str, Any]]) -> Verdict:
-    """Check that the registers of a history are linearizable (Herlihy and Wing 1990).
+def linearizable(history: History | Iterable[Mapping[str, Any]], *, model: Model | None = None) -> Verdict:
+    """Check that the registers, mutexes or sets of a history are linearizable (Herlihy and Wing 1990).
 
-    A history may be given as its lines: mappings with the keys ``process``, ``type``, ``f`` (``read``, ``write`` or
-    ``cas``) and ``value``. The verdict's ``outcome`` is VALID, INVALID or UNKNOWN (the search was given up).
+    A history may be given as its lines: mappings with the keys ``process``, ``type``, ``f`` and ``value``, in order;
+    ``index`` and ``time`` may be left out. ``model`` is ``register``, ``cas-register``, ``mutex`` or ``set``; None
+    takes the one that the operations show. The verdict's ``outcome`` is VALID, INVALID or UNKNOWN (the search was
+    given up).
     """
+    if model is not None and model not in MODELS:
+        raise UsageError(f"model: expected one of {', '.join(MODELS)}, got {model!r}")
     if not isinstance(history, History):
+        lines = list(history)
         try:
-            history = History.from_entries(history)
-        except HistoryError as wrong:
+            history = History.from_entries(lines if is_complete(lines) else completed(lines))
+        except (HistoryError, FormatError) as wrong:
             raise UsageError(str(wrong)) from wrong
-    return linearizability.check(history)
+    return linearizability.check(history, model)

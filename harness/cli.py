@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,7 +22,7 @@ from splitbrain.campaigns.matrix.cli import matrix
 from splitbrain.campaigns.soak.cli import soak
 from splitbrain.ending import DEBUG_OPTION, conclude, words_of
 from splitbrain.errors import EnvironmentFailure, Interrupted, UsageError
-from splitbrain.names import ALLOW_PRIVILEGED
+from splitbrain.names import ALLOW_PRIVILEGED, MODELS, Model
 
 # Everything else is imported by the command that needs it, so that ``--help`` answers at once.
 if TYPE_CHECKING:
@@ -160,10 +161,18 @@ def replay(
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--system", default=None, help="The system whose promises the history is held to.")
 @click.option("--property", "property_", default=None, help="Judge only this property, or several with commas.")
+@click.option(
+    "--model", type=click.Choice(list(MODELS)), default=None, help="What clients operate on; by default, what they do."
+)
 @json_option
 @strict_option
-def check(path: Path, system: str | None, property_: str | None, as_json: bool, strict: bool) -> None:
-    """Judge a run's directory, or a bare HISTORY.jsonl, again."""
+def check(
+    path: Path, system: str | None, property_: str | None, model: Model | None, as_json: bool, strict: bool
+) -> None:
+    """Judge a run's directory, or a bare HISTORY.jsonl, again.
+
+    Jepsen's history.edn and history.txt are read as well.
+    """
     from splitbrain.core.judging import judge_stored, properties_named, read_history
     from splitbrain.core.store import existing_run
     from splitbrain.user_systems.lookup import find_system
@@ -171,10 +180,10 @@ def check(path: Path, system: str | None, property_: str | None, as_json: bool, 
     asked = None if system is None else find_system(system)
     only = None if property_ is None else properties_named(property_)
     if not path.is_dir():
-        judged = judge_stored(read_history(path), asked, {}, strict=strict, only=only)
+        judged = judge_stored(replace(read_history(path), model=model), asked, {}, strict=strict, only=only)
         _conclude(judged.judgement, None, as_json)
     with _verdict_first(as_json):
-        stored, _ = _judge_again(existing_run(path), asked, strict, only)
+        stored, _ = _judge_again(existing_run(path), asked, strict, only, model)
     _conclude(stored.judged.judgement, stored.directory, as_json)
 
 
@@ -193,7 +202,11 @@ def report(path: Path) -> None:
 
 
 def _judge_again(
-    run: RunDirectory, asked: System | None, strict: bool, only: Collection[str] | None = None
+    run: RunDirectory,
+    asked: System | None,
+    strict: bool,
+    only: Collection[str] | None = None,
+    model: Model | None = None,
 ) -> tuple[StoredRun, dict[str, Any]]:
     """Judge a stored run by ``asked``, else by the system in its record; the record with its contract.
 
@@ -207,7 +220,8 @@ def _judge_again(
     record = run.read_json(EXPERIMENT)
     record.pop("cells", None)  # codes of the fault classes, in runs of format 1; the contract has their names
     system = asked or stored_system(record, str(run.path / EXPERIMENT))
-    judged = judge_stored(read_history(run.history), system, record, strict=strict, only=only)
+    history = replace(read_history(run.history), model=model)
+    judged = judge_stored(history, system, record, strict=strict, only=only)
     stored = StoredRun(directory=run, judged=judged)
     try:
         if only is None:

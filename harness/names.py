@@ -105,6 +105,17 @@ Promises = Mapping[Guarantee, Promise]
 PromiseTable = Mapping[FaultClass, Promises]
 """All promises of a system: one row a fault class, one column a guarantee."""
 
+Model = Literal["register", "cas-register", "mutex", "set"]
+MODELS: Final[Mapping[Model, tuple[str, ...]]] = MappingProxyType(
+    {
+        "register": ("read", "write"),
+        "cas-register": ("read", "write", "cas"),
+        "mutex": ("acquire", "release"),
+        "set": ("add", "read"),
+    }
+)
+"""The objects whose linearizability can be checked, with their operations."""
+
 Eligibility = Literal["isolated", "clique", "hub"]
 ELIGIBILITIES: Final[Mapping[Eligibility, str]] = MappingProxyType(
     {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -14,12 +14,16 @@ from hypothesis import strategies as st
 
 from splitbrain.checkers.history import History
 from splitbrain.checkers.judge import judge
-from splitbrain.checkers.linearizability import check, registers
+from splitbrain.checkers.linearizability import check, model_of, registers, sets
 from splitbrain.checkers.linearization import RegisterOperation
+from splitbrain.checkers.set_order import SetOperation
 from splitbrain.checkers.tests.histories import Story
 from splitbrain.checkers.verdict import Outcome
 
 RECORDED = [json.loads(line) for line in (Path(__file__).parent / "data" / "etcd-2014.jsonl").read_text().splitlines()]
+
+
+Op = TypeVar("Op", RegisterOperation, SetOperation)
 
 
 class Register(Story):
@@ -72,7 +76,7 @@ def fits(order: tuple[RegisterOperation, ...]) -> bool:
     return value is not None
 
 
-def orders(operations: list[RegisterOperation]) -> Iterator[tuple[RegisterOperation, ...]]:
+def orders(operations: list[Op]) -> Iterator[tuple[Op, ...]]:
     """Every order of the answered ones with any of the others."""
     unknown = [operation for operation in operations if operation.returns is None]
     for chosen in range(1 << len(unknown)):
@@ -134,13 +138,14 @@ def test_registers_are_judged_key_by_key() -> None:
 
 
 def test_a_search_that_takes_too_long_is_unknown_and_hides_no_violation_of_another_register() -> None:
-    story = Register()
-    for at in range(12):
-        story.wrote(at, 200 + at, at)
-    story.read(300, 301, 99)
+    """24 swaps at once, and no order of them in which 9 can be read."""
+    story = Register().wrote(0, 1, 0).swap(2, 3, 7, 9, None, "info")
+    for at in range(24):
+        story.swap(4 + at, 200 + at, at % 4, (at + 1 + at // 4) % 4)
+    story.read(301, 302, 9)
     history = story.history()
     assert check(history, budget=1_000).outcome is Outcome.UNKNOWN
-    broken = story.asked("read", None, 0, 1, "ok", {"value": 7}, sent={"key": "other"}).history()
+    broken = story.asked("read", None, 305, 306, "ok", {"value": 7}, sent={"key": "other"}).history()
     assert check(broken, budget=1_000).outcome is Outcome.INVALID
 
 
@@ -152,7 +157,155 @@ def test_many_operations_of_unknown_fate_that_do_the_same_are_as_good_as_one() -
         story.read(at, at + 1, at % 3)
     verdict = check(story.history())
     assert verdict.outcome is Outcome.VALID
-    assert verdict.facts["configurations"] < 5_000
+    assert verdict.facts["steps"] < 5_000
+
+
+def open_writes(count: int) -> Register:
+    """Writes that all time out, and a read of each value, in order."""
+    story = Register()
+    for value in range(count):
+        story.wrote(value, 100, value, "info")
+    for value in range(count):
+        story.read(200 + 2 * value, 201 + 2 * value, value)
+    return story
+
+
+@pytest.mark.parametrize(("again", "verdict"), [(17, "valid"), (0, "invalid")])
+def test_writes_of_unknown_fate_are_decided_without_trying_every_set_of_them(again: int, verdict: str) -> None:
+    """18 * 2^18 values and sets of writes that took effect; the last value read was overwritten, or not."""
+    found = check(open_writes(18).read(300, 301, again).history())
+    assert found.outcome.word == verdict
+    assert found.facts["steps"] < 10_000
+
+
+def test_concurrent_writes_are_decided_without_trying_every_order_of_them() -> None:
+    story = Register()
+    for value in range(60):
+        story.wrote(value, 500 + value, value).read(100 + 2 * value, 101 + 2 * value, value)
+    found = check(story.history())
+    assert (found.outcome, found.facts["steps"] < 200_000) == (Outcome.VALID, True)
+    found = check(story.read(300, 301, 30).history())
+    assert (found.outcome, found.facts["steps"] < 200_000) == (Outcome.INVALID, True)
+
+
+def test_a_read_of_a_value_that_was_never_written_needs_no_search() -> None:
+    found = check(open_writes(40).read(300, 301, 99).history())
+    assert found.words == (
+        "a read of 99, answered at 0.000 s, fits no order: nothing that began before had set the register to 99 "
+        "(model register)"
+    )
+    assert (found.outcome, found.facts["steps"]) == (Outcome.INVALID, 0)
+    assert Register().read(0, 1, 3).wrote(2, 3, 3).verdict() == "invalid", "written only afterwards"
+
+
+def test_a_long_history_of_one_client_is_not_too_long() -> None:
+    story = Register()
+    for at in range(0, 4_000, 4):
+        story.wrote(at, at + 1, at).read(at + 2, at + 3, at)
+    assert check(story.history(), budget=10).outcome is Outcome.VALID
+
+
+class Lock(Story):
+    """A story of one lock."""
+
+    def acquire(self, a: int, b: int | None, how: str = "ok") -> Lock:
+        self.asked("acquire", None, a, b, how)
+        return self
+
+    def release(self, a: int, b: int | None, how: str = "ok", value: Any = None) -> Lock:
+        self.asked("release", None, a, b, how, value)
+        return self
+
+    def verdict(self) -> str:
+        return check(self.history(), "mutex").outcome.word
+
+
+def test_a_mutex_is_acquired_when_free_and_released_when_held() -> None:
+    assert Lock().acquire(0, 1).release(2, 3).acquire(4, 5).verdict() == "valid"
+    assert Lock().acquire(0, 1).release(2, 9).acquire(4, 5).verdict() == "valid"
+    assert Lock().acquire(0, 1).acquire(2, 3).verdict() == "invalid"
+    assert Lock().acquire(0, 1).release(2, None).acquire(4, 5).verdict() == "valid"
+    assert Lock().acquire(0, 1).release(2, 3, "fail").acquire(4, 5).verdict() == "invalid"
+    assert Lock().acquire(0, 1).release(2, 3, "ok", {"held": False}).acquire(4, 5).verdict() == "invalid"
+    words = check(Lock().acquire(0, 1).acquire(2, 3).history(), "mutex").words
+    assert words == ("an acquire, answered at 0.000 s, fits no order: the mutex can only have been held (model mutex)")
+    assert "had set the mutex to held" in check(Lock().release(0, 1).history(), "mutex").words
+
+
+class Elements(Story):
+    """A story of one set."""
+
+    def add(self, a: int, b: int | None, element: int, how: str = "ok") -> Elements:
+        self.asked("add", None, a, b, how, sent=element)
+        return self
+
+    def read(self, a: int, b: int, elements: Iterable[int]) -> Elements:
+        self.asked("read", None, a, b, "ok", sorted(elements))
+        return self
+
+    def words(self) -> str:
+        return check(self.history()).words
+
+
+def test_the_elements_that_reads_of_a_set_show_must_fit_one_order() -> None:
+    assert Elements().add(0, 1, 1).read(2, 3, [1]).words() == "2 operations on 1 set: linearizable (model set)"
+    assert "does not contain 1, added before it began" in Elements().add(0, 1, 1).read(2, 3, []).words()
+    assert "contains 2, never added" in Elements().add(0, 1, 1).add(0, 1, 2, "fail").read(2, 3, [1, 2]).words()
+    assert "whose addition began after it" in Elements().read(0, 1, [1]).add(2, 3, 1).words()
+    assert "contains all of the other" in Elements().add(0, 9, 1).add(0, 9, 2).read(0, 9, [1]).read(0, 9, [2]).words()
+    assert "contains less" in Elements().add(0, 9, 1).read(1, 2, [1]).read(3, 4, []).words()
+    skipped = Elements().add(0, 1, 1).add(2, 9, 2).read(3, 4, [2])
+    assert skipped.words() == "the set read at 0.000 s contains 2 and not 1, which was added before (model set)"
+    assert check(skipped.history()).evidence == (0, 1, 2, 4, 5), "the additions from beginning to end, and the read"
+
+
+@st.composite
+def set_stories(draw: st.DrawFn) -> Elements:
+    story = Elements()
+    for _ in range(draw(st.integers(0, 6))):
+        a = draw(st.integers(0, 20))
+        b = a + draw(st.integers(1, 12))
+        if draw(st.booleans()):
+            story.add(a, b, draw(st.integers(0, 2)), draw(st.sampled_from(["ok", "ok", "info"])))
+        else:
+            story.read(a, b, draw(st.sets(st.integers(0, 2))))
+    return story
+
+
+def grows(order: tuple[SetOperation, ...]) -> bool:
+    """True if the operations can take effect in that order, none before one answered before its invocation."""
+    if any(b.returns is not None and b.returns < a.invoked for i, a in enumerate(order) for b in order[i + 1 :]):
+        return False
+    elements: frozenset[bytes] = frozenset()
+    for operation in order:
+        if not operation.adds and operation.elements != elements:
+            return False
+        elements |= operation.elements
+    return True
+
+
+@settings(deadline=None, max_examples=300)
+@given(set_stories())
+def test_a_set_is_linearizable_iff_some_order_of_its_operations_fits(story: Elements) -> None:
+    history = story.history()
+    expected = any(grows(order) for order in orders(sets(history).get(None, [])))
+    assert (check(history, "set").outcome is not Outcome.INVALID) == expected
+
+
+def test_the_operations_show_the_model_and_the_verdict_names_it() -> None:
+    assert model_of(Register().wrote(0, 1, 1).history()) == "register"
+    assert model_of(Register().wrote(0, 1, 1).swap(2, 3, 1, 2).history()) == "cas-register"
+    assert model_of(Elements().add(0, 1, 1).read(2, 3, [1]).history()) == "set"
+    assert model_of(Lock().acquire(0, 1).history()) is None, "locks with leases are judged by mutual-exclusion"
+    swapped = Register().wrote(0, 1, 1).swap(2, 3, 1, 2).history()
+    assert "expected no cas in a history of a register (--model cas-register)" in check(swapped, "register").words
+    assert check(swapped, "mutex").words.startswith("no acquire or release was answered")
+
+
+def test_a_cas_may_be_given_as_a_pair() -> None:
+    story = Story().asked("write", None, 0, 1, "ok", sent=1).asked("cas", None, 2, 3, "ok", [1, 2], sent=[1, 2])
+    assert check(story.asked("read", None, 4, 5, "ok", 2).history()).outcome is Outcome.VALID
+    assert check(story.asked("read", None, 6, 7, "ok", 1).history()).outcome is Outcome.INVALID
 
 
 def test_nothing_answered_is_unknown_and_a_malformed_value_is_named_by_its_line() -> None:

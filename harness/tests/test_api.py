@@ -69,6 +69,15 @@ def test_a_read_of_an_old_value_is_not_linearizable() -> None:
     assert splitbrain.linearizable(lines(READ_OF_OLD_VALUE[:4])).outcome.word == "valid"
     with pytest.raises(UsageError):
         splitbrain.linearizable([{"process": 0}])
+    assert splitbrain.linearizable(READ_OF_OLD_VALUE).outcome.word == "invalid", "without index and time"
+
+
+def test_linearizability_is_checked_by_the_model_given() -> None:
+    acquires = [{"process": at // 2, "type": kind, "f": "acquire"} for at, kind in enumerate(["invoke", "ok"] * 2)]
+    assert splitbrain.linearizable(acquires, model="mutex").outcome.word == "invalid"
+    assert splitbrain.linearizable(acquires[:2], model="mutex").outcome.word == "valid"
+    with pytest.raises(UsageError, match="model: expected one of register, cas-register, mutex, set, got 'queue'"):
+        splitbrain.linearizable(acquires, model="queue")  # type: ignore[arg-type]
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

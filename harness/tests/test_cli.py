@@ -104,6 +104,45 @@ def test_a_history_cut_off_in_its_last_line_is_judged(splitbrain: CommandLine, t
     assert splitbrain("check", path).status in (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "history.edn",
+            "{:process 0 :type :invoke :f :write :value 1}\n{:process 0 :type :ok :f :write :value 1}\n"
+            "{:process 1 :type :invoke :f :read :value nil}\n{:process 1 :type :ok :f :read :value 0}\n",
+        ),
+        ("history.txt", "0\t:invoke\t:write\t1\n0\t:ok\t:write\t1\n1\t:invoke\t:read\tnil\n1\t:ok\t:read\t0\n"),
+        (
+            "plain.jsonl",
+            '{"process": 0, "type": "invoke", "f": "write", "value": 1}\n'
+            '{"process": 0, "type": "ok", "f": "write", "value": 1}\n'
+            '{"process": 1, "type": "invoke", "f": "read", "value": null}\n'
+            '{"process": 1, "type": "ok", "f": "read", "value": 0}\n',
+        ),
+    ],
+)
+def test_a_history_of_jepsen_is_read_and_the_verdict_names_the_model(
+    splitbrain: CommandLine, tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    done = splitbrain("check", tmp_path / name, "--json")
+    found = json.loads(done.out)["properties"]["linearizability"]
+    assert (done.status, found["verdict"], found["evidence"]) == (1, "invalid", [3])
+    assert found["words"].endswith("(model register)")
+    done = splitbrain("check", tmp_path / name, "--json", "--model", "cas-register")
+    assert "(model cas-register)" in json.loads(done.out)["properties"]["linearizability"]["words"]
+    assert "'queue' is not one of" in splitbrain("check", tmp_path / name, "--model", "queue").err
+
+
+def test_a_lock_is_judged_as_a_mutex_when_asked(splitbrain: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "history.txt"
+    path.write_text("0\t:invoke\t:acquire\tnil\n0\t:ok\t:acquire\tnil\n")
+    assert "linearizability" not in splitbrain("check", path).out
+    words = "1 operation on 1 mutex: linearizable (model mutex)"
+    assert words in splitbrain("check", path, "--model", "mutex").out
+
+
 def test_two_leaders_at_one_time_exit_with_1_and_the_evidence(splitbrain: CommandLine, tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text(history_of(two_leaders()))
