@@ -127,7 +127,7 @@ def test_each_nemesis_named_is_dealt_once_before_any_twice(seed: int) -> None:
     assert isinstance(first, Partition) or first.role in ("leader", "all")
 
 
-def test_calm_adds_nothing_to_a_mix() -> None:
+def test_none_adds_no_fault_to_a_mix() -> None:
     assert build(["none", "halves"], Random(3), 5, 60_000) == build(["halves"], Random(3), 5, 60_000)
 
 
