@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from splitbrain.names import MS, Eligibility
+from splitbrain.names import MS, Electors, Eligibility
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +25,8 @@ class Bounds:
       ``eligibility`` is about their majorities, and one node suffices if it is healthy and connected both ways to all
       servers of the majority.
     - ``votes_kept``: a node shows its vote only after the vote is durable.
+    - ``elects``: the machines of which a majority elects (``splitbrain.names.ELECTORS``).
+    - ``round_ns``: the longest round of an election. An answer to a candidate that comes later does not count.
     """
 
     stall_ns: int = 2_100 * MS
@@ -35,3 +37,5 @@ class Bounds:
     members: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     votes_kept: bool = False
+    elects: Electors = "nodes"
+    round_ns: int = 2_100 * MS
