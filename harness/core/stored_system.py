@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from splitbrain.errors import UsageError
-from splitbrain.names import FAULT_CLASSES, GUARANTEES, Eligibility, Promise, Promises, fault_class_of, promise_of
+from splitbrain.names import (
+    FAULT_CLASSES,
+    GUARANTEES,
+    Electors,
+    Eligibility,
+    Promise,
+    Promises,
+    fault_class_of,
+    promise_of,
+)
 from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import NoOptions, System
@@ -26,6 +35,8 @@ def provenance(system: System) -> dict[str, Any]:
         "stall_bound_ms": system.stall_bound_ms,
         "suspicion_ms": system.suspicion_ms,
         "eligibility": system.eligibility,
+        "elects": system.elects,
+        "round_ms": system.round_ms,
         "features": sorted(system.features),
     }
     return {JUDGED_BY: contract, **({ORIGIN: dict(system.origin)} if system.origin else {})}
@@ -56,20 +67,13 @@ def _read(name: str, contract: Mapping[str, Any]) -> System:
     table = {fault_class_of(str(each)): _row(row) for each, row in contract["promises"].items()}
     if unknown := table.keys() - set(FAULT_CLASSES):
         raise ValueError(f"expected fault classes, got {sorted(unknown)}")
-    return _system(
-        name,
-        table,
-        int(contract["stall_bound_ms"]),
-        int(contract["suspicion_ms"]),
-        contract["eligibility"],
-        frozenset(str(each) for each in contract["features"]),
-    )
+    return _system(name, table, contract, stall_bound_ms=int(contract["stall_bound_ms"]))
 
 
 def _of_one_run(name: str, promises: Mapping[str, Any], bounds: Mapping[str, Any]) -> System:
     """The promises under the faults of one run, which are all that its record has."""
     table = dict.fromkeys(FAULT_CLASSES, _row(promises))
-    return _system(name, table, int(bounds["stall_ms"]), int(bounds["suspicion_ms"]), bounds["eligibility"])
+    return _system(name, table, bounds, stall_bound_ms=int(bounds["stall_ms"]))
 
 
 def _row(given: Mapping[str, Any]) -> Promises:
@@ -80,20 +84,24 @@ def _row(given: Mapping[str, Any]) -> Promises:
     return row  # type: ignore[return-value]
 
 
-def _system(
-    name: str, table: Any, stall_bound_ms: int, suspicion_ms: int, eligibility: Any, features: Any = frozenset()
-) -> System:
+def _system(name: str, table: Any, bounds: Mapping[str, Any], *, stall_bound_ms: int) -> System:
+    """The system with these promises. A record that names no electors says nothing about elections."""
+    eligibility, elects = bounds["eligibility"], bounds.get("elects", "nobody")
     if eligibility not in get_args(Eligibility):
         raise ValueError(f"expected an eligibility of {', '.join(get_args(Eligibility))}, got {eligibility!r}")
+    if elects not in get_args(Electors):
+        raise ValueError(f"expected electors of {', '.join(get_args(Electors))}, got {elects!r}")
     return System(
         name=name,
         help="the system of a stored run",
         promises=table,
         stall_bound_ms=stall_bound_ms,
-        suspicion_ms=suspicion_ms,
+        suspicion_ms=int(bounds["suspicion_ms"]),
         eligibility=eligibility,
+        elects=elects,
+        round_ms=int(bounds.get("round_ms", stall_bound_ms)),
         message_complexity="not stated",
         options=NoOptions(),
         factory=None,
-        features=features,
+        features=frozenset(bounds.get("features", ())),
     )
