@@ -138,7 +138,8 @@ def test_a_history_of_jepsen_is_read_and_the_verdict_names_the_model(
 def test_a_lock_is_judged_as_a_mutex_when_asked(splitbrain: CommandLine, tmp_path: Path) -> None:
     path = tmp_path / "history.txt"
     path.write_text("0\t:invoke\t:acquire\tnil\n0\t:ok\t:acquire\tnil\n")
-    assert json.loads(splitbrain("check", path, "--json").out)["properties"]["linearizability"]["verdict"] == "not judged"
+    judged = json.loads(splitbrain("check", path, "--json").out)
+    assert judged["properties"]["linearizability"]["verdict"] == "not judged"
     words = "1 operation on 1 mutex: linearizable (model mutex)"
     assert words in splitbrain("check", path, "--model", "mutex").out
 
