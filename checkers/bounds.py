@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from splitbrain.names import MS, Eligibility
+from splitbrain.names import MS, Electors, Eligibility
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +26,8 @@ class Bounds:
       servers of the majority.
     - ``votes_kept``: a node shows its vote only after the vote is durable.
     - ``without_effect``: the nemeses that were asked for and of which no fault took effect.
+    - ``elects``: the machines of which a majority elects (``splitbrain.names.ELECTORS``).
+    - ``round_ns``: the longest round of an election. An answer to a candidate that comes later does not count.
     """
 
     stall_ns: int = 2_100 * MS
@@ -37,3 +39,5 @@ class Bounds:
     servers: tuple[str, ...] = ()
     votes_kept: bool = False
     without_effect: tuple[str, ...] = ()
+    elects: Electors = "nodes"
+    round_ns: int = 2_100 * MS

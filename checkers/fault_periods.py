@@ -33,6 +33,7 @@ class FaultPeriod:
     ``certain`` is None if the fault is never certain. ``cuts`` is true for a cut or a kill, false for a milder fault.
     """
 
+    fault: Fault
     nodes: tuple[str, ...]
     links: tuple[Link, ...]
     possible: tuple[int, int]
@@ -116,7 +117,7 @@ def _fault_period(
     # In a simulation an act takes no time; it disturbs its targets for 1 ns all the same.
     last = end + 1 if over is None else max(over, fault.begin + 1)
     cuts = fault.f in (CUTS if links else KILLS)
-    return FaultPeriod(nodes=nodes, links=links, possible=(fault.begin, last), certain=certain, cuts=cuts)
+    return FaultPeriod(fault=fault, nodes=nodes, links=links, possible=(fault.begin, last), certain=certain, cuts=cuts)
 
 
 def _undoes(act: Fault, fault: Fault, subject: str | Link | None) -> bool:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from splitbrain.checkers import (
     agreement,
     coverage,
+    election_quorum,
     epoch_safety,
     exclusivity,
     fencing,
@@ -109,6 +110,13 @@ PROPERTIES: tuple[Property, ...] = (
         guarantees=("term-safety",),
         check=lambda history, _: epoch_safety.check(history),
         needs=epoch_safety.NEEDS,
+    ),
+    Property(
+        name="election-quorum",
+        help="No node begins to lead where no majority could have elected it, by the links that were certainly cut and "
+        "the nodes that were certainly down.",
+        guarantees=("election-quorum",),
+        check=election_quorum.check,
     ),
     Property(
         name="exclusivity",

@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-Guarantee = Literal["term-safety", "exclusivity", "fencing", "availability", "convergence", "stability"]
+Guarantee = Literal[
+    "term-safety", "election-quorum", "exclusivity", "fencing", "availability", "convergence", "stability"
+]
 GUARANTEES: Final[Mapping[Guarantee, str]] = MappingProxyType(
     {
         "term-safety": "at most one leader in each term",
+        "election-quorum": "no node begins to lead where no majority could have elected it",
         "exclusivity": "no two nodes lead at the same instant",
         "fencing": "a resource that checks terms accepts no write of a leader that was replaced there",
         "availability": "a majority that can have a working leader is not without one for longer than the bound",
@@ -126,13 +129,32 @@ ELIGIBILITIES: Final[Mapping[Eligibility, str]] = MappingProxyType(
 )
 """Which majorities a system promises a working leader; each kind includes those before it."""
 
+Electors = Literal["nodes", "servers", "nobody"]
+ELECTORS: Final[Mapping[Electors, str]] = MappingProxyType(
+    {
+        "nodes": "a majority of the nodes elects, each of which answers the candidate itself",
+        "servers": "a majority of the servers elects, and the node reaches a server that is in it",
+        "nobody": "no majority is needed",
+    }
+)
+"""Which machines elect a leader by majority."""
+
 MS: Final = 1_000_000
 """Nanoseconds in a millisecond: times are integer nanoseconds."""
 
 ALLOW_PRIVILEGED: Final = "--allow-privileged"
 """The option that allows faults which need more of the machine than others do."""
 
-OLD_GUARANTEES: Final[Mapping[str, Guarantee]] = MappingProxyType(dict(zip("TXFALS", GUARANTEES, strict=True)))
+OLD_GUARANTEES: Final[Mapping[str, Guarantee]] = MappingProxyType(
+    {
+        "T": "term-safety",
+        "X": "exclusivity",
+        "F": "fencing",
+        "A": "availability",
+        "L": "convergence",
+        "S": "stability",
+    }
+)
 _OLD_NODE_CLASSES: Final = ("C1", "C2", "C3", "C4", "C5a", "C5b", "C5c", "C6", "C7", "C8", "C9", "C10", "C11", "C12")
 OLD_FAULT_CLASSES: Final[Mapping[str, FaultClass]] = MappingProxyType(
     dict(

@@ -42,6 +42,7 @@ def test_a_run_that_keeps_every_promise_is_valid() -> None:
         "term-safety",
         "agreement",
         "term-monotonicity",
+        "election-quorum",
         "exclusivity",
         "stall",
         "stability",

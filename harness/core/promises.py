@@ -98,6 +98,8 @@ def bounds_of(system: System, members: Iterable[str] = (), servers: Iterable[str
         members=tuple(members),
         servers=tuple(servers),
         votes_kept="votes" in system.features,
+        elects=system.elects,
+        round_ns=system.round_ms * MS,
     )
 
 
@@ -107,4 +109,6 @@ def bounds_json(bounds: Bounds) -> dict[str, Any]:
         "stall_ms": bounds.stall_ns // MS,
         "suspicion_ms": bounds.suspicion_ns // MS,
         "eligibility": bounds.eligibility,
+        "elects": bounds.elects,
+        "round_ms": bounds.round_ns // MS,
     }

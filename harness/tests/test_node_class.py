@@ -210,11 +210,13 @@ def test_every_guarantee_is_promised_unless_the_class_says_otherwise() -> None:
     system = system_of(Calm, "calm")
     assert system.promises == dict.fromkeys(NODE_FAULT_CLASSES, ALL_PROMISED)
     assert (system.stall_bound_ms, system.suspicion_ms, system.eligibility) == (2_100, 300, "clique")
+    assert (system.elects, system.round_ms) == ("nodes", 2_100)
 
 
 def test_without_terms_the_guarantees_about_terms_are_undefined() -> None:
     assert promises_of(system_of(Termless, "it"), ["leader-isolated"]) == {
         "term-safety": "undefined",
+        "election-quorum": "guaranteed",
         "exclusivity": "guaranteed",
         "fencing": "undefined",
         "availability": "guaranteed",
@@ -229,12 +231,16 @@ def test_a_class_declares_its_promises_and_bounds() -> None:
         splitbrain_stall_bound_ms = 900
         splitbrain_suspicion_ms = 200
         splitbrain_eligibility = "hub"
+        splitbrain_elects = "nobody"
+        splitbrain_round_ms = 500
         splitbrain_min_nodes = 3
         splitbrain_max_nodes = 7
 
     system = system_of(Weak, "weak")
-    assert system.promises["leader-isolated"] == {**ALL_PROMISED, "exclusivity": "known-weakness"}
-    assert system.promises["partition"] == ALL_PROMISED
+    nothing_weak = {**ALL_PROMISED, "election-quorum": "undefined"}
+    assert system.promises["leader-isolated"] == {**nothing_weak, "exclusivity": "known-weakness"}
+    assert system.promises["partition"] == nothing_weak
+    assert (system.elects, system.round_ms) == ("nobody", 500)
     assert (system.stall_bound_ms, system.suspicion_ms, system.eligibility) == (900, 200, "hub")
     assert (system.min_nodes, system.max_nodes) == (3, 7)
 
@@ -242,14 +248,15 @@ def test_a_class_declares_its_promises_and_bounds() -> None:
 @pytest.mark.parametrize(
     ("attribute", "value", "says"),
     [
-        ("promises", "+++", "expected 6 of the marks + ! ? -, or promises by guarantee, got '+++'"),
+        ("promises", "+++", "expected 7 of the marks + ! ? -, or promises by guarantee, got '+++'"),
         ("promises", {"leader-isolated": "++++++", "C99": "++++++"}, "expected fault classes, of all, crash,"),
-        ("promises", {"leader-isolated": "yes yes"}, "promises.leader-isolated: expected 6 of the marks"),
+        ("promises", {"leader-isolated": "yes yes"}, "promises.leader-isolated: expected 7 of the marks"),
         ("promises", {"leader-isolated": {"safety": "guaranteed"}}, "expected guarantees, of term-safety,"),
         ("promises", {"leader-isolated": {"fencing": "yes"}}, "fencing: expected one of guaranteed,"),
         ("promises", 7, "expected a table of promises, a row, or rows by fault class, got 7"),
         ("stall_bound_ms", 0.5, "expected a whole number from 1, got 0.5"),
         ("suspicion_ms", True, "expected a whole number from 1, got True"),
+        ("elects", "servers", "expected one of nodes, nobody, got 'servers'"),
         ("eligibility", "any", "expected one of isolated, clique, hub, got 'any'"),
         ("terms", 1, "expected True or False, got 1"),
     ],

@@ -15,7 +15,7 @@ RAFT = SYSTEMS["raft"]
 
 
 def promised(**rows: str) -> System:
-    """Raft with one row a keyword, underscores for hyphens, each of six marks in the order of the guarantees."""
+    """Raft with one row a keyword, underscores for hyphens, each of seven marks in the order of the guarantees."""
     table: dict[FaultClass, Promises] = {
         each: dict(zip(GUARANTEES, (MARKS[mark] for mark in rows[each.replace("-", "_")]), strict=True))
         for each in FAULT_CLASSES
@@ -29,18 +29,18 @@ def marks(promises: Promises) -> str:
 
 
 def test_a_guarantee_is_promised_only_if_it_is_under_every_fault_of_the_run() -> None:
-    system = promised(crash="++++++", leader_isolated="+!?+-+")
-    assert marks(promises_of(system, ["crash", "leader-isolated"])) == "+!?+-+"
+    system = promised(crash="+++++++", leader_isolated="++!?+-+")
+    assert marks(promises_of(system, ["crash", "leader-isolated"])) == "++!?+-+"
 
 
 def test_a_known_weakness_outweighs_not_promised() -> None:
-    system = promised(partition="+?++++", leader_isolated="+!++++")
+    system = promised(partition="++?++++", leader_isolated="++!++++")
     assert promises_of(system, ["partition", "leader-isolated"])["exclusivity"] == "known-weakness"
 
 
 def test_without_a_fault_the_best_of_the_table_is_promised() -> None:
-    system = promised(crash="-?-++!", leader_isolated="-+-+++")
-    assert marks(promises_of(system, [])) == "-+-+++"
+    system = promised(crash="--?-++!", leader_isolated="--+-+++")
+    assert marks(promises_of(system, [])) == "--+-+++"
 
 
 def test_a_fault_that_states_its_class_has_that_class() -> None:

@@ -7,18 +7,22 @@ from typing import Any
 import pytest
 
 from splitbrain.checkers.judge import ALL_PROMISED
-from splitbrain.names import NODE_FAULT_CLASSES, OLD_FAULT_CLASSES, PromiseTable
-from splitbrain.user_systems.promises import WrongPromises, read_promises, usual_promises
+from splitbrain.names import NODE_FAULT_CLASSES, OLD_FAULT_CLASSES, Electors, PromiseTable
+from splitbrain.user_systems.promises import WrongPromises, read_electors, read_promises, usual_promises
 
 WEAK = {**ALL_PROMISED, "exclusivity": "known-weakness"}
 TABLE = """
+                 term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+leader-isolated  +            +                !            +        +             +            +          # it leads on
+"""
+OLD_TABLE = """
                  term-safety  exclusivity  fencing  availability  convergence  stability
-leader-isolated  +            !            +        +             +            +          # alone it leads on
+leader-isolated  +            !            +        +             +            +
 """
 
 
-def read(given: object, *, has_terms: bool = True) -> PromiseTable:
-    return read_promises("promises", given, usual_promises(has_terms))
+def read(given: object, *, has_terms: bool = True, elects: Electors = "nodes") -> PromiseTable:
+    return read_promises("promises", given, usual_promises(has_terms, elects))
 
 
 @pytest.mark.parametrize(
@@ -26,9 +30,11 @@ def read(given: object, *, has_terms: bool = True) -> PromiseTable:
     [
         {"leader-isolated": {"exclusivity": "known-weakness"}},
         {"leader-isolated": {"exclusivity": "!"}},
+        {"leader-isolated": "++!++++"},
         {"leader-isolated": "+!++++"},
         {"C4": "+!++++"},
         TABLE,
+        OLD_TABLE,
     ],
 )
 def test_one_exception_can_be_written_in_words_marks_codes_or_as_a_table(given: Any) -> None:
@@ -44,6 +50,20 @@ def test_without_a_table_every_guarantee_is_promised_except_those_about_missing_
     }
 
 
+def test_what_an_old_file_does_not_say_of_quorums_is_guaranteed_where_nodes_elect_and_else_undefined() -> None:
+    undefined = {**WEAK, "election-quorum": "undefined"}
+    for given in ("+!++++", {"all": "+!++++"}, {"all": {"exclusivity": "!"}}):
+        assert read(given)["pause"] == WEAK
+        assert read(given, elects="nobody")["pause"] == undefined
+    assert read(OLD_TABLE, elects="nobody")["leader-isolated"] == undefined
+
+
+def test_only_nodes_or_nobody_elects_where_there_are_no_servers() -> None:
+    assert read_electors("elects", "nodes") == "nodes" and read_electors("elects", "nobody") == "nobody"
+    with pytest.raises(WrongPromises, match="elects: expected one of nodes, nobody, got 'servers'"):
+        read_electors("elects", "servers")
+
+
 def test_the_row_of_a_class_outweighs_the_row_for_all() -> None:
     found = read({"all": "++++++", "pause": {"exclusivity": "known-weakness"}})
     assert (found["crash"], found["pause"]) == (ALL_PROMISED, WEAK)
@@ -57,7 +77,7 @@ def test_every_old_code_of_a_class_among_nodes_is_read() -> None:
 
 
 def test_an_error_in_a_table_names_its_line_and_row() -> None:
-    with pytest.raises(WrongPromises, match="line 3, leader-isolated: expected 6 of the marks"):
+    with pytest.raises(WrongPromises, match="line 3, leader-isolated: expected 7 of the marks"):
         read(TABLE.replace("!", "no"))
 
 

@@ -26,10 +26,16 @@ from random import Random
 from typing import Any, Final, get_args
 
 from splitbrain.errors import UsageError
-from splitbrain.names import Eligibility, Promises, PromiseTable
+from splitbrain.names import Electors, Eligibility, Promises, PromiseTable
 from splitbrain.nodes.protocol import Effect, Event, Json, Node, Persist, Send, SetTimer, Started, Status
 from splitbrain.nodes.systems.base import NoOptions, System
-from splitbrain.user_systems.promises import WrongPromises, read_eligibility, read_promises, usual_promises
+from splitbrain.user_systems.promises import (
+    WrongPromises,
+    read_electors,
+    read_eligibility,
+    read_promises,
+    usual_promises,
+)
 
 CALLED_AS: Final = ("id", "peers", "rng", "boot", "state")
 EFFECTS: Final = frozenset(get_args(Effect))
@@ -133,25 +139,29 @@ def _system(target: Callable[..., object], name: str, *, has_terms: bool) -> Sys
             raise UsageError(f"{name}.splitbrain_{attribute}: expected a whole number from 1, got {value!r}")
         return value
 
+    stall_bound_ms = declared("stall_bound_ms", 2_100)
+    elects = _electors(target, name)
     return System(
         name=name,
         help=_first_line(target),
-        promises=_promises(target, name, has_terms),
-        stall_bound_ms=declared("stall_bound_ms", 2_100),
+        promises=_promises(target, name, has_terms, elects),
+        stall_bound_ms=stall_bound_ms,
         suspicion_ms=declared("suspicion_ms", 300),
         eligibility=_eligibility(target, name),
         message_complexity="not stated",
         options=NoOptions(),
         factory=_Guarding(name, target, has_terms),
         origin=_origin(target),
+        elects=elects,
+        round_ms=declared("round_ms", stall_bound_ms),
         min_nodes=declared("min_nodes", 2),
         max_nodes=declared("max_nodes", 101),
     )
 
 
-def _promises(target: object, name: str, has_terms: bool) -> PromiseTable:
-    """The promises that the class declares, but for guarantees about terms where it has none: these are undefined."""
-    usual = usual_promises(has_terms)
+def _promises(target: object, name: str, has_terms: bool, elects: Electors) -> PromiseTable:
+    """The promises that the class declares, but for guarantees that have no meaning for it: these are undefined."""
+    usual = usual_promises(has_terms, elects)
     try:
         table = read_promises(f"{name}.splitbrain_promises", getattr(target, "splitbrain_promises", {}), usual)
     except WrongPromises as wrong:
@@ -166,6 +176,13 @@ def _undefined(promises: Promises) -> Promises:
 def _eligibility(target: object, name: str) -> Eligibility:
     try:
         return read_eligibility(f"{name}.splitbrain_eligibility", getattr(target, "splitbrain_eligibility", "clique"))
+    except WrongPromises as wrong:
+        raise UsageError(str(wrong)) from wrong
+
+
+def _electors(target: object, name: str) -> Electors:
+    try:
+        return read_electors(f"{name}.splitbrain_elects", getattr(target, "splitbrain_elects", "nodes"))
     except WrongPromises as wrong:
         raise UsageError(str(wrong)) from wrong
 

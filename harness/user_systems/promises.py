@@ -1,8 +1,9 @@
 """Reads the promises of a system that a user brings.
 
 Promises are given as a table (``nodes.systems.promises``), as one row for all fault classes, or as a mapping from fault
-classes to rows. A row is a mapping from guarantees to promises, or six marks in the order of
-``splitbrain.names.GUARANTEES``. Old files name fault classes by their codes.
+classes to rows. A row is a mapping from guarantees to promises, or one mark for each in the order of
+``splitbrain.names.GUARANTEES``. Old files name fault classes by their codes, and their rows have six marks, for the
+guarantees of ``splitbrain.names.OLD_GUARANTEES``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from splitbrain.names import (
     GUARANTEES,
     MARKS,
     NODE_FAULT_CLASSES,
+    OLD_GUARANTEES,
+    Electors,
     Eligibility,
     FaultClass,
     Guarantee,
@@ -26,6 +29,7 @@ from splitbrain.names import (
 from splitbrain.nodes.systems.promises import promise_table
 
 ABOUT_TERMS: Final[tuple[Guarantee, ...]] = ("term-safety", "fencing")
+ELECTORS_OF_USERS: Final[tuple[Electors, ...]] = ("nodes", "nobody")
 ALL: Final = "all"
 """The row of a mapping for every fault class that it does not name."""
 
@@ -40,9 +44,9 @@ class WrongPromises(ValueError):
         self.got = got
 
 
-def usual_promises(has_terms: bool) -> Promises:
-    """Everything guaranteed; without terms the guarantees about terms are undefined."""
-    undefined = () if has_terms else ABOUT_TERMS
+def usual_promises(has_terms: bool, elects: Electors) -> Promises:
+    """Everything guaranteed, but undefined what is about terms without terms, or about a quorum without one."""
+    undefined = (*(() if has_terms else ABOUT_TERMS), *(("election-quorum",) if elects == "nobody" else ()))
     return {each: "undefined" if each in undefined else "guaranteed" for each in GUARANTEES}
 
 
@@ -52,7 +56,7 @@ def read_promises(key: str, given: object, usual: Promises) -> PromiseTable:
     match given:
         case str() if "\n" in given:
             try:
-                return promise_table(key, given, base)
+                return promise_table(key, given, base, usual)
             except ValueError as wrong:
                 raise WrongPromises(key, "a table of promises", str(wrong)) from wrong
         case str():
@@ -72,6 +76,14 @@ def read_eligibility(key: str, given: object) -> Eligibility:
     raise WrongPromises(key, f"one of {', '.join(get_args(Eligibility))}", given)
 
 
+def read_electors(key: str, given: object) -> Electors:
+    """The electors of that name, of a system without servers. Raises WrongPromises."""
+    for known in ELECTORS_OF_USERS:
+        if given == known:
+            return known
+    raise WrongPromises(key, f"one of {', '.join(ELECTORS_OF_USERS)}", given)
+
+
 def _row_name(key: str, given: object) -> FaultClass | str:
     name = fault_class_of(str(given))
     if name not in NODE_FAULT_CLASSES and name != ALL:
@@ -81,8 +93,9 @@ def _row_name(key: str, given: object) -> FaultClass | str:
 
 def _row(key: str, given: object, usual: Promises) -> Promises:
     match given:
-        case str() if len(given) == len(GUARANTEES) and MARKS.keys() >= set(given):
-            return {guarantee: MARKS[mark] for guarantee, mark in zip(GUARANTEES, given, strict=True)}
+        case str() if MARKS.keys() >= set(given) and len(given) in (len(GUARANTEES), len(OLD_GUARANTEES)):
+            columns = GUARANTEES if len(given) == len(GUARANTEES) else OLD_GUARANTEES.values()
+            return {**usual, **{guarantee: MARKS[mark] for guarantee, mark in zip(columns, given, strict=True)}}
         case Mapping():
             if unknown := given.keys() - GUARANTEES.keys():
                 raise WrongPromises(key, f"guarantees, of {', '.join(GUARANTEES)}", sorted(map(str, unknown)))

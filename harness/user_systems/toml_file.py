@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from splitbrain.errors import UsageError
-from splitbrain.names import Eligibility, PromiseTable
+from splitbrain.names import Electors, Eligibility, PromiseTable
 from splitbrain.nodes.systems.base import (
     HttpProbe,
     Machine,
@@ -22,10 +22,18 @@ from splitbrain.nodes.systems.base import (
     Software,
     System,
 )
-from splitbrain.user_systems.promises import WrongPromises, read_eligibility, read_promises, usual_promises
+from splitbrain.user_systems.promises import (
+    WrongPromises,
+    read_electors,
+    read_eligibility,
+    read_promises,
+    usual_promises,
+)
 
 OF_SOFTWARE: Final = frozenset(("image", "folder", "command", "peer", "separator", "port", "data", "ready_s"))
-OF_BOUNDS: Final = frozenset(("nodes", "min_nodes", "max_nodes", "stall_bound_ms", "suspicion_ms", "eligibility"))
+OF_BOUNDS: Final = frozenset(
+    ("nodes", "min_nodes", "max_nodes", "stall_bound_ms", "suspicion_ms", "round_ms", "eligibility", "elects")
+)
 KEYS: Final = frozenset(("help", "probe", "confirm", "promises")) | OF_SOFTWARE | OF_BOUNDS
 PROBE_KEYS: Final = frozenset(("path", "leading", "leader", "term", "reign"))
 CONFIRM_KEYS: Final = frozenset(("path", "method"))
@@ -79,16 +87,19 @@ class _System:
     def system(self, path: Path) -> System:
         self._closed("", self._told, KEYS)
         nodes = self._number("nodes", 3)
+        stall_bound_ms = self._number("stall_bound_ms", 5_000, least=20)
         return System(
             name=str(path),
             help=self._text("help", "a system described by a TOML file"),
             promises=self._promises(),
-            stall_bound_ms=self._number("stall_bound_ms", 5_000, least=20),
+            stall_bound_ms=stall_bound_ms,
             suspicion_ms=self._number("suspicion_ms", 1_000),
             eligibility=self._eligibility(),
             message_complexity="not stated",
             options=NoOptions(),
             factory=None,
+            elects=self._electors(),
+            round_ms=self._number("round_ms", stall_bound_ms),
             software=Software(
                 image=self._image(path.parent),
                 command=self._command(),
@@ -171,9 +182,15 @@ class _System:
         )
 
     def _promises(self) -> PromiseTable:
-        usual = usual_promises("term" in self._table("probe", PROBE_KEYS))
+        usual = usual_promises("term" in self._table("probe", PROBE_KEYS), self._electors())
         try:
             return read_promises("promises", self._told.get("promises", {}), usual)
+        except WrongPromises as wrong:
+            raise self._refuse(wrong.key, wrong.expected, wrong.got) from wrong
+
+    def _electors(self) -> Electors:
+        try:
+            return read_electors("elects", self._told.get("elects", "nobody"))
         except WrongPromises as wrong:
             raise self._refuse(wrong.key, wrong.expected, wrong.got) from wrong
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal, Protocol
 
-from splitbrain.names import Eligibility, FaultClass, PromiseTable
+from splitbrain.names import Electors, Eligibility, FaultClass, PromiseTable
 from splitbrain.nodes.protocol import Json, Node
 
 CLIENT_PORT: Final = 8000
@@ -179,7 +179,9 @@ class System:
     ``promises`` is the table of promises (``nodes.systems.promises``), and ``pins`` are runs that reproduce known
     weaknesses, by runtime. ``stall_bound_ms`` is the longest time without a working leader for a majority that can have
     one, with a chance of one in a million of a false alarm; ``suspicion_ms`` is the longest silence before nodes give a
-    leader up; ``eligibility`` names the majorities that can have one (``splitbrain.names.ELIGIBILITIES``).
+    leader up; ``eligibility`` names the majorities that can have one (``splitbrain.names.ELIGIBILITIES``). ``elects``
+    names the machines of which a majority elects (``splitbrain.names.ELECTORS``), and ``round_ms`` is the longest round
+    of an election: a running candidate counts no answer that comes later after its request.
 
     ``origin`` is empty for a built-in system; else it holds the text of its ``description``, or the ``source`` of its
     class (a file's name) and the ``sha256`` of that.
@@ -194,6 +196,8 @@ class System:
     message_complexity: str
     options: Any
     factory: Factory | None
+    elects: Electors = "nobody"
+    round_ms: int = 0
     software: Software = OUR_NODE
     servers: Servers | None = None
     client: str = "splitbrain.nodes.clients.http:HttpClient"

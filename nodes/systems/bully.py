@@ -1,8 +1,8 @@
 """The Bully election, with and without a rule that merges leaders, and what each promises: little, by design.
 
-``term-safety``, ``fencing``: undefined. Without a quorum there is no number that two parts of a cluster could not both
-hand out, so there is no sound token (Garcia-Molina 1982 uses another algorithm, with group numbers, where processes may
-pause).
+``election-quorum``, ``term-safety``, ``fencing``: undefined. Without a quorum there is no number that two parts of a
+cluster could not both hand out, so there is no sound token (Garcia-Molina 1982 uses another algorithm, with group
+numbers, where processes may pause).
 
 ``exclusivity``: holds only while every message is timely and no process stops. Each part of a cut elects a leader
 (``partition``, ``leader-isolated``); a mute leader is replaced and remains leader (``leader-mute``), a deaf node
@@ -44,21 +44,21 @@ PROMISES: Final = promise_table(
     "bully",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                       term-safety  exclusivity  fencing  availability  convergence  stability
-    crash              -            ?            -        +             +            !
-    pause              -            !            -        +             +            !
-    partition          -            !            -        +             +            !
-    leader-isolated    -            !            -        +             +            !
-    leader-deaf        -            +            -        !             +            +
-    leader-mute        -            !            -        +             +            !
-    follower-deaf      -            !            -        ?             +            ?
-    partial-partition  -            ?            -        ?             +            !
-    loss               -            ?            -        ?             +            ?
-    clock-jump         -            +            -        +             +            +
-    clock-rate         -            ?            -        +             +            ?
-    clock-strobe       -            +            -        +             +            +
-    state-loss         -            ?            -        +             +            !
-    restart-storm      -            ?            -        ?             +            !
+                       term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash              -            -                ?            -        +             +            !
+    pause              -            -                !            -        +             +            !
+    partition          -            -                !            -        +             +            !
+    leader-isolated    -            -                !            -        +             +            !
+    leader-deaf        -            -                +            -        !             +            +
+    leader-mute        -            -                !            -        +             +            !
+    follower-deaf      -            -                !            -        ?             +            ?
+    partial-partition  -            -                ?            -        ?             +            !
+    loss               -            -                ?            -        ?             +            ?
+    clock-jump         -            -                +            -        +             +            +
+    clock-rate         -            -                ?            -        +             +            ?
+    clock-strobe       -            -                +            -        +             +            +
+    state-loss         -            -                ?            -        +             +            !
+    restart-storm      -            -                ?            -        ?             +            !
     """,
 )
 
@@ -66,21 +66,21 @@ TEXTBOOK_PROMISES: Final = promise_table(
     "bully-textbook",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                       term-safety  exclusivity  fencing  availability  convergence  stability
-    crash              -            ?            -        +             +            !
-    pause              -            !            -        +             ?            !
-    partition          -            !            -        ?             !            ?
-    leader-isolated    -            !            -        ?             !            ?
-    leader-deaf        -            +            -        !             +            +
-    leader-mute        -            !            -        ?             !            ?
-    follower-deaf      -            !            -        ?             !            ?
-    partial-partition  -            ?            -        ?             !            !
-    loss               -            ?            -        ?             ?            ?
-    clock-jump         -            +            -        +             +            +
-    clock-rate         -            ?            -        +             +            ?
-    clock-strobe       -            +            -        +             +            +
-    state-loss         -            ?            -        +             +            !
-    restart-storm      -            ?            -        ?             ?            !
+                       term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash              -            -                ?            -        +             +            !
+    pause              -            -                !            -        +             ?            !
+    partition          -            -                !            -        ?             !            ?
+    leader-isolated    -            -                !            -        ?             !            ?
+    leader-deaf        -            -                +            -        !             +            +
+    leader-mute        -            -                !            -        ?             !            ?
+    follower-deaf      -            -                !            -        ?             !            ?
+    partial-partition  -            -                ?            -        ?             !            !
+    loss               -            -                ?            -        ?             ?            ?
+    clock-jump         -            -                +            -        +             +            +
+    clock-rate         -            -                ?            -        +             +            ?
+    clock-strobe       -            -                +            -        +             +            +
+    state-loss         -            -                ?            -        +             +            !
+    restart-storm      -            -                ?            -        ?             ?            !
     """,
 )
 

@@ -4,6 +4,9 @@
 Ousterhout 2014, section 5.2), so a term is a sound fencing token. Both break only under ``state-loss``: a voter that
 has lost its vote may vote twice in one term.
 
+``election-quorum``: a leader has the votes of a majority of its configuration, which no fault changes. A voter that has
+lost its state votes again, but a vote that does not arrive is not counted, so this holds under ``state-loss`` too.
+
 ``exclusivity``: plain Raft never promises it. A leader that receives nothing remains leader in its own state: for as
 long as the cut lasts without a check of the quorum, for up to a timeout with one (dissertation, 6.2). The lease
 promises it (6.4.1) while clock rates differ by less than the drift that it allows for.
@@ -29,29 +32,31 @@ from splitbrain.nodes.systems.promises import promise_table
 # The longest timeout, as often as votes split in one election of a million, and the messages.
 STALL_BOUND_MS: Final = 2100
 SUSPICION_MS: Final = 300
+ROUND_MS: Final = 300
+"""The longest timeout: a candidate then begins another round, and counts no answer to an earlier one."""
 
 BASIC_PROMISES: Final = promise_table(
     "raft-basic",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                       term-safety  exclusivity  fencing  availability  convergence  stability
-    crash              +            +            +        +             +            +
-    pause              +            !            +        +             +            ?
-    partition          +            !            +        +             +            !
-    leader-isolated    +            !            +        +             +            +
-    leader-deaf        +            +            +        !             +            +
-    leader-mute        +            ?            +        +             +            +
+                       term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash              +            +                +            +        +             +            +
+    pause              +            +                !            +        +             +            ?
+    partition          +            +                !            +        +             +            !
+    leader-isolated    +            +                !            +        +             +            +
+    leader-deaf        +            +                +            +        !             +            +
+    leader-mute        +            +                ?            +        +             +            +
     # Availability: the terms of a deaf follower leave the others a leader in between, and no stall of twice the bound
     # was ever seen.
-    follower-deaf      +            +            +        ?             +            !
-    partial-partition  +            !            +        ?             +            !
-    loss               +            ?            +        ?             +            !
-    clock-jump         +            +            +        +             +            +
+    follower-deaf      +            +                +            +        ?             +            !
+    partial-partition  +            +                !            +        ?             +            !
+    loss               +            +                ?            +        ?             +            !
+    clock-jump         +            +                +            +        +             +            +
     # Stability: clocks 40 % too fast or too slow have deposed no leader yet, with three heartbeats to a timeout.
-    clock-rate         +            +            +        ?             +            ?
-    clock-strobe       +            +            +        +             +            +
-    state-loss         !            !            !        ?             +            ?
-    restart-storm      +            +            +        ?             +            ?
+    clock-rate         +            +                +            +        ?             +            ?
+    clock-strobe       +            +                +            +        +             +            +
+    state-loss         !            +                !            !        ?             +            ?
+    restart-storm      +            +                +            +        ?             +            ?
     """,
 )
 
@@ -59,21 +64,21 @@ PROMISES: Final = promise_table(
     "raft",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                       term-safety  exclusivity  fencing  availability  convergence  stability
-    crash              +            +            +        +             +            +
-    pause              +            ?            +        +             +            +
-    partition          +            ?            +        +             +            +
-    leader-isolated    +            ?            +        +             +            +
-    leader-deaf        +            +            +        +             +            +
-    leader-mute        +            ?            +        +             +            +
-    follower-deaf      +            +            +        +             +            +
-    partial-partition  +            ?            +        +             +            +
-    loss               +            ?            +        ?             +            ?
-    clock-jump         +            +            +        +             +            +
-    clock-rate         +            ?            +        ?             +            ?
-    clock-strobe       +            +            +        +             +            +
-    state-loss         !            !            !        ?             +            ?
-    restart-storm      +            +            +        ?             +            ?
+                       term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash              +            +                +            +        +             +            +
+    pause              +            +                ?            +        +             +            +
+    partition          +            +                ?            +        +             +            +
+    leader-isolated    +            +                ?            +        +             +            +
+    leader-deaf        +            +                +            +        +             +            +
+    leader-mute        +            +                ?            +        +             +            +
+    follower-deaf      +            +                +            +        +             +            +
+    partial-partition  +            +                ?            +        +             +            +
+    loss               +            +                ?            +        ?             +            ?
+    clock-jump         +            +                +            +        +             +            +
+    clock-rate         +            +                ?            +        ?             +            ?
+    clock-strobe       +            +                +            +        +             +            +
+    state-loss         !            +                !            !        ?             +            ?
+    restart-storm      +            +                +            +        ?             +            ?
     """,
 )
 
@@ -81,24 +86,24 @@ LEASE_PROMISES: Final = promise_table(
     "raft-lease",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                       term-safety  exclusivity  fencing  availability  convergence  stability
-    crash              +            +            +        +             +            +
-    pause              +            +            +        +             +            +
-    partition          +            +            +        +             +            +
-    leader-isolated    +            +            +        +             +            +
-    leader-deaf        +            +            +        +             +            +
-    leader-mute        +            +            +        +             +            +
-    follower-deaf      +            +            +        +             +            +
-    partial-partition  +            +            +        +             +            +
-    loss               +            +            +        ?             +            ?
-    clock-jump         +            +            +        +             +            +
-    clock-rate         +            !            +        ?             +            ?
-    clock-strobe       +            +            +        +             +            +
+                       term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash              +            +                +            +        +             +            +
+    pause              +            +                +            +        +             +            +
+    partition          +            +                +            +        +             +            +
+    leader-isolated    +            +                +            +        +             +            +
+    leader-deaf        +            +                +            +        +             +            +
+    leader-mute        +            +                +            +        +             +            +
+    follower-deaf      +            +                +            +        +             +            +
+    partial-partition  +            +                +            +        +             +            +
+    loss               +            +                +            +        ?             +            ?
+    clock-jump         +            +                +            +        +             +            +
+    clock-rate         +            +                !            +        ?             +            ?
+    clock-strobe       +            +                +            +        +             +            +
     # Exclusivity: a voter that forgot its promise has never been seen to break it (80 runs), since a node that has
     # just booted grants no vote for as long as that promise might have lasted.
-    state-loss         !            ?            !        ?             +            ?
+    state-loss         !            +                ?            !        ?             +            ?
     # Exclusivity holds because a node that has just booted grants no vote.
-    restart-storm      +            +            +        ?             +            ?
+    restart-storm      +            +                +            +        ?             +            ?
     """,
 )
 
@@ -117,6 +122,8 @@ RAFT_SYSTEM: Final = System(
     promises=PROMISES,
     stall_bound_ms=STALL_BOUND_MS,
     suspicion_ms=SUSPICION_MS,
+    elects="nodes",
+    round_ms=ROUND_MS,
     eligibility="hub",
     message_complexity=PRE_VOTE_ELECTION,
     options=RAFT,
@@ -134,6 +141,8 @@ RAFT_BASIC_SYSTEM: Final = System(
     promises=BASIC_PROMISES,
     stall_bound_ms=STALL_BOUND_MS,
     suspicion_ms=SUSPICION_MS,
+    elects="nodes",
+    round_ms=ROUND_MS,
     # It promises to serve an isolated clique only. Cliques are judged all the same, to reproduce the known weakness:
     # the clique that a deaf leader suppresses is not isolated, since that leader's heartbeats come in.
     eligibility="clique",
@@ -157,6 +166,8 @@ RAFT_LEASE_SYSTEM: Final = System(
     promises=LEASE_PROMISES,
     stall_bound_ms=STALL_BOUND_MS,
     suspicion_ms=SUSPICION_MS,
+    elects="nodes",
+    round_ms=ROUND_MS,
     eligibility="hub",
     message_complexity=PRE_VOTE_ELECTION,
     options=RAFT_LEASE,

@@ -1,8 +1,8 @@
 """Elections on a ring, Chang and Roberts' and one whose token collects names, and what they promise.
 
-They promise what the Bully election does, for the same reasons (``nodes.systems.bully``): without a quorum there is
-neither a token for fencing (``term-safety`` and ``fencing`` are undefined) nor a single leader (``exclusivity``), and
-the highest name takes over (``stability``).
+They promise what the Bully election does, for the same reasons (``nodes.systems.bully``): without a quorum
+(``election-quorum`` is undefined) there is neither a token for fencing (``term-safety`` and ``fencing`` are undefined)
+nor a single leader (``exclusivity``), and the highest name takes over (``stability``).
 
 The rings of the textbooks promise less. A lost token would be a stall, and a name that can never return to its node
 would circulate forever: acknowledgements, repeated elections and a lifetime for tokens prevent both. So a node that is
@@ -34,21 +34,21 @@ PROMISES: Final = promise_table(
     "ring",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                       term-safety  exclusivity  fencing  availability  convergence  stability
-    crash              -            ?            -        +             +            !
-    pause              -            !            -        ?             +            !
-    partition          -            !            -        +             +            !
-    leader-isolated    -            !            -        +             +            !
-    leader-deaf        -            ?            -        !             +            +
-    leader-mute        -            !            -        +             +            !
-    follower-deaf      -            !            -        ?             +            ?
-    partial-partition  -            ?            -        ?             +            !
-    loss               -            ?            -        ?             +            ?
-    clock-jump         -            +            -        +             +            +
-    clock-rate         -            ?            -        +             +            ?
-    clock-strobe       -            +            -        +             +            +
-    state-loss         -            ?            -        +             +            !
-    restart-storm      -            ?            -        ?             +            !
+                       term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash              -            -                ?            -        +             +            !
+    pause              -            -                !            -        ?             +            !
+    partition          -            -                !            -        +             +            !
+    leader-isolated    -            -                !            -        +             +            !
+    leader-deaf        -            -                ?            -        !             +            +
+    leader-mute        -            -                !            -        +             +            !
+    follower-deaf      -            -                !            -        ?             +            ?
+    partial-partition  -            -                ?            -        ?             +            !
+    loss               -            -                ?            -        ?             +            ?
+    clock-jump         -            -                +            -        +             +            +
+    clock-rate         -            -                ?            -        +             +            ?
+    clock-strobe       -            -                +            -        +             +            +
+    state-loss         -            -                ?            -        +             +            !
+    restart-storm      -            -                ?            -        ?             +            !
     """,
 )
 

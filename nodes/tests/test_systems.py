@@ -41,6 +41,13 @@ def test_every_fault_class_has_a_promise_about_every_guarantee(system: System) -
 
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
+def test_a_system_speaks_of_quorums_exactly_if_it_says_which_majority_elects(system: System) -> None:
+    undefined = {row["election-quorum"] == "undefined" for row in system.promises.values()}
+    assert undefined == {system.elects == "nobody"} == {system.round_ms == 0}
+    assert system.servers is not None or system.elects != "servers"
+
+
+@pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
 def test_every_pinned_run_is_for_a_fault_class_of_the_system(system: System) -> None:
     for pins in system.pins.values():
         assert pins.keys() <= system.promises.keys()

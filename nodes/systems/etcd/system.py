@@ -7,6 +7,9 @@ cannot commit yet of leading in its predecessor's term.
 ``term-safety``, ``fencing``: Raft's election safety (Ongaro & Ousterhout 2014, section 5.2), with votes on disk before
 they leave. A member that lost its disk comes back as a new member, so ``state-loss`` does not break it either.
 
+``election-quorum``: not promised under ``state-loss``, because members that are replaced leave fewer to elect for a
+moment.
+
 ``exclusivity``: a leader without a quorum steps down by itself within two election timeouts (raft.go, MsgCheckQuorum),
 and until then there may be a second one. A paused leader is still leader in memory when it resumes, and no timer
 corrects that, since Go's tickers drop missed ticks. But its successor's messages wait in its sockets, and in none of
@@ -53,21 +56,21 @@ PROMISES: Final = promise_table(
     "etcd",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                       term-safety  exclusivity  fencing  availability  convergence  stability
-    crash              +            +            +        +             +            +
-    pause              +            ?            +        +             +            ?
-    partition          +            ?            +        +             +            !
-    leader-isolated    +            ?            +        +             +            !
-    leader-deaf        +            ?            +        +             +            !
-    leader-mute        +            ?            +        +             +            !
-    follower-deaf      +            +            +        +             +            !
-    partial-partition  +            ?            +        +             +            !
-    loss               +            +            +        ?             +            ?
-    clock-jump         +            +            +        +             +            +
-    clock-rate         +            +            +        ?             +            ?
-    clock-strobe       +            +            +        +             +            +
-    state-loss         +            +            +        ?             +            ?
-    restart-storm      +            +            +        ?             +            ?
+                       term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash              +            +                +            +        +             +            +
+    pause              +            +                ?            +        +             +            ?
+    partition          +            +                ?            +        +             +            !
+    leader-isolated    +            +                ?            +        +             +            !
+    leader-deaf        +            +                ?            +        +             +            !
+    leader-mute        +            +                ?            +        +             +            !
+    follower-deaf      +            +                +            +        +             +            !
+    partial-partition  +            +                ?            +        +             +            !
+    loss               +            +                +            +        ?             +            ?
+    clock-jump         +            +                +            +        +             +            +
+    clock-rate         +            +                +            +        ?             +            ?
+    clock-strobe       +            +                +            +        +             +            +
+    state-loss         +            ?                +            +        ?             +            ?
+    restart-storm      +            +                +            +        ?             +            ?
     """,
 )
 
@@ -75,13 +78,13 @@ PRE_VOTE_PROMISES: Final = promise_table(
     "etcd-prevote",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                       term-safety  exclusivity  fencing  availability  convergence  stability
-    partition          +            ?            +        +             +            +
-    leader-isolated    +            ?            +        +             +            +
-    leader-deaf        +            ?            +        +             +            +
-    leader-mute        +            ?            +        +             +            +
-    follower-deaf      +            +            +        +             +            +
-    partial-partition  +            ?            +        +             +            +
+                       term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    partition          +            +                ?            +        +             +            +
+    leader-isolated    +            +                ?            +        +             +            +
+    leader-deaf        +            +                ?            +        +             +            +
+    leader-mute        +            +                ?            +        +             +            +
+    follower-deaf      +            +                +            +        +             +            +
+    partial-partition  +            +                ?            +        +             +            +
     """,
     base=PROMISES,
 )
@@ -128,6 +131,8 @@ def _system(
         promises=promises,
         stall_bound_ms=STALL_BOUND_MS,
         suspicion_ms=2 * timing.election_timeout_ms,
+        elects="nodes",
+        round_ms=2 * timing.election_timeout_ms,
         # It does not promise to serve a hub: a node with an incomplete log cannot be elected.
         eligibility="clique",
         message_complexity=complexity,

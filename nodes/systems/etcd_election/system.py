@@ -3,6 +3,9 @@
 ``term-safety``, ``fencing``: the token is the create revision of the contender's own key, assigned by one Raft log.
 Whatever the clients believe, no two have the same one, and they grow: a resource that checks them is safe.
 
+``election-quorum``: a contender leads when a read shows no key before its key, and reads need a majority of the
+servers. Servers that are replaced leave fewer for a moment (``server-state-loss``).
+
 ``exclusivity``: a client's belief is another matter. The stock client counts its lease from the answer to its last
 renewal, while the servers count from its arrival, and it checks only once a second for an expired lease. So a leader
 that is cut off usually leads beside its successor (``partition``, ``leader-isolated``). One that resumes after a pause
@@ -52,40 +55,40 @@ PROMISES: Final = promise_table(
     "etcd-election",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                              term-safety  exclusivity  fencing  availability  convergence  stability
-    crash                     +            +            +        +             +            +
-    pause                     +            ?            +        +             +            +
-    partition                 +            !            +        +             +            ?
-    leader-isolated           +            !            +        +             +            +
-    leader-deaf               +            !            +        +             +            +
-    leader-mute               +            !            +        +             +            +
-    follower-deaf             +            +            +        +             +            +
-    partial-partition         +            ?            +        +             +            ?
-    loss                      +            ?            +        ?             +            ?
-    clock-jump                +            +            +        +             +            +
-    clock-rate                +            !            +        +             +            +
-    clock-strobe              +            +            +        +             +            +
-    state-loss                +            +            +        +             +            +
+                              term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash                     +            +                +            +        +             +            +
+    pause                     +            +                ?            +        +             +            +
+    partition                 +            +                !            +        +             +            ?
+    leader-isolated           +            +                !            +        +             +            +
+    leader-deaf               +            +                !            +        +             +            +
+    leader-mute               +            +                !            +        +             +            +
+    follower-deaf             +            +                +            +        +             +            +
+    partial-partition         +            +                ?            +        +             +            ?
+    loss                      +            +                ?            +        ?             +            ?
+    clock-jump                +            +                +            +        +             +            +
+    clock-rate                +            +                !            +        +             +            +
+    clock-strobe              +            +                +            +        +             +            +
+    state-loss                +            +                +            +        +             +            +
     # Availability: in three runs a majority had a leader (storm, seeds 1 and 2).
-    restart-storm             +            +            +        ?             +            ?
+    restart-storm             +            +                +            +        ?             +            ?
     # Availability, by a run (server-kill, seed 1): all servers restarted, then the leading one killed, and no node
     # led for 13.6 s. A new leader of the servers gives every lease its full time again, also those of contenders that
     # have campaigned again since, whose old keys stand before their new ones.
-    server-crash              +            ?            +        ?             +            ?
-    server-pause              +            !            +        +             +            !
-    server-partition          +            ?            +        +             +            ?
-    server-leader-isolated    +            ?            +        +             +            ?
-    server-leader-deaf        +            ?            +        +             +            ?
-    server-leader-mute        +            ?            +        +             +            ?
-    server-follower-deaf      +            ?            +        +             +            ?
-    server-partial-partition  +            ?            +        +             +            ?
-    server-loss               +            ?            +        ?             +            ?
-    server-clock-jump         +            ?            +        !             +            ?
-    server-clock-rate         +            ?            +        ?             +            ?
-    server-clock-strobe       +            ?            +        ?             +            ?
-    server-state-loss         +            ?            +        ?             +            ?
+    server-crash              +            +                ?            +        ?             +            ?
+    server-pause              +            +                !            +        +             +            !
+    server-partition          +            +                ?            +        +             +            ?
+    server-leader-isolated    +            +                ?            +        +             +            ?
+    server-leader-deaf        +            +                ?            +        +             +            ?
+    server-leader-mute        +            +                ?            +        +             +            ?
+    server-follower-deaf      +            +                ?            +        +             +            ?
+    server-partial-partition  +            +                ?            +        +             +            ?
+    server-loss               +            +                ?            +        ?             +            ?
+    server-clock-jump         +            +                ?            +        !             +            ?
+    server-clock-rate         +            +                ?            +        ?             +            ?
+    server-clock-strobe       +            +                ?            +        ?             +            ?
+    server-state-loss         +            ?                ?            +        ?             +            ?
     # While servers come and go, no majority of them is healthy for long enough to judge availability.
-    server-restart-storm      +            ?            +        ?             +            ?
+    server-restart-storm      +            +                ?            +        ?             +            ?
     """,
 )
 
@@ -93,15 +96,15 @@ SAFE_PROMISES: Final = promise_table(
     "etcd-election-safe",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                       term-safety  exclusivity  fencing  availability  convergence  stability
-    pause              +            +            +        +             +            +
-    partition          +            +            +        +             +            ?
-    leader-isolated    +            +            +        +             +            +
-    leader-deaf        +            +            +        +             +            +
-    leader-mute        +            +            +        +             +            +
-    partial-partition  +            +            +        +             +            ?
-    loss               +            +            +        ?             +            ?
-    server-pause       +            ?            +        +             +            !
+                       term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    pause              +            +                +            +        +             +            +
+    partition          +            +                +            +        +             +            ?
+    leader-isolated    +            +                +            +        +             +            +
+    leader-deaf        +            +                +            +        +             +            +
+    leader-mute        +            +                +            +        +             +            +
+    partial-partition  +            +                +            +        +             +            ?
+    loss               +            +                +            +        ?             +            ?
+    server-pause       +            +                ?            +        +             +            !
     """,
     base=PROMISES,
 )
@@ -136,6 +139,8 @@ def _system(
         promises=promises,
         stall_bound_ms=LEASE_MS + 500 + 7 * timing.election_timeout_ms,
         suspicion_ms=LEASE_MS + 500,
+        elects="servers",
+        round_ms=LEASE_MS + 500,
         eligibility="clique",
         message_complexity="one transaction to stand, one read for each look, one renewal each third of a lease",
         options=NoOptions(),

@@ -9,6 +9,10 @@ believes. Its term is its timeline, of which a promotion begins a new one.
 rule ``loop_wait + 2 * retry_timeout <= ttl``. Patroni 3.0.2 takes any whole number; 20 s is the least ``ttl`` of later
 versions.
 
+``election-quorum``: Patroni promotes its PostgreSQL only with the leader key, which a majority of the servers grants. A
+PostgreSQL that is set up anew is a primary for a moment (``state-loss``), and servers that are replaced leave fewer to
+grant the key (``server-state-loss``).
+
 ``exclusivity``: PostgreSQL remains a primary until its Patroni demotes it. A Patroni that is dead or paused demotes
 nothing, which is the purpose of a watchdog (Patroni's documentation, "Watchdog support"). One that is cut off demotes
 its PostgreSQL, and the rule above leaves no time for that to be late.
@@ -40,41 +44,41 @@ PROMISES: Final = promise_table(
     "patroni",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                              term-safety  exclusivity  fencing  availability  convergence  stability
-    crash                     +            ?            ?        +             +            +
+                              term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash                     +            +                ?            ?        +             +            +
     # Exclusivity breaks where Patroni alone is paused (patroni-alone-paused, seed 1). A machine that is paused as a
     # whole resumes as a whole, and its Patroni was quick enough in two runs of pause (seeds 1 and 2).
-    pause                     +            !            ?        +             +            +
-    partition                 +            ?            ?        +             +            +
+    pause                     +            +                !            ?        +             +            +
+    partition                 +            +                ?            ?        +             +            +
     # Fencing, by a run (isolated-leader, seed 1): a primary that is cut off acknowledges writes until its Patroni
     # gives up.
-    leader-isolated           +            ?            !        +             +            +
+    leader-isolated           +            +                ?            !        +             +            +
     # Exclusivity, by a run (leader-deaf, seed 1 of a minute): its renewals arrive, and it learns late that they
     # failed.
-    leader-deaf               +            ?            !        +             +            +
-    leader-mute               +            ?            ?        +             +            +
-    follower-deaf             +            +            +        +             +            +
-    partial-partition         +            ?            ?        +             +            +
-    loss                      +            ?            ?        ?             +            ?
-    clock-jump                +            +            +        +             +            +
-    clock-rate                +            ?            ?        +             +            +
-    clock-strobe              +            +            +        +             +            +
-    state-loss                ?            ?            ?        ?             +            ?
-    restart-storm             +            ?            ?        ?             +            ?
-    server-crash              +            +            +        +             +            ?
-    server-pause              +            ?            ?        +             +            ?
-    server-partition          +            +            +        +             +            ?
-    server-leader-isolated    +            +            +        +             +            ?
-    server-leader-deaf        +            +            +        +             +            ?
-    server-leader-mute        +            +            +        +             +            ?
-    server-follower-deaf      +            +            +        +             +            ?
-    server-partial-partition  +            ?            ?        +             +            ?
-    server-loss               +            ?            ?        +             +            ?
-    server-clock-jump         +            ?            ?        ?             +            ?
-    server-clock-rate         +            ?            ?        +             +            +
-    server-clock-strobe       +            ?            ?        +             +            ?
-    server-state-loss         ?            ?            ?        ?             +            ?
-    server-restart-storm      +            ?            ?        ?             +            ?
+    leader-deaf               +            +                ?            !        +             +            +
+    leader-mute               +            +                ?            ?        +             +            +
+    follower-deaf             +            +                +            +        +             +            +
+    partial-partition         +            +                ?            ?        +             +            +
+    loss                      +            +                ?            ?        ?             +            ?
+    clock-jump                +            +                +            +        +             +            +
+    clock-rate                +            +                ?            ?        +             +            +
+    clock-strobe              +            +                +            +        +             +            +
+    state-loss                ?            ?                ?            ?        ?             +            ?
+    restart-storm             +            +                ?            ?        ?             +            ?
+    server-crash              +            +                +            +        +             +            ?
+    server-pause              +            +                ?            ?        +             +            ?
+    server-partition          +            +                +            +        +             +            ?
+    server-leader-isolated    +            +                +            +        +             +            ?
+    server-leader-deaf        +            +                +            +        +             +            ?
+    server-leader-mute        +            +                +            +        +             +            ?
+    server-follower-deaf      +            +                +            +        +             +            ?
+    server-partial-partition  +            +                ?            ?        +             +            ?
+    server-loss               +            +                ?            ?        +             +            ?
+    server-clock-jump         +            +                ?            ?        ?             +            ?
+    server-clock-rate         +            +                ?            ?        +             +            +
+    server-clock-strobe       +            +                ?            ?        +             +            ?
+    server-state-loss         ?            ?                ?            ?        ?             +            ?
+    server-restart-storm      +            +                ?            ?        ?             +            ?
     """,
 )
 
@@ -99,6 +103,8 @@ PATRONI_SYSTEM: Final = System(
     promises=PROMISES,
     stall_bound_ms=12_000,
     suspicion_ms=1_000 * (TTL_S + LOOP_WAIT_S),
+    elects="servers",
+    round_ms=12_000,  # a promotion included
     eligibility="clique",
     message_complexity="n-1 questions of each candidate when the key runs out, then one renewal a second",
     options=NoOptions(),

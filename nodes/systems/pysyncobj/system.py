@@ -5,6 +5,8 @@ Ousterhout 2014, figure 2). 0.3.14 keeps neither: its journal holds the log and 
 84, 201 and 202), so a cluster that restarts begins again at term 1 and may give it to another node (``crash``,
 ``restart-storm``). 0.3.17 keeps both in its journal, which ``state-loss`` takes.
 
+``election-quorum``: the nodes are configured at their start, so no fault changes the majority that is needed.
+
 ``exclusivity``: a leader that receives nothing remains leader for 30 s (``leaderFallbackTimeout``), and a stale one
 gets no answer (``partition``, ``leader-isolated``).
 
@@ -40,27 +42,27 @@ PROMISES: Final = promise_table(
     "pysyncobj",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                       term-safety  exclusivity  fencing  availability  convergence  stability
-    crash              +            ?            +        +             +            ?
+                       term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash              +            +                ?            +        +             +            ?
     # Exclusivity: a leader that was paused finds its successor's messages when it resumes; in three runs with 36
     # pauses no two were seen to lead.
-    pause              +            ?            +        +             +            ?
-    partition          +            !            +        ?             +            !
-    leader-isolated    +            !            +        ?             +            ?
-    leader-deaf        +            !            +        ?             +            ?
+    pause              +            +                ?            +        +             +            ?
+    partition          +            +                !            +        ?             +            !
+    leader-isolated    +            +                !            +        ?             +            ?
+    leader-deaf        +            +                !            +        ?             +            ?
     # Exclusivity: a mute leader still hears the candidates that oppose it; in three runs with twelve such cuts no two
     # were seen to lead.
-    leader-mute        +            ?            +        ?             +            ?
-    follower-deaf      +            ?            +        ?             +            !
+    leader-mute        +            +                ?            +        ?             +            ?
+    follower-deaf      +            +                ?            +        ?             +            !
     # Exclusivity: a leader that misses a link learns of newer terms from nodes that see both sides; in three runs
     # with twelve such cuts no two were seen to lead.
-    partial-partition  +            ?            +        ?             +            !
-    loss               +            ?            +        ?             +            ?
-    clock-jump         +            +            +        +             +            +
-    clock-rate         +            ?            +        ?             +            !
-    clock-strobe       +            +            +        +             +            +
-    state-loss         !            ?            !        ?             +            ?
-    restart-storm      +            ?            +        ?             +            ?
+    partial-partition  +            +                ?            +        ?             +            !
+    loss               +            +                ?            +        ?             +            ?
+    clock-jump         +            +                +            +        +             +            +
+    clock-rate         +            +                ?            +        ?             +            !
+    clock-strobe       +            +                +            +        +             +            +
+    state-loss         !            +                ?            !        ?             +            ?
+    restart-storm      +            +                ?            +        ?             +            ?
     """,
 )
 
@@ -68,9 +70,9 @@ FORGETFUL_PROMISES: Final = promise_table(
     "pysyncobj-0.3.14",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                   term-safety  exclusivity  fencing  availability  convergence  stability
-    crash          !            ?            !        +             +            ?
-    restart-storm  !            ?            !        ?             +            ?
+                   term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash          !            +                ?            !        +             +            ?
+    restart-storm  !            +                ?            !        ?             +            ?
     """,
     base=PROMISES,
 )
@@ -89,6 +91,8 @@ def _system(name: str, help: str, image: str, promises: PromiseTable, pins: Mapp
         promises=promises,
         stall_bound_ms=4_200,  # three longest timeouts: votes seldom split over that wide a range
         suspicion_ms=1_400,
+        elects="nodes",
+        round_ms=1_400,
         eligibility="isolated",
         message_complexity="2(n-1) for each round of votes, then 2(n-1) every heartbeat",
         options=NoOptions(),

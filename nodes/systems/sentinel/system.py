@@ -18,6 +18,9 @@ and up to one ``info-period``), after 8 s to 20 s with the defaults.
 judged. The votes of a newer epoch may be counted for an older one (redis#2230, #2370, #11571), so cuts among Sentinels
 may break it, and lost state lets a Sentinel vote twice (``server-state-loss``).
 
+``election-quorum``: undefined. The Sentinels elect one of them by majority, but the master needs to hear one order
+only, and one that comes back from a crash is a master without any election.
+
 ``exclusivity``: never promised. A master that was cut off or paused remains one, and so does one that comes back from a
 crash until it is reconfigured: every failover ends in two masters.
 
@@ -84,43 +87,43 @@ PROMISES: Final = promise_table(
     "sentinel",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                              term-safety  exclusivity  fencing  availability  convergence  stability
+                              term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     # Stability, by a run (kill, seed 1): a master and its replica that return together continue as before until a
     # Sentinel reconfigures them, for two seconds, beside the present master, which was healthy.
-    crash                     +            !            !        +             +            ?
-    pause                     +            !            !        +             +            +
-    partition                 +            !            !        +             +            +
-    leader-isolated           +            !            !        +             +            +
-    leader-deaf               +            !            !        +             +            +
-    leader-mute               +            !            !        +             +            +
-    follower-deaf             ?            +            +        +             +            ?
+    crash                     +            -                !            !        +             +            ?
+    pause                     +            -                !            !        +             +            +
+    partition                 +            -                !            !        +             +            +
+    leader-isolated           +            -                !            !        +             +            +
+    leader-deaf               +            -                !            !        +             +            +
+    leader-mute               +            -                !            !        +             +            +
+    follower-deaf             ?            -                +            +        +             +            ?
     # Exclusivity, fencing, stability: a partial cut among three Redis servers leaves the Sentinels with the master,
     # and nothing broke in a run with two cuts (seed 1).
-    partial-partition         ?            ?            ?        +             ?            ?
+    partial-partition         ?            -                ?            ?        +             ?            ?
     # Stability: a master that is found down has lossy or slow links itself; it was in two runs (leader-late, seed 1).
-    loss                      ?            !            !        ?             ?            ?
-    clock-jump                +            +            +        +             +            +
+    loss                      ?            -                !            !        ?             ?            ?
+    clock-jump                +            -                +            +        +             +            +
     # Fencing, by a run (rate, seed 1), in which nothing was lost.
-    clock-rate                +            ?            ?        +             +            ?
-    clock-strobe              +            +            +        +             +            +
+    clock-rate                +            -                ?            ?        +             +            ?
+    clock-strobe              +            -                +            +        +             +            +
     # Term safety rests on the memory of the Sentinels, and theirs is not lost.
-    state-loss                +            !            !        ?             +            ?
-    restart-storm             ?            !            !        ?             +            ?
-    server-crash              +            +            +        +             +            +
-    server-pause              +            +            +        +             +            +
-    server-partition          +            +            +        +             +            +
-    server-leader-isolated    +            +            +        +             +            +
-    server-leader-deaf        +            +            +        +             +            +
-    server-leader-mute        +            +            +        +             +            +
-    server-follower-deaf      +            +            +        +             +            +
-    server-partial-partition  +            +            +        +             +            +
-    server-loss               ?            ?            ?        ?             ?            ?
-    server-clock-jump         +            +            +        +             +            ?
-    server-clock-rate         +            +            +        +             +            ?
+    state-loss                +            -                !            !        ?             +            ?
+    restart-storm             ?            -                !            !        ?             +            ?
+    server-crash              +            -                +            +        +             +            +
+    server-pause              +            -                +            +        +             +            +
+    server-partition          +            -                +            +        +             +            +
+    server-leader-isolated    +            -                +            +        +             +            +
+    server-leader-deaf        +            -                +            +        +             +            +
+    server-leader-mute        +            -                +            +        +             +            +
+    server-follower-deaf      +            -                +            +        +             +            +
+    server-partial-partition  +            -                +            +        +             +            +
+    server-loss               ?            -                ?            ?        ?             ?            ?
+    server-clock-jump         +            -                +            +        +             +            ?
+    server-clock-rate         +            -                +            +        +             +            ?
     # Availability: no failover while the clocks strobe (servers-clocks-strobe-as-leader-dies, seed 1: none in 33 s).
-    server-clock-strobe       +            +            +        ?             +            ?
-    server-state-loss         ?            ?            ?        ?             ?            ?
-    server-restart-storm      +            +            +        +             +            ?
+    server-clock-strobe       +            -                +            +        ?             +            ?
+    server-state-loss         ?            -                ?            ?        ?             ?            ?
+    server-restart-storm      +            -                +            +        +             +            ?
     """,
 )
 
@@ -131,10 +134,10 @@ MIN_REPLICAS_PROMISES: Final = promise_table(
     "sentinel-min-replicas",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                   term-safety  exclusivity  fencing  availability  convergence  stability
-    crash          +            !            ?        +             +            ?
-    pause          +            !            ?        +             +            +
-    restart-storm  ?            !            ?        ?             +            ?
+                   term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash          +            -                !            ?        +             +            ?
+    pause          +            -                !            ?        +             +            +
+    restart-storm  ?            -                !            ?        ?             +            ?
     """,
     base=PROMISES,
 )
@@ -144,13 +147,13 @@ QUORUM_1_PROMISES: Final = promise_table(
     "sentinel-quorum1",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                              term-safety  exclusivity  fencing  availability  convergence  stability
-    partition                 +            !            !        +             +            ?
-    follower-deaf             ?            ?            ?        ?             ?            ?
-    server-pause              +            ?            ?        +             +            ?
-    server-partition          +            ?            ?        +             +            ?
-    server-leader-isolated    +            ?            ?        +             +            ?
-    server-partial-partition  +            ?            ?        +             +            ?
+                              term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    partition                 +            -                !            !        +             +            ?
+    follower-deaf             ?            -                ?            ?        ?             ?            ?
+    server-pause              +            -                ?            ?        +             +            ?
+    server-partition          +            -                ?            ?        +             +            ?
+    server-leader-isolated    +            -                ?            ?        +             +            ?
+    server-partial-partition  +            -                ?            ?        +             +            ?
     """,
     base=PROMISES,
 )

@@ -3,6 +3,9 @@
 ``term-safety``, ``fencing``: the term is the czxid of the leader's znode, a number of the ensemble's log, so it never
 recurs. A server that loses its state may take it from the others (``server-state-loss``).
 
+``election-quorum``: a contender leads when a list of the znodes shows none before its znode. The list comes from one
+server, which may lag behind the others, but not by more than it takes to notice that it is cut off.
+
 ``exclusivity``: a session ends when the ensemble's leader has not heard from it for T. kazoo pings every T/3 when it is
 idle and calls the connection SUSPENDED after 2T/3 at the latest, so a client that stops then would stop T/3 before
 another one can lead. But kazoo 2.10 (``protocol/connection.py``, the loop of a connection) looks for the missing answer
@@ -104,35 +107,36 @@ PROMISES: Final = promise_table(
     "zookeeper",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                              term-safety  exclusivity  fencing  availability  convergence  stability
-    crash                     +            +            +        +             +            +
-    pause                     +            ?            +        +             +            +
-    partition                 +            ?            +        +             +            +
-    leader-isolated           +            !            +        +             +            +
-    leader-deaf               +            ?            +        +             +            +
-    leader-mute               +            ?            +        +             +            +
-    follower-deaf             +            +            +        +             +            +
-    partial-partition         +            ?            +        +             +            +
-    loss                      +            ?            +        ?             +            ?
-    clock-jump                +            +            +        +             +            ?
-    clock-rate                +            ?            +        +             +            ?
-    clock-strobe              +            +            +        +             +            ?
-    state-loss                +            +            +        +             +            +  # nothing is kept
-    restart-storm             +            +            +        ?             +            +
-    server-crash              +            +            +        +             +            ?
-    server-pause              +            +            +        +             +            ?
-    server-partition          +            +            +        +             +            ?
-    server-leader-isolated    +            +            +        +             +            ?
-    server-leader-deaf        +            +            +        +             +            ?
-    server-leader-mute        +            +            +        +             +            ?
-    server-follower-deaf      +            +            +        +             +            ?
-    server-partial-partition  +            +            +        +             +            ?
-    server-loss               +            +            +        ?             +            ?
-    server-clock-jump         +            +            +        +             +            +
-    server-clock-rate         +            ?            +        ?             +            ?
-    server-clock-strobe       +            +            +        +             +            +
-    server-state-loss         ?            ?            ?        +             ?            ?
-    server-restart-storm      +            +            +        ?             +            ?
+                              term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    crash                     +            +                +            +        +             +            +
+    pause                     +            +                ?            +        +             +            +
+    partition                 +            +                ?            +        +             +            +
+    leader-isolated           +            +                !            +        +             +            +
+    leader-deaf               +            +                ?            +        +             +            +
+    leader-mute               +            +                ?            +        +             +            +
+    follower-deaf             +            +                +            +        +             +            +
+    partial-partition         +            +                ?            +        +             +            +
+    loss                      +            +                ?            +        ?             +            ?
+    clock-jump                +            +                +            +        +             +            ?
+    clock-rate                +            +                ?            +        +             +            ?
+    clock-strobe              +            +                +            +        +             +            ?
+    # Nothing is kept.
+    state-loss                +            +                +            +        +             +            +
+    restart-storm             +            +                +            +        ?             +            +
+    server-crash              +            +                +            +        +             +            ?
+    server-pause              +            +                +            +        +             +            ?
+    server-partition          +            +                +            +        +             +            ?
+    server-leader-isolated    +            +                +            +        +             +            ?
+    server-leader-deaf        +            +                +            +        +             +            ?
+    server-leader-mute        +            +                +            +        +             +            ?
+    server-follower-deaf      +            +                +            +        +             +            ?
+    server-partial-partition  +            +                +            +        +             +            ?
+    server-loss               +            +                +            +        ?             +            ?
+    server-clock-jump         +            +                +            +        +             +            +
+    server-clock-rate         +            +                ?            +        ?             +            ?
+    server-clock-strobe       +            +                +            +        +             +            +
+    server-state-loss         ?            +                ?            ?        +             ?            ?
+    server-restart-storm      +            +                +            +        ?             +            ?
     """,
 )
 
@@ -140,28 +144,28 @@ STOCK_PROMISES: Final = promise_table(
     "zookeeper-stock",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                              term-safety  exclusivity  fencing  availability  convergence  stability
-    pause                     +            !            +        +             +            +
-    partition                 +            !            +        +             +            +
-    leader-deaf               +            !            +        +             +            +
-    leader-mute               +            !            +        +             +            +
-    partial-partition         +            !            +        +             +            +
+                              term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
+    pause                     +            +                !            +        +             +            +
+    partition                 +            +                !            +        +             +            +
+    leader-deaf               +            +                !            +        +             +            +
+    leader-mute               +            +                !            +        +             +            +
+    partial-partition         +            +                !            +        +             +            +
     # Exclusivity: not seen to break in two runs of clocks 10 to 40 % apart (rate, seeds 1 and 2), nor in one with a
     # leader's clock at a seventh of its rate.
-    clock-rate                +            ?            +        +             +            ?
-    server-crash              +            ?            +        +             +            ?
-    server-pause              +            ?            +        +             +            ?
-    server-partition          +            ?            +        +             +            ?
-    server-leader-isolated    +            ?            +        +             +            ?
-    server-leader-deaf        +            ?            +        +             +            ?
-    server-leader-mute        +            ?            +        +             +            ?
-    server-follower-deaf      +            ?            +        +             +            ?
-    server-partial-partition  +            ?            +        +             +            ?
-    server-loss               +            ?            +        ?             +            ?
-    server-clock-jump         +            ?            +        +             +            +
-    server-clock-strobe       +            ?            +        +             +            +
-    server-state-loss         +            ?            ?        +             ?            ?
-    server-restart-storm      +            ?            +        ?             +            ?
+    clock-rate                +            +                ?            +        +             +            ?
+    server-crash              +            +                ?            +        +             +            ?
+    server-pause              +            +                ?            +        +             +            ?
+    server-partition          +            +                ?            +        +             +            ?
+    server-leader-isolated    +            +                ?            +        +             +            ?
+    server-leader-deaf        +            +                ?            +        +             +            ?
+    server-leader-mute        +            +                ?            +        +             +            ?
+    server-follower-deaf      +            +                ?            +        +             +            ?
+    server-partial-partition  +            +                ?            +        +             +            ?
+    server-loss               +            +                ?            +        ?             +            ?
+    server-clock-jump         +            +                ?            +        +             +            +
+    server-clock-strobe       +            +                ?            +        +             +            +
+    server-state-loss         +            +                ?            ?        +             ?            ?
+    server-restart-storm      +            +                ?            +        ?             +            ?
     """,
     base=PROMISES,
 )
@@ -170,17 +174,17 @@ SHORT_PROMISES: Final = promise_table(
     "zookeeper-short",
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
-                              term-safety  exclusivity  fencing  availability  convergence  stability
+                              term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     # Exclusivity: its pings are twice as frequent. In three runs with twelve cuts in all (leader-isolated-five-times,
     # seeds 1 and 2, and two cuts of 10 s) every leader was SUSPENDED before its session was over.
-    leader-isolated           +            ?            +        +             +            +
-    server-pause              +            ?            +        +             +            ?
-    server-partition          +            ?            +        +             +            ?
-    server-leader-isolated    +            ?            +        +             +            ?
-    server-leader-deaf        +            ?            +        +             +            ?
-    server-leader-mute        +            ?            +        +             +            ?
-    server-follower-deaf      +            ?            +        +             +            ?
-    server-partial-partition  +            ?            +        +             +            ?
+    leader-isolated           +            +                ?            +        +             +            +
+    server-pause              +            +                ?            +        +             +            ?
+    server-partition          +            +                ?            +        +             +            ?
+    server-leader-isolated    +            +                ?            +        +             +            ?
+    server-leader-deaf        +            +                ?            +        +             +            ?
+    server-leader-mute        +            +                ?            +        +             +            ?
+    server-follower-deaf      +            +                ?            +        +             +            ?
+    server-partial-partition  +            +                ?            +        +             +            ?
     """,
     base=PROMISES,
 )
@@ -192,6 +196,8 @@ ZOOKEEPER_SYSTEM: Final = System(
     # The session, the tick that its end is rounded up to, a new leader of the servers, and a notification.
     stall_bound_ms=4_000,
     suspicion_ms=2_700,
+    elects="servers",
+    round_ms=4_000,
     eligibility="clique",
     message_complexity="3 requests to join; 1 notification and 2 requests when a leader goes",
     options=CAREFUL,
@@ -236,6 +242,7 @@ ZOOKEEPER_SHORT_SYSTEM: Final = replace(
     promises=SHORT_PROMISES,
     stall_bound_ms=6_000,
     suspicion_ms=1_500,
+    round_ms=6_000,
     options=SHORT,
     software=replace(ZOOKEEPER_SYSTEM.software, command=contender("careful", SHORT)),
     pins={},
