@@ -13,6 +13,7 @@ import pytest
 
 from splitbrain.campaigns import mutants
 from splitbrain.campaigns.mutants import Found, Search, Small, Way, frame_of, run, subject, summary, wilson, wrong
+from splitbrain.checkers.judge import PROPERTIES
 from splitbrain.nemesis import schedules
 from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.protocol import Effect, Event, Received, Started, Status, TimerFired
@@ -27,6 +28,7 @@ ROBUST = (
     "asks-twice",
     "asks-only-the-highest",
     "believes-old-leader",
+    "counts-answers",
     "counts-pre-votes",
     "ignores-heartbeats",
     "keeps-claiming",
@@ -86,8 +88,15 @@ def test_nothing_is_found_in_a_correct_system(name: str, way: Way) -> None:
 
 def test_nothing_is_found_in_a_correct_system_that_promises_less() -> None:
     bug = subject("raft-basic")
-    for trigger in ("counts-refusals", "forgets-vote", "keeps-old-vote", "resumes-leadership"):
+    for trigger in ("counts-answers", "counts-refusals", "forgets-vote", "keeps-old-vote", "resumes-leadership"):
         assert mutants.look(bug, 3, mutants.aimed(BROKEN[f"broken/{trigger}"].steps)).at == {}
+
+
+def test_a_leader_of_two_out_of_five_is_seen_by_no_other_property_of_recorded_observations() -> None:
+    bug = BROKEN["broken/counts-answers"]
+    for seed in range(3):
+        fired = mutants.look(bug, seed, mutants.aimed(bug.steps)).at.keys()
+        assert fired & {each.name for each in PROPERTIES} == {"election-quorum"}
 
 
 def test_the_same_search_finds_the_same() -> None:
