@@ -67,9 +67,8 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     """Check that a majority could have elected each leader. The evidence is an answer and the first claim."""
     bounds = bounds or Bounds()
     led = _contiguous(history)
-    if bounds.elects == "nobody" or not len(led):
-        why = "no node was seen leading" if bounds.elects != "nobody" else "the system elects by no majority"
-        words = f"{why}, so {PROPERTY} was not tested"
+    if untested := _untested(led, bounds):
+        words = f"{untested}, so {PROPERTY} was not tested"
         return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words)
     suspects = list(_suspects(history, bounds, led))
     proven = _first_of_each([each for each in suspects if not each.starved], led)
@@ -83,6 +82,15 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         findings=findings,
         facts={"reigns": len(led), "without_quorum": len(proven), "undecided_by_starvation": doubtful},
     )
+
+
+def _untested(led: Leaderships, bounds: Bounds) -> str | None:
+    """The reason why no election can be judged, None if they can."""
+    if bounds.elects == "nobody":
+        return "the system elects by no majority"
+    if bounds.elects == "servers" and not bounds.servers:
+        return "the servers that elect are not known"
+    return None if len(led) else "no node was seen leading"
 
 
 def _words(reigns: int, findings: tuple[Finding, ...], proven: int, doubtful: int) -> str:

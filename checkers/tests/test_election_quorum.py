@@ -184,6 +184,7 @@ def test_a_system_in_which_no_majority_elects_is_not_tested_and_neither_is_a_his
     nobody = found(proven, Bounds(elects="nobody"))
     assert nobody.outcome is found(split_cluster()).outcome is Outcome.UNKNOWN
     assert "elects by no majority" in nobody.words
+    assert found(proven, Bounds(elects="servers")).outcome is Outcome.UNKNOWN  # which servers is not known
     promises = {**ALL_PROMISED, "election-quorum": "undefined"}
     judged = judge(proven.history(), promises, Bounds(elects="nobody"), only=["election-quorum"])
     assert judged.outcome is Outcome.VALID

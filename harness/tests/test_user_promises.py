@@ -50,7 +50,7 @@ def test_without_a_table_every_guarantee_is_promised_except_those_about_missing_
     }
 
 
-def test_what_an_old_file_does_not_say_of_quorums_is_guaranteed_where_nodes_elect_and_else_undefined() -> None:
+def test_an_old_file_guarantees_a_quorum_where_nodes_elect_and_else_leaves_it_undefined() -> None:
     undefined = {**WEAK, "election-quorum": "undefined"}
     for given in ("+!++++", {"all": "+!++++"}, {"all": {"exclusivity": "!"}}):
         assert read(given)["pause"] == WEAK
