@@ -10,13 +10,24 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from splitbrain.errors import UsageError
-from splitbrain.names import FAULT_CLASSES, GUARANTEES, Eligibility, Promise, Promises, fault_class_of, promise_of
+from splitbrain.names import (
+    FAULT_CLASSES,
+    GUARANTEES,
+    Electors,
+    Eligibility,
+    Promise,
+    Promises,
+    fault_class_of,
+    promise_of,
+)
 from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import NoOptions, System
 
 JUDGED_BY: Final = "judged_by"
 ORIGIN: Final = "origin"
+UNSAID: Final[Electors] = "nobody"
+"""The electors of a run that was stored before systems said which they are."""
 
 
 def provenance(system: System) -> dict[str, Any]:
@@ -26,6 +37,8 @@ def provenance(system: System) -> dict[str, Any]:
         "stall_bound_ms": system.stall_bound_ms,
         "suspicion_ms": system.suspicion_ms,
         "eligibility": system.eligibility,
+        "elects": system.elects,
+        "round_ms": system.round_ms,
         "features": sorted(system.features),
     }
     return {JUDGED_BY: contract, **({ORIGIN: dict(system.origin)} if system.origin else {})}
@@ -63,6 +76,8 @@ def _read(name: str, contract: Mapping[str, Any]) -> System:
         int(contract["suspicion_ms"]),
         contract["eligibility"],
         frozenset(str(each) for each in contract["features"]),
+        contract.get("elects", UNSAID),
+        int(contract.get("round_ms", 0)),
     )
 
 
@@ -81,8 +96,17 @@ def _row(given: Mapping[str, Any]) -> Promises:
 
 
 def _system(
-    name: str, table: Any, stall_bound_ms: int, suspicion_ms: int, eligibility: Any, features: Any = frozenset()
+    name: str,
+    table: Any,
+    stall_bound_ms: int,
+    suspicion_ms: int,
+    eligibility: Any,
+    features: Any = frozenset(),
+    elects: Any = UNSAID,
+    round_ms: int = 0,
 ) -> System:
+    if elects not in get_args(Electors):
+        raise ValueError(f"expected electors, of {', '.join(get_args(Electors))}, got {elects!r}")
     if eligibility not in get_args(Eligibility):
         raise ValueError(f"expected an eligibility of {', '.join(get_args(Eligibility))}, got {eligibility!r}")
     return System(
@@ -96,4 +120,6 @@ def _system(
         options=NoOptions(),
         factory=None,
         features=features,
+        elects=elects,
+        round_ms=round_ms,
     )
