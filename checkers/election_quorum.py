@@ -87,7 +87,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
 def _untested(led: Leaderships, bounds: Bounds) -> str | None:
     """The reason why no election can be judged, None if they can."""
     if bounds.elects == "nobody":
-        return "the system elects by no majority"
+        return "no majority is said to elect"
     if bounds.elects == "servers" and not bounds.servers:
         return "the servers that elect are not known"
     return None if len(led) else "no node was seen leading"

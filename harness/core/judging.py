@@ -48,7 +48,10 @@ class Contract:
         }
 
 
-EVERYTHING_PROMISED = Contract(promises=ALL_PROMISED, bounds=Bounds())
+# A history alone does not say whether a majority elects: leases are taken without one.
+EVERYTHING_PROMISED = Contract(
+    promises={**ALL_PROMISED, "election-quorum": "undefined"}, bounds=Bounds(elects="nobody")
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

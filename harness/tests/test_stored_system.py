@@ -37,6 +37,16 @@ def test_a_stored_run_is_judged_by_the_contract_of_its_system(system: System) ->
     assert contract_of(stored, history, nodes=("n1", "n2")) == contract_of(system, history, nodes=("n1", "n2"))
 
 
+def test_a_run_stored_before_systems_said_which_majority_elects_is_not_accused_of_lacking_one() -> None:
+    record = json.loads(json.dumps({"system": "raft", **provenance(SYSTEMS["raft"])}))
+    del record["judged_by"]["elects"], record["judged_by"]["round_ms"]
+    for row in record["judged_by"]["promises"].values():
+        del row["election-quorum"]
+    stored = stored_system(record, "experiment.json")
+    assert stored is not None
+    assert (stored.elects, stored.promises["pause"]["election-quorum"]) == ("nobody", "not-promised")
+
+
 def run_at(folder: Path, **record: Any) -> Path:
     folder.mkdir()
     (folder / "history.jsonl").write_text(history_of(TWO_LEADERS))
