@@ -50,9 +50,13 @@ def judge(
     ``nodes`` and ``servers`` name the machines of the cluster that the history does not. With ``strict``, a known
     weakness that was not shown is invalid.
     """
+    if not isinstance(history, History):
+        raise UsageError(f"history: expected a History (splitbrain.read_history gives one), got {history!r}")
     if system is None:
         return judge_by(history, EVERYTHING_PROMISED, strict=strict)
     found = find_system(system) if isinstance(system, str) else system
+    if not isinstance(found, System):
+        raise UsageError(f"system: expected a name or a System, got {found!r}")
     contract = contract_of(found, history, nodes=nodes, servers=servers, workload=workload)
     return judge_by(history, contract, strict=strict)
 

@@ -55,6 +55,26 @@ def test_without_a_system_every_guarantee_is_promised() -> None:
     assert splitbrain.judge(run.history).verdict == "invalid"
 
 
+@pytest.mark.parametrize(
+    ("system", "nemesis", "message"),
+    [
+        ("etcd", "partition", "etcd is real software, of which there is no simulation"),
+        ("raft", "disk-full", "the runtime sim cannot do all of this schedule; it lacks: full disk"),
+    ],
+)
+def test_a_run_that_the_simulation_cannot_make_is_refused(system: str, nemesis: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        splitbrain.run(system, nodes=3, nemesis=nemesis, seconds=5)
+
+
+def test_arguments_of_the_wrong_type_are_refused() -> None:
+    run = splitbrain.run("raft", nodes=3, seconds=5)
+    with pytest.raises(UsageError, match="history: expected a History"):
+        splitbrain.judge("history.jsonl")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="system: expected a name or a System, got 5"):
+        splitbrain.judge(run.history, system=5)  # type: ignore[arg-type]
+
+
 def test_a_stored_history_is_read_from_its_file_or_its_folder(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines(READ_OF_OLD_VALUE)))

@@ -58,6 +58,11 @@ def test_an_old_file_guarantees_a_quorum_where_nodes_elect_and_else_leaves_it_un
     assert read(OLD_TABLE, elects="nobody")["leader-isolated"] == undefined
 
 
+def test_a_fault_class_given_by_its_name_and_by_its_old_code_is_refused() -> None:
+    with pytest.raises(WrongPromises, match="promises: expected one row for leader-isolated, got 'leader-isolated'"):
+        read({"C4": "++++++", "leader-isolated": "+!++++"})
+
+
 def test_only_nodes_or_nobody_elects_where_there_are_no_servers() -> None:
     assert read_electors("elects", "nodes") == "nodes" and read_electors("elects", "nobody") == "nobody"
     with pytest.raises(WrongPromises, match="elects: expected one of nodes, nobody, got 'servers'"):

@@ -62,7 +62,11 @@ def read_promises(key: str, given: object, usual: Promises) -> PromiseTable:
         case str():
             return dict.fromkeys(NODE_FAULT_CLASSES, _row(key, given, usual))
         case Mapping():
-            rows = {_row_name(key, name): _row(f"{key}.{name}", row, usual) for name, row in given.items()}
+            rows: dict[FaultClass | str, Promises] = {}
+            for name, row in given.items():
+                if (row_name := _row_name(key, name)) in rows:
+                    raise WrongPromises(key, f"one row for {row_name}", name)
+                rows[row_name] = _row(f"{key}.{name}", row, usual)
             return {each: rows.get(each, rows.get(ALL, usual)) for each in NODE_FAULT_CLASSES}
         case _:
             raise WrongPromises(key, "a table of promises, a row, or rows by fault class", given)

@@ -30,6 +30,7 @@ from splitbrain.nemesis.nemeses import NemesisError
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
+from splitbrain.runtimes.capabilities import refuse_unsupported
 from splitbrain.runtimes.sim.instruments import Instrument
 from splitbrain.runtimes.sim.runtime import Log
 from splitbrain.user_systems.lookup import find_system
@@ -204,6 +205,8 @@ def _plan(
     if schedule is not None and (nemesis is not None or seconds is not None):
         raise UsageError("a schedule has faults and a length: give no nemesis and no seconds beside it")
     system = _system(target)
+    if not system.simulated:
+        raise UsageError(f"{system.name} is real software, of which there is no simulation: use splitbrain test")
     if not system.min_nodes <= nodes <= system.max_nodes:
         raise UsageError(f"nodes: {system.name} runs on {system.min_nodes} to {system.max_nodes}, got {nodes}")
     limit = schedule.length_ms / 1000 if schedule is not None else SECONDS if seconds is None else seconds
@@ -229,9 +232,11 @@ def _plan(
         ),
     )
     try:
-        return experiment, schedule or experiment.planned()
+        planned = schedule or experiment.planned()
     except NemesisError as wrong:
         raise UsageError(f"nemesis: {wrong}") from wrong
+    refuse_unsupported(planned, "sim")
+    return experiment, planned
 
 
 def _system(target: object) -> System:

@@ -53,7 +53,13 @@ NINETY_FIVE_PERCENT = 3  # rule of three: after N cases without a hit, the hit r
 @click.option("--nodes", default=5, show_default=True, help="Size of the largest cluster.")
 @click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Directory for stored runs.")
 @click.option("--coverage", "show_coverage", is_flag=True, help="Print the coverage of the search.")
-@click.option("--confirm", "confirm_times", type=int, default=0, help="Number of runs of the finding on containers.")
+@click.option(
+    "--confirm",
+    "confirm_times",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Number of runs of the finding on containers.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def hunt(
     system: str,
@@ -123,7 +129,7 @@ def _target(system: str, nodes: int, property_: str | None) -> HuntTarget:
 
 
 def _check_limits(*, seconds: float | None, schedules: int | None, cores: int | None) -> None:
-    if seconds is not None and seconds <= 0:
+    if seconds is not None and not seconds > 0:
         raise UsageError(f"--seconds: expected more than 0, got {seconds:g}")
     for name, value in (("schedules", schedules), ("cores", cores)):
         if value is not None and value < 1:

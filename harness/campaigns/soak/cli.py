@@ -13,7 +13,13 @@ from splitbrain import errors
 
 @click.command()
 @click.argument("systems", nargs=-1)
-@click.option("--minutes", default=30.0, show_default=True, help="Minimum duration; the last round is finished.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Minimum duration; the last round is finished.",
+)
 @click.option("--seed", default=1, show_default=True, help="Seed of the schedules.")
 @click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Directory for stored runs.")
 def soak(systems: tuple[str, ...], minutes: float, seed: int, store: Path) -> None:
