@@ -150,7 +150,7 @@ def _fault(begun: _FaultHalf, done: _FaultHalf | None) -> Fault:
 
 
 def _class(value: Mapping[str, Any], key: str, old_key: str) -> str | None:
-    """The name of a fault class; histories of format 1 have codes, under other keys."""
+    """The name of a fault class; histories before 0.2 have codes, under other keys."""
     stored = value.get(key, value.get(old_key))
     return None if stored is None else fault_class_of(str(stored))
 

@@ -44,7 +44,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 privileged_option = click.option(
     ALLOW_PRIVILEGED, "privileged", is_flag=True, help="Let a container of the run use the machine's loop devices."
 )
-strict_option = click.option("--strict", is_flag=True, help="A known weakness that was not shown fails the run.")
+strict_option = click.option("--strict", is_flag=True, help="Fail if a known weakness was not reproduced.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -58,11 +58,14 @@ def cli() -> None:
 @click.argument("system")
 @click.option("--nemesis", "nemeses", default=None, help="Faults to inject: a nemesis, or several with commas.")
 @click.option("--runtime", default="docker", show_default=True, help="Where the cluster runs.")
-@click.option("--nodes", type=int, default=None, help="How many nodes; as many as is usual for SYSTEM, mostly 5.")
+@click.option("--nodes", type=int, default=None, help="Number of nodes; default: that of SYSTEM, mostly 5.")
 @click.option("--time-limit", default=60.0, show_default=True, help="Seconds of faults.")
-@click.option("--seed", type=int, default=None, help="Fixes the schedule; drawn when not given.")
+@click.option("--seed", type=int, default=None, help="Seed of the schedule; default: random.")
 @click.option(
-    "--observe-period", type=int, default=None, help="Ms between two observations of a node; 20, in simulation 100."
+    "--observe-period",
+    type=int,
+    default=None,
+    help="Time between two observations of a node, in ms; default: 20, in simulation 100.",
 )
 @click.option("--workload", "kind", default="election", show_default=True, help="See `splitbrain workloads`.")
 @privileged_option
@@ -218,7 +221,7 @@ def _judge_again(
     from splitbrain.core.stored_system import stored_system
 
     record = run.read_json(EXPERIMENT)
-    record.pop("cells", None)  # codes of the fault classes, in runs of format 1; the contract has their names
+    record.pop("cells", None)  # codes of the fault classes, in runs before 0.2; the contract has their names
     system = asked or stored_system(record, str(run.path / EXPERIMENT))
     history = replace(read_history(run.history), model=model)
     judged = judge_stored(history, system, record, strict=strict, only=only)
@@ -269,7 +272,7 @@ def doctor() -> None:
 
 
 @cli.command()
-@click.option("--all", "everything", is_flag=True, help="Those of runs still at work too.")
+@click.option("--all", "everything", is_flag=True, help="Include the runs that are still at work.")
 @click.option("--images", is_flag=True, help="The images that were built, too.")
 def clean(everything: bool, images: bool) -> None:
     """Remove containers and networks that an interrupted run left behind."""
@@ -284,7 +287,7 @@ def clean(everything: bool, images: bool) -> None:
 
 
 @cli.command()
-@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="On 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="Port on 127.0.0.1.")
 @store_option
 def serve(port: int, store: Path) -> None:
     """Show the stored runs in a browser, on 127.0.0.1 only."""

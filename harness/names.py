@@ -1,7 +1,7 @@
 """Names that every package shares: guarantees, fault classes, promises, and which majorities can have a leader.
 
 A leaf without imports of this project, which goes into the image of our nodes too. Each name stands here once, with
-its one-line description, in the order in which tables and reports show them. The codes of format 1 (``T``, ``C4``)
+its one-line description, in the order in which tables and reports show them. The codes of version 0.1 (``T``, ``C4``)
 are read from old runs and old files, and never written.
 """
 

@@ -107,7 +107,7 @@ def promise(row: Mapping[str, Any]) -> str:
 def promised(row: Mapping[str, Any]) -> dict[str, str]:
     """The promise for each guarantee that the property tests, by its name; one that stands alone has none.
 
-    Verdicts of format 1 have codes and marks, which are read as the names that they stood for.
+    Verdicts before version 0.2 have codes and marks, which are read as the names that they stood for.
     """
     given = row.get("promise")
     if isinstance(given, str):

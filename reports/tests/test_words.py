@@ -70,7 +70,7 @@ def test_known_weaknesses_are_listed_by_outcome() -> None:
             {"availability": "known-weakness", "convergence": "guaranteed"},
             "availability: known weakness; convergence: guaranteed",
         ),
-        ({"A": "!", "L": "+"}, "availability: known weakness; convergence: guaranteed"),  # of format 1
+        ({"A": "!", "L": "+"}, "availability: known weakness; convergence: guaranteed"),  # before 0.2
         ("?", "not promised"),
         (None, "needed for a pass"),
     ],

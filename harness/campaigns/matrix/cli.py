@@ -103,8 +103,9 @@ def matrix(
 
 def _print_result(result: Result, console: Console) -> None:
     entry = result.entry
-    marks = "".join({"broken": "x", "kept": ".", "untold": "u"}[mark] for mark in result.seen.values())
-    line = f"{entry.runtime:>6}  {entry.system} {entry.fault_class}: {result.status} {marks} {result.words}"
+    broken = ", ".join(guarantee for guarantee, mark in result.seen.items() if mark == "broken")
+    seen = f", broken: {broken}" if broken else ""
+    line = f"{entry.runtime:>6}  {entry.system} {entry.fault_class}: {result.status}{seen}. {result.words}"
     console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
