@@ -10,6 +10,7 @@ handler in ``handlers.py`` of each runtime that can carry it out.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
@@ -86,7 +87,7 @@ class Aim:
 
 # No field here: each class lists its fields in the order in which schedules write them.
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fault:
+class Fault(ABC):
     """The base of all classes of fault.
 
     ``f`` is its name in schedules and histories, ``undo`` the name of its undoing in a history. ``capabilities`` are
@@ -105,7 +106,7 @@ class Fault:
     def __post_init__(self) -> None:
         self._check()
 
-    def _check(self) -> None:
+    def _check(self) -> None:  # noqa: B027  # most classes have nothing to check
         """Raise ``ScheduleError`` for a field out of bounds."""
 
     @property
@@ -114,21 +115,21 @@ class Fault:
         return self.usual_class
 
     @property
+    @abstractmethod
     def effect(self) -> str:
         """What it does, in words."""
-        raise NotImplementedError
 
     def required(self) -> tuple[Capability, ...]:
         """The capabilities that a runtime needs to carry it out."""
         return self.capabilities
 
+    @abstractmethod
     def aim(self, view: View, rng: Random) -> Aim | NoTarget:
         """Resolve its role or shape on the cluster as observed now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add_to(self, state: State, nodes: tuple[str, ...], links: Cut) -> None:
         """Add to ``state`` what it asks for while it is in force."""
-        raise NotImplementedError
 
     def class_of(self, links: Cut, view: View) -> FaultClass:
         """Its fault class on the cluster as observed now."""
@@ -172,14 +173,11 @@ class Fault:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NodeFault(Fault):
-    """A fault of the nodes that fill a role."""
+class RoleFault(Fault):
+    """A fault that is aimed at the nodes that fill a role."""
 
-    target: Role
-
-    def __post_init__(self) -> None:
-        one_of("target", self.target, ROLES)
-        self._check()
+    if TYPE_CHECKING:  # each class has it in the place at which schedules write it
+        target: Role
 
     @property
     def role(self) -> Role:
@@ -192,11 +190,27 @@ class NodeFault(Fault):
         nodes = resolve(self.target, view, rng)
         if isinstance(nodes, NoTarget):
             return nodes
-        return Aim(nodes, self.links_of(nodes, view), f"{subject(self.target, nodes)}: {self.effect}")
+        return Aim(nodes, self.links_of(nodes, view), f"{subject(self.target, nodes)}: {self.aimed_effect}")
+
+    @property
+    def aimed_effect(self) -> str:
+        """What it does to its nodes, in words."""
+        return self.effect
 
     def links_of(self, nodes: tuple[str, ...], view: View) -> Cut:
         """The links that it affects besides the nodes."""
         return NOTHING
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeFault(RoleFault):
+    """A fault of the nodes that fill a role."""
+
+    target: Role
+
+    def __post_init__(self) -> None:
+        one_of("target", self.target, ROLES)
+        self._check()
 
 
 def subject(role: Role, nodes: tuple[str, ...]) -> str:

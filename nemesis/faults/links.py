@@ -6,16 +6,17 @@ nodes or ``out`` of them.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from splitbrain.names import FaultClass
-from splitbrain.nemesis.faults.base import Aim, Capability, Fault, flap, integer, one_of, subject
+from splitbrain.nemesis.faults.base import Aim, Capability, Fault, RoleFault, flap, integer, one_of
 from splitbrain.nemesis.partitions import HOWS, WAYS, Cut, How, Way, links_of
 from splitbrain.nemesis.shapes import SHAPES, class_of, with_servers
-from splitbrain.nemesis.targets import ROLES, NoTarget, Role, View, resolve
+from splitbrain.nemesis.targets import ROLES, NoTarget, Role, View
 
 if TYPE_CHECKING:
     from splitbrain.nemesis.state import Flaws, State
@@ -98,11 +99,10 @@ class Partition(Fault):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LinkFault(Fault):
+class LinkFault(RoleFault):
     """A fault of the packets from and to the nodes of a role."""
 
-    if TYPE_CHECKING:  # each class lists them after its figures, the order in which schedules write them
-        target: Role
+    if TYPE_CHECKING:  # as ``target``: each class has it in the place at which schedules write it
         way: Way
 
     about: ClassVar[Literal["nodes", "links"]] = "links"
@@ -114,26 +114,19 @@ class LinkFault(Fault):
         one_of("way", self.way, WAYS)
 
     @property
-    def role(self) -> Role:
-        return self.target
+    def aimed_effect(self) -> str:
+        return f"{self.effect}{WAY_WORDS[self.way]}"
 
-    def with_role(self, role: Role) -> Self:
-        return replace(self, target=role)
-
-    def aim(self, view: View, rng: Random) -> Aim | NoTarget:
-        nodes = resolve(self.target, view, rng)
-        if isinstance(nodes, NoTarget):
-            return nodes
-        words = f"{subject(self.target, nodes)}: {self.effect}{WAY_WORDS[self.way]}"
-        return Aim(nodes, links_of(nodes, view.machines, self.way), words)
+    def links_of(self, nodes: tuple[str, ...], view: View) -> Cut:
+        return links_of(nodes, view.machines, self.way)
 
     def add_to(self, state: State, nodes: tuple[str, ...], links: Cut) -> None:
         for link in links:
             state.flaws[link] = self.added_to(state.flaws_of(link))
 
+    @abstractmethod
     def added_to(self, flaws: Flaws) -> Flaws:
         """The flaws of a link that has those flaws and this one."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
