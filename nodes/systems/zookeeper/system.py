@@ -81,6 +81,16 @@ def server(options: ZooKeeperOptions) -> Callable[[Machine], Sequence[str]]:
     return command
 
 
+def servers(options: ZooKeeperOptions) -> Servers:
+    """Three servers with these options."""
+    return Servers(
+        count=3,
+        software=Software(
+            image="systems/zookeeper/image", command=server(options), ports=(ZOOKEEPER_PORT,), ready_s=JAVA_STARTS_S
+        ),
+    )
+
+
 def contender(kind: str, options: ZooKeeperOptions) -> Callable[[Machine], Sequence[str]]:
     """The arguments of a contender's container. Each prefers another server, so that to cut one of them off is to cut
     off some contenders and not others."""
@@ -203,12 +213,7 @@ ZOOKEEPER_SYSTEM: Final = System(
     options=CAREFUL,
     factory=None,
     software=Software(image="systems/zookeeper/contender_image", command=contender("careful", CAREFUL), data=None),
-    servers=Servers(
-        count=3,
-        software=Software(
-            image="systems/zookeeper/image", command=server(CAREFUL), ports=(ZOOKEEPER_PORT,), ready_s=JAVA_STARTS_S
-        ),
-    ),
+    servers=servers(CAREFUL),
     client="splitbrain.nodes.systems.zookeeper.client:ZooKeeperClient",
     pins={"docker": {"leader-isolated": Pin(schedule=SCHEDULES / "leader-isolated-five-times.json", seed=1)}},
 )
@@ -246,10 +251,5 @@ ZOOKEEPER_SHORT_SYSTEM: Final = replace(
     options=SHORT,
     software=replace(ZOOKEEPER_SYSTEM.software, command=contender("careful", SHORT)),
     pins={},
-    servers=Servers(
-        count=3,
-        software=Software(
-            image="systems/zookeeper/image", command=server(SHORT), ports=(ZOOKEEPER_PORT,), ready_s=JAVA_STARTS_S
-        ),
-    ),
+    servers=servers(SHORT),
 )
