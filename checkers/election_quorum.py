@@ -86,7 +86,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
 
 def _untested(led: Leaderships, bounds: Bounds) -> str | None:
     """The reason why no election can be judged, None if they can."""
-    if bounds.elects == "nobody":
+    if bounds.elects == "none":
         return "no majority is said to elect"
     if bounds.elects == "servers" and not bounds.servers:
         return "the servers that elect are not known"

@@ -129,12 +129,12 @@ ELIGIBILITIES: Final[Mapping[Eligibility, str]] = MappingProxyType(
 )
 """Which majorities a system promises a working leader; each kind includes those before it."""
 
-Electors = Literal["nodes", "servers", "nobody"]
+Electors = Literal["nodes", "servers", "none"]
 ELECTORS: Final[Mapping[Electors, str]] = MappingProxyType(
     {
         "nodes": "a majority of the nodes elects, each of which answers the candidate itself",
         "servers": "a majority of the servers elects, and the node reaches a server that is in it",
-        "nobody": "no majority is needed",
+        "none": "no majority is needed",
     }
 )
 """Which machines elect a leader by majority."""

@@ -181,12 +181,12 @@ def test_terms_that_servers_assign_show_nothing_of_the_time_of_a_request() -> No
 
 def test_a_system_in_which_no_majority_elects_is_not_tested_and_neither_is_a_history_without_leaders() -> None:
     proven = split_cluster().saw("n1", 120, 125, term=4).led("n1", 190, 195, term=6)
-    nobody = found(proven, Bounds(elects="nobody"))
-    assert nobody.outcome is found(split_cluster()).outcome is Outcome.UNKNOWN
-    assert "no majority is said to elect" in nobody.words
+    without = found(proven, Bounds(elects="none"))
+    assert without.outcome is found(split_cluster()).outcome is Outcome.UNKNOWN
+    assert "no majority is said to elect" in without.words
     assert found(proven, Bounds(elects="servers")).outcome is Outcome.UNKNOWN  # which servers is not known
     promises = {**ALL_PROMISED, "election-quorum": "undefined"}
-    judged = judge(proven.history(), promises, Bounds(elects="nobody"), only=["election-quorum"])
+    judged = judge(proven.history(), promises, Bounds(elects="none"), only=["election-quorum"])
     assert judged["election-quorum"].outcome is Outcome.VALID
 
 

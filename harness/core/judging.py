@@ -49,9 +49,7 @@ class Contract:
 
 
 # A history alone does not say whether a majority elects: leases are taken without one.
-EVERYTHING_PROMISED = Contract(
-    promises={**ALL_PROMISED, "election-quorum": "undefined"}, bounds=Bounds(elects="nobody")
-)
+EVERYTHING_PROMISED = Contract(promises={**ALL_PROMISED, "election-quorum": "undefined"}, bounds=Bounds(elects="none"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

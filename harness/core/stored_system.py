@@ -86,7 +86,7 @@ def _row(given: Mapping[str, Any]) -> Promises:
 
 def _system(name: str, table: Any, bounds: Mapping[str, Any], *, stall_bound_ms: int) -> System:
     """The system with these promises. A record that names no electors says nothing about elections."""
-    eligibility, elects = bounds["eligibility"], bounds.get("elects", "nobody")
+    eligibility, elects = bounds["eligibility"], bounds.get("elects", "none")
     if eligibility not in get_args(Eligibility):
         raise ValueError(f"expected an eligibility of {', '.join(get_args(Eligibility))}, got {eligibility!r}")
     if elects not in get_args(Electors):

@@ -231,7 +231,7 @@ def test_a_class_declares_its_promises_and_bounds() -> None:
         splitbrain_stall_bound_ms = 900
         splitbrain_suspicion_ms = 200
         splitbrain_eligibility = "hub"
-        splitbrain_elects = "nobody"
+        splitbrain_elects = "none"
         splitbrain_round_ms = 500
         splitbrain_min_nodes = 3
         splitbrain_max_nodes = 7
@@ -240,7 +240,7 @@ def test_a_class_declares_its_promises_and_bounds() -> None:
     nothing_weak = {**ALL_PROMISED, "election-quorum": "undefined"}
     assert system.promises["leader-isolated"] == {**nothing_weak, "exclusivity": "known-weakness"}
     assert system.promises["partition"] == nothing_weak
-    assert (system.elects, system.round_ms) == ("nobody", 500)
+    assert (system.elects, system.round_ms) == ("none", 500)
     assert (system.stall_bound_ms, system.suspicion_ms, system.eligibility) == (900, 200, "hub")
     assert (system.min_nodes, system.max_nodes) == (3, 7)
 
@@ -256,7 +256,7 @@ def test_a_class_declares_its_promises_and_bounds() -> None:
         ("promises", 7, "expected a table of promises, a row, or rows by fault class, got 7"),
         ("stall_bound_ms", 0.5, "expected a whole number from 1, got 0.5"),
         ("suspicion_ms", True, "expected a whole number from 1, got True"),
-        ("elects", "servers", "expected one of nodes, nobody, got 'servers'"),
+        ("elects", "servers", "expected one of nodes, none, got 'servers'"),
         ("eligibility", "any", "expected one of isolated, clique, hub, got 'any'"),
         ("terms", 1, "expected True or False, got 1"),
     ],

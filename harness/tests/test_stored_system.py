@@ -44,7 +44,7 @@ def test_a_run_stored_before_systems_said_which_majority_elects_is_not_accused_o
         del row["election-quorum"]
     stored = stored_system(record, "experiment.json")
     assert stored is not None
-    assert (stored.elects, stored.promises["pause"]["election-quorum"]) == ("nobody", "not-promised")
+    assert (stored.elects, stored.promises["pause"]["election-quorum"]) == ("none", "not-promised")
 
 
 def run_at(folder: Path, **record: Any) -> Path:

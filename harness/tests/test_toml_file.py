@@ -31,12 +31,12 @@ def test_a_minimal_file_has_an_image_and_a_probe(tmp_path: Path) -> None:
     system = read(tmp_path, LEAST)
     assert system.software.image == OwnImage(tag="mine:1")
     assert system.probe == HttpProbe(path="/status", leading="leading")
-    assert system.promises["crash"] == usual_promises(has_terms=False, elects="nobody") and not system.simulated
+    assert system.promises["crash"] == usual_promises(has_terms=False, elects="none") and not system.simulated
 
 
 def test_a_file_says_that_its_nodes_elect_and_how_long_a_round_lasts(tmp_path: Path) -> None:
     silent, said = read(tmp_path, LEAST), read(tmp_path, "elects = 'nodes'\nround_ms = 900\n" + LEAST)
-    assert (silent.elects, silent.round_ms) == ("nobody", silent.stall_bound_ms)
+    assert (silent.elects, silent.round_ms) == ("none", silent.stall_bound_ms)
     assert (said.elects, said.round_ms) == ("nodes", 900)
     assert (silent.promises["pause"]["election-quorum"], said.promises["pause"]["election-quorum"]) == (
         "undefined",
@@ -62,7 +62,7 @@ def test_a_command_is_filled_in_for_each_machine(tmp_path: Path) -> None:
         ("nodes = true\n" + LEAST, "nodes: expected a whole number"),
         ("command = ['{nome}']\n" + LEAST, "command: expected"),
         ("eligibility = 'all'\n" + LEAST, "eligibility: expected one of"),
-        ("elects = 'servers'\n" + LEAST, "elects: expected one of nodes, nobody, got 'servers'"),
+        ("elects = 'servers'\n" + LEAST, "elects: expected one of nodes, none, got 'servers'"),
         (LEAST + "role = 'x'\n", "unknown key probe.role"),
         ('image = "x"\n[probe]\npath = "/"\n', "probe.leading is missing"),
         (LEAST + "[promises]\nC1 = '++'\n", "promises.C1: expected 7 of the marks"),

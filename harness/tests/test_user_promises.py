@@ -54,8 +54,8 @@ def test_an_old_file_guarantees_a_quorum_where_nodes_elect_and_else_leaves_it_un
     undefined = {**WEAK, "election-quorum": "undefined"}
     for given in ("+!++++", {"all": "+!++++"}, {"all": {"exclusivity": "!"}}):
         assert read(given)["pause"] == WEAK
-        assert read(given, elects="nobody")["pause"] == undefined
-    assert read(OLD_TABLE, elects="nobody")["leader-isolated"] == undefined
+        assert read(given, elects="none")["pause"] == undefined
+    assert read(OLD_TABLE, elects="none")["leader-isolated"] == undefined
 
 
 def test_a_fault_class_given_by_its_name_and_by_its_old_code_is_refused() -> None:
@@ -63,9 +63,9 @@ def test_a_fault_class_given_by_its_name_and_by_its_old_code_is_refused() -> Non
         read({"C4": "++++++", "leader-isolated": "+!++++"})
 
 
-def test_only_nodes_or_nobody_elects_where_there_are_no_servers() -> None:
-    assert read_electors("elects", "nodes") == "nodes" and read_electors("elects", "nobody") == "nobody"
-    with pytest.raises(WrongPromises, match="elects: expected one of nodes, nobody, got 'servers'"):
+def test_elects_is_nodes_or_none_where_there_are_no_servers() -> None:
+    assert read_electors("elects", "nodes") == "nodes" and read_electors("elects", "none") == "none"
+    with pytest.raises(WrongPromises, match="elects: expected one of nodes, none, got 'servers'"):
         read_electors("elects", "servers")
 
 

@@ -29,7 +29,7 @@ from splitbrain.names import (
 from splitbrain.nodes.systems.promises import promise_table
 
 ABOUT_TERMS: Final[tuple[Guarantee, ...]] = ("term-safety", "fencing")
-ELECTORS_OF_USERS: Final[tuple[Electors, ...]] = ("nodes", "nobody")
+ELECTORS_OF_USERS: Final[tuple[Electors, ...]] = ("nodes", "none")
 ALL: Final = "all"
 """The row of a mapping for every fault class that it does not name."""
 
@@ -46,7 +46,7 @@ class WrongPromises(ValueError):
 
 def usual_promises(has_terms: bool, elects: Electors) -> Promises:
     """Everything guaranteed, but undefined what is about terms without terms, or about a quorum without one."""
-    undefined = (*(() if has_terms else ABOUT_TERMS), *(("election-quorum",) if elects == "nobody" else ()))
+    undefined = (*(() if has_terms else ABOUT_TERMS), *(("election-quorum",) if elects == "none" else ()))
     return {each: "undefined" if each in undefined else "guaranteed" for each in GUARANTEES}
 
 

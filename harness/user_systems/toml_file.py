@@ -82,10 +82,10 @@ class _System:
 
     def __init__(self, where: str, told: Mapping[str, Any]) -> None:
         self._where = where
-        self._told = told
+        self._given = told
 
     def system(self, path: Path) -> System:
-        self._closed("", self._told, KEYS)
+        self._closed("", self._given, KEYS)
         nodes = self._number("nodes", 3)
         stall_bound_ms = self._number("stall_bound_ms", 5_000, least=20)
         return System(
@@ -122,19 +122,19 @@ class _System:
                 raise UsageError(f"{self._where}: unknown key {table}{key}: expected one of {', '.join(sorted(keys))}")
 
     def _text(self, key: str, usual: str | None) -> str:
-        value = self._told.get(key, usual)
+        value = self._given.get(key, usual)
         if not isinstance(value, str) or not value:
             raise self._refuse(key, "a text", value)
         return value
 
     def _number(self, key: str, usual: int, least: int = 1) -> int:
-        value = self._told.get(key, usual)
+        value = self._given.get(key, usual)
         if type(value) is not int or value < least:
             raise self._refuse(key, f"a whole number from {least}", value)
         return value
 
     def _table(self, key: str, keys: frozenset[str]) -> Mapping[str, Any]:
-        value = self._told.get(key, {})
+        value = self._given.get(key, {})
         if not isinstance(value, Mapping):
             raise self._refuse(key, "a table", value)
         self._closed(f"{key}.", value, keys)
@@ -144,9 +144,9 @@ class _System:
         return value
 
     def _image(self, beside: Path) -> OwnImage:
-        if ("image" in self._told) == ("folder" in self._told):
+        if ("image" in self._given) == ("folder" in self._given):
             raise UsageError(f"{self._where}: expected one of image (a tag) and folder (with a Dockerfile)")
-        if "image" in self._told:
+        if "image" in self._given:
             return OwnImage(tag=self._text("image", None))
         folder = (beside / self._text("folder", None)).resolve()
         if not (folder / "Dockerfile").is_file():
@@ -154,7 +154,7 @@ class _System:
         return OwnImage(folder=str(folder))
 
     def _command(self) -> Callable[[Machine], Sequence[str]]:
-        words = self._told.get("command", [])
+        words = self._given.get("command", [])
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise self._refuse("command", "a list of texts", words)
         template = Template(
@@ -184,18 +184,18 @@ class _System:
     def _promises(self) -> PromiseTable:
         usual = usual_promises("term" in self._table("probe", PROBE_KEYS), self._electors())
         try:
-            return read_promises("promises", self._told.get("promises", {}), usual)
+            return read_promises("promises", self._given.get("promises", {}), usual)
         except WrongPromises as wrong:
             raise self._refuse(wrong.key, wrong.expected, wrong.got) from wrong
 
     def _electors(self) -> Electors:
         try:
-            return read_electors("elects", self._told.get("elects", "nobody"))
+            return read_electors("elects", self._given.get("elects", "none"))
         except WrongPromises as wrong:
             raise self._refuse(wrong.key, wrong.expected, wrong.got) from wrong
 
     def _eligibility(self) -> Eligibility:
         try:
-            return read_eligibility("eligibility", self._told.get("eligibility", "clique"))
+            return read_eligibility("eligibility", self._given.get("eligibility", "clique"))
         except WrongPromises as wrong:
             raise self._refuse(wrong.key, wrong.expected, wrong.got) from wrong

@@ -196,7 +196,7 @@ class System:
     message_complexity: str
     options: Any
     factory: Factory | None
-    elects: Electors = "nobody"
+    elects: Electors = "none"
     round_ms: int = 0
     software: Software = OUR_NODE
     servers: Servers | None = None
