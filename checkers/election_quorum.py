@@ -51,15 +51,16 @@ class Campaign(NamedTuple):
 class _Suspect:
     """A reign whose node could exchange messages with no majority at the end of its election.
 
-    ``first_claim`` is the earliest completion of a claim (ns). ``reached`` are the electors that may have taken part,
-    the node itself included where nodes elect. ``starved``: only starvation of the machine leaves in doubt that the
-    campaign began when ``campaign`` says.
+    ``first_claim`` is the earliest completion of a claim (ns). ``reached`` are those of the ``electors`` that may have
+    taken part, the node itself included where nodes elect. ``starved``: only starvation of the machine leaves in doubt
+    that the campaign began when ``campaign`` says.
     """
 
     reign: int
     first_claim: int
     campaign: Campaign
     reached: tuple[str, ...]
+    electors: tuple[str, ...]
     starved: bool
 
 
@@ -72,7 +73,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words)
     suspects = list(_suspects(history, bounds, led))
     proven = _first_of_each([each for each in suspects if not each.starved], led)
-    doubtful = len(suspects) - sum(not each.starved for each in suspects)
+    doubtful = sum(each.starved for each in suspects)
     findings = tuple(_finding(history, bounds, led, each) for each in proven[:MOST_FINDINGS])
     return Verdict(
         property=PROPERTY,
@@ -128,24 +129,25 @@ def _suspects(history: History, bounds: Bounds, led: Leaderships) -> Iterator[_S
     health = cluster_health(history, bounds)
     place = {name: at for at, name in enumerate(health.members)}
     campaigns = _Campaigns(history, bounds, led, health)
+    electors = health.servers if bounds.elects == "servers" else health.members
+    majority = len(electors) // 2 + 1
     for reign in range(len(led)):
         node = place.get(history.nodes[led.node[reign]])
         end = int(led.f[reign])
-        if node is None or len(_reached(health, bounds, node, end, end)) >= _majority(health, bounds):
+        if node is None or len(_reached(health, bounds, node, end, end)) >= majority:
             continue  # it could even be elected at the instant of its first claim
         for campaign, starved in campaigns.of(reign, node):
             reached = _reached(health, bounds, node, campaign.after, end)
-            if len(reached) < _majority(health, bounds):
-                yield _Suspect(reign=reign, first_claim=end, campaign=campaign, reached=reached, starved=starved)
+            if len(reached) < majority:
+                yield _Suspect(
+                    reign=reign,
+                    first_claim=end,
+                    campaign=campaign,
+                    reached=reached,
+                    electors=electors,
+                    starved=starved,
+                )
                 break
-
-
-def _electors(health: ClusterHealth, bounds: Bounds) -> tuple[str, ...]:
-    return health.servers if bounds.elects == "servers" else health.members
-
-
-def _majority(health: ClusterHealth, bounds: Bounds) -> int:
-    return len(_electors(health, bounds)) // 2 + 1
 
 
 def _reached(health: ClusterHealth, bounds: Bounds, node: int, start: int, end: int) -> tuple[str, ...]:
@@ -226,11 +228,7 @@ class _Campaigns:
     def _a_round_before(self, times: Ints) -> Ints:
         """The longest round of an election before each time (ns), with all delays that may have been in force."""
         after = times - self._round
-        for (
-            start,
-            end,
-            delay,
-        ) in self._slowed:  # the latest end first, because a delay may move the start back to others
+        for start, end, delay in self._slowed:  # the latest end first: a delay may move the start back to others
             after = np.where((start <= times) & (end >= after), after - delay, after)
         return after
 
@@ -258,17 +256,15 @@ def _slowed(history: History) -> Iterator[tuple[int, int, int]]:
 def _finding(history: History, bounds: Bounds, led: Leaderships, suspect: _Suspect) -> Finding:
     seen, campaign, reign = history.observations, suspect.campaign, suspect.reign
     node, term = history.nodes[led.node[reign]], led.term_of(reign)
-    named = tuple(name for name in bounds.members or history.nodes if name not in bounds.servers)
-    electors = bounds.servers if bounds.elects == "servers" else named
     others = [name for name in suspect.reached if name != node]
     in_term = "" if term is None else f" in term {term}"
     words = (
         f"{node} began to lead{in_term} between {instant(campaign.after)} and {instant(suspect.first_claim)}, when it "
         f"could exchange messages with {f'{listed(others)} only' if others else 'no other'}: "
-        f"{len(suspect.reached)} of {len(electors)} {bounds.elects} are no majority"
+        f"{len(suspect.reached)} of {len(suspect.electors)} {bounds.elects} are no majority"
     )
     answer, claim = int(seen.complete_index[campaign.row]), int(led.f_line[reign])
-    isolating = _isolating(history, campaign.after, suspect.first_claim, {node, *electors} - {*others})
+    isolating = _isolating(history, campaign.after, suspect.first_claim, {node, *suspect.electors} - {*others})
     return Finding(
         guarantee=GUARANTEE,
         words=words,
@@ -276,7 +272,12 @@ def _finding(history: History, bounds: Bounds, led: Leaderships, suspect: _Suspe
         start=campaign.after,
         end=suspect.first_claim,
         nodes=(node,),
-        facts={"term": term, "reached": list(suspect.reached), "electors": list(electors), "by": campaign.shown_by},
+        facts={
+            "term": term,
+            "reached": list(suspect.reached),
+            "electors": list(suspect.electors),
+            "by": campaign.shown_by,
+        },
     )
 
 
