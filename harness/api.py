@@ -10,18 +10,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from splitbrain.arguments import names, refused, typed
 from splitbrain.checkers import linearizability
 from splitbrain.checkers.formats import FormatError, completed, is_complete
 from splitbrain.checkers.history import History, HistoryError
 from splitbrain.checkers.verdict import Verdict
 from splitbrain.core import judging
-from splitbrain.core.judging import EVERYTHING_PROMISED, Judged, contract_of, judge_by
+from splitbrain.core.judging import Judged, contract_of, contract_without_system, judge_by
 from splitbrain.errors import UsageError
 from splitbrain.names import MODELS, Model
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems.base import System
 from splitbrain.user_systems.lookup import find_system
 from splitbrain.user_systems.sim_run import SimRun, run
+from splitbrain.workloads import KINDS
 
 __all__ = ["History", "Judged", "Schedule", "SimRun", "Verdict", "judge", "linearizable", "read_history", "run"]
 
@@ -31,6 +33,8 @@ def read_history(path: str | Path) -> History:
 
     Raises UsageError, naming the line at fault.
     """
+    if not isinstance(path, str | Path):
+        raise refused("path", "a path", path)
     path = Path(path)
     return judging.read_history(path / "history.jsonl" if path.is_dir() else path)
 
@@ -47,17 +51,21 @@ def judge(
     """Judge every property that concerns a history.
 
     ``system`` (a name or a ``System``) says which promises it is held to; without one, everything is promised.
-    ``nodes`` and ``servers`` name the machines of the cluster that the history does not. With ``strict``, a known
-    weakness that was not shown is invalid.
+    ``nodes`` and ``servers`` name the machines of the cluster that the history does not, ``workload`` is the one of
+    ``splitbrain.workloads.KINDS`` that made the history. With ``strict``, a known weakness that was not shown is
+    invalid. Raises UsageError.
     """
-    if not isinstance(history, History):
-        raise UsageError(f"history: expected a History (splitbrain.read_history gives one), got {history!r}")
+    typed(History, "history", history, "a History (splitbrain.read_history gives one)")
+    typed(bool, "strict", strict, "True or False")
+    if workload not in KINDS:
+        raise refused("workload", f"one of {', '.join(KINDS)}", workload)
+    members, others = names("nodes", nodes), names("servers", servers)
     if system is None:
-        return judge_by(history, EVERYTHING_PROMISED, strict=strict)
-    found = find_system(system) if isinstance(system, str) else system
-    if not isinstance(found, System):
-        raise UsageError(f"system: expected a name or a System, got {found!r}")
-    contract = contract_of(found, history, nodes=nodes, servers=servers, workload=workload)
+        contract = contract_without_system(nodes=members, servers=others, workload=workload)
+    else:
+        found = find_system(system) if isinstance(system, str) else system
+        typed(System, "system", found, "a name or a System")
+        contract = contract_of(found, history, nodes=members, servers=others, workload=workload)
     return judge_by(history, contract, strict=strict)
 
 
@@ -70,11 +78,19 @@ def linearizable(history: History | Iterable[Mapping[str, Any]], *, model: Model
     given up).
     """
     if model is not None and model not in MODELS:
-        raise UsageError(f"model: expected one of {', '.join(MODELS)}, got {model!r}")
-    if not isinstance(history, History):
-        lines = list(history)
-        try:
-            history = History.from_entries(lines if is_complete(lines) else completed(lines))
-        except (HistoryError, FormatError) as wrong:
-            raise UsageError(str(wrong)) from wrong
-    return linearizability.check(history, model)
+        raise refused("model", f"one of {', '.join(MODELS)}", model)
+    return linearizability.check(history if isinstance(history, History) else _history(history), model)
+
+
+def _history(given: object) -> History:
+    """The history of lines given as mappings."""
+    if not isinstance(given, Iterable):
+        raise refused("history", "a History or its lines", given)
+    lines = list(given)
+    for at, line in enumerate(lines):
+        if not isinstance(line, Mapping):
+            raise refused(f"history[{at}]", "a line as a mapping", line)
+    try:
+        return History.from_entries(lines if is_complete(lines) else completed(lines))
+    except (HistoryError, FormatError) as wrong:
+        raise UsageError(str(wrong)) from wrong

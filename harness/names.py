@@ -7,7 +7,8 @@ are read from old runs and old files, and never written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
@@ -139,6 +140,9 @@ ELECTORS: Final[Mapping[Electors, str]] = MappingProxyType(
 )
 """Which machines elect a leader by majority."""
 
+NEAR: Final = 0.7
+"""How alike two names must be for one to be suggested in place of the other: "oom" is not near to "foo"."""
+
 MS: Final = 1_000_000
 """Nanoseconds in a millisecond: times are integer nanoseconds."""
 
@@ -165,6 +169,12 @@ OLD_FAULT_CLASSES: Final[Mapping[str, FaultClass]] = MappingProxyType(
         )
     )
 )
+
+
+def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
+    """A suggestion of known names that are near to a misspelt one, for the end of a message; empty if none is."""
+    near = get_close_matches(name, list(known), n=most, cutoff=NEAR)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def of_servers(fault_class: FaultClass) -> FaultClass:

@@ -15,11 +15,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from random import Random
 from types import MappingProxyType
 
-from splitbrain.names import FaultClass, of_servers
+from splitbrain.names import FaultClass, did_you_mean, of_servers
 from splitbrain.nemesis.faults import (
     CAPABILITY_NAMES,
     Bandwidth,
@@ -222,9 +221,8 @@ def _needs(card: Card) -> set[Capability]:
 def _find(name: str, sizes: Mapping[Group, int]) -> Nemesis:
     nemesis = NEMESES.get(name)
     if nemesis is None:
-        near = get_close_matches(name, list(NEMESES), n=3)
-        hint = f"; perhaps {' or '.join(near)}?" if near else "."
-        raise NemesisError(f"there is no nemesis {name!r}{hint} All there are: {', '.join(NEMESES)}")
+        hint = did_you_mean(name, NEMESES, most=3)
+        raise NemesisError(f"expected a nemesis, one of {', '.join(NEMESES)}, got {name!r}{hint}")
     size = sizes[nemesis.among]
     if size < nemesis.min_nodes:
         raise NemesisError(f"the nemesis {name} needs at least {nemesis.min_nodes} {nemesis.among}, not {size}")

@@ -27,6 +27,9 @@ FORMAT = 1
 UNHURRIED_MS = 4_000  # the longest stall bound for which the usual windows, of five seconds and more, are long enough
 REPLAY = ("replay",)  # stands for the nemeses of a run whose schedule was given
 
+Place = Callable[[str], str]
+"""How a message names an argument, so that it says where a user gave it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Experiment:
@@ -106,8 +109,12 @@ class Experiment:
     def from_json(cls, value: Mapping[str, Any], source: str, find: Callable[[str], System]) -> Experiment:
         """The inverse of ``to_json``; ``find`` gives the system of a name, and ``source`` names the file in errors.
 
-        Raises UsageError for a key that is missing or of the wrong type.
+        Raises UsageError for a key that is missing or of the wrong type, and for another format.
         """
+        if (given := value.get("format", FORMAT)) != FORMAT:
+            raise UsageError(
+                f"{source}: format: expected {FORMAT}, the only one that this version reads, got {given!r}"
+            )
         try:
             return cls(
                 system=find(str(value["system"])),
@@ -136,6 +143,11 @@ def cluster_of(experiment: Experiment, schedule: Schedule | None = None) -> Clus
     )
 
 
+def option(argument: str) -> str:
+    """The option of the command line that gives an argument: ``--observe-period`` for ``observe_period_ms``."""
+    return f"--{argument.removesuffix('_ms').replace('_', '-')}"
+
+
 def asked_for(
     system: System,
     nemeses: tuple[str, ...],
@@ -145,30 +157,19 @@ def asked_for(
     seed: int,
     observe_period: int | None = None,
     kind: str = "election",
+    *,
+    place: Place = option,
 ) -> Experiment:
     """The experiment of these names and figures, as a user gives them. Raises UsageError for an impossible one.
 
     Without ``nodes`` there are as many as is usual for the system. ``time_limit`` is in s, ``observe_period`` in ms,
-    ``kind`` is one of ``KINDS``.
+    ``kind`` is one of ``KINDS``. ``place`` gives the name of an argument in messages.
     """
     nodes = system.usual_nodes if nodes is None else nodes
-    if ":" in system.name and runtime != "sim":
-        raise UsageError(f"--runtime: {system.name} runs in simulation only, with --runtime sim; got {runtime}")
-    if known_runtime(runtime) == "sim" and not system.simulated:
-        raise UsageError(f"--runtime: {system.name} is real software, of which there is no simulation: use docker")
-    if not system.min_nodes <= nodes <= system.max_nodes:
-        raise UsageError(f"--nodes: {system.name} runs on {system.min_nodes} to {system.max_nodes}, got {nodes}")
-    if kind not in KINDS:
-        raise UsageError(f"--workload: expected one of {', '.join(KINDS)}, got {kind!r}")
-    if kind in ("ledger", "ledger-unfenced") and "tokens" not in system.features:
-        raise UsageError(
-            f"--workload: {system.name} gives out no tokens, by which writes to a ledger are judged: "
-            f"expected lock{' or writes' if 'set' in system.features else ''}, got {kind}"
-        )
-    usual = USUAL.get(runtime, Workload())
+    usual = USUAL.get(known_runtime(runtime), Workload())
     period = usual.observe_period_ms if observe_period is None else observe_period
-    if not 1 <= period <= system.stall_bound_ms // 4:
-        raise UsageError(f"--observe-period: expected 1 to {system.stall_bound_ms // 4} ms, got {period}")
+    refuse_cluster(system, runtime, nodes, place)
+    _refuse_workload(system, kind, period, place)
     return Experiment(
         system=system,
         nemesis=nemeses,
@@ -183,6 +184,32 @@ def asked_for(
             probe_timeout_ms=probe_timeout_ms(system),
         ),
     )
+
+
+def refuse_cluster(system: System, runtime: str, nodes: int, place: Place = option) -> None:
+    """Raise UsageError if the system cannot run in that runtime, or on that many nodes."""
+    if ":" in system.name and runtime != "sim":
+        raise UsageError(f"{system.name} runs in simulation only: expected {place('runtime')} sim, got {runtime}")
+    if runtime == "sim" and not system.simulated:
+        raise UsageError(f"{system.name} is real software, of which there is no simulation: run it on containers")
+    if not system.min_nodes <= nodes <= system.max_nodes:
+        raise UsageError(
+            f"{place('nodes')}: {system.name} runs on {system.min_nodes} to {system.max_nodes}, got {nodes}"
+        )
+
+
+def _refuse_workload(system: System, kind: str, period_ms: int, place: Place) -> None:
+    if kind not in KINDS:
+        raise UsageError(f"{place('workload')}: expected one of {', '.join(KINDS)}, got {kind!r}")
+    if kind in ("ledger", "ledger-unfenced") and "tokens" not in system.features:
+        raise UsageError(
+            f"{place('workload')}: {system.name} gives out no tokens, by which writes to a ledger are judged: "
+            f"expected lock{' or writes' if 'set' in system.features else ''}, got {kind}"
+        )
+    longest = system.stall_bound_ms // 4
+    if not 1 <= period_ms <= longest:
+        where = place("observe_period_ms")
+        raise UsageError(f"{where}: expected 1 to {longest} ms, a quarter of the stall bound, got {period_ms}")
 
 
 def probe_timeout_ms(system: System) -> int:

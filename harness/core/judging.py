@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from splitbrain.core.promises import (
     promises_to_writers,
 )
 from splitbrain.errors import UsageError
-from splitbrain.names import FaultClass, Promises
+from splitbrain.names import FaultClass, Promises, did_you_mean
 from splitbrain.nemesis.nemeses import ALL, NEMESES, Nemesis, RecordedKind, recorded_kinds
 from splitbrain.nodes.systems.base import System
 
@@ -105,6 +104,16 @@ def contract_of(
     )
 
 
+def contract_without_system(
+    *, nodes: Iterable[str] = (), servers: Iterable[str] = (), workload: str = "election"
+) -> Contract:
+    """Everything promised that a workload can show, by a cluster of which no more is known than its machines."""
+    return Contract(
+        promises=promises_to_writers(EVERYTHING_PROMISED.promises, workload),
+        bounds=replace(EVERYTHING_PROMISED.bounds, members=tuple(nodes), servers=tuple(servers)),
+    )
+
+
 def without_effect(nemeses: Iterable[str], history: History, bounds: Bounds) -> tuple[str, ...]:
     """The nemeses of these names of which no fault took effect; names of no nemesis are left out."""
     faults = effective_faults(history, bounds)
@@ -182,8 +191,7 @@ def properties_named(names: str) -> frozenset[str]:
     asked = names.split(",")
     for name in asked:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"; perhaps {near[0]}?" if near else ""
+            hint = did_you_mean(name, known)
             raise UsageError(f"--property: expected one of {', '.join(known)}, got {name!r}{hint}")
     return frozenset(asked)
 

@@ -65,20 +65,33 @@ class RunDirectory:
         return value if isinstance(value, dict) else {}
 
 
+def make_store(store: Path) -> None:
+    """Make the directory of a store, before anything is measured that is to be kept there.
+
+    Raises UsageError for a place that can hold none.
+    """
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise UsageError(f"{store}: expected a directory for the store") from None
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as failure:
+        raise UsageError(f"{store}: cannot be the store: {failure.strerror}") from failure
+    except OSError as failure:
+        raise EnvironmentFailure(_words(store, failure)) from failure
+
+
 def new_run(store: Path, name: str, seed: int) -> RunDirectory:
     """A new folder for a run; two runs of one second and one seed get two."""
+    make_store(store)
+    make_store(store / name)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     for attempt in range(1, 1000):
         suffix = "" if attempt == 1 else f".{attempt}"
         path = store / name / f"{stamp}-{seed}{suffix}"
         try:
-            path.mkdir(parents=True)
+            path.mkdir()
         except FileExistsError:
-            if not path.is_dir() or not path.parent.is_dir():
-                raise UsageError(f"{store}: expected a directory for the store") from None
             continue
-        except (NotADirectoryError, PermissionError) as failure:
-            raise UsageError(f"{store}: cannot be the store: {failure.strerror}") from failure
         except OSError as failure:
             raise EnvironmentFailure(_words(path, failure)) from failure
         return RunDirectory(path)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import splitbrain
+from splitbrain.checkers.history import History
+from splitbrain.core.judging import EVERYTHING_PROMISED
 from splitbrain.errors import UsageError
 
 READ_OF_OLD_VALUE = [
@@ -48,6 +52,7 @@ def test_a_run_of_a_system_can_be_judged_as_a_table() -> None:
     assert run.verdict == "valid"
     table = splitbrain.judge(run.history, system="raft").to_dataframe()
     assert set(table["verdict"]) == {"valid"} and "term-safety" in set(table["property"])
+    assert list(run.to_dataframe()["property"]) == list(table["property"])
 
 
 def test_without_a_system_every_guarantee_is_promised() -> None:
@@ -68,12 +73,47 @@ def test_a_run_that_the_simulation_cannot_make_is_refused(system: str, nemesis: 
         splitbrain.run(system, nodes=3, nemesis=nemesis, seconds=5)
 
 
-def test_arguments_of_the_wrong_type_are_refused() -> None:
-    run = splitbrain.run("raft", nodes=3, seconds=5)
-    with pytest.raises(UsageError, match="history: expected a History"):
-        splitbrain.judge("history.jsonl")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="system: expected a name or a System, got 5"):
-        splitbrain.judge(run.history, system=5)  # type: ignore[arg-type]
+WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
+    (splitbrain.run, {"system": None}, "expected a class, a function that makes nodes, or a System, got None"),
+    (splitbrain.run, {"seed": None}, "seed: expected a whole number, got None"),
+    (splitbrain.run, {"seed": "7"}, "seed: expected a whole number, got '7'"),
+    (splitbrain.run, {"nodes": "3"}, "nodes: expected a whole number, got '3'"),
+    (splitbrain.run, {"nodes": True}, "nodes: expected a whole number, got True"),
+    (splitbrain.run, {"seconds": "5"}, "seconds: expected a number, got '5'"),
+    (splitbrain.run, {"seconds": float("nan")}, "seconds: expected more than 0 and at most 86400, got nan"),
+    (splitbrain.run, {"nemesis": 5}, "nemesis: expected a list of names, got 5"),
+    (splitbrain.run, {"nemesis": ["kill", 5]}, r"nemesis: expected a list of names, got \['kill', 5\]"),
+    (splitbrain.run, {"schedule": {}}, r"schedule: expected a splitbrain.Schedule, got \{\}"),
+    (splitbrain.run, {"observe_period_ms": 2.5}, "observe_period_ms: expected a whole number, got 2.5"),
+    (splitbrain.run, {"workload": "foo"}, "workload: expected one of election, .*, got 'foo'"),
+    (splitbrain.run, {"strict": 1}, "strict: expected True or False, got 1"),
+    (splitbrain.judge, {"history": "history.jsonl"}, "history: expected a History"),
+    (splitbrain.judge, {"system": 5}, "system: expected a name or a System, got 5"),
+    (splitbrain.judge, {"nodes": "n1"}, "nodes: expected a list of names, got 'n1'"),
+    (splitbrain.judge, {"servers": None}, "servers: expected a list of names, got None"),
+    (splitbrain.judge, {"workload": "foo"}, "workload: expected one of election, .*, got 'foo'"),
+    (splitbrain.judge, {"strict": "no"}, "strict: expected True or False, got 'no'"),
+    (splitbrain.read_history, {"path": None}, "path: expected a path, got None"),
+    (splitbrain.linearizable, {"history": None}, "history: expected a History or its lines, got None"),
+    (splitbrain.linearizable, {"history": "[]"}, r"history\[0\]: expected a line as a mapping, got '\['"),
+]
+
+
+@pytest.mark.parametrize(("function", "wrong", "says"), WRONG)
+def test_arguments_of_the_wrong_type_are_refused(
+    function: Callable[..., object], wrong: dict[str, Any], says: str
+) -> None:
+    good = {"system": "raft"} if function is splitbrain.run else {"history": History.from_entries([])}
+    with pytest.raises(UsageError, match=says):
+        function(**(wrong if function is splitbrain.read_history else {**good, **wrong}))
+
+
+def test_the_machines_and_the_workload_count_without_a_system_too() -> None:
+    history = History.from_entries([])
+    judged = splitbrain.judge(history, nodes=["n1", "n2"], servers=["s1"], workload="lock")
+    assert (judged.contract.bounds.members, judged.contract.bounds.servers) == (("n1", "n2"), ("s1",))
+    assert judged.contract.promises["fencing"] == "not-promised"
+    assert splitbrain.judge(history).contract == EVERYTHING_PROMISED
 
 
 def test_a_stored_history_is_read_from_its_file_or_its_folder(tmp_path: Path) -> None:

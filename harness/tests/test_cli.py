@@ -214,7 +214,7 @@ def test_the_properties_to_judge_can_be_chosen(splitbrain: CommandLine, tmp_path
     assert not (run / "verdicts.json").exists()
     wrong = splitbrain("check", run, "--property", "term-saftey")
     assert wrong.status == 64
-    assert "got 'term-saftey'; perhaps term-safety?" in wrong.err
+    assert "got 'term-saftey'; did you mean term-safety?" in wrong.err
 
 
 def test_a_history_without_faults_is_unknown(splitbrain: CommandLine, tmp_path: Path) -> None:

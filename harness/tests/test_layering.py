@@ -31,7 +31,7 @@ MAY_IMPORT = {
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({LEAF}),
     frozenset({"errors", "units"}),
-    frozenset({"ending"}),
+    frozenset({"arguments", "ending"}),
     frozenset({"runtimes"}),
     frozenset({"workloads"}),
     frozenset({"core"}),

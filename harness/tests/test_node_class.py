@@ -136,7 +136,7 @@ def test_a_class_in_the_current_directory_is_found_by_its_name(here: Path) -> No
         ("nowhere.at.all:Node", "there is no module 'nowhere'"),
         (
             "splitbrain.tests.test_node_class:Clam",
-            "there is no 'Clam' in splitbrain.tests.test_node_class; perhaps Calm",
+            "there is no 'Clam' in splitbrain.tests.test_node_class; did you mean Calm",
         ),
         ("splitbrain.tests.test_node_class:Calm.inner", "there is no 'inner' in Calm"),
         (
@@ -256,6 +256,7 @@ def test_a_class_declares_its_promises_and_bounds() -> None:
         ("promises", 7, "expected a table of promises, a row, or rows by fault class, got 7"),
         ("stall_bound_ms", 0.5, "expected a whole number from 1, got 0.5"),
         ("suspicion_ms", True, "expected a whole number from 1, got True"),
+        ("max_nodes", 1, "expected a whole number from 2, got 1"),
         ("elects", "servers", "expected one of nodes, none, got 'servers'"),
         ("eligibility", "any", "expected one of isolated, clique, hub, got 'any'"),
         ("terms", 1, "expected True or False, got 1"),
@@ -356,6 +357,20 @@ def test_a_status_that_raises_is_named() -> None:
         started(Mute).status(0)
 
 
+@pytest.mark.parametrize(
+    ("attribute", "says"),
+    [
+        ("splitbrain_promisses", "it.splitbrain_promisses: expected after splitbrain_ one of promises, "),
+        ("splitbrain_promisses", ", got 'promisses'; did you mean promises?"),
+        ("splitbrain_quorum", ", max_nodes, got 'quorum'"),
+    ],
+)
+def test_a_misspelt_attribute_is_refused(attribute: str, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        system_of(type("Mine", (Calm,), {attribute: {}}), "it")
+    assert says in str(refused.value)
+
+
 def test_terms_that_turn_up_later_must_have_been_declared() -> None:
     class Late(Termless):
         def __init__(self, id: str, peers: Sequence[str], rng: Random, boot: str, state: Any = None) -> None:
@@ -379,7 +394,8 @@ def test_a_node_class_is_refused_on_containers(capsys: pytest.CaptureFixture[str
         cli.main(["test", "splitbrain.tests.test_node_class:Calm"])
     assert ended.value.code == 64
     assert (
-        "splitbrain.tests.test_node_class:Calm runs in simulation only, with --runtime sim" in capsys.readouterr().err
+        "splitbrain.tests.test_node_class:Calm runs in simulation only: expected --runtime sim"
+        in capsys.readouterr().err
     )
 
 

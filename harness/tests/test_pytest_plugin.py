@@ -317,7 +317,7 @@ def test_the_exception_of_a_failing_run_carries_the_run() -> None:
         ({"system": "paxos"}, "unknown system 'paxos'"),
         ({"nodes": 1}, "nodes: raft runs on 3 to 15, got 1"),
         ({"seconds": 0}, "seconds: expected more than 0 and at most 86400, got 0"),
-        ({"nemesis": "halfs"}, "nemesis: there is no nemesis 'halfs'; perhaps halves"),
+        ({"nemesis": "halfs"}, "got 'halfs'; did you mean halves?"),
         ({"nemesis": ["halves", "churn"], "nodes": 3}, "nemesis: the nemesis churn needs at least 5 nodes, not 3"),
         ({"observe_period_ms": 900}, "observe_period_ms: expected 1 to 525"),
         ({"schedule": LONELY, "seconds": 5}, "give no nemesis and no seconds beside it"),
@@ -334,3 +334,5 @@ def test_a_property_that_does_not_exist_is_refused() -> None:
     made = trial.run(Calm, nodes=3, nemesis="none", seconds=1)
     with pytest.raises(UsageError, match="there is no property 'liveness': expected one of term-safety, agreement"):
         made.must_hold("liveness")
+    with pytest.raises(UsageError, match=r"the name of a property: expected a string, got \['stall'\]"):
+        made.must_hold(["stall"])  # type: ignore[arg-type]

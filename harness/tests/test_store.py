@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from splitbrain import cli
 from splitbrain.core.store import RunDirectory, existing_run, link_latest, new_run
 from splitbrain.errors import EnvironmentFailure, UsageError
 
@@ -28,6 +29,17 @@ def test_a_path_that_is_not_a_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="file"):
         new_run(tmp_path / "file", "raft-partition", 1)
+
+
+@pytest.mark.parametrize("command", ["compare", "hunt raft", "matrix", "soak"])
+def test_a_campaign_refuses_a_store_that_cannot_be_before_it_measures(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command.split(), "--store", str(tmp_path / "file")])
+    assert ended.value.code == 64
+    assert f"{tmp_path / 'file'}: expected a directory for the store" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Path) -> None:

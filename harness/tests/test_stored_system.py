@@ -136,6 +136,15 @@ def test_a_class_from_a_record_is_replayed_only_if_trusted_or_named(
     assert record["judged_by"]["promises"]["crash"]["stability"] == "not-promised"
 
 
+def test_a_record_of_another_format_is_not_replayed(
+    splitbrain: CommandLine,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    done = splitbrain("replay", run_at(tmp_path / "run", format=2))
+    assert done.status == 64
+    assert "experiment.json: format: expected 1, the only one that this version reads, got 2" in done.err
+
+
 def test_a_disk_that_is_full_takes_no_verdict_of_check_away(
     splitbrain: CommandLine,  # noqa: F811
     tmp_path: Path,

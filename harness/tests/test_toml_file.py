@@ -60,6 +60,8 @@ def test_a_command_is_filled_in_for_each_machine(tmp_path: Path) -> None:
         ("colour = 'red'\n" + LEAST, "unknown key colour"),
         ("nodes = 'three'\n" + LEAST, "nodes: expected a whole number"),
         ("nodes = true\n" + LEAST, "nodes: expected a whole number"),
+        ("min_nodes = 5\nmax_nodes = 4\n" + LEAST, "max_nodes: expected a whole number from 5, got 4"),
+        ("nodes = 3\nmin_nodes = 5\n" + LEAST, "nodes: expected a number from min_nodes to max_nodes, 5 to 9, got 3"),
         ("command = ['{nome}']\n" + LEAST, "command: expected"),
         ("eligibility = 'all'\n" + LEAST, "eligibility: expected one of"),
         ("elects = 'servers'\n" + LEAST, "elects: expected one of nodes, none, got 'servers'"),

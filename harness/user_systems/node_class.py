@@ -20,13 +20,12 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from random import Random
 from typing import Any, Final, get_args
 
 from splitbrain.errors import UsageError
-from splitbrain.names import Electors, Eligibility, Promises, PromiseTable
+from splitbrain.names import Electors, Eligibility, Promises, PromiseTable, did_you_mean
 from splitbrain.nodes.protocol import Effect, Event, Json, Node, Persist, Send, SetTimer, Started, Status
 from splitbrain.nodes.systems.base import NoOptions, System
 from splitbrain.user_systems.promises import (
@@ -38,6 +37,19 @@ from splitbrain.user_systems.promises import (
 )
 
 CALLED_AS: Final = ("id", "peers", "rng", "boot", "state")
+PREFIX: Final = "splitbrain_"
+ATTRIBUTES: Final = (
+    "promises",
+    "eligibility",
+    "elects",
+    "stall_bound_ms",
+    "suspicion_ms",
+    "round_ms",
+    "terms",
+    "min_nodes",
+    "max_nodes",
+)
+"""What a class may say about itself, by attributes of these names after the prefix."""
 EFFECTS: Final = frozenset(get_args(Effect))
 LONGEST_EVENT: Final = 300  # characters of an event in a message
 PACKAGES_OF_0_1: Final = frozenset({"nodes", "nemesis", "checkers", "reports"})
@@ -66,6 +78,7 @@ def system_of(target: object, name: str) -> System:
     if not callable(target):
         hint = " (an instance: give its class)" if hasattr(target, "handle") else ""
         raise UsageError(f"{name}: expected a class, a function that makes nodes, or a System, got {target!r}{hint}")
+    _check_attributes(target, name)
     _check_call(target, name)
     return _system(target, name, has_terms=_has_terms(target, name))
 
@@ -116,8 +129,8 @@ def _moved(missing: ModuleNotFoundError) -> str:
 
 def _lacks(owner: object, name: str) -> str:
     where = getattr(owner, "__name__", repr(owner))
-    near = get_close_matches(name, [known for known in vars(owner) if not known.startswith("_")], n=3)
-    return f"there is no {name!r} in {where}" + (f"; perhaps {' or '.join(near)}?" if near else "")
+    known = [each for each in vars(owner) if not each.startswith("_")]
+    return f"there is no {name!r} in {where}{did_you_mean(name, known, most=3)}"
 
 
 def _origin(target: object) -> dict[str, str]:
@@ -133,13 +146,13 @@ def _origin(target: object) -> dict[str, str]:
 
 
 def _system(target: Callable[..., object], name: str, *, has_terms: bool) -> System:
-    def declared(attribute: str, usual: int) -> int:
-        value = getattr(target, f"splitbrain_{attribute}", usual)
-        if type(value) is not int or value < 1:
-            raise UsageError(f"{name}.splitbrain_{attribute}: expected a whole number from 1, got {value!r}")
+    def declared(attribute: str, usual: int, least: int = 1) -> int:
+        value = getattr(target, f"{PREFIX}{attribute}", usual)
+        if type(value) is not int or value < least:
+            raise UsageError(f"{name}.{PREFIX}{attribute}: expected a whole number from {least}, got {value!r}")
         return value
 
-    stall_bound_ms = declared("stall_bound_ms", 2_100)
+    stall_bound_ms, min_nodes = declared("stall_bound_ms", 2_100), declared("min_nodes", 2)
     elects = _electors(target, name)
     return System(
         name=name,
@@ -154,8 +167,8 @@ def _system(target: Callable[..., object], name: str, *, has_terms: bool) -> Sys
         origin=_origin(target),
         elects=elects,
         round_ms=declared("round_ms", stall_bound_ms),
-        min_nodes=declared("min_nodes", 2),
-        max_nodes=declared("max_nodes", 101),
+        min_nodes=min_nodes,
+        max_nodes=declared("max_nodes", max(101, min_nodes), least=min_nodes),
     )
 
 
@@ -192,6 +205,15 @@ def _first_line(target: object) -> str:
 
 
 # A trial before anything runs
+
+
+def _check_attributes(target: object, name: str) -> None:
+    """Refuse a misspelt attribute: the class would be held to promises that it does not make."""
+    for attribute in dir(target):
+        said = attribute.removeprefix(PREFIX)
+        if attribute.startswith(PREFIX) and said not in ATTRIBUTES:
+            expected = f"after {PREFIX} one of {', '.join(ATTRIBUTES)}"
+            raise UsageError(f"{name}.{attribute}: expected {expected}, got {said!r}{did_you_mean(said, ATTRIBUTES)}")
 
 
 def _check_call(target: Callable[..., object], name: str) -> None:

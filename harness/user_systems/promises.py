@@ -26,7 +26,7 @@ from splitbrain.names import (
     fault_class_of,
     promise_of,
 )
-from splitbrain.nodes.systems.promises import promise_table
+from splitbrain.nodes.systems.promises import PromiseTableError, promise_table
 
 ABOUT_TERMS: Final[tuple[Guarantee, ...]] = ("term-safety", "fencing")
 ELECTORS_OF_USERS: Final[tuple[Electors, ...]] = ("nodes", "none")
@@ -57,8 +57,8 @@ def read_promises(key: str, given: object, usual: Promises) -> PromiseTable:
         case str() if "\n" in given:
             try:
                 return promise_table(key, given, base, usual)
-            except ValueError as wrong:
-                raise WrongPromises(key, "a table of promises", str(wrong)) from wrong
+            except PromiseTableError as wrong:
+                raise WrongPromises(wrong.where, wrong.expected, wrong.got) from wrong
         case str():
             return dict.fromkeys(NODE_FAULT_CLASSES, _row(key, given, usual))
         case Mapping():

@@ -114,6 +114,7 @@ class Splitbrain:
         of a ``schedule``. Equal arguments give equal runs. See ``user_systems.sim_run.run``.
         """
         __tracebackhide__ = True
+        from splitbrain.arguments import whole
         from splitbrain.user_systems import sim_run as trial
 
         made = trial.run(
@@ -122,7 +123,7 @@ class Splitbrain:
             nemesis=nemesis,
             schedule=schedule,
             seconds=seconds,
-            seed=(seed if self.seed is None else self.seed) + self.turn,
+            seed=whole("seed", seed if self.seed is None else self.seed) + self.turn,
             observe_period_ms=observe_period_ms,
             strict=strict,
             again=(self._command(),),

@@ -12,15 +12,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from splitbrain.arguments import names, number, refused, typed, whole
 from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.history import History, HistoryEntry
 from splitbrain.checkers.judge import ALL_PROMISED, JudgedProperty, Judgement, hold
 from splitbrain.checkers.verdict import Outcome
 from splitbrain.checkers.words import counted, duration, instant
-from splitbrain.core.experiment import Experiment, probe_timeout_ms
+from splitbrain.core.experiment import Experiment, asked_for
 from splitbrain.core.judging import Judged, judge_run
 from splitbrain.core.simulate import EntriesRecorder, simulate
 from splitbrain.ending import words_of
@@ -35,7 +37,10 @@ from splitbrain.runtimes.sim.instruments import Instrument
 from splitbrain.runtimes.sim.runtime import Log
 from splitbrain.user_systems.lookup import find_system
 from splitbrain.user_systems.node_class import NodeFailure, name_of, system_of
-from splitbrain.workloads import KINDS, Kind, Workload
+from splitbrain.workloads import Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SECONDS = 20.0
 PERIOD_MS = 100  # between two observations of a node, and between two confirmations asked of it
@@ -79,6 +84,8 @@ class SimRun:
     def found(self, name: str) -> JudgedProperty:
         """The verdict of one property, judged as if the system promised it. Raises UsageError."""
         known = {judged.name: judged for judged in self.judgement.properties}
+        if not isinstance(name, str):
+            raise refused("the name of a property", "a string", name)
         if name in self.judgement.not_judged:
             raise UsageError(f"the property {name!r} was not judged: {self.judgement.not_judged[name]}")
         if name not in known:
@@ -99,6 +106,10 @@ class SimRun:
             raise BrokenPromise(self._story(broken), self)
         if not names and self.judgement.outcome is not Outcome.VALID:
             raise BrokenPromise(f"{self.experiment.system.name}: {self.judgement.words}", self)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row a property, as ``Judged.to_dataframe`` gives it."""
+        return self.judged.to_dataframe()
 
     def repeat(self) -> Repeat:
         """Run the same again, with logs of the nodes; this exposes a node that depends on more than its seed."""
@@ -168,6 +179,7 @@ def run(
     arguments, NodeFailure where a node of a user's class breaks, and HarnessFailed where the harness does.
     """
     __tracebackhide__ = True
+    typed(bool, "strict", strict, "True or False")
     experiment, planned = _plan(system, nodes, nemesis, schedule, seconds, seed, observe_period_ms, workload)
     try:
         entries, history = _record(experiment, planned)
@@ -200,36 +212,18 @@ def _plan(
     period_ms: int,
     kind: Kind,
 ) -> tuple[Experiment, Schedule]:
-    if kind not in KINDS:
-        raise UsageError(f"workload: expected one of {', '.join(KINDS)}, got {kind!r}")
     if schedule is not None and (nemesis is not None or seconds is not None):
         raise UsageError("a schedule has faults and a length: give no nemesis and no seconds beside it")
-    system = _system(target)
-    if not system.simulated:
-        raise UsageError(f"{system.name} is real software, of which there is no simulation: use splitbrain test")
-    if not system.min_nodes <= nodes <= system.max_nodes:
-        raise UsageError(f"nodes: {system.name} runs on {system.min_nodes} to {system.max_nodes}, got {nodes}")
-    limit = schedule.length_ms / 1000 if schedule is not None else SECONDS if seconds is None else seconds
-    if not 0 < limit <= 86_400:
-        raise UsageError(f"seconds: expected more than 0 and at most 86400, got {limit:g}")
-    longest = system.stall_bound_ms // 4
-    if not 1 <= period_ms <= longest:
-        raise UsageError(f"observe_period_ms: expected 1 to {longest}, a quarter of the stall bound, got {period_ms}")
-    names = GIVEN if schedule is not None else _names(nemesis)
-    experiment = Experiment(
-        system=system,
-        nemesis=names,
-        runtime="sim",
-        nodes=nodes,
-        time_limit_s=limit,
-        seed=seed,
-        workload=Workload(
-            kind=kind,
-            observe_period_ms=period_ms,
-            confirm_period_ms=PERIOD_MS,
-            probe_timeout_ms=probe_timeout_ms(system),
-            canary_period_ms=None,
-        ),
+    experiment = asked_for(
+        _system(target),
+        _names(nemesis) if schedule is None else GIVEN,
+        "sim",
+        whole("nodes", nodes),
+        _seconds(seconds) if schedule is None else _length_s(schedule),
+        whole("seed", seed),
+        whole("observe_period_ms", period_ms),
+        kind,
+        place=str,
     )
     try:
         planned = schedule or experiment.planned()
@@ -250,7 +244,18 @@ def _system(target: object) -> System:
 def _names(nemesis: str | Sequence[str] | None) -> tuple[str, ...]:
     if nemesis is None:
         return ("partition",)
-    return tuple(nemesis.split(",")) if isinstance(nemesis, str) else tuple(nemesis)
+    return names("nemesis", nemesis.split(",") if isinstance(nemesis, str) else nemesis)
+
+
+def _seconds(given: float | None) -> float:
+    limit = SECONDS if given is None else number("seconds", given)
+    if not 0 < limit <= 86_400:
+        raise UsageError(f"seconds: expected more than 0 and at most 86400, got {limit:g}")
+    return limit
+
+
+def _length_s(schedule: Schedule) -> float:
+    return typed(Schedule, "schedule", schedule, "a splitbrain.Schedule").length_ms / 1000
 
 
 def _command(experiment: Experiment, target: object, schedule: Schedule | None, period_ms: int) -> tuple[str, ...]:

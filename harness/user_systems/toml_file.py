@@ -86,7 +86,7 @@ class _System:
 
     def system(self, path: Path) -> System:
         self._closed("", self._given, KEYS)
-        nodes = self._number("nodes", 3)
+        min_nodes, nodes, max_nodes = self._sizes()
         stall_bound_ms = self._number("stall_bound_ms", 5_000, least=20)
         return System(
             name=str(path),
@@ -108,9 +108,9 @@ class _System:
                 ready_s=float(self._number("ready_s", 30)),
             ),
             probe=self._probe(),
-            min_nodes=self._number("min_nodes", min(2, nodes)),
+            min_nodes=min_nodes,
             usual_nodes=nodes,
-            max_nodes=self._number("max_nodes", max(9, nodes)),
+            max_nodes=max_nodes,
         )
 
     def _refuse(self, key: str, expected: str, got: object) -> UsageError:
@@ -132,6 +132,17 @@ class _System:
         if type(value) is not int or value < least:
             raise self._refuse(key, f"a whole number from {least}", value)
         return value
+
+    def _sizes(self) -> tuple[int, int, int]:
+        """The smallest, the usual and the largest number of nodes."""
+        usual = self._number("nodes", 3)
+        least = self._number("min_nodes", min(2, usual))
+        most = self._number("max_nodes", max(9, usual, least), least=least)
+        if "nodes" not in self._given:
+            usual = min(max(usual, least), most)
+        if not least <= usual <= most:
+            raise self._refuse("nodes", f"a number from min_nodes to max_nodes, {least} to {most}", usual)
+        return least, usual, most
 
     def _table(self, key: str, keys: frozenset[str]) -> Mapping[str, Any]:
         value = self._given.get(key, {})

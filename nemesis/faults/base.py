@@ -13,11 +13,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
-from splitbrain.names import FaultClass
+from splitbrain.names import FaultClass, did_you_mean
 from splitbrain.nemesis.partitions import NOTHING, Cut
 from splitbrain.nemesis.targets import ROLES, NoTarget, Role, View, resolve
 
@@ -59,9 +58,8 @@ def integer(where: str, value: object, *, at_least: int, at_most: int | None = N
 def one_of(where: str, value: object, names: Collection[str]) -> None:
     """Raise ``ScheduleError`` unless ``value`` is one of the names."""
     if not isinstance(value, str) or value not in names:
-        near = get_close_matches(value, list(names), n=1) if isinstance(value, str) else []
-        hint = f" (perhaps {near[0]}?)" if near else ""
-        raise ScheduleError(where, f"one of {', '.join(names)}{hint}", repr(value))
+        hint = did_you_mean(value, names) if isinstance(value, str) else ""
+        raise ScheduleError(where, f"one of {', '.join(names)}", f"{value!r}{hint}")
 
 
 def flap(flap_ms: int | None) -> None:

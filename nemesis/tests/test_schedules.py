@@ -173,7 +173,7 @@ def broken(path: str, value: Any) -> Any:
         (broken("steps/1/at_ms", 2.5), r"^steps\[1\]\.at_ms: expected a whole .*, at least 0, got 2\.5$"),
         (broken("steps/1/at_ms", 1_500), r"^steps\[1\]\.at_ms: expected at least 2000, .*, got 1500$"),
         (broken("steps/0/fault", ...), r"^steps\[0\]\.fault: expected this key, got nothing$"),
-        (broken("steps/0/fault/shape", "brigde"), r"^steps\[0\]\.fault\.shape: .*\(perhaps bridge\?\), got"),
+        (broken("steps/0/fault/shape", "brigde"), r"^steps\[0\]\.fault\.shape: .*got 'brigde'; did you mean bridge\?$"),
         (broken("steps/1/fault/flap_ms", "fast"), r"^steps\[1\]\.fault\.flap_ms: expected .*, got 'fast'$"),
     ],
 )

@@ -22,22 +22,25 @@ NOTHING_USUAL: Final[Promises] = MappingProxyType({})
 
 
 class PromiseTableError(ValueError):
-    """A table that cannot be read: the table, the line, the expected and the given text."""
+    """A table that cannot be read: its name, the line, the expected and the given text."""
 
     def __init__(self, where: str, expected: str, got: object) -> None:
         super().__init__(f"{where}: expected {expected}, got {got!r}")
+        self.where = where
+        self.expected = expected
+        self.got = got
 
 
 def promise_table(
     name: str, text: str, base: PromiseTable = NO_PROMISES, usual: Promises = NOTHING_USUAL
 ) -> PromiseTable:
-    """The table that ``text`` holds, on top of ``base``; ``name`` is the system's, for errors.
+    """The table that ``text`` holds, on top of ``base``; errors call it by ``name``.
 
     ``usual`` holds the promises for guarantees whose columns may be missing. Raises PromiseTableError for an unknown or
     duplicate row or column, a missing one, and a wrong mark.
     """
-    lines = _lines(f"promises of {name}", text)
-    columns = _columns(*next(lines, (f"promises of {name}", [])), usual)
+    lines = _lines(name, text)
+    columns = _columns(*next(lines, (name, [])), usual)
     rows: dict[str, Promises] = {}
     for where, (fault_class, *marks) in lines:
         if fault_class not in FAULT_CLASSES:
@@ -47,7 +50,7 @@ def promise_table(
         rows[fault_class] = _promises(f"{where}, {fault_class}", columns, marks, usual)
     table = {**base, **{each: rows[each] for each in FAULT_CLASSES if each in rows}}
     if missing := [each for each in NODE_FAULT_CLASSES if each not in table]:
-        raise PromiseTableError(f"promises of {name}", f"a row for {', '.join(missing)}", "none")
+        raise PromiseTableError(name, f"a row for {', '.join(missing)}", "none")
     return MappingProxyType({each: table[each] for each in FAULT_CLASSES if each in table})
 
 

@@ -53,7 +53,7 @@ def test_a_variant_replaces_and_adds_rows_of_its_base() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "promises of it: expected a header of the columns term-safety election-quorum"),
+        ("", "it: expected a header of the columns term-safety election-quorum"),
         (table(header=HEADER.replace("election-quorum", "")), "line 1: expected a header"),
         (table(header=f"{HEADER} stability"), "line 1: expected a header"),
         (table(header=HEADER.replace("fencing", "exclusivity")), "line 1: expected a header"),
@@ -62,11 +62,11 @@ def test_a_variant_replaces_and_adds_rows_of_its_base() -> None:
         (table(pause="pause + + + + + +"), r"line 3, pause: expected 7 of the marks \+ ! \? -, got '\+( \+){5}'"),
         (table(pause="pause + + + + + + + +"), "line 3, pause: expected 7 of the marks"),
         (table(pause="pause + + x + + + +"), r"line 3, pause: expected 7 of the marks .*, got '\+ \+ x( \+){4}'"),
-        (table(pause="", loss=""), "promises of it: expected a row for pause, loss, got 'none'"),
+        (table(pause="", loss=""), "it: expected a row for pause, loss, got 'none'"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_refused_by_system_line_and_row(text: str, says: str) -> None:
-    with pytest.raises(PromiseTableError, match=f"^promises of it.*{says.removeprefix('promises of it')}"):
+    with pytest.raises(PromiseTableError, match=f"^it.*{says.removeprefix('it')}"):
         promise_table("it", text)
 
 

@@ -26,9 +26,11 @@ def compare(containers: bool, quick: bool, store: Path) -> None:
     from splitbrain.campaigns.compare.measure import FORMULAS, RECIPES, SIZES, costs, split_votes
     from splitbrain.campaigns.compare.promises import two_leaders, two_leaders_on_containers
     from splitbrain.campaigns.compare.table import recipe_rows, rows
+    from splitbrain.core.store import make_store
     from splitbrain.progress import display
     from splitbrain.reports.compare import write
 
+    make_store(store)
     console = display()
     with console.status("counting messages"):
         sizes, seeds = ([n for n in SIZES if n <= 25], 5) if quick else (SIZES, 20)

@@ -81,10 +81,12 @@ def hunt(
     """
     from splitbrain.campaigns.hunt.save import write_coverage
     from splitbrain.campaigns.hunt.search import hunt as search
+    from splitbrain.core.store import make_store
     from splitbrain.progress import display
 
     target = _target(system, nodes, property_)
     _check_limits(seconds=seconds, schedules=schedules, cores=cores)
+    make_store(store)
     seed = secrets.randbelow(2**31) if seed is None else seed
     console = display()
     limits = {"--property": property_, "--seconds": seconds, "--schedules": schedules}
@@ -114,14 +116,12 @@ def _target(system: str, nodes: int, property_: str | None) -> HuntTarget:
     """The target of the hunt. Raises UsageError for an invalid one."""
     from splitbrain.campaigns.hunt.search import HuntTarget
     from splitbrain.checkers.judge import PROPERTIES
+    from splitbrain.core.experiment import refuse_cluster
     from splitbrain.invariants.registry import INVARIANTS
     from splitbrain.user_systems.lookup import find_system
 
     under_test = find_system(system)
-    if not under_test.simulated:
-        raise UsageError(f"hunt: {system} is real software, of which there is no simulation to search: use test")
-    if not under_test.min_nodes <= nodes <= under_test.max_nodes:
-        raise UsageError(f"--nodes: {system} runs on {under_test.min_nodes} to {under_test.max_nodes}, got {nodes}")
+    refuse_cluster(under_test, "sim", nodes)
     known = [tested.name for tested in PROPERTIES if tested.guarantees and not tested.needs] + ["votes", *INVARIANTS]
     if property_ is not None and property_ not in known:
         raise UsageError(f"--property: expected one of {', '.join(known)}, got {property_!r}")

@@ -56,12 +56,14 @@ def matrix(
     from splitbrain import reports
     from splitbrain.campaigns.matrix.campaign import campaign
     from splitbrain.campaigns.matrix.entries import entries
+    from splitbrain.core.store import make_store
     from splitbrain.progress import display
     from splitbrain.runtimes.capabilities import known_runtime
 
     budget_s = _seconds(budget) if budget is not None else float("inf") if full else SHORT_S
     seed = secrets.randbelow(2**31) if seed is None else seed
     planned = entries(systems, [known_runtime(name) for name in runtimes] or ("sim", "docker"), fault_classes)
+    make_store(store)
     console = display()
     command = " ".join(
         (

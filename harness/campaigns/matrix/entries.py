@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +15,7 @@ from typing import Final
 
 from splitbrain.core.experiment import REPLAY, pace_of, read_schedule
 from splitbrain.errors import UsageError
-from splitbrain.names import FAULT_CLASSES, OLD_FAULT_CLASSES, FaultClass
+from splitbrain.names import FAULT_CLASSES, FaultClass, did_you_mean, fault_class_of
 from splitbrain.nemesis.nemeses import NEMESES, ONE_ROUND_MS
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import Pin, System
@@ -115,8 +114,7 @@ def entries(systems: Iterable[str], runtimes: Iterable[str], fault_classes: Coll
 
 def _meant(name: str) -> str:
     """A suggestion of a fault class for a wrong name or an old code."""
-    near = [OLD_FAULT_CLASSES[name]] if name in OLD_FAULT_CLASSES else get_close_matches(name, FAULT_CLASSES, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return did_you_mean(fault_class_of(name), FAULT_CLASSES)
 
 
 def _runs(system: System, runtime: str) -> bool:

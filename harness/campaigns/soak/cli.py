@@ -31,10 +31,12 @@ def soak(systems: tuple[str, ...], minutes: float, seed: int, store: Path) -> No
     import pandas as pd
 
     from splitbrain.campaigns.soak.runs import grown, runs
+    from splitbrain.core.store import make_store
     from splitbrain.nodes.systems import SYSTEMS
     from splitbrain.progress import display
     from splitbrain.reports.soak import write
 
+    make_store(store)
     console = display()
     rows: list[dict[str, Any]] = []
     try:
