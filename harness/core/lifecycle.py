@@ -104,7 +104,8 @@ async def run_phases(
 def _clients(cluster: Cluster, experiment: Experiment, recorder: Recorder, view: LeaderView) -> Sequence[ClientGroup]:
     """All clients of the workload, the observers first."""
     operations, workload = OperationRecorder(recorder, itertools.count()), experiment.workload
-    observers = Observers(cluster, recorder, operations, view, workload)
+    asked_to_confirm = cluster.nodes if experiment.system.confirms else ()
+    observers = Observers(cluster, recorder, operations, view, workload, asked_to_confirm)
     pollers = [OpinionPollers(cluster, operations, workload)] if "opinions" in experiment.system.features else []
     return [observers, *pollers, *writers(cluster, operations, view, workload, experiment.seed)]
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from splitbrain.nodes.clients import answers
+from splitbrain.nodes.clients.answers import WrongAnswer
 from splitbrain.nodes.clients.base import Endpoint, OutcomeUnknown
 from splitbrain.nodes.clients.http import HttpClient
 
@@ -38,7 +40,7 @@ def observed(status: Mapping[str, Any]) -> Mapping[str, Any]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         client = HttpClient({"n1": Endpoint("10.0.0.1", {8000: runner.addresses[0][1]})})
         try:
-            return await client.observe("n1")
+            return await answers.observed(client, "n1")
         finally:
             await client.close()
             await runner.cleanup()
@@ -58,3 +60,18 @@ def test_the_vote_of_a_node_is_part_of_its_claim() -> None:
 def test_a_status_without_a_part_of_the_claim_is_no_answer() -> None:
     with pytest.raises(OutcomeUnknown, match="expected the key 'term'"):
         observed({key: value for key, value in STATUS.items() if key != "term"})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"term": -1}, "term: expected an integer from 0"),
+        ({"term": 2**63}, "term: expected an integer from 0"),
+        ({"leading": "yes"}, "leading: expected true or false, got 'yes'"),
+        ({"leader": ["n2"]}, "leader: expected a text or a number, got a list"),
+        ({"vote": "x" * 1_001}, "vote: expected at most 1,000 characters"),
+    ],
+)
+def test_a_claim_that_no_history_can_hold_is_refused(wrong: Mapping[str, Any], words: str) -> None:
+    with pytest.raises(WrongAnswer, match=words):
+        observed({**STATUS, **wrong})

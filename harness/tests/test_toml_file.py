@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from splitbrain.errors import UsageError
-from splitbrain.nodes.clients.base import OutcomeUnknown
+from splitbrain.nodes.clients.answers import WrongAnswer
 from splitbrain.nodes.clients.probe import at, claim, holds, named
+from splitbrain.nodes.clients.web import WebAnswer
 from splitbrain.nodes.systems.base import HttpProbe, Machine, OwnImage
 from splitbrain.user_systems.promises import usual_promises
 from splitbrain.user_systems.toml_file import described
@@ -67,6 +68,22 @@ def test_a_command_is_filled_in_for_each_machine(tmp_path: Path) -> None:
         ("elects = 'servers'\n" + LEAST, "elects: expected one of nodes, none, got 'servers'"),
         (LEAST + "role = 'x'\n", "unknown key probe.role"),
         ('image = "x"\n[probe]\npath = "/"\n', "probe.leading is missing"),
+        (
+            'image = "x"\n[probe]\npath = "/"\nleading = "state = leader"\n',
+            "probe.leading: expected a path, or path ==",
+        ),
+        (
+            'image = "x"\n[probe]\npath = "@192.0.2.1/"\nleading = "x"\n',
+            "probe.path: expected a path that begins with /",
+        ),
+        ('image = "x"\n[probe]\npath = "http://192.0.2.1/"\nleading = "x"\n', "probe.path: expected a path"),
+        ('image = "x"\n[probe]\npath = "/a b"\nleading = "x"\n', "probe.path: expected a path"),
+        ('image = "x"\n[probe]\npath = 7\nleading = "x"\n', "probe.path: expected a text"),
+        (LEAST + "status = [99]\n", "probe.status: expected a list of HTTP statuses"),
+        (LEAST + "status = 503\n", "probe.status: expected a list of HTTP statuses"),
+        (LEAST + "[confirm]\npath = '/c'\nmethod = 'GE T'\n", "confirm.method: expected one of GET"),
+        (LEAST + "[confirm]\npath = ':80/c'\n", "confirm.path: expected a path"),
+        (LEAST + "[confirm]\nmethod = 'GET'\n", "confirm.path is missing"),
         (LEAST + "[promises]\nC1 = '++'\n", "promises.C1: expected 7 of the marks"),
         (LEAST + "[promises]\nC99 = '++++++'\n", "promises: expected fault classes, of all, crash"),
     ],
@@ -84,19 +101,43 @@ def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
 def test_claims_are_found_where_the_probe_says() -> None:
     probe = HttpProbe(path="/", leading="raft.state == leader", leader="raft.leader", term="raft.term", reign="boot")
     names = {"10.0.0.1": "n1", "10.0.0.2": "n2", "n1": "n1", "n2": "n2"}
-    answer = {"raft": {"state": "Leader", "leader": "http://10.0.0.2:80", "term": "7"}, "boot": 3}
-    assert claim("n1", probe, answer, names) == {"leading": True, "leader": "n1", "term": 7, "reign": "3"}
-    answer["raft"]["state"] = "follower"  # type: ignore[index]
-    assert claim("n1", probe, answer, names) == {"leading": False, "leader": "n2", "term": 7, "reign": "3"}
-    answer["raft"]["term"] = "seven"  # type: ignore[index]
-    with pytest.raises(OutcomeUnknown, match=r"raft\.term"):
-        claim("n1", probe, answer, names)
+    raft = {"state": "Leader", "leader": "http://10.0.0.2:80", "term": "7"}
+
+    def claimed(**changes: str) -> Any:
+        return claim("n1", probe, answered(200, {"raft": raft | changes, "boot": 3}), names)
+
+    assert claimed() == {"leading": True, "leader": "n1", "term": 7, "reign": "3"}
+    assert claimed(state="follower") == {"leading": False, "leader": "n2", "term": 7, "reign": "3"}
+    with pytest.raises(WrongAnswer, match=r"raft\.term"):
+        claimed(term="seven")
+
+
+def answered(status: int, value: object) -> WebAnswer:
+    return WebAnswer(status=status, kind="", body=json.dumps(value).encode())
+
+
+def test_a_leader_may_be_the_node_that_answers_200_where_all_others_answer_503() -> None:
+    probe = HttpProbe(path="/", leading="status == 200")
+    nobody = {"leader": None, "term": None, "reign": None}
+    assert claim("n1", probe, answered(200, "a page, perhaps"), {}) == {**nobody, "leading": True, "leader": "n1"}
+    assert claim("n1", probe, answered(503, ""), {}) == {**nobody, "leading": False}
+    with pytest.raises(WrongAnswer, match="status 500"):
+        claim("n1", probe, answered(500, ""), {})
+
+
+def test_statuses_that_are_named_are_answers_with_a_body() -> None:
+    probe = HttpProbe(path="/", leading="role == leader", statuses=(429, 503))
+    for status, role in ((200, "leader"), (503, "replica"), (429, "replica")):
+        said = claim("n1", probe, answered(status, {"role": role}), {})
+        assert said["leading"] is (role == "leader")
+    with pytest.raises(WrongAnswer, match="status 404"):
+        claim("n1", probe, answered(404, {"role": "leader"}), {})
 
 
 def test_a_missing_field_is_not_invented() -> None:
     assert at({"a": [{"b": 1}]}, "a.0.b") == 1 and at({"a": []}, "a.0.b") is None
     assert not holds({}, "role == leader")
-    with pytest.raises(OutcomeUnknown, match="true or false"):
+    with pytest.raises(WrongAnswer, match="true or false"):
         holds({"leading": "yes"}, "leading")
     assert named("n9", {"n1": "n1"}) is None and named(None, {"n1": "n1"}) is None
 

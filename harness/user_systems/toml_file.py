@@ -6,6 +6,7 @@ docs/your-own-image.md describes each key.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,8 +36,9 @@ OF_BOUNDS: Final = frozenset(
     ("nodes", "min_nodes", "max_nodes", "stall_bound_ms", "suspicion_ms", "round_ms", "eligibility", "elects")
 )
 KEYS: Final = frozenset(("help", "probe", "confirm", "promises")) | OF_SOFTWARE | OF_BOUNDS
-PROBE_KEYS: Final = frozenset(("path", "leading", "leader", "term", "reign"))
+PROBE_KEYS: Final = frozenset(("path", "status", "leading", "leader", "term", "reign"))
 CONFIRM_KEYS: Final = frozenset(("path", "method"))
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,10 +151,13 @@ class _System:
         if not isinstance(value, Mapping):
             raise self._refuse(key, "a table", value)
         self._closed(f"{key}.", value, keys)
-        for name, text in value.items():
+        return value
+
+    def _texts(self, key: str, table: Mapping[str, Any]) -> Mapping[str, str]:
+        for name, text in table.items():
             if not isinstance(text, str) or not text:
                 raise self._refuse(f"{key}.{name}", "a text", text)
-        return value
+        return table
 
     def _image(self, beside: Path) -> OwnImage:
         if ("image" in self._given) == ("folder" in self._given):
@@ -182,15 +187,43 @@ class _System:
         return template
 
     def _probe(self) -> HttpProbe:
-        probe, confirm = self._table("probe", PROBE_KEYS), self._table("confirm", CONFIRM_KEYS)
-        for key in ("path", "leading"):
-            if key not in probe:
-                raise UsageError(f"{self._where}: probe.{key} is missing")
-        if confirm and "path" not in confirm:
-            raise UsageError(f"{self._where}: confirm.path is missing")
+        given = self._table("probe", PROBE_KEYS)
+        probe = self._texts("probe", {key: value for key, value in given.items() if key != "status"})
+        confirm = self._texts("confirm", self._table("confirm", CONFIRM_KEYS))
+        self._check_path("probe", probe)
+        self._check_test(probe)
+        if confirm:
+            self._check_path("confirm", confirm)
         return HttpProbe(
-            **probe, confirm_path=confirm.get("path"), confirm_method=confirm.get("method", "POST").upper()
+            **probe,
+            statuses=self._statuses(given.get("status", [])),
+            confirm_path=confirm.get("path"),
+            confirm_method=self._method(confirm.get("method", "POST")),
         )
+
+    def _check_path(self, table: str, given: Mapping[str, str]) -> None:
+        """Refuse all but a path on the node that is asked: one that begins with a slash cannot name another host."""
+        if "path" not in given:
+            raise UsageError(f"{self._where}: {table}.path is missing")
+        if not re.fullmatch(r"/[!-\"$-~]*", given["path"]):
+            raise self._refuse(f"{table}.path", "a path that begins with /, without spaces and #", given["path"])
+
+    def _check_test(self, given: Mapping[str, str]) -> None:
+        if "leading" not in given:
+            raise UsageError(f"{self._where}: probe.leading is missing")
+        path, equals, value = (part.strip() for part in given["leading"].partition("=="))
+        if not path or "=" in path or (equals and not value):
+            raise self._refuse("probe.leading", "a path, or path == value", given["leading"])
+
+    def _statuses(self, given: object) -> tuple[int, ...]:
+        if not isinstance(given, list) or not all(type(status) is int and 200 <= status <= 599 for status in given):
+            raise self._refuse("probe.status", "a list of HTTP statuses, from 200 to 599", given)
+        return tuple(given)
+
+    def _method(self, given: str) -> str:
+        if given.upper() not in METHODS:
+            raise self._refuse("confirm.method", f"one of {', '.join(METHODS)}", given)
+        return given.upper()
 
     def _promises(self) -> PromiseTable:
         usual = usual_promises("term" in self._table("probe", PROBE_KEYS), self._electors())

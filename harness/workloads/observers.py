@@ -1,11 +1,11 @@
-"""The clients of every workload: for each node an observer and a confirming client, all concurrent, and the canary.
+"""The clients of every workload, all concurrent: for each node an observer and a confirming client, and the canary.
 
 No client waits for another, so a dead or paused node delays no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from splitbrain.nodes.clients.base import Ok
@@ -16,10 +16,19 @@ from splitbrain.workloads.clients import Claim, LeaderView, OperationRecorder, R
 
 
 class Observers:
-    """The workload of one run: ``jobs`` are its coroutines, ``stop`` ends them after their present operation."""
+    """The workload of one run: ``jobs`` are its coroutines, ``stop`` ends them after their present operation.
+
+    Only the nodes ``asked_to_confirm`` have a confirming client: none where a system knows no acknowledgement.
+    """
 
     def __init__(
-        self, cluster: Cluster, recorder: Recorder, operations: OperationRecorder, view: LeaderView, workload: Workload
+        self,
+        cluster: Cluster,
+        recorder: Recorder,
+        operations: OperationRecorder,
+        view: LeaderView,
+        workload: Workload,
+        asked_to_confirm: Sequence[str],
     ) -> None:
         self._cluster = cluster
         self._recorder = recorder
@@ -31,14 +40,14 @@ class Observers:
         self._canary_ms = workload.canary_period_ms
         self._over = False
         self._observers: dict[str, Alarm] = {node: cluster.alarm() for node in cluster.nodes}
-        self._confirmers: dict[str, Alarm] = {node: cluster.alarm() for node in cluster.nodes}
+        self._confirmers: dict[str, Alarm] = {node: cluster.alarm() for node in asked_to_confirm}
         self._ask_after: dict[str, set[str]] = {node: set() for node in cluster.nodes}
         self._canary = cluster.alarm()
 
     def jobs(self) -> list[Job]:
         nodes = self._cluster.nodes
         canary = [] if self._canary_ms is None else [self._run_canary(self._canary_ms * MS)]
-        return [*map(self._observe_forever, nodes), *map(self._confirm_forever, nodes), *canary]
+        return [*map(self._observe_forever, nodes), *map(self._confirm_forever, self._confirmers), *canary]
 
     def stop(self) -> None:
         self._over = True
@@ -69,7 +78,8 @@ class Observers:
         term, reign = value["term"], value["reign"]
         claim = Claim(self._cluster.now(), value["leading"], value["leader"], term, reign, value.get("vote"))
         if self._view.saw(node, claim):
-            self._confirmers[node].ring()
+            if node in self._confirmers:
+                self._confirmers[node].ring()
             for rival in self._view.rivals(node):
                 self._ask_after[rival].add(node)
                 self._observers[rival].ring()

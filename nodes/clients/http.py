@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import aiohttp
-
+from splitbrain.nodes.clients.answers import WrongAnswer, text, whole
 from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown, Question, with_vote
+from splitbrain.nodes.clients.web import WebAnswer, WebSession
 
 CLAIM = ("leading", "leader", "term", "reign")
 CLOCKS: Mapping[str, str] = MappingProxyType({"wall": "wall", "monotonic": "at"})
@@ -24,7 +24,7 @@ class HttpClient:
 
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
         self._urls = {name: endpoint.url for name, endpoint in endpoints.items()}
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._session = WebSession()
         self._nonces = itertools.count(1)
 
     async def observe(self, node: str) -> Mapping[str, Any]:
@@ -37,7 +37,7 @@ class HttpClient:
 
     async def confirm(self, node: str) -> Mapping[str, Any]:
         answer = await self._ask("POST", "confirm", node)
-        return {"term": answer.get("term"), "reign": answer.get("reign")}
+        return {"term": whole(answer.get("term"), "term"), "reign": text(answer.get("reign"), "reign")}
 
     async def answer(self, question: Question) -> Mapping[str, Any]:
         raise OperationFailed(f"not supported over HTTP: {question}")
@@ -72,21 +72,18 @@ class HttpClient:
 
     async def _ask(self, method: str, path: str, node: str) -> Mapping[str, Any]:
         nonce = str(next(self._nonces))
-        url = f"{self._urls[node]}/{path}?nonce={nonce}"
+        answer = await self._session.ask(method, f"{self._urls[node]}/{path}?nonce={nonce}")
         try:
-            async with self._session.request(method, url) as response:
-                status, answer = response.status, await response.json()
-        except aiohttp.ClientConnectorError as failure:
-            raise OperationFailed(f"no connection: {failure.strerror or failure}") from failure
-        except (aiohttp.ClientError, ValueError) as broken:
-            raise OutcomeUnknown(f"incomplete answer: {type(broken).__name__}") from broken
-        return _checked(node, nonce, status, answer)
+            return _checked(node, nonce, answer)
+        except WrongAnswer as wrong:
+            raise OutcomeUnknown(str(wrong)) from wrong
 
 
-def _checked(node: str, nonce: str, status: int, answer: Any) -> Mapping[str, Any]:
-    if not isinstance(answer, dict) or answer.get("nonce") != nonce or answer.get("id") != node:
+def _checked(node: str, nonce: str, answer: WebAnswer) -> Mapping[str, Any]:
+    told = answer.json()
+    if not isinstance(told, dict) or told.get("nonce") != nonce or told.get("id") != node:
         raise OutcomeUnknown("an answer to another request, or from another node")
-    if status == 200:
-        return answer
-    error = str(answer.get("error", f"status {status}"))
-    raise OperationFailed(error) if status == 409 else OutcomeUnknown(error)
+    if answer.status == 200:
+        return told
+    error = str(told.get("error", f"status {answer.status}"))
+    raise OperationFailed(error) if answer.status == 409 else OutcomeUnknown(error)

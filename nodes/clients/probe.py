@@ -1,4 +1,4 @@
-"""Client for systems described by users: their HTTP probe says where in a JSON answer each fact is found.
+"""Client for systems described by users: their HTTP probe says where in an answer each fact is found.
 
 These systems echo no nonce; a connection on which an answer is overdue is closed, so that every answer belongs to its
 request. A leader may be named by a node's name, its address, or a URL or ``host:port`` that contains either.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-import aiohttp
-
+from splitbrain.nodes.clients.answers import WrongAnswer, shown, text, whole
 from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown, Question
+from splitbrain.nodes.clients.web import WebAnswer, WebSession
 from splitbrain.nodes.systems.base import HttpProbe
+
+UNAVAILABLE: Final = 503
+"""The status of a node that does not lead, where leaders are found by theirs."""
 
 
 class ProbeClient:
@@ -24,26 +27,27 @@ class ProbeClient:
         addresses = {endpoint.address: name for name, endpoint in endpoints.items()}
         self._names = addresses | {name: name for name in endpoints}
         self._urls = {name: endpoint.url for name, endpoint in endpoints.items()}
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._session = WebSession()
 
     async def observe(self, node: str) -> Mapping[str, Any]:
         return claim(node, self._probe, await self._ask("GET", self._probe.path, node), self._names)
 
     async def confirm(self, node: str) -> Mapping[str, Any]:
-        """The system's acknowledgement; without a confirm path, the node's claim to lead is trusted."""
-        if self._probe.confirm_path is not None:
-            await self._ask(self._probe.confirm_method, self._probe.confirm_path, node)
-            return {"term": None, "reign": None}
-        found = await self.observe(node)
-        if not found["leading"]:
-            raise OperationFailed("not leading")
-        return {"term": found["term"], "reign": found["reign"]}
+        """The system's acknowledgement, by its status; it needs no body."""
+        if self._probe.confirm_path is None:
+            raise OperationFailed("the description has no [confirm]")
+        answer = await self._ask(self._probe.confirm_method, self._probe.confirm_path, node)
+        if answer.status >= 500:
+            raise OutcomeUnknown(answer.refusal)
+        if answer.status >= 300:
+            raise OperationFailed(answer.refusal)
+        return {"term": None, "reign": None}
 
     async def answer(self, question: Question) -> Mapping[str, Any]:
         raise OperationFailed(f"not supported by the description: {question}")
 
     async def awake(self, machine: str) -> None:
-        await self._ask("GET", self._probe.path, machine)
+        await self.observe(machine)
 
     async def clocks(self, machine: str) -> Mapping[str, int]:
         return {}
@@ -54,32 +58,40 @@ class ProbeClient:
     async def close(self) -> None:
         await self._session.close()
 
-    async def _ask(self, method: str, path: str, node: str) -> Any:
-        try:
-            async with self._session.request(method, self._urls[node] + path) as response:
-                status, answer = response.status, await response.json(content_type=None)
-        except aiohttp.ClientConnectorError as failure:
-            raise OperationFailed(f"no connection: {failure.strerror or failure}") from failure
-        except (aiohttp.ClientError, ValueError) as broken:
-            if isinstance(broken, ValueError) and method != "GET" and status < 300:
-                return None  # an acknowledgement needs no body
-            raise OutcomeUnknown(f"incomplete answer: {type(broken).__name__}") from broken
-        if status >= 300:
-            raise OperationFailed(f"status {status}") if status < 500 else OutcomeUnknown(f"status {status}")
-        return answer
+    async def _ask(self, method: str, path: str, node: str) -> WebAnswer:
+        return await self._session.ask(method, self._urls[node] + path)
 
 
-def claim(node: str, probe: HttpProbe, answer: Any, names: Mapping[str, str]) -> Mapping[str, Any]:
-    """The claim in the answer, located by the probe; ``names`` maps every name and address to its node."""
-    leading = holds(answer, probe.leading)
-    leader = node if leading else named(at(answer, probe.leader), names)
-    term, reign = at(answer, probe.term), at(answer, probe.reign)
-    if term is not None and type(term) is not int:
-        try:
-            term = int(term)
-        except (TypeError, ValueError):
-            raise OutcomeUnknown(f"{probe.term}: expected a whole number, got {term!r}") from None
-    return {"leading": leading, "leader": leader, "term": term, "reign": None if reign is None else str(reign)}
+def claim(node: str, probe: HttpProbe, answer: WebAnswer, names: Mapping[str, str]) -> Mapping[str, Any]:
+    """The claim in the answer, located by the probe; ``names`` maps every name and address to its node.
+
+    Raises WrongAnswer.
+    """
+    if answer.status not in answering(probe):
+        raise WrongAnswer(answer.refusal)
+    status = status_tested(probe.leading)
+    paths = (probe.leader, probe.term, probe.reign)
+    told = answer.json() if status is None or any(paths) else None
+    leading = holds(told, probe.leading) if status is None else answer.status == status
+    return {
+        "leading": leading,
+        "leader": node if leading else named(at(told, probe.leader), names),
+        "term": whole(at(told, probe.term), str(probe.term)),
+        "reign": text(at(told, probe.reign), str(probe.reign)),
+    }
+
+
+def answering(probe: HttpProbe) -> frozenset[int]:
+    """The statuses of answers; any other is a refusal."""
+    tested = status_tested(probe.leading)
+    usual = range(200, 300) if tested is None else (*range(200, 300), tested, UNAVAILABLE)
+    return frozenset((*usual, *probe.statuses))
+
+
+def status_tested(test: str) -> int | None:
+    """The status that ``status == 200`` tests; None for a test of the body."""
+    found = re.fullmatch(r"status\s*==\s*([1-5][0-9]{2})", test.strip())
+    return int(found[1]) if found else None
 
 
 def at(answer: Any, path: str | None) -> Any:
@@ -90,7 +102,7 @@ def at(answer: Any, path: str | None) -> Any:
         match answer:
             case dict():
                 answer = answer.get(key)
-            case list() if key.isdigit() and int(key) < len(answer):
+            case list() if re.fullmatch("[0-9]{1,9}", key, re.ASCII) and int(key) < len(answer):
                 answer = answer[int(key)]
             case _:
                 return None
@@ -98,17 +110,21 @@ def at(answer: Any, path: str | None) -> Any:
 
 
 def holds(answer: Any, test: str) -> bool:
-    """Evaluate ``path == value`` on the answer, or the boolean at ``path``."""
+    """Evaluate ``path == value`` on the answer, or the boolean at ``path``. Raises WrongAnswer."""
     path, equals, value = (part.strip() for part in test.partition("=="))
     found = at(answer, path)
     if equals:
-        return str(found).lower() == value.strip("'\"").lower() if found is not None else False
+        if isinstance(found, dict | list):
+            raise WrongAnswer(f"{path}: expected a text, a number, true or false, got {shown(found)}")
+        return found is not None and str(found).lower() == value.strip("'\"").lower()
     if type(found) is not bool:
-        raise OutcomeUnknown(f"{path}: expected true or false, got {found!r}")
+        kind = "the text " if isinstance(found, str) else ""
+        raise WrongAnswer(f"{path}: expected true or false, got {kind}{shown(found)}")
     return found
 
 
 def named(leader: Any, names: Mapping[str, str]) -> str | None:
+    """The node that a name, an address or a URL names; None if it names none."""
     if not isinstance(leader, str):
         return None
     words = [leader, *re.split(r"[/:@]+", leader)]

@@ -98,8 +98,10 @@ class OwnImage:
 class HttpProbe:
     """The requests by which a system from a TOML file is observed: JSON over HTTP.
 
-    ``leading`` is a dotted path to true or false, or ``path == value``; ``leader``, ``term`` and ``reign`` are paths,
-    None where an answer lacks them. ``confirm_path`` answers with a status below 300 if a leader works.
+    ``leading`` is a dotted path to true or false, ``path == value``, or ``status == 200`` for the status of the answer;
+    ``leader``, ``term`` and ``reign`` are paths, None where an answer lacks them. ``statuses`` are those of answers
+    beside the usual ones (``clients.probe.answering``). ``confirm_path`` answers with a status below 300 if a leader
+    works; None where a leader cannot be asked to confirm.
     """
 
     path: str
@@ -107,6 +109,7 @@ class HttpProbe:
     leader: str | None = None
     term: str | None = None
     reign: str | None = None
+    statuses: tuple[int, ...] = ()
     confirm_path: str | None = None
     confirm_method: str = "POST"
 
@@ -208,6 +211,11 @@ class System:
     max_nodes: int = 15
     pins: Mapping[str, Mapping[FaultClass, Pin]] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def confirms(self) -> bool:
+        """True if a leader can be asked for an acknowledgement that takes its quorum."""
+        return self.probe is None or self.probe.confirm_path is not None
 
     @property
     def simulated(self) -> bool:

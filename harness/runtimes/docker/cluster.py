@@ -22,6 +22,7 @@ from splitbrain.errors import EnvironmentFailure
 from splitbrain.nemesis.plans import Plan
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.nodes.clients import Endpoint, SystemClient, client_of
+from splitbrain.nodes.clients.answers import observed
 from splitbrain.nodes.clients.base import Ok, Question, Reply
 from splitbrain.nodes.clients.http import HttpClient
 from splitbrain.nodes.systems.base import Machine, Software
@@ -114,7 +115,7 @@ class DockerCluster:
         return self._system_client
 
     async def observe(self, node: str, timeout_ns: int) -> Reply:
-        return await reply_to(self._asks.observe(node), timeout_ns)
+        return await reply_to(observed(self._asks, node), timeout_ns)
 
     async def confirm(self, node: str, timeout_ns: int) -> Reply:
         return await reply_to(self._asks.confirm(node), timeout_ns)
@@ -276,7 +277,7 @@ class DockerCluster:
                     return f"{name} ended with status {status} before it answered"
                 look = self.now() + LOOK_NS
             if self.now() >= give_up:
-                return f"{name} did not answer within {seconds:.0f} s ({reply.error})"
+                return f"{name} gave no usable answer within {seconds:.0f} s: {reply.error}"
             await asyncio.sleep(0.02)
         return None
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
+from splitbrain.nodes.clients.answers import printable
 from splitbrain.nodes.clients.base import Fail, Ok, OperationFailed, OutcomeUnknown, Reply, Unknown
 
 
@@ -17,6 +18,6 @@ async def reply_to(question: Awaitable[Mapping[str, Any] | None], timeout_ns: in
     except TimeoutError:
         return Unknown("no answer in time")
     except OperationFailed as refused:
-        return Fail(str(refused))
+        return Fail(printable(str(refused)))
     except OutcomeUnknown as unclear:
-        return Unknown(str(unclear))
+        return Unknown(printable(str(unclear)))

@@ -1,0 +1,116 @@
+"""Reading the answers of nodes: strict, bounded in size, depth and digits, and with a reason in words for a refusal.
+
+A node under test may answer anything. What is read here the reader of histories accepts too: one decoder serves both,
+which refuses invalid UTF-8, lone surrogates, numbers beyond a float, and nesting that is too deep.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from splitbrain.nodes.clients.base import OperationFailed, SystemClient
+
+MOST_TEXT: Final = 1_000
+"""The longest text of a claim, in characters."""
+MOST_TERM: Final = 2**63 - 1
+SHOWN: Final = 60
+MOST_WORDS: Final = 500
+
+
+class WrongAnswer(OperationFailed):
+    """An answer that came and cannot be used; the message says what was expected and what came."""
+
+
+def json_in(body: bytes, kind: str = "") -> Any:
+    """The JSON of a body, of the content type ``kind``. Raises WrongAnswer."""
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError:
+        raise WrongAnswer("JSON that is nested too deep") from None
+    except ValueError as wrong:
+        if not body.strip():
+            raise WrongAnswer("expected JSON, got an empty body") from None
+        if "html" in kind or body.lstrip().startswith(b"<"):
+            raise WrongAnswer(f"expected JSON, got a page: {excerpt(body)}") from None
+        raise WrongAnswer(f"expected JSON ({_reason(wrong)}), got {excerpt(body)}") from None
+
+
+def _reason(wrong: ValueError) -> str:
+    if isinstance(wrong, UnicodeDecodeError):
+        return "in UTF-8"
+    return str(wrong).removeprefix("JSON is malformed: ").lower()
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body, in quotes and printable."""
+    return shown(body[: 4 * SHOWN].decode("utf-8", "replace"))
+
+
+def shown(value: object) -> str:
+    """A value of JSON in a few words: containers by their kind, and texts cut short."""
+    match value:
+        case None:
+            return "nothing"
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f"{value[:SHOWN]!r}…" if len(value) > SHOWN else repr(value)
+        case _:
+            return repr(value)[:SHOWN]
+
+
+def printable(words: str) -> str:
+    """Words that a history can hold: at most ``MOST_WORDS`` characters, none of them a lone surrogate."""
+    return words.encode("utf-8", "backslashreplace")[: 4 * MOST_WORDS].decode("utf-8", "ignore")[:MOST_WORDS]
+
+
+def whole(value: object, place: str) -> int | None:
+    """A term, as an integer or as its digits; None for null. Raises WrongAnswer for anything that is not exactly one.
+
+    Fractions are refused, not rounded: 1.9 and 1 may be two leaderships.
+    """
+    if value is None:
+        return None
+    number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,19}", value, re.ASCII) else value
+    if type(number) is not int or not 0 <= number <= MOST_TERM:
+        raise WrongAnswer(f"{place}: expected an integer from 0 to 2**63 - 1, got {shown(value)}")
+    return number
+
+
+def text(value: object, place: str) -> str | None:
+    """A key or a name, given as a text or a number; None for null. Raises WrongAnswer."""
+    if value is None:
+        return None
+    words = value if isinstance(value, str) else str(value) if type(value) in (int, float) else None
+    if words is None:
+        raise WrongAnswer(f"{place}: expected a text or a number, got {shown(value)}")
+    if len(words) > MOST_TEXT or not _encodable(words):
+        raise WrongAnswer(f"{place}: expected at most {MOST_TEXT:,} characters of Unicode, got {shown(words)}")
+    return words
+
+
+def _encodable(words: str) -> bool:
+    return words == words.encode("utf-8", "ignore").decode()
+
+
+def recordable(claim: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The claim, if a history can hold it. Raises WrongAnswer."""
+    leading = claim["leading"]
+    if type(leading) is not bool:
+        raise WrongAnswer(f"leading: expected true or false, got {shown(leading)}")
+    terms = {key: whole(claim[key], key) for key in ("term", "leader_term") if key in claim}
+    texts = {key: text(claim[key], key) for key in ("leader", "reign", "vote") if key in claim}
+    return {**claim, **terms, **texts}
+
+
+async def observed(client: SystemClient, node: str) -> Mapping[str, Any]:
+    """The claim of a node, such that a history can hold it. Raises OperationFailed or OutcomeUnknown."""
+    return recordable(await client.observe(node))
