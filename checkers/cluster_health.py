@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.fault_periods import fault_periods
 from splitbrain.checkers.history import History
+from splitbrain.checkers.incidents import disturbances
 from splitbrain.checkers.operations import Ints, Mask
 
 
@@ -23,10 +23,10 @@ class ClusterHealth:
     ``edges`` (ns, ascending) bound K intervals; interval k lies between edges k and k + 1. The columns have one row per
     interval; their N other axes are indexes into ``names``, nodes before servers:
 
-    - ``healthy`` [K, N]: certainly up and undisturbed. ``down`` [K, N]: certainly killed.
+    - ``healthy`` [K, N]: certainly up and undisturbed. ``down`` [K, N]: certainly killed, or ended by itself.
     - ``connected`` [K, N, N]: both ends certainly healthy, and both directions of the link certainly intact.
     - ``maybe_open`` [K, from, to]: the link is not certainly cut.
-    - ``fault_free`` [K]: no fault is possibly active anywhere.
+    - ``fault_free`` [K]: no fault is possibly active anywhere, and no incident (``checkers.incidents``).
     """
 
     members: tuple[str, ...]
@@ -49,7 +49,7 @@ def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
     members = tuple(name for name in bounds.members or history.nodes if name not in bounds.servers)
     names = members + bounds.servers
     place = {name: at for at, name in enumerate(names)}
-    known = list(fault_periods(history.faults, history.end))
+    known = disturbances(history)
     times = [0, history.end]
     for period in known:
         times += [*period.possible, *(period.certain or ())]

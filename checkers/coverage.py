@@ -19,6 +19,7 @@ from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.fault_periods import PAUSES, affected, certain_ns, is_repair, touched
 from splitbrain.checkers.history import History, natural
+from splitbrain.checkers.incidents import down_for_good
 from splitbrain.checkers.leaderships import leading_at
 from splitbrain.checkers.operations import FAIL, INFO, OK, Operations
 from splitbrain.checkers.verdict import Outcome, Verdict
@@ -77,6 +78,8 @@ def _gaps(
         yield "no node was seen leading"
     if facts["observations"] and (silent := _never_answered(history, bounds)):
         yield f"{listed(silent)} never answered"
+    if dead := down_for_good(history):
+        yield f"{listed(sorted(dead, key=natural))} ended and {'were' if len(dead) > 1 else 'was'} not started again"
     unverified = [fault for fault in history.faults if fault.verified is False and fault.skipped is None]
     if unverified:
         names = [f"{fault.f} {fault.id}" for fault in unverified[:5]]

@@ -25,8 +25,9 @@ import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.cluster_health import ClusterHealth, cluster_health
-from splitbrain.checkers.fault_periods import CUTS, KILLS, fault_periods
+from splitbrain.checkers.fault_periods import CUTS
 from splitbrain.checkers.history import History
+from splitbrain.checkers.incidents import disturbances
 from splitbrain.checkers.leaderships import KEYLESS, Leaderships, hulls, split
 from splitbrain.checkers.operations import NONE, Ints, Mask
 from splitbrain.checkers.starvation import Starvation
@@ -124,7 +125,7 @@ def _first_of_each(proven: list[_Suspect], led: Leaderships) -> list[_Suspect]:
 
 def _suspects(history: History, bounds: Bounds, led: Leaderships) -> Iterator[_Suspect]:
     """The reigns that no majority can have elected, by the earliest claim."""
-    if not any(fault.f in CUTS | KILLS and fault.in_effect for fault in history.faults):
+    if not any(period.cuts and period.certain for period in disturbances(history)):
         return
     health = cluster_health(history, bounds)
     place = {name: at for at, name in enumerate(health.members)}
@@ -244,7 +245,7 @@ def _slowed(history: History) -> Iterator[tuple[int, int, int]]:
 
     Only a delay has a bound. For any other fault of links the time is more than the history's.
     """
-    for period in fault_periods(history.faults, history.end):
+    for period in disturbances(history):
         if not period.links or period.fault.f in CUTS:
             continue
         asked = period.fault.asked
@@ -283,7 +284,7 @@ def _finding(history: History, bounds: Bounds, led: Leaderships, suspect: _Suspe
 
 def _isolating(history: History, start: int, end: int, among: set[str]) -> Iterator[int]:
     """The lines at which cuts and kills took effect that were certain in [start, end] (ns) and concern these names."""
-    for period in fault_periods(history.faults, history.end):
+    for period in disturbances(history):
         certain = period.certain
         concerned = any(link[0] in among and link[1] in among for link in period.links) or among & {*period.nodes}
         line = period.fault.done_index

@@ -36,6 +36,7 @@ from splitbrain.checkers import (
 )
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.history import History
+from splitbrain.checkers.incidents import described
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict, worst
 from splitbrain.names import GUARANTEES, Guarantee, Promise, Promises
 
@@ -229,13 +230,15 @@ class Judgement:
     """The judged properties of one run, and the worst of their outcomes.
 
     ``words`` say why the outcome is worse than that of each property; None if it is not. ``not_judged`` holds the
-    reason for each property that the history says nothing about.
+    reason for each property that the history says nothing about. ``incidents`` are sentences about what happened
+    unasked (``checkers.incidents``), beside the verdict.
     """
 
     outcome: Outcome
     properties: tuple[JudgedProperty, ...]
     words: str | None = None
     not_judged: Mapping[str, str] = field(default_factory=dict)
+    incidents: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> JudgedProperty:
         """The judged property of that name, which must exist."""
@@ -247,6 +250,7 @@ class Judgement:
             "verdict": self.outcome.word,
             **({"words": self.words} if self.words is not None else {}),
             "run": run,
+            **({"incidents": list(self.incidents)} if self.incidents else {}),
             "properties": {
                 **{judged.name: judged.as_json() for judged in self.properties},
                 **{name: _not_judged_json(reason) for name, reason in self.not_judged.items()},
@@ -281,6 +285,7 @@ def judge(
         properties=judged,
         words=NOTHING_TESTED if untested else None,
         not_judged={name: reason for name, reason in why_not.items() if reason is not None},
+        incidents=described(history),
     )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from splitbrain.checkers.history import History
+from splitbrain.checkers.incidents import incident_periods
 from splitbrain.checkers.operations import NONE, Ints
 from splitbrain.checkers.term_monotonicity import losses
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
@@ -41,9 +42,12 @@ def check(history: History, votes_kept: bool = False) -> Verdict:
     findings: list[Finding] = []
     votes = broken = 0
     acts = [(act.begin, history.end if act.done is None else act.done) for act in history.faults if act.skipped is None]
+    unasked = incident_periods(history)
     for node in np.unique(seen.node[rows]):
         rows_of_node = rows[seen.node[rows] == node]
-        forgetting = losses(history.faults, history.nodes[node], history.end) if votes_kept else acts
+        name = history.nodes[node]
+        ends = [period.possible for period in unasked if name in period.nodes]
+        forgetting = losses(history.faults, name, history.end) if votes_kept else acts + ends
         first, second = doubles(rows_of_node, history, forgetting)
         votes += len(np.unique(seen.term[rows_of_node]))
         broken += len(first)

@@ -367,6 +367,8 @@ def _print_verdict(judgement: Judgement, run: RunDirectory | None, as_json: bool
             return
         for judged in judgement.properties:
             click.echo(f"{judged.outcome.word:>8}  {judged.name}: {judged.words}")
+        for sentence in judgement.incidents:
+            click.echo(f"    note  {sentence}")
         if judgement.not_judged:
             click.echo(f"not judged: {', '.join(judgement.not_judged)}")
         if judgement.words is not None:

@@ -146,6 +146,19 @@ NEAR: Final = 0.7
 MS: Final = 1_000_000
 """Nanoseconds in a millisecond: times are integer nanoseconds."""
 
+WATCHER: Final = "watcher"
+"""The process of the lines that tell of incidents, by these ``f``."""
+ENDED: Final = "ended"
+STARTED: Final = "started"
+PAUSED: Final = "paused"
+RESUMED: Final = "resumed"
+THROTTLED: Final = "throttled"
+LOGGED: Final = "logged"
+NEMESIS: Final = "nemesis"
+OUTSIDE: Final = "outside"
+POLICY: Final = "restart policy"
+"""Instances by which an incident came about, beside the software itself."""
+
 ALLOW_PRIVILEGED: Final = "--allow-privileged"
 """The option that allows faults which need more of the machine than others do."""
 

@@ -118,6 +118,9 @@ class PlainProgress:
             self._state.fault_words = words
             self._line(f"  {words or 'healed'}{self._leaders()}")
 
+    def incident(self, words: str) -> None:
+        self._line(f"  {words}")
+
     def watching(self, watch: LeaderView) -> None:
         self._state.watch = watch
 
@@ -146,6 +149,9 @@ class LiveProgress:
 
     def fault(self, words: str | None) -> None:
         self._state.fault_words = words
+
+    def incident(self, words: str) -> None:
+        self.say(words)
 
     def watching(self, watch: LeaderView) -> None:
         self._state.watch = watch

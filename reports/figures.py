@@ -19,6 +19,7 @@ from matplotlib.transforms import ScaledTranslation, Transform
 from splitbrain.reports.fault_windows import FaultWindow, NodeFaultSpan
 from splitbrain.reports.faults import spread
 from splitbrain.reports.frames import PlacedFinding, RecoveryBound, RecoveryTimes
+from splitbrain.reports.incident_spans import IncidentSpan
 from splitbrain.reports.measured import Lateness, Series, Terms
 from splitbrain.reports.reigns import DrawnReign, DrawnReigns
 
@@ -48,7 +49,7 @@ def timeline(
     end: int,
     reigns: DrawnReigns,
     faults: Sequence[FaultWindow],
-    node_faults: Sequence[NodeFaultSpan],
+    node_faults: Sequence[NodeFaultSpan | IncidentSpan],
     overlaps: Sequence[PlacedFinding],
     stalls: Sequence[PlacedFinding],
     quiet: Sequence[tuple[int, int]],
@@ -154,7 +155,7 @@ def _box(start: int, end: int, lane: int, half: float) -> list[tuple[float, floa
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
-def _draw_node_faults(axes: Axes, node_faults: Sequence[NodeFaultSpan]) -> None:
+def _draw_node_faults(axes: Axes, node_faults: Sequence[NodeFaultSpan | IncidentSpan]) -> None:
     for fault in node_faults:
         axes.barh(
             fault.node + 3 + 0.31,
@@ -173,7 +174,7 @@ def _timeline_legend(
     overlaps: Sequence[PlacedFinding],
     stalls: Sequence[PlacedFinding],
     quiet: Sequence[tuple[int, int]],
-    node_faults: Sequence[NodeFaultSpan],
+    node_faults: Sequence[NodeFaultSpan | IncidentSpan],
     reigns: DrawnReigns,
 ) -> list[Patch]:
     patches = []

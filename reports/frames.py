@@ -12,6 +12,7 @@ from typing import Any
 from splitbrain.checkers.history import History
 from splitbrain.reports import fault_windows, measured, words
 from splitbrain.reports.fault_windows import FaultWindow, LinkRecovery, NodeFaultSpan
+from splitbrain.reports.incident_spans import IncidentSpan, incident_spans
 from splitbrain.reports.measured import Answers, ConfirmationTimes, Lateness, Series, Terms
 from splitbrain.reports.reigns import DrawnReigns, reigns
 
@@ -144,6 +145,7 @@ class Frames:
     faults: tuple[FaultWindow, ...]
     link_recoveries: tuple[LinkRecovery, ...]
     node_faults: tuple[NodeFaultSpan, ...]
+    incidents: tuple[IncidentSpan, ...]
     overlaps: tuple[PlacedFinding, ...]
     stalls: tuple[PlacedFinding, ...]
     terms: Terms
@@ -178,6 +180,7 @@ def gather(history: History, verdicts: Mapping[str, Any], experiment: Mapping[st
         reigns=reigns(history, faults),
         faults=faults,
         link_recoveries=fault_windows.link_recoveries(history),
+        incidents=incident_spans(history),
         node_faults=fault_windows.node_faults(faults, history.nodes),
         overlaps=placed_findings(verdicts, "exclusivity"),
         stalls=placed_findings(verdicts, "stall"),

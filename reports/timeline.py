@@ -39,6 +39,7 @@ def data(frames: Frames) -> Markup:
         "node_faults": [
             [fault.node, _us(fault.start), _us(fault.end), fault.kind, fault.window] for fault in frames.node_faults
         ],
+        "incidents": [[span.node, _us(span.start), _us(span.end), span.kind, span.words] for span in frames.incidents],
         "faults": [
             {
                 "begin": _us(window.begin),

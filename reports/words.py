@@ -95,6 +95,11 @@ def weaknesses(verdicts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def remarks(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[str]:
+    """Notes beside the verdict: what happened unasked, and remarks of the run itself."""
+    return [str(note) for note in (*sequence(verdicts.get("incidents")), *sequence(experiment.get("notes")))]
+
+
 def promise(row: Mapping[str, Any]) -> str:
     """The promise for a property, in words, by guarantee where it tests several that differ."""
     promises = promised(row)

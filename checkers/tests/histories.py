@@ -82,6 +82,12 @@ class Story:
     def cut(self, begin: int, done: int | None, links: Iterable[tuple[str, str]], **value: Any) -> Story:
         return self.fault("partition", begin, done, links=[list(link) for link in links], **value)
 
+    def incident(self, time: int, f: str, node: str, **facts: Any) -> Story:
+        """A line of the watcher."""
+        line = {"process": "watcher", "type": "info", "f": f, "node": node, "value": facts}
+        self.lines.append((time, line))
+        return self
+
     def canary(self, time: int, late: int) -> Story:
         line = {"process": "canary", "type": "info", "f": "canary", "node": None, "value": {"late": late}}
         self.lines.append((time, line))

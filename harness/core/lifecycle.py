@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from splitbrain.checkers.incidents import what_happened
 from splitbrain.core.experiment import Experiment, cluster_of
 from splitbrain.core.injector import Injector
 from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.recorder import Recorder
+from splitbrain.names import WATCHER
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes import runtime_named
-from splitbrain.runtimes.base import Cluster, Facts, Say
+from splitbrain.runtimes.base import Cluster, Facts, Incident, Say, Tell
 from splitbrain.units import MS
 from splitbrain.workloads.clients import ClientGroup, OperationRecorder
 from splitbrain.workloads.observers import Observers
@@ -38,6 +40,10 @@ class Progress(Protocol):
         """The faults in force have changed; None when there are none."""
         ...
 
+    def incident(self, words: str) -> None:
+        """Something has happened to a node that no fault asked for."""
+        ...
+
     def watching(self, view: LeaderView) -> None:
         """The latest claims of the nodes can be read from ``view`` from now on."""
         ...
@@ -49,6 +55,8 @@ class NoProgress:
     def phase(self, name: str, seconds: float | None = None) -> None: ...
 
     def fault(self, words: str | None) -> None: ...
+
+    def incident(self, words: str) -> None: ...
 
     def watching(self, view: LeaderView) -> None: ...
 
@@ -85,7 +93,7 @@ async def run_phases(
     """Run the fault phase and the recovery phase; returns when the history is complete."""
     recorder.start_clock(cluster.now)
     view = LeaderView(cluster.nodes, fresh_ns=experiment.bounds.stall_ns // 2)
-    groups = _clients(cluster, experiment, recorder, view)
+    groups = [cluster.watch(_tell(recorder, progress)), *_clients(cluster, experiment, recorder, view)]
     injector = Injector(cluster, recorder, view, experiment.seed, progress.fault)
     progress.watching(view)
 
@@ -99,6 +107,21 @@ async def run_phases(
             group.stop()
 
     await cluster.run_all(phases(), [job for group in groups for job in group.jobs()])
+
+
+def _tell(recorder: Recorder, progress: Progress) -> Tell:
+    """Record each incident at once, and show it, unless the nemesis caused it or the last of its node was the same."""
+    last: dict[str, str | None] = {}
+
+    def tell(incident: Incident) -> None:
+        facts = {"at": recorder.since_start(incident.at), **incident.facts}
+        recorder.note(WATCHER, incident.f, incident.node, facts)
+        words = what_happened(incident.node, incident.f, facts)
+        if words is not None and words != last.get(incident.node):
+            progress.incident(words)
+        last[incident.node] = words
+
+    return tell
 
 
 def _clients(cluster: Cluster, experiment: Experiment, recorder: Recorder, view: LeaderView) -> Sequence[ClientGroup]:

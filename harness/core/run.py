@@ -237,5 +237,8 @@ class PhaseTimes:
     def fault(self, words: str | None) -> None:
         self._progress.fault(words)
 
+    def incident(self, words: str) -> None:
+        self._progress.incident(words)
+
     def watching(self, view: LeaderView) -> None:
         self._progress.watching(view)

@@ -40,6 +40,30 @@ class Effect:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Incident:
+    """Something that happened to a machine's software, by a kind of ``splitbrain.checkers.incidents``.
+
+    ``at`` is ns on the cluster's clock, and ``facts`` are for the history.
+    """
+
+    f: str
+    node: str
+    at: int
+    facts: Mapping[str, Any]
+
+
+Tell = Callable[[Incident], None]
+
+
+class Watch(Protocol):
+    """A watch over the machines: ``jobs`` are its coroutines, which end soon after ``stop``."""
+
+    def jobs(self) -> Sequence[Job]: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterSpec:
     """A cluster to be set up: the system, the names of its machines, the seed, and the faults it must allow."""
 
@@ -102,6 +126,13 @@ class Cluster(Protocol):
 
         Called for events that no observer can see, where the runtime says that it can wait for them. It returns
         before anything that the node does because of the event.
+        """
+        ...
+
+    def watch(self, tell: Tell) -> Watch:
+        """Watch all machines, and call ``tell`` at once when the software of one ends, starts again or is disturbed.
+
+        What has ended already is told first.
         """
         ...
 

@@ -31,12 +31,15 @@ from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.runtimes.docker.containers import Containers, Spent
 from splitbrain.runtimes.docker.fault_controller import Parts
 from splitbrain.runtimes.docker.handlers import HANDLERS
+from splitbrain.runtimes.docker.intents import Intents
 from splitbrain.runtimes.docker.processes import Processes
 from splitbrain.tests.fake_agents import FakeAgents
 
 
 class Running(Containers):
     """None of its nodes has ended, and none is being started."""
+
+    intents = Intents()
 
     async def started(self, node: str) -> None:
         pass

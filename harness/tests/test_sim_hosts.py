@@ -21,6 +21,7 @@ from splitbrain.nodes.protocol import (
     SetTimer,
     TimerFired,
 )
+from splitbrain.runtimes.base import Incident
 from splitbrain.runtimes.sim.cluster import SimCluster
 from splitbrain.runtimes.sim.disk import Durable
 from splitbrain.runtimes.sim.hosts import WAITING_MAX, Host
@@ -475,6 +476,25 @@ def test_a_node_that_raises_as_it_is_made_is_down() -> None:
     host.disk.wipe()
     host.start()
     assert host.up
+
+
+def test_a_node_that_raises_is_told_to_a_watch_and_one_that_has_raised_before_too() -> None:
+    sim = fragile()
+    send(sim, "break")
+    pass_time(sim, 10 * MS)
+    told: list[Incident] = []
+    watch = SimCluster(sim).watch(told.append)
+    assert [(each.f, each.node) for each in told] == [("ended", "n2")]
+    assert "what is that?" in told[0].facts["error"]
+    sim.hosts["n2"].start()
+    send(sim, "break")
+    pass_time(sim, 10 * MS)
+    assert [(each.f, each.node) for each in told] == [("ended", "n2")] * 2
+    sim.hosts["n2"].start()
+    sim.hosts["n2"].kill()
+    watch.stop()
+    send(sim, "break")
+    assert len(told) == 2
 
 
 def test_an_instrument_gets_the_exception_and_its_line_before_the_death() -> None:

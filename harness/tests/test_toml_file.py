@@ -64,6 +64,7 @@ def test_a_command_is_filled_in_for_each_machine(tmp_path: Path) -> None:
         ("min_nodes = 5\nmax_nodes = 4\n" + LEAST, "max_nodes: expected a whole number from 5, got 4"),
         ("nodes = 3\nmin_nodes = 5\n" + LEAST, "nodes: expected a number from min_nodes to max_nodes, 5 to 9, got 3"),
         ("command = ['{nome}']\n" + LEAST, "command: expected"),
+        ("restart = 'sometimes'\n" + LEAST, "restart: expected one of always, on-failure, never, got 'sometimes'"),
         ("eligibility = 'all'\n" + LEAST, "eligibility: expected one of"),
         ("elects = 'servers'\n" + LEAST, "elects: expected one of nodes, none, got 'servers'"),
         (LEAST + "role = 'x'\n", "unknown key probe.role"),
@@ -91,6 +92,15 @@ def test_a_command_is_filled_in_for_each_machine(tmp_path: Path) -> None:
 def test_an_invalid_value_is_refused_by_its_key(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(("policy", "after"), [("never", []), ("on-failure", [3]), ("always", [0, 3])])
+def test_a_restart_policy_says_after_which_ends_a_node_is_started_again(
+    tmp_path: Path, policy: str, after: list[int]
+) -> None:
+    software = read(tmp_path, f"restart = '{policy}'\nrestart_delay_ms = 250\n{LEAST}").software
+    assert software.restart_delay_ms == 250
+    assert [status for status in (0, 3) if software.restarts_after(status)] == after
 
 
 def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from splitbrain.errors import UsageError
 from splitbrain.names import Electors, Eligibility, PromiseTable
@@ -20,6 +20,7 @@ from splitbrain.nodes.systems.base import (
     Machine,
     NoOptions,
     OwnImage,
+    RestartPolicy,
     Software,
     System,
 )
@@ -31,7 +32,9 @@ from splitbrain.user_systems.promises import (
     usual_promises,
 )
 
-OF_SOFTWARE: Final = frozenset(("image", "folder", "command", "peer", "separator", "port", "data", "ready_s"))
+OF_SOFTWARE: Final = frozenset(
+    ("image", "folder", "command", "peer", "separator", "port", "data", "ready_s", "restart", "restart_delay_ms")
+)
 OF_BOUNDS: Final = frozenset(
     ("nodes", "min_nodes", "max_nodes", "stall_bound_ms", "suspicion_ms", "round_ms", "eligibility", "elects")
 )
@@ -108,6 +111,8 @@ class _System:
                 ports=(self._number("port", 8000),),
                 data=self._text("data", "/data"),
                 ready_s=float(self._number("ready_s", 30)),
+                restart=self._restart(),
+                restart_delay_ms=self._number("restart_delay_ms", 1_000, least=0),
             ),
             probe=self._probe(),
             min_nodes=min_nodes,
@@ -185,6 +190,12 @@ class _System:
             expected = "{name}, {address}, {peers} and {peer} (in peer: {name} and {address}), other braces doubled"
             raise self._refuse("command", expected, f"{words} ({wrong})") from wrong
         return template
+
+    def _restart(self) -> RestartPolicy:
+        policy = self._text("restart", "never")
+        if policy not in get_args(RestartPolicy):
+            raise self._refuse("restart", f"one of {', '.join(get_args(RestartPolicy))}", policy)
+        return policy  # type: ignore[return-value]
 
     def _probe(self) -> HttpProbe:
         given = self._table("probe", PROBE_KEYS)

@@ -114,13 +114,18 @@ class HttpProbe:
     confirm_method: str = "POST"
 
 
+RestartPolicy = Literal["always", "on-failure", "never"]
+"""After which ends, other than those that a fault causes, software is started again."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Software:
     """The software in the containers of one group of machines.
 
     ``image`` is a folder of ``nodes/`` with a Dockerfile; ``command`` gives the container's arguments. Clients connect
     to ``ports``. ``data`` is the folder of its durable state, None if it keeps none, and ``ready_s`` the longest time
-    until its first answer.
+    until its first answer. Where it ends and no fault asked for that, ``restart`` says if it is started again,
+    ``restart_delay_ms`` later.
     """
 
     image: str | OwnImage
@@ -128,6 +133,12 @@ class Software:
     ports: tuple[int, ...] = (CLIENT_PORT,)
     data: str | None = DATA
     ready_s: float = 30.0
+    restart: RestartPolicy = "never"
+    restart_delay_ms: int = 1_000
+
+    def restarts_after(self, status: int) -> bool:
+        """True if it is to be started again after it ended with that status."""
+        return self.restart == "always" or (self.restart == "on-failure" and status != 0)
 
 
 OUR_NODE: Final = Software(image="images/node", command=run_node)

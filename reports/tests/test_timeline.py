@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from splitbrain.names import MS
 from splitbrain.reports import frames, page, timeline
-from splitbrain.reports.tests.literal import confirm, fault, history, observe, until
+from splitbrain.reports.tests.literal import Lines, confirm, fault, history, observe, until
 
 
 @given(
@@ -49,6 +49,24 @@ def test_the_drawing_holds_the_run_in_whole_microseconds() -> None:
     assert drawn["node_faults"] == [[0, 20_000, 30_000, "down", 0]]
     assert drawn["faults"][0]["words"] == "kill #1: n1\nbegan at 0.020 s, in effect 1.0 ms later, never undone"
     assert drawn["overlaps"][0]["words"] == "both led\n0.002 s to 0.004 s\nhistory lines 3"
+
+
+def test_what_nobody_asked_for_is_drawn_with_its_reason() -> None:
+    def watched(f: str, time: int, **facts: object) -> Lines:
+        return [(time, {"process": "watcher", "type": "info", "f": f, "node": "n1", "value": facts})]
+
+    run = history(
+        observe("n1", 0, 2 * MS, leading=True, term=7),
+        watched("throttled", 8 * MS, at=5 * MS, by="outside", throttled_ms=1.0),
+        watched("throttled", 9 * MS, at=7 * MS, by="outside", throttled_ms=1.0),
+        watched("ended", 20 * MS, at=19 * MS, status=3),
+        until(30 * MS),
+    )
+    drawn = json.loads(str(timeline.data(frames.gather(run, {}, {}))))
+    assert drawn["incidents"] == [
+        [0, 5_000, 9_000, "other", "n1 is rationed from outside"],
+        [0, 19_000, 30_000, "down", "n1 ended by itself (exit status 3)"],
+    ]
 
 
 def test_what_is_left_out_is_said() -> None:

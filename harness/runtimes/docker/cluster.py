@@ -26,7 +26,7 @@ from splitbrain.nodes.clients.answers import observed
 from splitbrain.nodes.clients.base import Ok, Question, Reply
 from splitbrain.nodes.clients.http import HttpClient
 from splitbrain.nodes.systems.base import Machine, Software
-from splitbrain.runtimes.base import ClusterSpec, Effect, Job
+from splitbrain.runtimes.base import ClusterSpec, Effect, Job, Tell
 from splitbrain.runtimes.docker import hosts as machines
 from splitbrain.runtimes.docker import loop_devices as loops
 from splitbrain.runtimes.docker.agent.messages import (
@@ -47,6 +47,7 @@ from splitbrain.runtimes.docker.hosts import DiskKind, HostContainer, NodeDisk
 from splitbrain.runtimes.docker.images import ImageBuilder, Images, image_ids, short_name
 from splitbrain.runtimes.docker.loop_devices import KEEPER
 from splitbrain.runtimes.docker.probes import reply_to
+from splitbrain.runtimes.docker.watcher import Watcher
 from splitbrain.units import MS
 
 SHOW_NS = 500 * MS
@@ -150,6 +151,12 @@ class DockerCluster:
     async def _shows(self, machine: str) -> Shown:
         reply = await reply_to(self._asks.clocks(machine), SHOW_NS)
         return reply.value if isinstance(reply, Ok) else {}
+
+    def watch(self, tell: Tell) -> Watcher:
+        assert self._client is not None, "set_up comes first"
+        return Watcher(
+            self._client, self._run, self._hosts, self._containers, self._faults, self._blocking, self._software, tell
+        )
 
     async def keep_disks(self) -> None:
         await self._faults.keep_disks()

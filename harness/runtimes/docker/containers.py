@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from docker.errors import APIError
+from docker.models.containers import Container
 
+from splitbrain.names import NEMESIS
 from splitbrain.runtimes.docker.agents import Verification
 from splitbrain.runtimes.docker.engine import translated
 from splitbrain.runtimes.docker.hosts import HostContainer
+from splitbrain.runtimes.docker.intents import Intents
 
 END_SECONDS = 30.0
 FREEZE_SECONDS = 10.0
@@ -50,6 +53,7 @@ class Containers:
     """The nodes' containers by name.
 
     ``hosts`` is filled in as they are created. ``silence`` waits for a node to answer, and says why it did not.
+    ``intents`` are told of each end, start and pause that the harness brings about.
     """
 
     def __init__(
@@ -58,10 +62,17 @@ class Containers:
         self._hosts = hosts
         self._blocking = blocking
         self._silence = silence
+        self.intents = Intents()
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def revive(self, node: str) -> Verification:
-        """Start a node's container again and wait until the node answers. One that does not is reported as a problem.
+        """Start a node's container again and wait until it answers. One that does not is reported as a problem."""
+        await self.start(node, NEMESIS)
+        silence = await self._silence(node)
+        return Verification(problems=() if silence is None else (f"started again, {silence}",))
+
+    async def start(self, node: str, by: str) -> None:
+        """Start a node's container again.
 
         Its processes are gone, but the engine notices that a little later, and until then would not start it.
         """
@@ -69,9 +80,10 @@ class Containers:
         with translated(f"starting node {node} again"):
             async with self._starting[node]:
                 await self._blocking(container.wait, timeout=END_SECONDS)
+                self.intents.begin(node, "start", by)
                 await self._blocking(container.start)
-        silence = await self._silence(node)
-        return Verification(problems=() if silence is None else (f"started again, {silence}",))
+                self.intents.end(node, "start")
+                self.intents.end(node, "die")
 
     async def started(self, node: str) -> None:
         """Wait until no start of the node is in progress: the engine cannot start a container killed in between."""
@@ -86,16 +98,25 @@ class Containers:
         state: Mapping[str, Any] = container.attrs["State"]
         return None if state["Running"] else int(state["ExitCode"])
 
+    async def out_of_memory(self, node: str) -> bool:
+        """True if the kernel killed a process of the node for want of memory since its start."""
+        container = self._hosts[node].node
+        with translated(f"inspecting node {node}"):
+            await self._blocking(container.reload)
+        return bool(container.attrs["State"]["OOMKilled"])
+
     async def freeze(self, node: str) -> None:
         """Freeze a node with the cgroup freezer; returns when all its processes are frozen.
 
         The engine gives up after some 10 ms, which is too short on a busy machine, so this tries again.
         """
         give_up = time.monotonic() + FREEZE_SECONDS
+        self.intents.begin(node, "pause")
         with translated(f"freezing node {node}"):
             while True:
                 try:
                     await self._blocking(self._hosts[node].node.pause)
+                    self.intents.end(node, "pause")
                     return
                 except APIError as failure:
                     if "unable to freeze" not in str(failure) or time.monotonic() >= give_up:
@@ -148,18 +169,22 @@ class Containers:
 
     async def spent(self, node: str) -> Spent:
         """Read the kernel's accounting of the node's container, which may be frozen."""
-        container = self._hosts[node].node
         with translated(f"reading the processor time of node {node}"):
-            client = container.client
-            assert client is not None, "a client created it"
-            at_ms = time.monotonic() * 1e3
-            stats = await self._blocking(client.api.stats, container.id, stream=False, one_shot=True)
-        cpu = stats["cpu_stats"]
-        return Spent(
-            at_ms=at_ms,
-            cpu_ms=float(cpu["cpu_usage"]["total_usage"]) / 1e6,
-            throttled_ms=float(cpu["throttling_data"]["throttled_time"]) / 1e6,
-        )
+            read: Spent = await self._blocking(spent, self._hosts[node].node)
+        return read
+
+
+def spent(container: Container) -> Spent:
+    """Read the kernel's accounting of a container that runs or is frozen. Blocks, for a second if asked often."""
+    client = container.client
+    assert client is not None and container.id is not None, "a client created it"
+    at_ms = time.monotonic() * 1e3
+    cpu = client.api.stats(container.id, stream=False, one_shot=True)["cpu_stats"]
+    return Spent(
+        at_ms=at_ms,
+        cpu_ms=float(cpu["cpu_usage"]["total_usage"]) / 1e6,
+        throttled_ms=float(cpu["throttling_data"]["throttled_time"]) / 1e6,
+    )
 
 
 def rationed(per_mille: int) -> tuple[int, int]:

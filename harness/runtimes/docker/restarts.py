@@ -72,6 +72,7 @@ class Restarts:
         return seen + Verification(problems=tuple(f"{node} kept connections that peers may hear end" for node in left))
 
     async def stop(self, nodes: Iterable[str]) -> Verification:
+        self._intend(nodes)
         answers = await self._hands.ask({node: TerminateNode() for node in sorted(nodes)})
         stubborn = [node for node, answer in answers.items() if not answer.obeyed]
         return Verification(problems=tuple(f"{node} did not end when asked to, and was killed" for node in stubborn))
@@ -84,6 +85,7 @@ class Restarts:
         exited = await exit_problem(self._containers, node, "starved")
         if exited.problems:
             return exited
+        self._intend([node])
         limit = await self._containers.limit_memory(node)
         answer = (await self._hands.ask({node: GrowMemory(size=limit)}))[node]
         killed = await self._containers.ended_by_kernel(node)
@@ -107,6 +109,7 @@ class Restarts:
             folder = self._hands.data[node]
             return None if state == "kept" or folder is None else DiskLoss(folder=folder, left=state, pattern=files)
 
+        self._intend(nodes)
         asked = {node: KillNode(disk=disk(node), sockets=sockets) for node in sorted(nodes)}
         await asyncio.gather(*(self._containers.started(node) for node in asked))
         answers = await self._hands.ask(asked)
@@ -121,6 +124,10 @@ class Restarts:
             node for node, answer in answers.items() if answer.disk and answer.disk.cut_ms is not None
         }
         return answers, seen
+
+    def _intend(self, nodes: Iterable[str]) -> None:
+        for node in nodes:
+            self._containers.intents.begin(node, "die")
 
     # Disks
 

@@ -24,10 +24,18 @@ class Signals:
     """The nodes that are paused, and those that are partly paused or partly down.
 
     ``asleep`` returns the nodes that are down or frozen: they handle no signal, and are left alone until they run.
+    ``may_end`` is called with a node before one of its processes is killed, of which the node may end as a whole.
     """
 
-    def __init__(self, hands: AgentPool, wanted: Callable[[], State], asleep: Callable[[], AbstractSet[str]]) -> None:
+    def __init__(
+        self,
+        hands: AgentPool,
+        wanted: Callable[[], State],
+        asleep: Callable[[], AbstractSet[str]],
+        may_end: Callable[[str], None],
+    ) -> None:
         self._hands = hands
+        self._may_end = may_end
         self._wanted = wanted
         self._asleep = asleep
         self._paused: AbstractSet[str] = frozenset()
@@ -76,6 +84,8 @@ class Signals:
         """Signal one part after another, as patterns may overlap. The process ids are facts; none is a problem."""
         seen = Verification()
         for (node, like), request in requests.items():
+            if isinstance(request, KillMatching):
+                self._may_end(node)
             answer = (await self._hands.ask({node: request}))[node]
             problems = [] if answer.pids else [f"{node} runs no process like {like}"]
             if answer.first and isinstance(request, KillMatching):

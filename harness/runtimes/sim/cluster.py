@@ -7,23 +7,25 @@ counts only once verified, by packets over the links for a cut and by the host's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from heapq import heappush
 from random import Random
 from types import coroutine
 from typing import Any, Final
 
+from splitbrain.names import ENDED
 from splitbrain.nemesis.plans import Plan
 from splitbrain.nemesis.state import state_of
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.nodes.clients.base import Fail, Question, Reply
-from splitbrain.runtimes.base import Effect, Job
+from splitbrain.runtimes.base import Effect, Incident, Job, Tell
 from splitbrain.runtimes.sim.calls import Call
 from splitbrain.runtimes.sim.event_wait import EventWait
 from splitbrain.runtimes.sim.handlers import HANDLERS
 from splitbrain.runtimes.sim.host_state import HostState
-from splitbrain.runtimes.sim.instruments import Instruments
+from splitbrain.runtimes.sim.hosts import Host
+from splitbrain.runtimes.sim.instruments import Instruments, describe
 from splitbrain.runtimes.sim.kernel import Act, SimAlarm
 from splitbrain.runtimes.sim.network import Link, Uniform, sampler
 from splitbrain.runtimes.sim.simulation import Simulation
@@ -102,6 +104,9 @@ class SimCluster:
             usual = self._witnesses[node]
             watching = [*self._sentries] if usual is None else [usual, *self._sentries]
             host.instrument = Instruments(*watching) if self._sentries else usual
+
+    def watch(self, tell: Tell) -> SimWatch:
+        return SimWatch(self._hosts.values(), tell)
 
     async def keep_disks(self) -> None:
         for host in self._hosts.values():
@@ -196,6 +201,29 @@ class SimCluster:
         """A packet over every link, for the cuts alone: where packets are lost one is sent until it gets through."""
         for link in self.simulation.network:
             self._kernel.at(self._kernel.now + PROBE_NS, ears.hear, link)
+
+
+class SimWatch:
+    """A watch over simulated hosts: of nodes that die because they raise, which are told at that instant."""
+
+    def __init__(self, hosts: Iterable[Host], tell: Tell) -> None:
+        self._hosts = tuple(hosts)
+        self._tell = tell
+        for host in self._hosts:
+            host.died = self._died
+            if host.failure is not None and not host.up:
+                self._died(host)
+
+    def jobs(self) -> Sequence[Job]:
+        return ()
+
+    def stop(self) -> None:
+        for host in self._hosts:
+            host.died = lambda host: None
+
+    def _died(self, host: Host) -> None:
+        assert host.failure is not None, "it died of a failure"
+        self._tell(Incident(f=ENDED, node=host.name, at=host.true_now, facts={"error": describe(host.failure)}))
 
 
 @dataclass(frozen=True, slots=True)

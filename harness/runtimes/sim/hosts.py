@@ -100,6 +100,8 @@ class Host:
         self._fuse_durable: Durable = "torn"
         self._take: Callable[[Event], Sequence[Effect]]  # the node's handle
         self.instrument = instrument
+        self.failure: Exception | None = None  # the last of which the node died
+        self.died: Callable[[Host], None] = lambda host: None  # called when the node has died of a failure
 
     # The process
 
@@ -322,6 +324,8 @@ class Host:
         if self._instrument is not None:
             self._instrument.raised(self, failure)
         self.kill("kept")
+        self.failure = failure
+        self.died(self)
 
     def _carry_out(self, effects: Iterator[Effect], at: int) -> None:
         """Carry out the rest of a batch. By type, not by ``match``: most effects are messages, by the million."""

@@ -11,11 +11,12 @@ export function readRun(raw) {
     kind,
     tip: faults[fault].words,
   }));
+  const incidents = raw.incidents.map(([node, from, to, kind, words]) => ({ node, from, to, kind, words, tip: words }));
   const nodes = raw.nodes.map((name, node) => ({
     name,
     server: raw.servers[node],
     reigns: reigns.filter((reign) => reign.node === node),
-    faults: nodeFaults.filter((fault) => fault.node === node),
+    faults: [...nodeFaults, ...incidents].filter((fault) => fault.node === node),
     confirms: summed(raw.confirms[node] ?? []),
     answered: raw.answers.answered[node],
     leading: raw.answers.leading[node],
@@ -31,7 +32,7 @@ export function readRun(raw) {
     confirmed: raw.confirmed,
     answerBin: raw.answers.width,
     series: raw.series,
-    events: byTime([...raw.overlaps, ...raw.stalls, ...faults]),
+    events: byTime([...raw.overlaps, ...raw.stalls, ...faults, ...incidents]),
   };
 }
 

@@ -13,6 +13,7 @@ export function literalRun(more = {}) {
     servers: each(false),
     reigns: [],
     node_faults: [],
+    incidents: [],
     faults: [],
     overlaps: [],
     stalls: [],

@@ -9,6 +9,7 @@ test("each node has its own reigns, faults, confirmations and terms, by name", (
     reigns: [[1, 1, 2, 3, 4, "term 7", 1, 5, 42, 1]],
     faults: [fault(S, 2 * S)],
     node_faults: [[0, 10, 20, "cut", 0]],
+    incidents: [[0, 30, 40, "down", "n1 ended by itself (exit status 3)"]],
     confirms: [[5, 3, 2], []],
     terms: [[[1, 7]], []],
   });
@@ -27,7 +28,11 @@ test("each node has its own reigns, faults, confirmations and terms, by name", (
     keyed: true,
   };
   assert.deepEqual(n2.reigns, [reign]);
-  assert.deepEqual(n1.faults, [{ node: 0, from: 10, to: 20, kind: "cut", tip: "partition #1, halves" }]);
+  const ended = "n1 ended by itself (exit status 3)";
+  assert.deepEqual(n1.faults, [
+    { node: 0, from: 10, to: 20, kind: "cut", tip: "partition #1, halves" },
+    { node: 0, from: 30, to: 40, kind: "down", tip: ended, words: ended },
+  ]);
   assert.deepEqual(n1.confirms, [5, 8, 10]);
   assert.deepEqual(n1.terms, [{ at: 1, term: 7 }]);
 });

@@ -1,0 +1,51 @@
+"""What the harness itself does to the nodes' containers, so that the engine's reports of other things stand out.
+
+The engine reports that a container ended or started, not at what instance. A report is of our doing if its time lies
+between the instants at which the harness began to bring it about and was done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from splitbrain.names import NEMESIS
+
+Action = Literal["die", "start", "pause", "unpause"]
+"""Actions as the engine names them."""
+
+REMEMBERED: Final = 64  # past intents of one node and action; reports come within seconds
+
+
+@dataclass(slots=True)
+class _Intent:
+    by: str
+    since: int
+    until: int | None = None
+
+
+class Intents:
+    """The intents of one run, by node and action. Times are ns of this machine's wall clock."""
+
+    def __init__(self) -> None:
+        self._intents: defaultdict[tuple[str, Action], deque[_Intent]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
+
+    def begin(self, node: str, action: Action, by: str = NEMESIS) -> None:
+        """The harness is about to bring this about."""
+        self._intents[node, action].append(_Intent(by, time.time_ns()))
+
+    def end(self, node: str, action: Action) -> None:
+        """What has been begun has happened, if it ever will."""
+        for intent in self._intents[node, action]:
+            intent.until = intent.until or time.time_ns()
+
+    def by(self, node: str, action: Action, at: int) -> str | None:
+        """At what instance of the harness this happened at ``at``; None if it was not the harness."""
+        known = (each for each in self._intents[node, action] if each.since <= at <= (each.until or at))
+        return next((each.by for each in known), None)
+
+    def under_way(self, node: str, action: Action) -> bool:
+        """True if this has been begun and is not over."""
+        return any(intent.until is None for intent in self._intents[node, action])
