@@ -157,6 +157,7 @@ def replay(
         limit = schedule.length_ms / 1000
         under_test = find_system(system or "raft")
         experiment = asked_for(under_test, REPLAY, runtime or "docker", nodes, limit, _seed(seed), None, kind)
+    experiment.refuse_impossible(schedule, str(path / SCHEDULE if path.is_dir() else path))
     _perform(experiment, schedule, store, as_json, strict, privileged)
 
 

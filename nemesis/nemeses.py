@@ -49,7 +49,7 @@ from splitbrain.nemesis.faults import (
 from splitbrain.nemesis.plans import shape_of
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.shapes import SHAPES, Shape
-from splitbrain.nemesis.targets import Group, Role
+from splitbrain.nemesis.targets import NEEDS_NODES, Group, Role
 from splitbrain.nemesis.triggers import Trigger
 
 LEAD_IN_MS = 2_000
@@ -91,7 +91,8 @@ class Card:
     """One kind of fault in a deck; ``fault`` makes one, given a random generator and the length of its window in ms.
 
     With ``when`` the fault waits for that event during its window. It then lasts ``lasts_ms`` at most, and never more
-    than a quarter of the window. ``among`` is the group of machines that it is aimed at.
+    than a quarter of the window. ``among`` is the group of machines that it is aimed at, of which there must be
+    ``min_nodes`` at least.
     """
 
     affects_leader: bool
@@ -99,6 +100,7 @@ class Card:
     when: Trigger | None = None
     lasts_ms: int | None = None
     among: Group = "nodes"
+    min_nodes: int = 1
 
     def step(self, rng: Random, at_ms: int, for_ms: int) -> Step:
         """The card played in the window [at_ms, at_ms + for_ms)."""
@@ -109,8 +111,8 @@ class Card:
         return Step(at_ms=at_ms, for_ms=lasts_ms, fault=self.fault(rng, lasts_ms), when=when, among=self.among)
 
 
-Deck = Callable[[int], tuple[Card, ...]]
-"""The cards for that many machines of the group that they are aimed at, in a fixed order."""
+Deck = tuple[Card, ...]
+"""The cards in a fixed order; those that need more machines than there are never leave it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,13 +125,17 @@ class Nemesis:
     name: str
     help: str
     min_nodes: int
-    deck: Deck
+    cards: Deck
     lanes: int = 1
     among: Group = "nodes"
 
     def possible(self, nodes: int, servers: int = 0) -> bool:
         """Return whether there are enough machines of its group."""
         return self.min_nodes <= (nodes if self.among == "nodes" else servers)
+
+    def deck(self, machines: int) -> Deck:
+        """The cards for that many machines of its group."""
+        return _fitting(self.cards, machines)
 
 
 def build(
@@ -169,12 +175,16 @@ def build(
 def _deck(nemesis: Nemesis, sizes: Mapping[Group, int], rng: Random, can: Collection[Capability]) -> Sequence[Card]:
     if nemesis.name != ALL:
         return nemesis.deck(sizes[nemesis.among])
-    every = [kind(sizes["nodes"]) for kind in KINDS]
-    every += [kind(sizes["servers"]) for kind in SERVER_KINDS if sizes["servers"]]
+    every = [_fitting(kind, sizes["nodes"]) for kind in KINDS]
+    every += [_fitting(kind, sizes["servers"]) for kind in SERVER_KINDS]
     possible = [[card for card in kind if _needs(card) <= set(can)] for kind in every]
     kinds = [cards for cards in possible if cards]
     kept = [cards for cards in kinds if rng.random() < 0.5] or [rng.choice(kinds)]
     return [card for cards in kept for card in rng.sample(cards, min(len(cards), CARDS_OF_A_KIND))]
+
+
+def _fitting(cards: Deck, machines: int) -> Deck:
+    return tuple(card for card in cards if card.min_nodes <= machines)
 
 
 def needs(nemesis: Nemesis, nodes: int) -> set[Capability]:
@@ -271,23 +281,23 @@ def _card(shape: Shape) -> Card:
             return Partition(shape=shape.name)
         return Partition(shape=shape.name, flap_ms=min(rng.choice(FLAPS_MS), max(1, for_ms // 4)))
 
-    return Card(affects_leader=shape.fault_class in ("leader-isolated", "leader-deaf", "leader-mute"), fault=fault)
-
-
-def _possible(nodes: int) -> tuple[Card, ...]:
-    return tuple(_card(shape) for shape in SHAPES.values() if shape.min_nodes <= nodes)
+    affects_leader = shape.fault_class in ("leader-isolated", "leader-deaf", "leader-mute")
+    return Card(affects_leader=affects_leader, fault=fault, min_nodes=shape.min_nodes)
 
 
 def _of_shape(shape: Shape) -> Nemesis:
-    card = _card(shape)
-    return Nemesis(name=shape.name, help=shape.help, min_nodes=shape.min_nodes, deck=lambda nodes: (card,))
+    return Nemesis(name=shape.name, help=shape.help, min_nodes=shape.min_nodes, cards=(_card(shape),))
 
 
 def _aimed(*targets: Role, fault: Callable[[Random, Role], Fault]) -> tuple[Card, ...]:
     """A card for each target."""
 
     def card(target: Role) -> Card:
-        return Card(affects_leader=target in ("leader", "all"), fault=lambda rng, for_ms: fault(rng, target))
+        return Card(
+            affects_leader=target in ("leader", "all"),
+            fault=lambda rng, for_ms: fault(rng, target),
+            min_nodes=NEEDS_NODES.get(target, 1),
+        )
 
     return tuple(map(card, targets))
 
@@ -315,6 +325,10 @@ def _loss(rng: Random, target: Role) -> Fault:
 def _late(rng: Random, target: Role) -> Fault:
     ms = rng.choice(DELAYS_MS)
     return Delay(ms=ms, jitter_ms=rng.choice((0, ms)), target=target)
+
+
+def _slow_fsync(rng: Random, target: Role) -> Fault:
+    return SlowFsync(target=target, ms=rng.choice(FSYNCS_MS))
 
 
 def _storm(rng: Random, target: Role) -> Fault:
@@ -353,11 +367,12 @@ def _cut(how: How, *shapes: str) -> tuple[Card, ...]:
 
     def card(shape: str) -> Card:
         fault = Partition(shape=shape, how=how)
-        return Card(affects_leader=_card(SHAPES[shape]).affects_leader, fault=lambda rng, for_ms: fault)
+        return replace(_card(SHAPES[shape]), fault=lambda rng, for_ms: fault)
 
     return tuple(map(card, shapes))
 
 
+PARTITIONS = tuple(map(_card, SHAPES.values()))
 KILLS = _kills("kept", "leader", "follower", "node", "minority", "majority", "all")
 AMNESIA = _kills("lost", "leader", "follower", "minority")
 ROLLBACKS = _kills("old", "leader", "follower", "minority")  # not in ``all``: software may refuse an old disk
@@ -391,9 +406,7 @@ OOMS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Oom(targ
 # Not in ``all`` either: the software's folder is on another file system then (see docs/faults.md).
 FILLS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Fill(target=role))
 FSYNC_FAILURES = _aimed("leader", "follower", "minority", fault=lambda rng, role: FailingFsync(target=role))
-SLOW_FSYNCS = _aimed(
-    "leader", "follower", "all", fault=lambda rng, role: SlowFsync(target=role, ms=rng.choice(FSYNCS_MS))
-)
+SLOW_FSYNCS = _aimed("leader", "follower", "all", fault=_slow_fsync)
 FREEZES = (
     *_aimed("leader", "follower", "minority", fault=lambda rng, role: Freeze(target=role)),
     *_aimed("leader", fault=lambda rng, role: Freeze(target=role, flap_ms=rng.choice(FLAPS_MS))),
@@ -417,110 +430,86 @@ SUCCESSORS = (
 )
 
 
-def _always(cards: tuple[Card, ...]) -> Deck:
-    return lambda nodes: cards
+SEVERAL_SERVERS = 3
+"""Of fewer servers none can be spared, and a fault of one is a fault of the majority."""
 
 
-def _among_servers(deck: Deck) -> Deck:
+def _of_several(*roles: Role, fault: Callable[[Random, Role], Fault]) -> Deck:
+    """A card for each role, where there are several servers."""
+    return tuple(replace(card, min_nodes=SEVERAL_SERVERS) for card in _aimed(*roles, fault=fault))
+
+
+def _each_server(fault: Callable[[Random, Role], Fault], *last: Role) -> Deck:
+    """The fault for the leader and a minority of several servers, for one server, and for the ``last`` roles."""
+    return (*_of_several("leader", "minority", fault=fault), *_aimed("node", *last, fault=fault))
+
+
+def _among_servers(cards: Deck) -> Deck:
     """The same faults, aimed at the servers."""
-
-    def of_servers(servers: int) -> tuple[Card, ...]:
-        return tuple(replace(card, among="servers") for card in deck(servers))
-
-    return of_servers
+    return tuple(replace(card, among="servers") for card in cards)
 
 
-def _server_kills(servers: int) -> tuple[Card, ...]:
-    return _kills("kept", *(("leader", "minority", "majority") if servers > 2 else ()), "node", "all")
+def _pause(rng: Random, target: Role) -> Fault:
+    return Pause(target=target)
 
 
-def _server_pauses(servers: int) -> tuple[Card, ...]:
-    roles: tuple[Role, ...] = ("leader", "minority", "majority") if servers > 2 else ()
-    return _aimed(*roles, "node", fault=lambda rng, target: Pause(target=target))
+def _kill(rng: Random, target: Role) -> Fault:
+    return Kill(target=target)
 
 
-def _server_fills(servers: int) -> tuple[Card, ...]:
-    return _aimed(*_few(servers), "node", fault=lambda rng, target: Fill(target=target))
-
-
-def _server_fsync_failures(servers: int) -> tuple[Card, ...]:
-    return _aimed(*_few(servers), "node", fault=lambda rng, target: FailingFsync(target=target))
-
-
-def _server_slow_fsyncs(servers: int) -> tuple[Card, ...]:
-    roles: tuple[Role, ...] = (*_few(servers), "node", "all")
-    return _aimed(*roles, fault=lambda rng, target: SlowFsync(target=target, ms=rng.choice(FSYNCS_MS)))
-
-
-def _server_amnesia(servers: int) -> tuple[Card, ...]:
-    return _kills("lost", *_few(servers), "node", "all")
-
-
-def _each_server(fault: Callable[[Random, Role], Fault]) -> Deck:
-    """The fault for the leader and a minority of the servers, for one server, and for all."""
-
-    def of_servers(servers: int) -> tuple[Card, ...]:
-        return _aimed(*_few(servers), "node", "all", fault=fault)
-
-    return of_servers
-
-
-def _few(servers: int) -> tuple[Role, ...]:
-    """Roles that leave a working majority, where there are enough servers."""
-    return ("leader", "minority") if servers > 2 else ()
-
-
-def _server_jumps(servers: int) -> tuple[Card, ...]:
-    return _aimed(*(("leader",) if servers > 2 else ()), "node", "all", fault=_jump)
-
-
-SERVER_KINDS: tuple[Deck, ...] = tuple(map(_among_servers, (_possible, _server_kills, _server_pauses, _server_jumps)))
+SERVER_KILLS = (*_of_several("leader", "minority", "majority", fault=_kill), *_aimed("node", "all", fault=_kill))
+SERVER_PAUSES = (*_of_several("leader", "minority", "majority", fault=_pause), *_aimed("node", fault=_pause))
+SERVER_JUMPS = (*_of_several("leader", fault=_jump), *_aimed("node", "all", fault=_jump))
+SERVER_KINDS: tuple[Deck, ...] = tuple(map(_among_servers, (PARTITIONS, SERVER_KILLS, SERVER_PAUSES, SERVER_JUMPS)))
 """Further decks of ``all`` where there are servers."""
 
 
 KINDS: tuple[Deck, ...] = (
-    _possible,
-    *map(
-        _always,
-        (KILLS, AMNESIA, TORN, PAUSES, LOSSES, DELAYS, DUPLICATES, JUMPS, STROBES, RATES, SLOWNESS, STORMS),
-    ),
-    *map(
-        _always,
-        (
-            REFUSALS,
-            PAYLOADS,
-            ONE_WAY_LOSSES,
-            BURST_LOSSES,
-            JITTERS,
-            REORDERINGS,
-            CORRUPTIONS,
-            NARROWNESS,
-            CRASHES,
-            STOPS,
-            FREEZES,
-            THROTTLES,
-        ),
-    ),
+    PARTITIONS,
+    KILLS,
+    AMNESIA,
+    TORN,
+    PAUSES,
+    LOSSES,
+    DELAYS,
+    DUPLICATES,
+    JUMPS,
+    STROBES,
+    RATES,
+    SLOWNESS,
+    STORMS,
+    REFUSALS,
+    PAYLOADS,
+    ONE_WAY_LOSSES,
+    BURST_LOSSES,
+    JITTERS,
+    REORDERINGS,
+    CORRUPTIONS,
+    NARROWNESS,
+    CRASHES,
+    STOPS,
+    FREEZES,
+    THROTTLES,
 )
 """The decks of ``all``."""
 ALL = "all"
 
 
 def _nemesis(name: str, help: str, cards: tuple[Card, ...], lanes: int = 1) -> Nemesis:
-    return Nemesis(name=name, help=help, min_nodes=2, deck=_always(cards), lanes=lanes)
+    return Nemesis(name=name, help=help, min_nodes=2, cards=cards, lanes=lanes)
 
 
-def _of_servers(name: str, help: str, min_servers: int, deck: Deck) -> Nemesis:
-    return Nemesis(name=name, help=help, min_nodes=min_servers, deck=_among_servers(deck), among="servers")
+def _of_servers(name: str, help: str, min_servers: int, cards: Deck) -> Nemesis:
+    return Nemesis(name=name, help=help, min_nodes=min_servers, cards=_among_servers(cards), among="servers")
 
 
 _ALL = (
-    Nemesis(name="none", help="no fault at all", min_nodes=1, deck=lambda nodes: ()),
+    Nemesis(name="none", help="no fault at all", min_nodes=1, cards=()),
     Nemesis(
         name="partition",
         help="all partitions that so many nodes allow, mixed",
         min_nodes=min(shape.min_nodes for shape in SHAPES.values()),
-        deck=_possible,
+        cards=PARTITIONS,
     ),
     *(_of_shape(shape) for shape in SHAPES.values()),
     _nemesis("kill", "the leader, others, or all are killed and started again, their state kept", KILLS),
@@ -563,31 +552,51 @@ _ALL = (
     ),
     _nemesis("drift", "the leader is cut off while the clock that its timers run on is too slow", DRIFTERS, 2),
     _nemesis("successor", "the leader falls, and the next as soon as it wins", SUCCESSORS, 2),
-    _of_servers("server-kill", "servers are killed and started again, their state kept", 1, _server_kills),
-    _of_servers("server-pause", "servers stop for longer than a timeout, and go on", 1, _server_pauses),
-    _of_servers("server-skew", "the servers' wall clocks jump, by half a second to an hour", 1, _server_jumps),
-    _of_servers("server-amnesia", "servers are killed and start again with nothing on their disks", 1, _server_amnesia),
-    _of_servers("server-storm", "servers are killed and started again and again", 1, _each_server(_storm)),
-    _of_servers("server-loss", "10 to 30 % of servers' packets are lost", 1, _each_server(_loss)),
-    _of_servers("server-strobe", "servers' wall clocks jump forth and back", 1, _each_server(_strobe)),
-    _of_servers("server-rate", "servers' timers run 10 to 40 % too fast or too slow", 1, _each_server(_rate)),
-    _of_servers("server-disk-full", "servers' disks are full for a while", 1, _server_fills),
-    _of_servers("server-slow-fsync", "servers' flushes to the disk take 20 to 500 ms longer", 1, _server_slow_fsyncs),
-    _of_servers("server-failing-fsync", "servers' flushes to the disk fail", 1, _server_fsync_failures),
-    _of_servers("server-partition", "all partitions among so many servers, mixed", 2, _possible),
+    _of_servers("server-kill", "servers are killed and started again, their state kept", 1, SERVER_KILLS),
+    _of_servers("server-pause", "servers stop for longer than a timeout, and go on", 1, SERVER_PAUSES),
+    _of_servers("server-skew", "the servers' wall clocks jump, by half a second to an hour", 1, SERVER_JUMPS),
+    _of_servers(
+        "server-amnesia",
+        "servers are killed and start again with nothing on their disks",
+        1,
+        _each_server(lambda rng, role: Kill(target=role, state="lost"), "all"),
+    ),
+    _of_servers("server-storm", "servers are killed and started again and again", 1, _each_server(_storm, "all")),
+    _of_servers("server-loss", "10 to 30 % of servers' packets are lost", 1, _each_server(_loss, "all")),
+    _of_servers("server-strobe", "servers' wall clocks jump forth and back", 1, _each_server(_strobe, "all")),
+    _of_servers("server-rate", "servers' timers run 10 to 40 % too fast or too slow", 1, _each_server(_rate, "all")),
+    _of_servers(
+        "server-disk-full",
+        "servers' disks are full for a while",
+        1,
+        _each_server(lambda rng, role: Fill(target=role)),
+    ),
+    _of_servers(
+        "server-slow-fsync",
+        "servers' flushes to the disk take 20 to 500 ms longer",
+        1,
+        _each_server(_slow_fsync, "all"),
+    ),
+    _of_servers(
+        "server-failing-fsync",
+        "servers' flushes to the disk fail",
+        1,
+        _each_server(lambda rng, role: FailingFsync(target=role)),
+    ),
+    _of_servers("server-partition", "all partitions among so many servers, mixed", 2, PARTITIONS),
     _of_servers(
         "isolated-server-leader",
         "the server that leads the servers sees none of them, while nodes still reach it",
         2,
-        _always((_card(SHAPES["isolated-leader"]),)),
+        (_card(SHAPES["isolated-leader"]),),
     ),
     _of_servers(
         "server-leader-pause",
         "the server that leads the servers stops for longer than a timeout, and goes on",
         2,
-        _always(_aimed("leader", fault=lambda rng, target: Pause(target=target))),
+        _aimed("leader", fault=_pause),
     ),
-    Nemesis(name=ALL, help="everything that the runtime can do, two at a time", min_nodes=2, deck=_possible, lanes=2),
+    Nemesis(name=ALL, help="everything that the runtime can do, two at a time", min_nodes=2, cards=PARTITIONS, lanes=2),
 )
 
 NEMESES: Mapping[str, Nemesis] = MappingProxyType({nemesis.name: nemesis for nemesis in _ALL})

@@ -7,15 +7,16 @@ give the same plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from splitbrain.names import SERVER, FaultClass, of_servers
-from splitbrain.nemesis.faults.base import Fault, Undo
+from splitbrain.nemesis.faults.base import Fault, ScheduleError, Undo
 from splitbrain.nemesis.faults.links import Partition
 from splitbrain.nemesis.partitions import NOTHING, Cut
-from splitbrain.nemesis.targets import Group, NoTarget, View
+from splitbrain.nemesis.schedules import Schedule
+from splitbrain.nemesis.targets import Group, NoTarget, View, cut_off
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +69,30 @@ def plan(fault: Fault, view: View, rng: Random) -> Plan | NoTarget:
         shape=shape_of(fault, view.group),
         words=f"{'' if of_nodes else 'of the servers, '}{aim.words}{flapping}",
     )
+
+
+def check_aims(schedule: Schedule, nodes: Sequence[str], servers: Sequence[str]) -> None:
+    """Raise ``ScheduleError`` for the first step that cannot be aimed at a cluster of these machines."""
+    for at, step in enumerate(schedule.steps):
+        groups = (nodes, servers) if step.among == "nodes" else (servers, nodes)
+        try:
+            step.fault.check_on(*groups)
+        except ScheduleError as wrong:
+            raise ScheduleError(f"steps[{at}].fault.{wrong.where}", wrong.expected, wrong.got) from wrong
+
+
+def already_faulty(fault: Fault, under_way: Iterable[Plan], view: View) -> frozenset[str]:
+    """The nodes that are faulty already in the way in which ``fault`` would make them faulty.
+
+    What has to be restarted is down in any case, and what has to be resumed stands still. Of a cut these are the nodes
+    that it is about and that no longer see a majority.
+    """
+    nodes = {node for plan in under_way if _same_way(plan.fault, fault) for node in plan.nodes}
+    return cut_off(nodes, view) if isinstance(fault, Partition) else frozenset(nodes)
+
+
+def _same_way(one: Fault, other: Fault) -> bool:
+    return one.f == other.f or (one.undo == other.undo != "heal")
 
 
 def shape_of(fault: Fault, group: Group) -> str:

@@ -36,7 +36,7 @@ class Step:
     """One fault and its window: [at_ms, at_ms + for_ms), or ``for_ms`` from the event ``when``.
 
     A fault aimed at the ``subject`` needs a trigger to have one. ``among`` says which machines the fault's roles and
-    shapes are about.
+    shapes are about. Only ``again`` may a role be filled by a node that is faulty in the same way already.
     """
 
     at_ms: int
@@ -44,11 +44,14 @@ class Step:
     fault: Fault
     when: Trigger | None = None
     among: Group = "nodes"
+    again: bool = False
 
     def __post_init__(self) -> None:
         integer("at_ms", self.at_ms, at_least=0)
         integer("for_ms", self.for_ms, at_least=1)
         one_of("among", self.among, GROUPS)
+        if not isinstance(self.again, bool):
+            raise ScheduleError("again", "true or false", repr(self.again))
         if self.when is None and self.fault.role == "subject":
             raise ScheduleError("when", "a trigger, for a fault that is aimed at its subject", "nothing")
 
@@ -103,7 +106,8 @@ def to_json(schedule: Schedule) -> dict[str, Any]:
 def _step_to_json(step: Step) -> dict[str, Any]:
     when = {} if step.when is None else {"when": trigger_to_json(step.when)}
     among = {} if step.among == "nodes" else {"among": step.among}
-    return {"at_ms": step.at_ms, "for_ms": step.for_ms, "fault": fault_to_json(step.fault), **when, **among}
+    again = {"again": True} if step.again else {}
+    return {"at_ms": step.at_ms, "for_ms": step.for_ms, "fault": fault_to_json(step.fault), **when, **among, **again}
 
 
 def from_json(value: object) -> Schedule:
@@ -121,7 +125,8 @@ def from_json(value: object) -> Schedule:
 
 
 def _step_from_json(value: object, where: str) -> Step:
-    fields = mapping(where, value, required=("at_ms", "for_ms", "fault"), optional=("when", "among"), closed=True)
+    optional = ("when", "among", "again")
+    fields = mapping(where, value, required=("at_ms", "for_ms", "fault"), optional=optional, closed=True)
     fault = fault_from_json(fields["fault"], f"{where}.fault")
     when = trigger_from_json(fields["when"], f"{where}.when") if "when" in fields else None
     try:
@@ -131,6 +136,7 @@ def _step_from_json(value: object, where: str) -> Step:
             fault=fault,
             when=when,
             among=fields.get("among", "nodes"),  # type: ignore[arg-type]  # checked by Step
+            again=fields.get("again", False),  # type: ignore[arg-type]  # as well
         )
     except ScheduleError as wrong:
         raise ScheduleError(f"{where}.{wrong.where}", wrong.expected, wrong.got) from wrong

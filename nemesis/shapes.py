@@ -15,15 +15,28 @@ derives the class from the cut itself: a verdict is held against the fault that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 from types import MappingProxyType
 
 from splitbrain.names import FaultClass
 from splitbrain.nemesis import partitions
-from splitbrain.nemesis.partitions import Cut, ImpossibleShape
-from splitbrain.nemesis.targets import NoTarget, View, follower_or_any, leader_first, leader_or_any
+from splitbrain.nemesis.partitions import Cut, ImpossibleShape, Link
+from splitbrain.nemesis.targets import (
+    Explicit,
+    Groups,
+    Links,
+    Named,
+    NoTarget,
+    OfRole,
+    View,
+    follower_or_any,
+    leader_first,
+    leader_or_any,
+    pick_follower,
+    resolve,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +50,7 @@ class Drawn:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
-    """A partition with a name; ``aim`` draws one, or says that there is no leader to aim at.
+    """A partition with a name; ``aim`` draws one, or says what is missing for it.
 
     ``min_nodes`` is the least number of nodes for which the shape exists and is not simply another one.
     """
@@ -47,7 +60,7 @@ class Shape:
     fault_class: FaultClass
     min_nodes: int
     needs_leader: bool
-    aim: Callable[[View, Random], Drawn]
+    aim: Callable[[View, Random], Drawn | NoTarget]
 
     def draw(self, view: View, rng: Random) -> Drawn | NoTarget:
         """Draw the shape on this cluster; with too few nodes raise ``ImpossibleShape``."""
@@ -72,6 +85,36 @@ def class_of(nodes: tuple[str, ...], cut: Cut, leader: str | None) -> FaultClass
     if any(cut == partitions.deaf(nodes, node) for node in partitions.others(nodes, leader)):
         return "follower-deaf"
     return "partial-partition"
+
+
+def draw_explicit(aim: Explicit, view: View, rng: Random) -> Drawn | NoTarget:
+    """The partition that is given by a role, by names, by groups, or by its links."""
+    match aim:
+        case OfRole(role):
+            nodes = resolve(role, view, rng)
+            return nodes if isinstance(nodes, NoTarget) else _apart(nodes, view)
+        case Named(nodes):
+            return _apart(nodes, view)
+        case Groups(groups):
+            cut = partitions.split(groups)
+            among = tuple(machine for group in groups for machine in group)
+            return Drawn(min(groups[::-1], key=len), cut, f"{_led(view)}{partitions.describe(among, cut)}")
+        case Links(links):
+            return Drawn(ends_of(links), frozenset(links), partitions.describe(ends_of(links), frozenset(links)))
+
+
+def ends_of(links: Iterable[Link]) -> tuple[str, ...]:
+    """The ends of links, each once."""
+    return tuple(dict.fromkeys(end for link in links for end in link))
+
+
+def _apart(nodes: tuple[str, ...], view: View) -> Drawn | NoTarget:
+    """These nodes against all others."""
+    rest = partitions.others(view.nodes, *nodes)
+    if not nodes or not rest:
+        return NoTarget("no node on the other side")
+    words = f"{' '.join(nodes)} {'is' if len(nodes) == 1 else 'are'} cut off"
+    return _about(view, nodes, partitions.split([nodes, rest]), words)
 
 
 def with_servers(cut: Cut, about: Collection[str], view: View, rng: Random) -> Cut:
@@ -125,8 +168,10 @@ def _random_halves(view: View, rng: Random) -> Drawn:
     return _sides(view, partitions.random_halves(view.nodes, rng))
 
 
-def _isolated_node(view: View, rng: Random) -> Drawn:
-    node = view.subject or follower_or_any(view, rng)
+def _isolated_node(view: View, rng: Random) -> Drawn | NoTarget:
+    node = view.subject or pick_follower(view, rng)
+    if isinstance(node, NoTarget):
+        return node
     return _about(view, (node,), partitions.isolate(view.nodes, node), f"{node} is alone")
 
 
@@ -187,8 +232,10 @@ def _leader_mute(view: View, rng: Random) -> Drawn:
     return Drawn((leader,), partitions.mute(view.nodes, leader), f"no node hears the leader {leader}")
 
 
-def _follower_deaf(view: View, rng: Random) -> Drawn:
-    node = follower_or_any(view, rng)
+def _follower_deaf(view: View, rng: Random) -> Drawn | NoTarget:
+    node = pick_follower(view, rng)
+    if isinstance(node, NoTarget):
+        return node
     return Drawn((node,), partitions.deaf(view.nodes, node), f"the follower {node} hears no node")
 
 
@@ -209,7 +256,7 @@ def _shape(
     name: str,
     fault_class: FaultClass,
     min_nodes: int,
-    aim: Callable[[View, Random], Drawn],
+    aim: Callable[[View, Random], Drawn | NoTarget],
     help: str,
     needs_leader: bool = False,
 ) -> Shape:

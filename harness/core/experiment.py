@@ -17,6 +17,7 @@ from splitbrain.errors import UsageError
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.faults import ScheduleError
 from splitbrain.nemesis.nemeses import build
+from splitbrain.nemesis.plans import check_aims
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems.base import System
 from splitbrain.runtimes.base import ClusterSpec
@@ -89,6 +90,13 @@ class Experiment:
         length_ms = round(self.time_limit_s * 1000)
         pace = pace_of(self.system)
         return build(self.nemesis, rng, self.nodes, length_ms, servers=len(self.server_names), can=can, pace=pace)
+
+    def refuse_impossible(self, schedule: Schedule, source: str = "the schedule") -> None:
+        """Raise UsageError for a schedule that cannot be aimed at these machines; ``source`` names it."""
+        try:
+            check_aims(schedule, self.node_names, self.server_names)
+        except ScheduleError as wrong:
+            raise UsageError(f"{source}: {wrong}") from wrong
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; of the system, its name."""

@@ -3,7 +3,8 @@
 A fault is recorded before it is injected, so the history of a run that dies in between still has it. Every step is a
 separate task, so one that is slow, or waits for an event that does not come, delays no other's heal. A fault without
 a target waits up to a bound and is then recorded as skipped, as is one without its event; one that was not seen to
-take effect is recorded as not verified. None of these counts as exercise.
+take effect is recorded as not verified. None of these counts as exercise. A role is filled by a node that no fault
+under way has made faulty in the same way already, unless the step asks for that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.recorder import Recorder
-from splitbrain.nemesis.plans import Plan, classed, combined_class, plan, shape_of, windows
+from splitbrain.nemesis.plans import Plan, already_faulty, classed, combined_class, plan, shape_of, windows
 from splitbrain.nemesis.schedules import Schedule, Step, step_rng
 from splitbrain.nemesis.state import state_of
 from splitbrain.nemesis.targets import Group, NoTarget, View
@@ -45,6 +46,8 @@ class Injector:
         self._announce = announce
         self._ids = itertools.count()
         self._in_force: dict[int, Plan] = {}
+        self._under_way: list[Plan] = []  # those that flap too, while they do not apply
+        self._fallen: list[str] = []  # nodes that were aimed at, the latest last
 
     async def carry_out(self, schedule: Schedule) -> None:
         """Run the whole schedule, with times from now; return when its last window is healed."""
@@ -76,7 +79,10 @@ class Injector:
         if isinstance(planned, NoTarget):
             self._skip(step, f"{planned.words} observed for {LEADER_WAIT_NS // MS:,} ms")
             return
+        self._fallen = [node for node in self._fallen if node not in planned.nodes] + [*planned.nodes]
+        self._under_way.append(planned)
         await self._inject(planned, step.among, began + step.for_ms * MS, self._because(step, subject), alarm)
+        self._under_way.remove(planned)
 
     async def _subject(self, trigger: Trigger, give_up: int, alarm: Alarm) -> str | None:
         """The node of the event that is waited for, or None when it has not come in time."""
@@ -104,12 +110,20 @@ class Injector:
 
     async def _view(self, step: Step, subject: str | None) -> View:
         """The cluster as observed: a node that has just won leads, whatever others claim; a killed node does not."""
+        state = state_of(self._in_force.values())
         seen = await self._seen(step.among)
-        if seen.leader in state_of(self._in_force.values()).down:
+        seen = replace(seen, cut=state.cut, silent=state.down | state.paused | state.frozen, fallen=tuple(self._fallen))
+        if not step.again:
+            seen = replace(seen, avoid=already_faulty(step.fault, self._under_way, seen))
+        if seen.leader in state.down:
             seen = replace(seen, leader=None, term=None)
-        if step.when is not None and step.when.event == "new-leader":
-            return replace(seen, leader=subject, subject=subject)
-        return replace(seen, subject=subject)
+        match None if step.when is None else step.when.event:
+            case "new-leader":
+                return replace(seen, leader=subject, subject=subject)
+            case "campaign":
+                return replace(seen, candidate=subject, subject=subject)
+            case _:
+                return replace(seen, subject=subject)
 
     async def _seen(self, among: Group) -> View:
         """The machines of that group as they are now."""

@@ -58,16 +58,26 @@ class LeaderView:
         return bool(self._leading)
 
     def view(self, now: int) -> View:
-        """The view that faults are aimed by: the leader of the newest term among the fresh claims, if there is one."""
-        leaders = [
-            (claim.term if claim.term is not None else -1, claim.at, node)
-            for node, claim in self.claims.items()
-            if claim.leading and now - claim.at <= self._fresh_ns
+        """The view that faults are aimed by: the leader of the newest term among the fresh claims, if there is one.
+
+        A candidate is a node that voted for itself in the newest term and follows no node.
+        """
+        fresh = {node: claim for node, claim in self.claims.items() if now - claim.at <= self._fresh_ns}
+        leaders = [_rank(node, claim) for node, claim in fresh.items() if claim.leading]
+        term, _, leader = max(leaders, default=(-1, 0, None))
+        candidates = [
+            _rank(node, claim)
+            for node, claim in fresh.items()
+            if claim.vote == node and claim.leader is None and not claim.leading and claim.term == self._newest_term
         ]
-        if not leaders:
-            return View(nodes=self.nodes, leader=None, term=None)
-        term, _, leader = max(leaders)
-        return View(nodes=self.nodes, leader=leader, term=None if term < 0 else term)
+        led = (node for event, node in reversed(self.events) if event == "new-leader" and node != leader)
+        return View(
+            nodes=self.nodes,
+            leader=leader,
+            term=None if term < 0 else term,
+            candidate=max(candidates)[-1] if candidates else None,
+            last_to_lead=next(led, None),
+        )
 
     def disagreement(self, now: int) -> str | None:
         """The reason why the cluster does not agree on a leader now; None when it does."""
@@ -84,3 +94,8 @@ class LeaderView:
         if leader not in self.claims or not self.claims[leader].leading:
             return f"{leader} is followed but does not lead"
         return None
+
+
+def _rank(node: str, claim: Claim) -> tuple[int, int, str]:
+    """The order in which claims count: by term, then by time."""
+    return (claim.term if claim.term is not None else -1, claim.at, node)

@@ -131,6 +131,7 @@ def perform(
 
     ``privileged`` allows the faults of ``Capabilities.privileged``. ``notes`` are lines for the report.
     """
+    experiment.refuse_impossible(schedule)
     refuse_unsupported(schedule, experiment.runtime, privileged)
     writer = RunWriter(experiment, schedule, store, strict=strict, notes=notes)
     phases = PhaseTimes(progress)

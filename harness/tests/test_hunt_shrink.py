@@ -40,7 +40,7 @@ def smallest(found: Case, test: Callable[[Case], bool]) -> Case:
 
 
 def shapes_of(found: Case) -> list[str]:
-    return [step.fault.shape for step in found.schedule.steps if isinstance(step.fault, Partition)]
+    return [step.fault.kind for step in found.schedule.steps if isinstance(step.fault, Partition)]
 
 
 @settings(max_examples=30, deadline=None)

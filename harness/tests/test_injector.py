@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from splitbrain.core.simulate import history_of
 from splitbrain.errors import UsageError
 from splitbrain.nemesis.faults import Crash, Delay, Duplicate, Fault, Fill, Kill, Loss, Partition, Pause, Skew, Slow
 from splitbrain.nemesis.schedules import Schedule, Step
+from splitbrain.nemesis.targets import Groups, OfRole
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.runtimes.capabilities import CAPABILITIES, refuse_unsupported, unsupported
 from splitbrain.units import MS
@@ -275,6 +277,82 @@ def test_remaining_cuts_are_classified_again_when_another_ends() -> None:
     )
     first = next(act for act in history.faults if act.shape == "isolated-node")
     assert undoing(history, first).combined_class == "leader-isolated"
+
+
+# Nested faults, and faults by name.
+
+
+def test_groups_are_cut_as_written_while_all_nodes_are_killed() -> None:
+    groups = Groups((("n1", "n2", "n5"), ("n3", "n4")))
+    cut, kill, _, _, last = histories(
+        step(2_000, 3_500, Partition(shape=groups)), step(3_000, 1_000, Kill(target="all"))
+    ).faults
+    assert (cut.shape, cut.verified, len(cut.links)) == ("groups", True, 12)
+    assert all({"n3", "n4"} & {sender} != {"n3", "n4"} & {receiver} for sender, receiver in cut.links)
+    assert (kill.nodes, kill.verified, last.f) == (("n1", "n2", "n3", "n4", "n5"), True, "heal")
+
+
+def nested(fault: Fault, times: int, *, again: bool = False, seed: int = 3) -> list[Found]:
+    """The same fault several times, each within the one before."""
+    steps = [replace(step(1_500 + 300 * at, 5_000 - 600 * at, fault), again=again) for at in range(times)]
+    return [found for found in histories(*steps, seed=seed).faults if found.f == fault.f]
+
+
+@pytest.mark.parametrize("fault", [Partition(shape="isolated-node"), Kill(target="node"), Pause(target="follower")])
+def test_nested_faults_pick_other_nodes_each_time(fault: Fault) -> None:
+    for seed in range(4):
+        picked = [found.nodes for found in nested(fault, 3, seed=seed)]
+        assert len(set(picked)) == 3, picked
+
+
+def test_a_nested_fault_picks_the_same_node_only_if_asked_to() -> None:
+    picked = [{found.nodes for found in nested(Kill(target="node"), 3, again=True, seed=seed)} for seed in range(4)]
+    assert any(len(nodes) < 3 for nodes in picked)
+
+
+def test_a_fault_that_flaps_holds_its_node_between_its_turns() -> None:
+    for seed in range(4):
+        outer, inner = Kill(target="node", flap_ms=400), Kill(target="node")
+        acts = histories(step(1_500, 3_000, outer), step(2_000, 100, inner), seed=seed).faults
+        assert len({act.nodes for act in acts if act.f == "kill"}) == 2
+
+
+def test_a_nested_fault_for_which_no_node_is_left_is_skipped() -> None:
+    _, skipped, *_ = histories(step(1_000, 5_000, Kill(target="all")), step(2_000, 500, Kill(target="node"))).faults
+    assert skipped.skipped == "no node that is not faulty in the same way already observed for 2,000 ms"
+
+
+def test_nodes_fall_by_turns_in_a_rolling_restart() -> None:
+    steps = [step(1_000 + 1_000 * at, 300, Kill(target="next-to-fall")) for at in range(6)]
+    kills = [found for found in histories(*steps).faults if found.f == "kill"]
+    assert [kill.nodes for kill in kills] == [(node,) for node in ("n1", "n2", "n3", "n4", "n5", "n1")]
+
+
+def test_the_last_to_lead_is_the_leader_before_the_present_one() -> None:
+    cut, pause = histories(
+        step(1_500, 5_000, Partition(shape="isolated-leader")), step(4_000, 500, Pause(target="last-to-lead"))
+    ).faults[:2]
+    assert pause.nodes == cut.nodes
+
+
+def test_a_node_is_killed_on_either_side_of_a_cut() -> None:
+    cut, *others = histories(
+        step(1_500, 5_000, Partition(shape="minority-leader")),
+        step(4_000, 500, Kill(target="leader-side")),
+        step(5_000, 500, Kill(target="outside-majority")),
+    ).faults
+    near, far = [found for found in others if found.f == "kill"]
+    assert not set(near.nodes) & set(cut.nodes), "the majority has a leader of its own by now"
+    assert set(far.nodes) <= set(cut.nodes)
+
+
+def test_a_candidate_is_cut_off_as_it_campaigns() -> None:
+    kill, cut = histories(
+        step(1_500, 3_000, Kill(target="leader")),
+        step(1_500, 1_000, Partition(shape=OfRole("candidate")), Trigger(event="campaign", within_ms=3_000)),
+    ).faults[:2]
+    assert (cut.nodes, cut.shape) == ((cut.asked["subject"],), "isolated-candidate")
+    assert cut.nodes != kill.nodes
 
 
 def test_the_same_cut_twice_has_the_same_class() -> None:

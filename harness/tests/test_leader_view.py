@@ -126,3 +126,22 @@ def test_the_reason_of_a_disagreement_is_given() -> None:
     assert watch_with(n1=nobody, n2=nobody, n3=nobody).disagreement(0) == "no node leads"
     assert "does not lead" in str(watch_with(n1=follow, n2=follow, n3=follow).disagreement(0))
     assert "no fresh answer" in str(watch_with(n1=leads(0, "n1", 1), n2=follow, n3=follow).disagreement(FRESH + 1))
+
+
+def test_a_candidate_voted_for_itself_in_the_newest_term_and_follows_no_node() -> None:
+    watch = watch_with(n1=claim(5, term=3, vote="n1"), n2=claim(6, term=3, vote="n1"), n3=claim(7, term=2, vote="n3"))
+    assert watch.view(10).candidate == "n1"
+    watch.saw("n3", claim(8, term=4, vote="n3"))
+    assert watch.view(10).candidate == "n3"
+    watch.saw("n3", leads(9, "n3", 4))
+    assert watch.view(10).candidate is None
+
+
+def test_the_last_to_lead_led_before_the_present_leader() -> None:
+    watch = watch_with(n1=leads(0, "n1", 1))
+    assert watch.view(1).last_to_lead is None
+    watch.saw("n2", leads(2, "n2", 2))
+    assert (watch.view(3).leader, watch.view(3).last_to_lead) == ("n2", "n1")
+    watch.saw("n2", claim(4, term=2))
+    watch.saw("n1", claim(4, term=2))
+    assert (watch.view(5).leader, watch.view(5).last_to_lead) == (None, "n2")

@@ -229,6 +229,7 @@ def _plan(
         planned = schedule or experiment.planned()
     except NemesisError as wrong:
         raise UsageError(f"nemesis: {wrong}") from wrong
+    experiment.refuse_impossible(planned)
     refuse_unsupported(planned, "sim")
     return experiment, planned
 

@@ -11,14 +11,26 @@ handler in ``handlers.py`` of each runtime that can carry it out.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 from splitbrain.names import FaultClass, did_you_mean
 from splitbrain.nemesis.partitions import NOTHING, Cut
-from splitbrain.nemesis.targets import ROLES, NoTarget, Role, View, resolve
+from splitbrain.nemesis.targets import (
+    NEEDS_NODES,
+    ROLES,
+    Explicit,
+    Groups,
+    Links,
+    Named,
+    NoTarget,
+    OfRole,
+    Role,
+    View,
+    resolve,
+)
 
 if TYPE_CHECKING:
     from splitbrain.nemesis.state import State
@@ -30,6 +42,7 @@ Durable = Literal["kept", "lost", "torn", "old"]
 STATES: tuple[Durable, ...] = get_args(Durable)
 AIMING = ("target", "way", "shape", "flap_ms")
 """Fields that say where and when a fault applies. All others are its figures."""
+NODES_HINT = '; nodes by name are written "nodes": ["n3"]'
 
 
 class ScheduleError(ValueError):
@@ -55,10 +68,10 @@ def integer(where: str, value: object, *, at_least: int, at_most: int | None = N
     return value
 
 
-def one_of(where: str, value: object, names: Collection[str]) -> None:
-    """Raise ``ScheduleError`` unless ``value`` is one of the names."""
+def one_of(where: str, value: object, names: Collection[str], otherwise: str = "") -> None:
+    """Raise ``ScheduleError`` unless ``value`` is one of the names; ``otherwise`` is said where none is similar."""
     if not isinstance(value, str) or value not in names:
-        hint = did_you_mean(value, names) if isinstance(value, str) else ""
+        hint = did_you_mean(value, names) or otherwise if isinstance(value, str) else ""
         raise ScheduleError(where, f"one of {', '.join(names)}", f"{value!r}{hint}")
 
 
@@ -72,6 +85,40 @@ def pattern(process: object) -> None:
     """Raise ``ScheduleError`` unless ``process`` is None or a pattern."""
     if process is not None and (not isinstance(process, str) or not process):
         raise ScheduleError("process", "a pattern of names or command lines of processes", repr(process))
+
+
+def explicit(aim: Explicit) -> None:
+    """Raise ``ScheduleError`` unless a role is one, and all names are texts that are named once."""
+    match aim:
+        case OfRole(role):
+            one_of("target", role, ROLES, NODES_HINT)
+        case Named(nodes):
+            _names("nodes", nodes)
+        case Groups(groups):
+            if not isinstance(groups, tuple) or len(groups) < 2:
+                raise ScheduleError("groups", "a list of two groups or more, each a list of names", repr(groups))
+            for i, group in enumerate(groups):
+                _names(f"groups[{i}]", group)
+            _names("groups", tuple(name for group in groups for name in group))
+        case Links(links):
+            if not isinstance(links, tuple) or not links:
+                raise ScheduleError("links", 'a list of links, such as ["n1", "n2"] for n1 to n2', repr(links))
+            for i, link in enumerate(links):
+                _names(f"links[{i}]", link, "a link of two names, from and to", exactly=2)
+
+
+def _names(where: str, names: object, expected: str = "a list of names, each once", exactly: int | None = None) -> None:
+    if not isinstance(names, tuple):
+        raise ScheduleError(where, expected, repr(names))
+    texts = all(isinstance(name, str) and name for name in names)
+    if not names or not texts or len(set(names)) < len(names) or exactly not in (None, len(names)):
+        raise ScheduleError(where, expected, repr([*names]))
+
+
+def known(where: str, names: Collection[str], machines: Sequence[str]) -> None:
+    """Raise ``ScheduleError`` unless all names are those of machines of the cluster."""
+    for name in names:
+        one_of(where, name, machines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +138,8 @@ class Fault(ABC):
     ``f`` is its name in schedules and histories, ``undo`` the name of its undoing in a history. ``capabilities`` are
     all that faults of this class may require. ``usual_class`` is its fault class unless its fields make it another.
     ``about`` says whether a run's history names the links of the fault. A hunt aims a fault that waits for an event
-    mostly at the node of that event where ``aims_at_subjects`` is set.
+    mostly at the node of that event where ``aims_at_subjects`` is set. ``aimed_by`` is the field that says where it
+    applies, which may hold an instance of one of the classes ``explicit`` instead of a name.
     """
 
     f: ClassVar[str]
@@ -100,12 +148,17 @@ class Fault(ABC):
     about: ClassVar[Literal["nodes", "links"]] = "nodes"
     undo: ClassVar[Undo] = "heal"
     aims_at_subjects: ClassVar[bool] = False
+    aimed_by: ClassVar[Literal["target", "shape"]] = "target"
+    explicit: ClassVar[tuple[type[Explicit], ...]] = (Named,)
 
     def __post_init__(self) -> None:
         self._check()
 
     def _check(self) -> None:  # noqa: B027  # most classes have nothing to check
         """Raise ``ScheduleError`` for a field out of bounds."""
+
+    def check_on(self, nodes: Sequence[str], others: Sequence[str]) -> None:  # noqa: B027
+        """Raise ``ScheduleError`` if it cannot be aimed at that group of machines, beside the ``others``."""
 
     @property
     def fault_class(self) -> FaultClass:
@@ -135,7 +188,7 @@ class Fault(ABC):
 
     @property
     def role(self) -> Role | None:
-        """The role that it is aimed at, None if a shape says where it applies."""
+        """The role that it is aimed at, None if a shape or names say where it applies."""
         return None
 
     def with_role(self, role: Role) -> Self:
@@ -175,20 +228,34 @@ class RoleFault(Fault):
     """A fault that is aimed at the nodes that fill a role."""
 
     if TYPE_CHECKING:  # each class has it in the place at which schedules write it
-        target: Role
+        target: Role | Named | Links
 
     @property
-    def role(self) -> Role:
-        return self.target
+    def role(self) -> Role | None:
+        return self.target if isinstance(self.target, str) else None
 
     def with_role(self, role: Role) -> Self:
         return replace(self, target=role)
 
+    @property
+    def kind(self) -> str:
+        return f"{self.f}-{label(self.target)}"
+
+    def check_on(self, nodes: Sequence[str], others: Sequence[str]) -> None:
+        match self.target:
+            case Named(names):
+                known("nodes", names, nodes)
+            case Links(links):
+                known("links", [end for link in links for end in link], (*nodes, *others))
+            case role:
+                enough(role, nodes)
+
     def aim(self, view: View, rng: Random) -> Aim | NoTarget:
-        nodes = resolve(self.target, view, rng)
+        assert not isinstance(self.target, Links), "faults of links aim at links themselves"
+        nodes = self.target.nodes if isinstance(self.target, Named) else resolve(self.target, view, rng)
         if isinstance(nodes, NoTarget):
             return nodes
-        return Aim(nodes, self.links_of(nodes, view), f"{subject(self.target, nodes)}: {self.aimed_effect}")
+        return Aim(nodes, self.links_of(nodes, view), f"{subject(self.role, nodes)}: {self.aimed_effect}")
 
     @property
     def aimed_effect(self) -> str:
@@ -202,19 +269,48 @@ class RoleFault(Fault):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeFault(RoleFault):
-    """A fault of the nodes that fill a role."""
+    """A fault of the nodes that fill a role, or that are named."""
 
-    target: Role
+    target: Role | Named
 
     def __post_init__(self) -> None:
-        one_of("target", self.target, ROLES)
+        check_target(self.target)
         self._check()
 
 
-def subject(role: Role, nodes: tuple[str, ...]) -> str:
+def check_target(target: Role | Explicit) -> None:
+    """Raise ``ScheduleError`` unless ``target`` is a role, or names what it is to name."""
+    if isinstance(target, Explicit):
+        explicit(target)
+    else:
+        one_of("target", target, ROLES, NODES_HINT)
+
+
+def enough(role: Role, nodes: Sequence[str]) -> None:
+    """Raise ``ScheduleError`` if there are too few nodes for the role."""
+    if len(nodes) < (needed := NEEDS_NODES.get(role, 1)):
+        raise ScheduleError("target", f"at least {needed} machines for the role {role}", str(len(nodes)))
+
+
+def label(target: Role | Explicit) -> str:
+    """A short name of a target, for faults that are alike."""
+    match target:
+        case OfRole(role):
+            return role
+        case Named(nodes):
+            return ",".join(nodes)
+        case Groups():
+            return "groups"
+        case Links():
+            return "links"
+        case role:
+            return role
+
+
+def subject(role: Role | None, nodes: tuple[str, ...]) -> str:
     """The nodes that a fault is aimed at, in words."""
     match role:
-        case "leader" | "follower":
+        case "leader" | "follower" | "candidate":
             return f"the {role} {nodes[0]}"
         case "all":
             return "all nodes"

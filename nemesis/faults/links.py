@@ -6,17 +6,34 @@ nodes or ``out`` of them.
 
 from __future__ import annotations
 
+import json
+import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from splitbrain.names import FaultClass
-from splitbrain.nemesis.faults.base import Aim, Capability, Fault, RoleFault, flap, integer, one_of
-from splitbrain.nemesis.partitions import HOWS, WAYS, Cut, How, Way, links_of
-from splitbrain.nemesis.shapes import SHAPES, class_of, with_servers
-from splitbrain.nemesis.targets import ROLES, NoTarget, Role, View
+from splitbrain.nemesis.faults.base import (
+    NODES_HINT,
+    Aim,
+    Capability,
+    Fault,
+    RoleFault,
+    ScheduleError,
+    check_target,
+    enough,
+    explicit,
+    flap,
+    integer,
+    known,
+    label,
+    one_of,
+)
+from splitbrain.nemesis.partitions import HOWS, WAYS, Cut, How, Way, describe, links_of
+from splitbrain.nemesis.shapes import SHAPES, class_of, draw_explicit, ends_of, with_servers
+from splitbrain.nemesis.targets import Explicit, Groups, Links, Named, NoTarget, OfRole, Role, View
 
 if TYPE_CHECKING:
     from splitbrain.nemesis.state import Flaws, State
@@ -39,6 +56,9 @@ WAY_WORDS: Mapping[Way, str] = {"both": "", "in": ", on their way to it", "out":
 class Partition(Fault):
     """The links of a shape (a key of ``SHAPES``) carry nothing.
 
+    Instead of a shape, links can be given as such, as all those between groups, or as those between the nodes that are
+    named, or fill a role, and all others.
+
     ``how`` is what becomes of packets: they vanish (``drop``), the sender receives a refusal at once (``reject``), or
     only TCP segments without data pass (``payload``). Since acknowledgements pass, a one-way ``payload`` cut stays
     one-way for software that speaks TCP.
@@ -50,19 +70,24 @@ class Partition(Fault):
     capabilities: ClassVar[tuple[Capability, ...]] = ("partition", "partition that refuses", "partition of payload")
     usual_class: ClassVar[FaultClass] = "partition"
     about: ClassVar[Literal["nodes", "links"]] = "links"
+    aimed_by: ClassVar[Literal["target", "shape"]] = "shape"
+    explicit: ClassVar[tuple[type[Explicit], ...]] = (OfRole, Named, Groups, Links)
 
-    shape: str
+    shape: str | Explicit
     flap_ms: int | None = None
     how: How = "drop"
 
     def _check(self) -> None:
-        one_of("shape", self.shape, SHAPES)
+        if isinstance(self.shape, Explicit):
+            explicit(self.shape)
+        else:
+            one_of("shape", self.shape, SHAPES, _groups_hint(self.shape))
         one_of("how", self.how, HOWS)
         flap(self.flap_ms)
 
     @property
     def fault_class(self) -> FaultClass:
-        return SHAPES[self.shape].fault_class
+        return SHAPES[self.shape].fault_class if isinstance(self.shape, str) else self.usual_class
 
     @property
     def effect(self) -> str:
@@ -70,7 +95,31 @@ class Partition(Fault):
 
     @property
     def kind(self) -> str:
-        return self.shape
+        match self.shape:
+            case str(name):
+                return name
+            case OfRole() | Named():
+                return f"isolated-{label(self.shape)}"
+            case Groups() | Links():
+                return label(self.shape)
+
+    @property
+    def role(self) -> Role | None:
+        return self.shape.role if isinstance(self.shape, OfRole) else None
+
+    def check_on(self, nodes: Sequence[str], others: Sequence[str]) -> None:
+        match self.shape:
+            case str(name):
+                if len(nodes) < (needed := SHAPES[name].min_nodes):
+                    raise ScheduleError("shape", f"at least {needed} machines for {name}", str(len(nodes)))
+            case OfRole(role):
+                enough(role, nodes)
+            case Named(names):
+                known("nodes", names, nodes)
+            case Groups(groups):
+                known("groups", [name for group in groups for name in group], (*nodes, *others))
+            case Links(links):
+                known("links", ends_of(links), (*nodes, *others))
 
     @property
     def turn_ms(self) -> int | None:
@@ -83,10 +132,14 @@ class Partition(Fault):
         return {} if self.how == "drop" else {"how": self.how}
 
     def aim(self, view: View, rng: Random) -> Aim | NoTarget:
-        drawn = SHAPES[self.shape].draw(view, rng)
+        if isinstance(self.shape, Explicit):
+            drawn = draw_explicit(self.shape, view, rng)
+        else:
+            drawn = SHAPES[self.shape].draw(view, rng)
         if isinstance(drawn, NoTarget):
             return drawn
-        cut = with_servers(drawn.cut, drawn.nodes, view, rng) if view.group == "nodes" else drawn.cut
+        as_given = view.group != "nodes" or isinstance(self.shape, Groups | Links)
+        cut = drawn.cut if as_given else with_servers(drawn.cut, drawn.nodes, view, rng)
         return Aim(drawn.nodes, cut, f"{drawn.words}{self.effect}")
 
     def class_of(self, links: Cut, view: View) -> FaultClass:
@@ -98,20 +151,37 @@ class Partition(Fault):
         state.sever(links, self.how)
 
 
+def _groups_hint(shape: object) -> str:
+    """How groups are written, for a text like ``n1,n2|n3``."""
+    if not isinstance(shape, str) or "|" not in shape:
+        return NODES_HINT
+    groups = [re.findall(r"[\w.-]+", group) for group in shape.split("|")]
+    return f'; groups are written "groups": {json.dumps(groups)}'
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkFault(RoleFault):
-    """A fault of the packets from and to the nodes of a role."""
+    """A fault of the packets from and to the nodes of a role, or of the links that are given."""
 
     if TYPE_CHECKING:  # as ``target``: each class has it in the place at which schedules write it
         way: Way
 
     about: ClassVar[Literal["nodes", "links"]] = "links"
     usual_class: ClassVar[FaultClass] = "loss"
+    explicit: ClassVar[tuple[type[Explicit], ...]] = (Named, Links)
 
     def __post_init__(self) -> None:
         self._check()
-        one_of("target", self.target, ROLES)
+        check_target(self.target)
         one_of("way", self.way, WAYS)
+        if isinstance(self.target, Links) and self.way != "both":
+            raise ScheduleError("way", "no way beside links, which have a direction", repr(self.way))
+
+    def aim(self, view: View, rng: Random) -> Aim | NoTarget:
+        if not isinstance(self.target, Links):
+            return super(LinkFault, self).aim(view, rng)  # a dataclass with slots is another class than this cell's
+        links, ends = frozenset(self.target.links), ends_of(self.target.links)
+        return Aim(ends, links, f"{describe(ends, links).removeprefix('cut ')}: {self.effect}")
 
     @property
     def aimed_effect(self) -> str:
@@ -141,7 +211,7 @@ class Loss(LinkFault):
     capabilities: ClassVar[tuple[Capability, ...]] = ("loss", "loss in bursts")
 
     percent: int
-    target: Role = "all"
+    target: Role | Named | Links = "all"
     way: Way = "both"
     burst: int = 0
 
@@ -175,7 +245,7 @@ class Delay(LinkFault):
 
     ms: int
     jitter_ms: int = 0
-    target: Role = "all"
+    target: Role | Named | Links = "all"
     way: Way = "both"
 
     def _check(self) -> None:
@@ -203,7 +273,7 @@ class Reorder(LinkFault):
 
     percent: int
     ms: int
-    target: Role = "all"
+    target: Role | Named | Links = "all"
     way: Way = "both"
 
     def _check(self) -> None:
@@ -226,7 +296,7 @@ class Duplicate(LinkFault):
     capabilities: ClassVar[tuple[Capability, ...]] = ("duplicate",)
 
     percent: int
-    target: Role = "all"
+    target: Role | Named | Links = "all"
     way: Way = "both"
 
     def _check(self) -> None:
@@ -251,7 +321,7 @@ class Corrupt(LinkFault):
     capabilities: ClassVar[tuple[Capability, ...]] = ("corrupt",)
 
     percent: int
-    target: Role = "all"
+    target: Role | Named | Links = "all"
     way: Way = "both"
 
     def _check(self) -> None:
@@ -276,7 +346,7 @@ class Bandwidth(LinkFault):
     capabilities: ClassVar[tuple[Capability, ...]] = ("bandwidth",)
 
     ms_per_kb: int
-    target: Role = "all"
+    target: Role | Named | Links = "all"
     way: Way = "both"
 
     def _check(self) -> None:

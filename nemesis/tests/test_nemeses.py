@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from itertools import pairwise
+from itertools import pairwise, product
 from random import Random
 
 import pytest
@@ -40,10 +40,10 @@ from splitbrain.nemesis.faults import (
     Throttle,
 )
 from splitbrain.nemesis.nemeses import NEMESES, ONE_ROUND_MS, SHORTEST_MS, WINDOW_MS, NemesisError, build, needs
-from splitbrain.nemesis.plans import Plan
+from splitbrain.nemesis.plans import Plan, check_aims
 from splitbrain.nemesis.schedules import Schedule, fault_windows_per_hour
 from splitbrain.nemesis.shapes import SHAPES
-from splitbrain.nemesis.strategies import possible_shapes
+from splitbrain.nemesis.strategies import node_names, possible_shapes
 from splitbrain.nemesis.targets import View
 
 HOUR_MS = 3_600_000
@@ -335,3 +335,28 @@ def test_a_slower_pace_makes_windows_longer_and_fewer() -> None:
     assert len(slow.steps) < len(usual.steps)
     cramped = build(["halves"], Random(0), 5, 20_000, pace=9.0)
     assert len(cramped.steps) == 1  # a schedule too short for it is scaled down to hold one round
+
+
+# Every number of machines.
+
+
+@pytest.mark.parametrize("name", NEMESES)
+def test_a_nemesis_deals_only_what_so_many_machines_can_have_or_is_refused(name: str) -> None:
+    """A shape or a role that cannot be filled is never dealt: not even an empty minority of two."""
+    of_servers = NEMESES[name].among == "servers" or name == "all"
+    for nodes, servers in product((3,) if name.startswith("server") else range(2, 8), range(6) if of_servers else (0,)):
+        try:
+            schedule = build([name], Random(7), nodes, HOUR_MS // 10, servers=servers)
+        except NemesisError as refused:
+            assert f"{name} needs at least {NEMESES[name].min_nodes} {NEMESES[name].among}" in str(refused)
+            assert not NEMESES[name].possible(nodes, servers)
+            continue
+        of = {"nodes": node_names(nodes), "servers": tuple(f"s{at}" for at in range(1, servers + 1))}
+        check_aims(schedule, of["nodes"], of["servers"])
+        for step in schedule.steps:
+            machines, others = of[step.among], of["servers" if step.among == "nodes" else "nodes"]
+            subject = None if step.when is None else machines[0]
+            view = View(nodes=machines, leader=machines[-1], subject=subject, others=others, group=step.among)
+            plan = plans.plan(step.fault, view, Random(1))
+            assert isinstance(plan, Plan), (step, plan)
+            assert plan.nodes, step

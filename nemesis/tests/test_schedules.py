@@ -163,7 +163,10 @@ def broken(path: str, value: Any) -> Any:
         (broken("format", 2), r"^format: expected 1, the only version there is, got 2$"),
         (broken("format", True), r"^format: .*, got True$"),
         (broken("format", ...), r"^schedule\.format: expected this key, got nothing$"),
-        (broken("lenght_ms", 5), r"^schedule\.lenght_ms: expected no other keys than .*, got 'lenght_ms'$"),
+        (
+            broken("lenght_ms", 5),
+            r"^schedule\.lenght_ms: expected no other keys than .*, got 'lenght_ms'; did you mean length_ms\?$",
+        ),
         (broken("length_ms", "9s"), r"^length_ms: expected a whole number of ms, at least 1, got '9s'$"),
         (broken("length_ms", 7_000), r"^steps\[1\]\.for_ms: expected less than 3000, .*, got 3000$"),
         (broken("steps", "none"), r"^steps: expected a list, got 'none'$"),

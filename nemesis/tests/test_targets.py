@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from splitbrain.nemesis.partitions import both_ways, deaf, split
 from splitbrain.nemesis.strategies import node_names, views
 from splitbrain.nemesis.targets import (
     ROLES,
@@ -17,6 +19,7 @@ from splitbrain.nemesis.targets import (
     follower_or_any,
     leader_first,
     leader_or_any,
+    pick_follower,
     resolve,
 )
 from splitbrain.nemesis.tests.rngs import FirstChoice
@@ -50,7 +53,13 @@ def test_without_a_leader_neither_leader_nor_follower_is_named(role: Role) -> No
 def test_roles_have_their_size_and_followers_never_lead(role: Role, view: View, seed: int) -> None:
     found = resolve(role, view, Random(seed))
     if isinstance(found, NoTarget):
-        assert (view.leader is None and role in ("leader", "follower")) or role == "subject"
+        of_a_leader = ("leader", "follower", "leader-side")
+        assert (view.leader is None and role in of_a_leader) or role in (
+            "subject",
+            "candidate",
+            "last-to-lead",
+            "outside-majority",
+        )
         return
     n = len(view.nodes)
     sizes = {"majority": n // 2 + 1, "minority": n - n // 2 - 1, "all": n}
@@ -93,3 +102,65 @@ def test_a_leader_outside_the_view_is_refused() -> None:
 def test_a_node_named_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="named twice: n1 n1"):
         View(nodes=("n1", "n1"), leader=None)
+
+
+# Roles by what is in force.
+
+SIDES = View(nodes=node_names(5), leader="n3", cut=split([["n1", "n2", "n5"], ["n3", "n4"]]))
+
+
+def test_a_node_on_the_side_of_the_leader_exchanges_messages_with_it() -> None:
+    assert resolve("leader-side", SIDES, Random(0)) == ("n4",)
+    line = replace(SIDES, cut=split([["n1", "n2"], ["n3", "n4", "n5"]]) | both_ways([("n3", "n5")]))
+    assert {resolve("leader-side", line, Random(seed)) for seed in range(20)} == {("n4",), ("n5",)}
+    assert resolve("leader-side", replace(SIDES, silent=frozenset({"n4"})), Random(0)) == NoTarget(
+        "no other node on the side of a leader"
+    )
+
+
+def test_a_node_outside_the_majority_sees_none_while_another_does() -> None:
+    assert {resolve("outside-majority", SIDES, Random(seed)) for seed in range(20)} == {("n3",), ("n4",)}
+    deafened = replace(SIDES, cut=deaf(SIDES.nodes, "n5"))
+    assert resolve("outside-majority", deafened, Random(0)) == ("n5",)
+    halves = View(nodes=node_names(4), leader=None, cut=split([["n1", "n2"], ["n3", "n4"]]))
+    for view in (LED, halves, replace(SIDES, silent=frozenset({"n1"}))):
+        assert isinstance(resolve("outside-majority", view, Random(0)), NoTarget)
+
+
+def test_candidates_and_earlier_leaders_are_as_observed() -> None:
+    seen = replace(LED, candidate="n1", last_to_lead="n5")
+    assert resolve("candidate", seen, Random(0)) == ("n1",)
+    assert resolve("last-to-lead", seen, Random(0)) == ("n5",)
+
+
+def test_nodes_fall_by_turns() -> None:
+    assert resolve("next-to-fall", LED, Random(0)) == ("n1",)
+    assert resolve("next-to-fall", replace(LED, fallen=("n2", "n1")), Random(0)) == ("n3",)
+    assert resolve("next-to-fall", replace(LED, fallen=("n4", "n5", "n1", "n2", "n3")), Random(0)) == ("n4",)
+    assert resolve("next-to-fall", replace(LED, avoid=frozenset({"n1"})), Random(0)) == ("n2",)
+
+
+# Nodes that are faulty in the same way already.
+
+
+@pytest.mark.parametrize("role", ["follower", "node", "minority", "majority", "next-to-fall"])
+def test_a_node_to_avoid_is_never_drawn(role: Role) -> None:
+    view = replace(LED, avoid=frozenset({"n1", "n2"}))
+    for seed in range(20):
+        found = resolve(role, view, Random(seed))
+        assert not isinstance(found, NoTarget)
+        assert view.avoid.isdisjoint(found)
+
+
+def test_where_all_are_to_be_avoided_there_is_no_target() -> None:
+    view = replace(LED, avoid=frozenset({"n1", "n2", "n4", "n5"}))
+    assert resolve("follower", view, Random(0)) == NoTarget("no follower that is not faulty in the same way already")
+    assert pick_follower(view, Random(0)) == resolve("follower", view, Random(0))
+    assert resolve("minority", view, Random(0)) == ("n3",)
+
+
+def test_a_role_without_a_choice_is_taken_as_it_is() -> None:
+    view = replace(LED, avoid=frozenset(LED.nodes), subject="n1")
+    assert resolve("leader", view, Random(0)) == ("n3",)
+    assert resolve("subject", view, Random(0)) == ("n1",)
+    assert resolve("all", view, Random(0)) == LED.nodes
