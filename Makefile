@@ -54,8 +54,11 @@ TIERS  := unit simulation browser engine
 JOBS   ?= auto
 pytest := $(BIN)/python -m pytest --maxprocesses 8 -n $(JOBS)
 
+# Tests start hundreds of processes; without bytecode each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 test-unit: install
-	$(pytest) -m 'not simulation and not engine and not browser'
+	$(pytest) --dist worksteal -m 'not simulation and not engine and not browser'
 
 test-simulation: install
 	$(pytest) -m simulation
@@ -63,10 +66,11 @@ test-simulation: install
 test-browser: install
 	$(pytest) -m browser
 
-# Tests that share a cluster stay together; others run beside one another, since they mostly wait.
+# The tests of a file run in one process, since they may share a cluster; files run beside one another, since they
+# mostly wait.
 test-engine: install engine
 	@status=0; \
-	$(pytest) --dist loadgroup -m 'engine and not alone' || status=1; \
+	$(pytest) --dist loadfile -m 'engine and not alone' || status=1; \
 	$(pytest) -n 0 -m 'engine and alone' || status=1; \
 	exit $$status
 

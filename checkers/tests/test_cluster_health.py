@@ -10,17 +10,11 @@ from hypothesis import strategies as st
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.cluster_health import cluster_health
 from splitbrain.checkers.eligibility import Period, covered, eligible_periods, fault_free_periods
-from splitbrain.checkers.history import History
 from splitbrain.checkers.tests import brute_force
 from splitbrain.checkers.tests.histories import Story, both_ways
 from splitbrain.names import Eligibility
 
 BOUNDS = Bounds(members=brute_force.NODES)
-
-
-def at(history: History, t: int) -> int:
-    """The interval that holds [t, t + 1]."""
-    return int(np.searchsorted(cluster_health(history, BOUNDS).edges, t, side="right")) - 1
 
 
 @settings(deadline=None)
@@ -29,7 +23,7 @@ def test_health_agrees_with_the_model_at_every_nanosecond(story: Story) -> None:
     history = story.history()
     health = cluster_health(history, BOUNDS)
     for t in range(history.end):
-        k = at(history, t)
+        k = int(np.searchsorted(health.edges, t, side="right")) - 1  # the interval that holds [t, t + 1]
         assert health.fault_free[k] == brute_force.fault_free(history, t)
         for i, a in enumerate(brute_force.NODES):
             assert health.healthy[k, i] == brute_force.healthy(history, a, t)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 from collections.abc import Mapping
@@ -38,6 +39,7 @@ VALUES = sorted(
 )
 
 
+@functools.cache
 def values_of(kind: Any) -> st.SearchStrategy[Any]:
     """Values of a field with that annotation."""
     arguments = get_args(kind)

@@ -58,8 +58,6 @@ from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
 
-pytestmark = pytest.mark.xdist_group("conformance")
-
 T = TypeVar("T")
 TIMEOUT_NS = 500 * MS
 PATIENCE_NS = 10_000 * MS

@@ -21,7 +21,7 @@ from splitbrain.runtimes.base import Effect
 from splitbrain.tests.test_conformance import TIMEOUT_NS, Contained
 from splitbrain.units import MS
 
-pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("links")]
+pytestmark = pytest.mark.engine
 
 PORT = 7321
 TRIES = 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +48,8 @@ OUTSIDE_IMAGES = frozenset({"clients", "client.py"})  # how a system is asked fr
 DOCKER = Path("runtimes/docker")
 
 
-def modules_imported(source: str) -> set[str]:
+@functools.cache
+def modules_imported(source: str) -> frozenset[str]:
     """The modules that a module imports from, by their full names, inside functions too."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
@@ -58,7 +60,7 @@ def modules_imported(source: str) -> set[str]:
                 names.update(f"splitbrain.{alias.name}" for alias in node.names)
             else:
                 names.add(node.module)
-    return names
+    return frozenset(names)
 
 
 def rooms_imported(source: str) -> set[str]:

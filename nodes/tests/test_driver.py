@@ -32,6 +32,8 @@ CALM: tuple[str, ...] = (
     "election_timeout_min=300000000",
     "election_timeout_max=500000000",
 )
+# For a node that hears nobody: it need not be patient.
+HASTY: tuple[str, ...] = ("heartbeat=10000000", "election_timeout_min=50000000", "election_timeout_max=100000000")
 NOWHERE = "255.255.255.255:9"  # sending there is refused by the kernel, as a firewall's rule would
 
 
@@ -264,6 +266,7 @@ def test_what_is_no_message_of_a_peer_is_dropped_and_counted(launch: Launch) -> 
 def test_peers_that_cannot_be_reached_hold_nothing_up(launch: Launch) -> None:
     process = only_alone(launch(1, "raft-basic", start=False))
     process.peers = {"n2": NOWHERE, "n3": NOWHERE}
+    process.options = HASTY
     process.start()
     wait_until(process.answers, "an answer")
     wait_until(lambda: process.status()["term"] >= 3, "a third attempt at an election")

@@ -47,11 +47,15 @@ def judged(history: History) -> dict[str, Any]:
     return plain
 
 
+def without_pictures() -> AbstractContextManager[object]:
+    """Reports are made without their pictures meanwhile, which cost most of the time."""
+    return patch.object(run, "_figures", lambda _: {})
+
+
 def rendered(directory: Path, truth: samples.Truth, *, pictures: bool = False, **experiment: Any) -> str:
-    """The page of that truth, drawn in the directory; without its pictures, which cost most of the time."""
+    """The page of that truth, drawn in the directory."""
     history = stored(directory, truth)
-    drawn: AbstractContextManager[object] = nullcontext() if pictures else patch.object(run, "_figures", lambda _: {})
-    with drawn:
+    with nullcontext() if pictures else without_pictures():
         reports.render(history, judged(history), EXPERIMENT | experiment, {"format": 1, "steps": []}, directory)
     return (directory / "report.html").read_text()
 

@@ -12,7 +12,9 @@ from splitbrain.reports.tests.literal import Lines, confirm, fault, history, obs
 
 @given(
     st.recursive(
-        st.text() | st.none() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        st.text() | st.none() | st.integers(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=10,
     )
 )
 def test_embedded_json_means_the_same_and_cannot_end_its_script(value: object) -> None:
