@@ -17,7 +17,6 @@ from splitbrain.names import Eligibility
 BOUNDS = Bounds(members=brute_force.NODES)
 
 
-@settings(deadline=None)
 @given(brute_force.nemesis())
 def test_health_agrees_with_the_model_at_every_nanosecond(story: Story) -> None:
     history = story.history()
@@ -35,7 +34,7 @@ def test_health_agrees_with_the_model_at_every_nanosecond(story: Story) -> None:
 
 
 @pytest.mark.parametrize("kind", ["isolated", "clique", "hub"])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=40)
 @given(story=brute_force.nemesis(), data=st.data())
 def test_a_period_is_eligible_iff_one_majority_was_so_all_through_it(
     kind: Eligibility, story: Story, data: st.DataObject

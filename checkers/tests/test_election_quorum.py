@@ -288,7 +288,7 @@ def elections(draw: st.DrawFn) -> History:
     return story.history()
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=75)
 @given(elections())
 def test_the_checker_finds_the_reigns_that_a_search_over_every_instant_finds(history: History) -> None:
     verdict = election_quorum.check(history, TWIN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations, product
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitbrain.checkers import exclusivity
@@ -139,6 +139,7 @@ def observed(claims: list[Claim], denials: list[Claim]) -> History:
     return story.history()
 
 
+@settings(max_examples=50)
 @given(disjoint_truth())
 def test_no_history_of_reigns_one_after_another_is_ever_called_proven(seen: tuple[list[Claim], list[Claim]]) -> None:
     verdict = check(observed(*seen))
@@ -147,6 +148,7 @@ def test_no_history_of_reigns_one_after_another_is_ever_called_proven(seen: tupl
     assert verdict.facts.get("contradictory_self_reports", 0) == 0
 
 
+@settings(max_examples=50)
 @given(disjoint_truth(witnessed=True))
 def test_a_key_that_is_lost_and_used_again_proves_nothing_where_the_lapse_was_seen(
     seen: tuple[list[Claim], list[Claim]],
@@ -195,6 +197,7 @@ def test_reigns_that_denials_keep_apart_are_excluded() -> None:
     assert check(story.history()).kind == "excluded"
 
 
+@settings(max_examples=50)
 @given(disjoint_truth())
 def test_possible_means_that_the_widest_intervals_meet(seen: tuple[list[Claim], list[Claim]]) -> None:
     claims, denials = seen

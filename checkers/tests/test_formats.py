@@ -135,7 +135,7 @@ def test_nesting_is_limited() -> None:
 PIECES = ["#{", "#_", "##", ":invoke", ":ok", ":f", ":type", ":process", ":read", "nil", "0", "1.", "N", "[nil nil]"]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.text() | st.lists(st.sampled_from([*'[](){}#:;\\"\t\n _', *PIECES])).map("".join))
 def test_any_text_is_a_history_or_refused_with_a_line(text: str) -> None:
     for given_text in (text, f"{{:process {text}}}", f"0\t:invoke\t:read\t{text}"):

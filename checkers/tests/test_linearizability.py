@@ -86,7 +86,7 @@ def orders(operations: list[Op]) -> Iterator[tuple[Op, ...]]:
         yield from permutations(took_place)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(stories())
 def test_a_register_is_linearizable_iff_some_order_of_its_operations_fits(story: Register) -> None:
     history = story.history()
@@ -284,7 +284,7 @@ def grows(order: tuple[SetOperation, ...]) -> bool:
     return True
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(set_stories())
 def test_a_set_is_linearizable_iff_some_order_of_its_operations_fits(story: Elements) -> None:
     history = story.history()

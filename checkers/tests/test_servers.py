@@ -38,7 +38,7 @@ def served(history: History, servers: tuple[str, ...], u: int, v: int) -> bool:
 
 
 @pytest.mark.parametrize("servers", [("n3",), ("n2", "n3")])
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=40)
 @given(story=brute_force.nemesis(), data=st.data())
 def test_a_period_is_eligible_iff_one_majority_of_servers_and_one_node_were_so_all_through_it(
     servers: tuple[str, ...], story: Story, data: st.DataObject

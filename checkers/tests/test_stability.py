@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.checkers.bounds import Bounds
@@ -17,7 +17,6 @@ BOUNDS = Bounds(suspicion_ns=5, canary_late_ns=3)
 NODES = ["n1", "n2", "n3"]
 
 
-@settings(deadline=None)
 @given(
     brute_force.nemesis(acts=4),
     st.lists(st.tuples(st.sampled_from(brute_force.NODES), st.integers(0, 40), st.integers(0, 4)), max_size=5),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.checkers.bounds import Bounds
@@ -38,7 +38,6 @@ def guarantees(verdict: Verdict) -> list[str]:
     return [finding.guarantee for finding in verdict.findings]
 
 
-@settings(deadline=None)
 @given(brute_force.nemesis(acts=4), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), max_size=5))
 def test_a_stall_is_proven_iff_some_interval_proves_it(story: Story, confirmed: list[tuple[int, int]]) -> None:
     end = story.history().end

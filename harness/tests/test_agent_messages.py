@@ -11,7 +11,7 @@ from types import SimpleNamespace, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from splitbrain.runtimes.docker.agent import __main__ as agent_main
@@ -28,9 +28,6 @@ from splitbrain.runtimes.docker.agent.messages import (
     RequestFrame,
     SetLinks,
 )
-
-# A busy machine may be slow to draw a value.
-patient = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 MESSAGES = [each for each in vars(messages).values() if isinstance(each, type) and is_dataclass(each)]
 VALUES = sorted(
@@ -58,7 +55,7 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("kind", VALUES)
-@patient
+@settings(max_examples=25)
 @given(data=st.data())
 def test_every_message_is_decoded_as_it_was_encoded(kind: type, data: st.DataObject) -> None:
     message = data.draw(values_of(kind))
@@ -67,7 +64,6 @@ def test_every_message_is_decoded_as_it_was_encoded(kind: type, data: st.DataObj
     assert decode_line(kind, line) == message
 
 
-@patient
 @given(request=st.sampled_from(list(REQUESTS.values())).flatmap(lambda kind: values_of(kind)), number=st.integers())
 def test_a_request_keeps_its_class_and_its_number(request: Request[Any], number: int) -> None:
     frame = decode_line(RequestFrame, encode(RequestFrame.of(number, request)))

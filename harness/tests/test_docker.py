@@ -1,4 +1,4 @@
-"""Complete runs on containers, ended in every possible way, of which none may leave anything behind."""
+"""Runs on containers, ended in every possible way, of which none may leave anything behind."""
 
 from __future__ import annotations
 
@@ -113,23 +113,12 @@ def test_a_partitioned_raft_keeps_its_promises_and_the_run_is_complete(tmp_path:
     assert "--seed 7" in err
 
 
-def test_a_leader_without_quorum_check_goes_on_leading_beside_the_new_one(tmp_path: Path) -> None:
-    command = [*COMMAND, "test", "raft-basic-isolated-leader", "--time-limit", "12", "--seed", "3", "--strict"]
-    run = subprocess.run([*command, "--json", "--store", str(tmp_path)], capture_output=True, text=True, check=False)
-    found = json.loads(run.stdout)["properties"]["exclusivity"]
-    assert found["class"] == "proven"
-    assert found["weakness"] == "shown"
-    assert json.loads(run.stdout)["properties"]["term-safety"]["verdict"] == "valid"
-
-
 @pytest.mark.parametrize(
     ("phase", "number"),
     [
         *((phase, signal.SIGTERM) for phase in PHASES),
-        ("starting", signal.SIGINT),
-        ("faults", signal.SIGINT),
-        ("starting", signal.SIGHUP),
-        ("faults", signal.SIGHUP),
+        ("starting", signal.SIGINT),  # in the phase of faults: with many of them, below
+        ("starting", signal.SIGHUP),  # in the phase of faults: with a closed pipe, below
     ],
 )
 def test_an_interrupted_run_stores_its_history(tmp_path: Path, phase: str, number: signal.Signals) -> None:
@@ -212,6 +201,7 @@ def test_a_run_interrupted_during_many_faults_cleans_up_and_stores_a_history(
     run.send_signal(number)
     _, err = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 3, err
+    assert f"interrupted by {number.name}" in err
     assert "Traceback" not in err
     assert (ALLOWED in err) == ("loop devices" in shown), "what makes the run again is told"
     assert {name for name in before if during[name] != before[name]} == shown, "what a footprint is to show, it shows"
@@ -236,55 +226,3 @@ def in_effect(store: Path) -> list[dict[str, Any]]:
                 if line["process"] == "nemesis" and line["value"]["phase"] == "done" and "skipped" not in line["value"]:
                     found.append({"f": line["f"], **line["value"]})
     return found
-
-
-def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
-    runs = [started(tmp_path / name, "--nodes", "3", "--nemesis", "isolated-leader", seconds=8) for name in "ab"]
-    for run in runs:
-        out, err = run.communicate(timeout=PATIENCE_S)
-        assert run.returncode in (0, 2), (out, err)
-    for name in "ab":
-        history = (latest(tmp_path / name) / "history.jsonl").read_text()
-        assert '"verified":true' in history
-
-
-def test_without_an_engine_the_error_names_what_to_install(tmp_path: Path) -> None:
-    run = started(tmp_path, DOCKER_HOST=f"unix://{tmp_path}/nobody.sock")
-    _, err = run.communicate(timeout=PATIENCE_S)
-    assert run.returncode == 3
-    assert "no Docker engine answers" in err and "make engine" in err
-    assert "Traceback" not in err
-
-
-def test_nodes_are_killed_wiped_and_paused_and_links_made_lossy(tmp_path: Path) -> None:
-    steps = [
-        {"at_ms": 1500, "for_ms": 1500, "fault": {"f": "kill", "target": "leader"}},
-        {"at_ms": 2000, "for_ms": 1500, "fault": {"f": "loss", "target": "node", "percent": 30}},
-        {"at_ms": 4500, "for_ms": 1000, "fault": {"f": "pause", "target": "leader"}},
-        {"at_ms": 6500, "for_ms": 500, "fault": {"f": "kill", "target": "follower", "state": "lost"}},
-    ]
-    schedule = tmp_path / "schedule.json"
-    schedule.write_text(json.dumps({"format": 1, "length_ms": 8000, "steps": steps}))
-    command = [*COMMAND, "replay", str(schedule), "--seed", "4", "--json", "--store", str(tmp_path / "store")]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    folder = latest(tmp_path / "store")
-    lines = [json.loads(line) for line in (folder / "history.jsonl").open() if '"nemesis"' in line]
-    done = [line for line in lines if line["value"]["phase"] == "done"]
-    assert [line["f"] for line in done].count("restart") == 2
-    assert {line["f"] for line in done} == {"kill", "restart", "loss", "heal", "pause", "resume"}
-    assert all(line["value"]["verified"] for line in done)
-    (loss,) = [line["value"] for line in done if line["f"] == "loss"]
-    assert abs(loss["loss_seen"] - 0.30) < 0.08
-    starts = "".join(log.read_text() for log in (folder / "logs").iterdir()).count('"event": "started"')
-    assert starts == 3 + 2 + 2, "each node once, and the two that were killed once more"
-    assert f"splitbrain replay {folder}" in run.stderr
-
-
-def test_a_fault_that_containers_do_not_support_is_refused_before_the_run(tmp_path: Path) -> None:
-    step = {"at_ms": 100, "for_ms": 100, "fault": {"f": "slow", "target": "leader", "ms": 1}}
-    schedule = tmp_path / "schedule.json"
-    schedule.write_text(json.dumps({"format": 1, "length_ms": 1000, "steps": [step]}))
-    run = subprocess.run([*COMMAND, "replay", str(schedule)], capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert run.returncode == 64
-    assert "docker cannot do all of this schedule" in run.stderr

@@ -36,11 +36,13 @@ if listening:
     server.settimeout(seconds)
     line, _ = server.accept()
 else:
-    while True:
+    line = None
+    while line is None:
         try:
             line = socket.create_connection((to, {port}), timeout=1)
-            break
         except ConnectionRefusedError:
+            if time.monotonic() > end:
+                sys.exit("the other end never listened")
             time.sleep(0.01)
 line.settimeout(0.05)
 line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,26 @@ COMMAND = [sys.executable, "-c", "from splitbrain.cli import main; main()"]
 
 
 def properties(store: Path, *arguments: str) -> dict[str, Any]:
-    """The verdicts by property, of a run that must have kept every promise."""
+    """The verdicts by property, of a run that broke no promise; a busy machine may leave some in doubt."""
     command = [*COMMAND, *arguments, "--json", "--store", str(store)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
+    assert run.returncode in (0, 2), run.stderr
     found: dict[str, Any] = json.loads(run.stdout)["properties"]
     return found
 
 
 def test_without_pre_vote_a_member_that_was_cut_off_deposes_a_healthy_leader_when_it_returns(tmp_path: Path) -> None:
-    shown = False
-    for seed in range(1, 4):  # a busy machine may be an excuse for the change, and the deposed may win again at once
-        arguments = ("etcd", "--nemesis", "isolated-leader", "--time-limit", "8", "--seed", str(seed))
-        found = properties(tmp_path, "test", *arguments)
+    """Again until it is shown: a busy machine excuses the change, and the deposed leader may win again at once."""
+    cut = {"for_ms": 2_000, "fault": {"f": "partition", "shape": "isolated-leader"}}
+    steps = [{"at_ms": at_ms, **cut} for at_ms in (500, 4_000, 7_500)]
+    schedule = tmp_path / "schedule.json"
+    schedule.write_text(json.dumps({"format": 1, "length_ms": 11_000, "steps": steps}))
+    for seed in range(1, 4):
+        found = properties(tmp_path / "store", "replay", str(schedule), "--system", "etcd", "--seed", str(seed))
         assert found["term-safety"]["verdict"] == "valid"
-        shown = shown or found["stability"]["weakness"] == "shown"
-        if shown:
-            break
-    assert shown
+        if found["stability"]["weakness"] == "shown":
+            return
+    pytest.fail("no member that was cut off deposed a healthy leader")
 
 
 def test_a_contender_that_counts_its_lease_from_the_sending_leads_no_longer_than_its_lease(tmp_path: Path) -> None:
@@ -49,45 +52,57 @@ def test_a_contender_that_counts_its_lease_from_the_sending_leads_no_longer_than
     assert len({line["value"]["reign"] for line in map(json.loads, record.splitlines()) if claims(line)}) >= 2
 
 
-def test_a_leader_whose_disk_is_full_is_replaced_and_runs_again_when_there_is_room(tmp_path: Path) -> None:
-    step = {"at_ms": 500, "for_ms": 5000, "fault": {"f": "fill", "target": "leader"}}
-    schedule = tmp_path / "schedule.json"
-    schedule.write_text(json.dumps({"format": 1, "length_ms": 6000, "steps": [step]}))
-    found = properties(tmp_path / "store", "replay", str(schedule), "--system", "etcd", "--seed", "1")
-    assert found["coverage"]["verdict"] == "valid"  # that the disk was full, and is not
-    assert found["stability"]["facts"]["leader_changes"] >= 1
-    record = next((tmp_path / "store").glob("*/*/history.jsonl")).read_text()
-    (freed,) = [line["value"] for line in map(json.loads, record.splitlines()) if healed(line)]
+FAULTS: tuple[dict[str, Any], ...] = (
+    {"at_ms": 500, "for_ms": 2_000, "fault": {"f": "skew", "target": "leader", "offset_ms": -3_600_000}},
+    {"at_ms": 3_500, "for_ms": 5_000, "fault": {"f": "fill", "target": "leader"}},
+    {"at_ms": 10_000, "for_ms": 4_000, "fault": {"f": "slow-fsync", "target": "leader", "ms": 400}},
+    {"at_ms": 15_000, "for_ms": 4_000, "fault": {"f": "failing-fsync", "target": "leader"}},
+)
+
+
+@dataclass(frozen=True)
+class FaultyLeaders:
+    """A run in which one leader after another has one of ``FAULTS``."""
+
+    properties: dict[str, Any]
+    nemesis: list[dict[str, Any]]
+
+    def healed(self, fault: int) -> dict[str, Any]:
+        """The record of the undoing of that fault, from 0."""
+        (found,) = [value for value in self.nemesis if (value["id"], value["phase"]) == (2 * fault + 1, "done")]
+        return found
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> FaultyLeaders:
+    folder = tmp_path_factory.mktemp("faulty")
+    (folder / "schedule.json").write_text(json.dumps({"format": 1, "length_ms": 20_000, "steps": FAULTS}))
+    arguments = ("replay", str(folder / "schedule.json"), "--system", "etcd", "--seed", "1")
+    found = properties(folder / "store", *arguments)
+    record = next((folder / "store").glob("*/*/history.jsonl")).read_text()
+    lines = [line for line in map(json.loads, record.splitlines()) if line["process"] == "nemesis"]
+    return FaultyLeaders(properties=found, nemesis=[line["value"] for line in lines])
+
+
+def test_a_leader_is_replaced_when_its_disk_is_full_and_when_its_disk_fails(faulty: FaultyLeaders) -> None:
+    assert faulty.properties["coverage"]["verdict"] == "valid"
+    assert faulty.properties["stability"]["facts"]["leader_changes"] >= 2
+
+
+def test_a_leader_whose_disk_was_full_runs_again_when_there_is_room(faulty: FaultyLeaders) -> None:
+    freed = faulty.healed(1)
     assert freed["verified"] and any(fact.startswith("ended_") for fact in freed)
 
 
-def test_a_leader_waits_for_a_slow_disk_and_is_replaced_when_its_disk_fails(tmp_path: Path) -> None:
-    faults: list[dict[str, Any]] = [{"f": "slow-fsync", "ms": 400}, {"f": "failing-fsync"}]
-    steps = [
-        {"at_ms": 500 + 5_000 * at, "for_ms": 4_000, "fault": {"target": "leader", **fault}}
-        for at, fault in enumerate(faults)
-    ]
-    schedule = tmp_path / "schedule.json"
-    schedule.write_text(json.dumps({"format": 1, "length_ms": 10_000, "steps": steps}))
-    found = properties(tmp_path / "store", "replay", str(schedule), "--system", "etcd", "--seed", "1")
-    assert found["coverage"]["verdict"] == "valid"
-    assert found["stability"]["facts"]["leader_changes"] >= 1
-    record = next((tmp_path / "store").glob("*/*/history.jsonl")).read_text()
-    lines = [line for line in map(json.loads, record.splitlines()) if line["process"] == "nemesis"]
-    slow, fails = ({k[: k.rfind("_")]: v for k, v in line["value"].items()} for line in lines if told_of_flushes(line))
+def test_a_leader_waits_for_a_slow_disk_and_is_refused_by_one_that_fails(faulty: FaultyLeaders) -> None:
+    slow, fails = ({name[: name.rfind("_")]: fact for name, fact in faulty.healed(at).items()} for at in (2, 3))
     assert slow["fsync_held"] >= 5, "an etcd flushes what it acknowledges"
     assert 400 <= slow["fsync_took_ms"] <= slow["fsync_most_ms"] < 1_000
     assert fails["fsync_refused"] >= 1 and fails["ended"] != 0
 
 
-def test_the_date_of_a_live_etcd_has_the_requested_offset_until_healed(tmp_path: Path) -> None:
-    step = {"at_ms": 500, "for_ms": 2000, "fault": {"f": "skew", "target": "leader", "offset_ms": -3_600_000}}
-    schedule = tmp_path / "schedule.json"
-    schedule.write_text(json.dumps({"format": 1, "length_ms": 3_000, "steps": [step]}))
-    properties(tmp_path / "store", "replay", str(schedule), "--system", "etcd", "--seed", "1")
-    record = next((tmp_path / "store").glob("*/*/history.jsonl")).read_text()
-    lines = [line["value"] for line in map(json.loads, record.splitlines()) if line["process"] == "nemesis"]
-    wrong, right = [value for value in lines if value["phase"] == "done" and value.get("clocks")][:2]
+def test_the_date_of_a_live_etcd_has_the_requested_offset_until_healed(faulty: FaultyLeaders) -> None:
+    wrong, right = [value for value in faulty.nemesis if value["phase"] == "done" and value.get("clocks")][:2]
     for value, off_ms in ((wrong, -3_600_000), (right, 0)):
         (clocks,) = value["clocks"].values()
         assert value["verified"], value["problems"]
@@ -113,14 +128,6 @@ def test_a_member_is_isolated_when_its_vote_for_another_is_observed(tmp_path: Pa
     seen = [line for line in lines[: begun["index"]] if (line["node"], line["type"]) == (voter, "ok")]
     votes = [line["value"]["vote"] for line in seen if "vote" in line["value"]]
     assert votes[-1] != voter
-
-
-def told_of_flushes(line: dict[str, Any]) -> bool:
-    return any(fact.startswith("fsync_held") for fact in line["value"])
-
-
-def healed(line: dict[str, Any]) -> bool:
-    return line["process"] == "nemesis" and (line["value"]["id"], line["value"]["phase"]) == (1, "done")
 
 
 def claims(line: dict[str, Any]) -> bool:

@@ -43,7 +43,7 @@ def shapes_of(found: Case) -> list[str]:
     return [step.fault.kind for step in found.schedule.steps if isinstance(step.fault, Partition)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=6), st.sets(st.sampled_from(SHAPES), min_size=1))
 def test_only_the_faults_that_matter_remain(shapes: list[str], needed: set[str]) -> None:
     def fails(tried: Case) -> bool:

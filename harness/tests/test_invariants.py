@@ -269,7 +269,7 @@ def hurt_at_random(system: System, seed: int, nodes: int = 5) -> ElectionTrace:
 
 @pytest.mark.parametrize("name", [name for name, system in SYSTEMS.items() if system.simulated])
 @given(st.integers(0, 2**32))
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 def test_no_fault_makes_a_correct_system_violate_an_invariant(name: str, seed: int) -> None:
     assert violations(hurt_at_random(SYSTEMS[name], seed)) == ()
 

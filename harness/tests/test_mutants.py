@@ -194,7 +194,7 @@ def test_a_node_on_the_wall_clock_is_told_the_time_of_day() -> None:
     assert wrapped.status(4).term == 17
 
 
-def test_a_clock_set_back_lengthens_the_lease_of_who_lives_by_it_and_of_nobody_else() -> None:
+def test_a_clock_set_back_lengthens_only_a_lease_that_is_counted_by_it() -> None:
     schedule = mutants.aimed(BROKEN["broken/lives-by-wall-clock"].steps)
     assert "exclusivity" in mutants.look(subject("broken/lives-by-wall-clock"), 1, schedule).at
     assert mutants.look(subject("raft-lease"), 1, schedule).at == {}

@@ -91,7 +91,7 @@ def hurt_at_random(make_node: Callable[..., Node], seed: int, n: int = 5, durabl
 
 @pytest.mark.parametrize("system", RAFTS, ids=lambda system: system.name)
 @given(st.integers(0, 2**32))
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12, derandomize=True)
 def test_each_node_votes_once_a_term_and_each_win_has_a_majority(system: Any, seed: int) -> None:
     votes = hurt_at_random(system.make_node, seed)
     assert votes.voted_twice() == []

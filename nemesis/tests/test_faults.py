@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.nemesis import plans
@@ -54,7 +54,6 @@ def test_a_shape_for_more_nodes_is_refused() -> None:
         plans.plan(Partition(shape="churn"), LED, Random(0))
 
 
-@settings(deadline=None)
 @given(views(min_nodes=5), st.sampled_from(possible_shapes(5)), st.integers(0, 99))
 def test_equal_generators_give_equal_plans_with_nodes_of_the_view_only(view: View, shape: str, seed: int) -> None:
     first, second = (plans.plan(Partition(shape=shape), view, Random(seed)) for _ in range(2))

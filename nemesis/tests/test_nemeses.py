@@ -10,7 +10,7 @@ from itertools import pairwise, product
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.nemesis import plans
@@ -142,7 +142,6 @@ def test_windows_and_the_quiet_between_them_are_of_the_stated_lengths() -> None:
     assert schedule.length_ms - schedule.steps[-1].end_ms >= 3_000
 
 
-@settings(deadline=None)
 @given(st.integers(SHORTEST_MS, 3 * ONE_ROUND_MS), st.integers(0, 999))
 def test_however_short_a_schedule_has_a_fault_and_quiet_around_it(length_ms: int, seed: int) -> None:
     schedule = build(["partition"], Random(seed), 3, length_ms)
@@ -152,7 +151,6 @@ def test_however_short_a_schedule_has_a_fault_and_quiet_around_it(length_ms: int
     assert schedule.length_ms - last.end_ms >= min(3_000, length_ms // 5)
 
 
-@settings(deadline=None)
 @given(st.integers(SHORTEST_MS, 2 * ONE_ROUND_MS), st.integers(0, 99))
 def test_a_flap_fits_its_window_several_times(length_ms: int, seed: int) -> None:
     for step in build(["flapping"], Random(seed), 3, length_ms).steps:

@@ -7,7 +7,7 @@ from itertools import combinations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.nemesis import partitions as p
@@ -268,7 +268,6 @@ def test_a_deaf_node_is_cut_inwards_only_and_a_mute_one_outwards_only(n: int) ->
 # Properties of cuts, against brute force.
 
 
-@settings(deadline=None)
 @given(cuts(FIVE))
 def test_components_are_the_classes_of_two_way_reachability(cut: p.Cut) -> None:
     reach = {a: set(seen) for a, seen in seen_by_all(FIVE, cut).items()}
@@ -279,7 +278,6 @@ def test_components_are_the_classes_of_two_way_reachability(cut: p.Cut) -> None:
     assert all(reach[node] == set(group) for group in groups for node in group)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 6).map(node_names).flatmap(lambda nodes: st.tuples(st.just(nodes), cuts(nodes))))
 def test_a_two_way_majority_is_found_exactly_when_there_is_one(case: tuple[tuple[str, ...], p.Cut]) -> None:
     nodes, cut = case

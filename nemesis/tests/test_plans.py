@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.names import FaultClass
@@ -190,7 +190,6 @@ def test_an_isolated_node_is_the_subject_where_there_is_one() -> None:
     assert planned(Partition(shape="isolated-node")).nodes == ("n3",)
 
 
-@settings(deadline=None)
 @given(faults(5), st.integers(0, 9))
 def test_equal_generators_give_equal_plans_with_nodes_of_the_view_only(fault: Fault, seed: int) -> None:
     view = View(nodes=node_names(5), leader="n4", subject="n1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.nemesis.faults import (
@@ -89,7 +89,6 @@ def test_flush_delays_add_up() -> None:
     assert state.flush_ms == {"n1": 100, "n2": 120, "n3": 100} and state.unflushed == {"n2"}
 
 
-@settings(deadline=None)
 @given(st.lists(faults(3), max_size=4), st.randoms(use_true_random=False))
 def test_the_order_in_which_plans_came_does_not_matter(several: list[Fault], rng: Random) -> None:
     plans = [planned(fault) for fault in several]

@@ -23,9 +23,7 @@ KILL: tuple[Capability, ...] = ("kill",)
 LOSS: tuple[Capability, ...] = ("loss",)
 PAUSE_AND_LOSS: tuple[Capability, ...] = ("pause", "loss")
 TERM_CHANGE: tuple[Event, ...] = ("term-change",)
-FIND = settings(
-    max_examples=2_000, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
+FIND = settings(max_examples=2_000, database=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 def shrunk_schedule(of: SearchStrategy[Schedule], failing: Callable[[Schedule], bool]) -> Schedule:
@@ -84,7 +82,7 @@ def test_a_number_that_does_not_matter_shrinks_to_calm() -> None:
     assert schedule.steps[0].fault == Loss(percent=0, target="follower")
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(schedules(5, max_faults=99, can=PAUSE_AND_LOSS, events=TERM_CHANGE))
 def test_only_supported_faults_up_to_the_maximum_are_drawn(schedule: Schedule) -> None:
     assert len(schedule.steps) <= MOST_FAULTS

@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.nemesis.partitions import both_ways, deaf, split
@@ -48,7 +48,6 @@ def test_without_a_leader_neither_leader_nor_follower_is_named(role: Role) -> No
     assert isinstance(resolve(role, LEADERLESS, Random(0)), NoTarget)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(ROLES), views(), st.integers(0, 99))
 def test_roles_have_their_size_and_followers_never_lead(role: Role, view: View, seed: int) -> None:
     found = resolve(role, view, Random(seed))

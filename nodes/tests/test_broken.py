@@ -83,13 +83,13 @@ def test_a_bug_changes_how_nodes_are_made_and_nothing_that_is_promised(bug: Brok
     assert bug.by_wall_clock != bool(changed & {"factory", "options"})
 
 
-def test_without_random_timeouts_nodes_that_start_at_once_elect_nobody() -> None:
+def test_without_random_timeouts_nodes_that_start_at_once_elect_no_leader() -> None:
     bug = BROKEN["broken/same-timeouts"]
     cluster = Cluster(bug.system.options, bug.nodes, seed=1)
     assert not cluster.run_until(lambda each: bool(each.leading()), 10 * SECOND)
 
 
-def test_on_a_ring_on_which_nobody_knows_its_own_token_nobody_is_elected() -> None:
+def test_on_a_ring_where_no_node_knows_its_token_none_is_elected() -> None:
     bug = BROKEN["broken/overlooks-its-own-token"]
     cluster = Cluster(bug.system.options, bug.nodes, seed=1, machine=factory_of(bug.system))
     assert not cluster.run_until(lambda each: bool(each.leading()), 5 * SECOND)

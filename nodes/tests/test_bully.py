@@ -65,7 +65,7 @@ def test_names_are_ordered_by_the_numbers_in_them() -> None:
     assert sorted(["n10", "n2"]) != sorted(["n10", "n2"], key=rank)
 
 
-def test_an_election_asks_all_that_are_higher_and_nobody_else() -> None:
+def test_an_election_asks_all_that_are_higher_and_no_others() -> None:
     machine = Bully("n3", PEERS, BULLY, Random(1), "boot")
     assert machine.handle(Started(0)) == [SetTimer("suspicion", 250 * MS)]
     effects = machine.handle(TimerFired(250 * MS, "suspicion"))
@@ -185,7 +185,7 @@ def test_only_who_follows_says_so() -> None:
     assert hear(machine, "n4", "confirm", round="x") == []
 
 
-def test_a_leader_that_hears_nobody_confirms_nothing() -> None:
+def test_a_leader_that_hears_no_other_node_confirms_nothing() -> None:
     machine = won()
     machine.handle(ConfirmAsked(0, 7))
     assert len(sent(machine.handle(TimerFired(250 * MS, "heartbeat")), "confirm")) == 4  # asked again meanwhile
@@ -253,7 +253,7 @@ def test_after_a_cut_leaders_merge_or_stay_two_for_ever(options: BullyOptions, l
     assert made.leading() == leaders
 
 
-def test_a_deaf_leader_keeps_everybody_quiet_and_works_for_nobody() -> None:
+def test_a_deaf_leader_keeps_all_others_quiet_and_works_for_none() -> None:
     made = cluster()
     made.deafen("n5")
     made.run(5 * SECOND)

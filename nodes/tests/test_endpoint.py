@@ -131,7 +131,7 @@ def test_what_is_no_request_is_refused_and_the_next_client_served(
     assert ask(connection, "GET", "/status")[0] == 200
 
 
-def test_a_client_that_goes_away_or_lies_about_its_body_harms_nobody(
+def test_a_client_that_goes_away_or_lies_about_its_body_harms_no_other(
     address: tuple[str, int], connection: HTTPConnection, capfd: pytest.CaptureFixture[str]
 ) -> None:
     socket.create_connection(address).close()

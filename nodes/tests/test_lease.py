@@ -230,7 +230,7 @@ def test_a_confirmation_reads_the_record_and_stretches_no_lease() -> None:
     assert talk.store.version == version
 
 
-def test_nothing_is_confirmed_when_another_holds_the_lease_or_when_nobody_answers_or_leads() -> None:
+def test_nothing_is_confirmed_when_another_holds_the_lease_or_when_no_server_answers_or_no_node_leads() -> None:
     talk = Talk()
     assert talk.tell(ConfirmAsked(0, 1)) == [Answer(1, None, None, "not leading")]
     talk.start()

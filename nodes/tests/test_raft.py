@@ -139,7 +139,7 @@ def test_a_majority_is_more_than_half_also_of_an_even_number(size: int, votes: i
     assert role(node) == "leader"
 
 
-def test_votes_are_counted_by_voter_so_a_doubled_datagram_elects_nobody() -> None:
+def test_votes_are_counted_by_voter_so_a_doubled_datagram_elects_no_leader() -> None:
     node = follower()
     request = sends(node.handle(TimerFired(300 * MS, "election")))[0]
     for _ in range(5):
@@ -182,7 +182,7 @@ def test_late_votes_after_stepping_down_do_not_elect_again_in_the_same_term() ->
     assert role(node) == "follower"
 
 
-def test_a_node_shows_whom_it_has_voted_for_in_its_term_and_after_a_restart_too() -> None:
+def test_a_node_shows_its_vote_in_its_term_and_after_a_restart_too() -> None:
     node = follower()
     assert node.status(0).vote is None
     effects = node.handle(Received(1, "n2", vote(1)))
@@ -464,7 +464,7 @@ def test_a_leader_steps_down_when_no_majority_answered_within_the_longest_timeou
     assert not node.status(1350 * MS).leading
 
 
-def test_without_the_check_a_leader_that_nobody_answers_leads_for_ever() -> None:
+def test_without_the_check_a_leader_that_no_node_answers_leads_for_ever() -> None:
     for options in (RAFT_BASIC, PRE_VOTE_ONLY):
         node = leader(options)
         for at in range(1050, 60_000, 50):
@@ -634,7 +634,7 @@ def test_a_confirmation_answered_after_the_lease_ran_out_fails() -> None:
     assert effects == [Answer(5, 1, None, "lease ran out")]
 
 
-def test_with_the_lease_a_node_votes_for_nobody_until_a_timeout_after_it_booted() -> None:
+def test_with_the_lease_a_node_grants_no_vote_until_a_timeout_after_it_booted() -> None:
     for message in (vote(1), pre_vote(1)):
         node = follower(RAFT_LEASE)
         assert reply_of(node, 300 * MS - 1, "n2", message) is None

@@ -112,7 +112,7 @@ def test_the_crash_and_return_of_followers_changes_no_leader(options: RaftOption
 
 
 @pytest.mark.parametrize("size", [2, 4, 5, 6])
-def test_without_a_majority_nobody_leads(size: int) -> None:
+def test_without_a_majority_no_node_leads(size: int) -> None:
     cluster = settled(RAFT, size)
     leader = cluster.leader()
     for name in cluster.others(leader)[: (size + 1) // 2]:
@@ -121,7 +121,7 @@ def test_without_a_majority_nobody_leads(size: int) -> None:
     assert live(cluster, 3 * SECOND).works == 0 and not cluster.leading()
 
 
-def test_timeouts_that_are_not_random_elect_nobody() -> None:
+def test_timeouts_that_are_not_random_elect_no_leader() -> None:
     """Everybody stands at the same instant and votes for itself (dissertation 9.3)."""
     options = RaftOptions(
         election_timeout_min=200 * MS, election_timeout_max=200 * MS, pre_vote=False, check_quorum=False

@@ -69,7 +69,7 @@ def storm(options: RaftOptions, machine: type[Raft], seed: int) -> Cluster:
 
 
 @pytest.mark.parametrize("options", PRESETS.values(), ids=PRESETS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(schedule=schedules, size=st.sampled_from([1, 2, 3, 4, 5]), seed=st.integers(0, 1000))
 def test_every_schedule_keeps_every_promise_and_ends_with_one_leader(
     options: RaftOptions, schedule: list[Step], size: int, seed: int

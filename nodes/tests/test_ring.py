@@ -90,7 +90,7 @@ def test_on_a_ring_of_one_a_token_is_home_at_once(kind: type[RingNode]) -> None:
     assert Led(None, "boot-1") in effects and machine.leading
 
 
-def test_a_token_of_somebody_else_that_nobody_takes_is_lost() -> None:
+def test_a_token_of_another_node_that_none_takes_is_lost() -> None:
     machine = node()
     acknowledge(machine)
     hear(machine, "n2", "election", origin="n10", election="other-1")
@@ -264,7 +264,7 @@ def test_a_lost_token_is_sent_again(kind: type[RingNode]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_node_that_is_deaf_believes_itself_alone_and_disturbs_nobody_for_long(kind: type[RingNode]) -> None:
+def test_a_node_that_is_deaf_believes_itself_alone_and_disturbs_no_other_for_long(kind: type[RingNode]) -> None:
     made = cluster(kind)
     made.deafen("n3")
     made.run(5 * SECOND)
