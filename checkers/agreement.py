@@ -2,6 +2,9 @@
 
 No clock is needed. A node that claims to lead names itself. A node that changes its answer within a term is counted,
 but only two nodes that differ break the property.
+
+In many systems a node goes on to name the last leader while its term rises. There the leader and the term of an answer
+belong together only if the node that is named claimed to lead in that term itself.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from splitbrain.checkers.history import History
-from splitbrain.checkers.operations import NONE, Codes, Ints
+from splitbrain.checkers.operations import NONE, Codes, Ints, Observations
 from splitbrain.checkers.terms import ByTerm
 from splitbrain.checkers.verdict import Finding, Outcome, Verdict
 from splitbrain.checkers.words import counted, cut_short, each_of
@@ -24,11 +27,12 @@ def check(history: History) -> Verdict:
     """Check that all nodes named one leader per term. The evidence is one answer of each of two nodes that differ."""
     seen = history.observations
     named = np.where(seen.leading, seen.node, seen.leader)
-    rows = np.flatnonzero(seen.ok & (seen.term != NONE) & (named != NONE))
+    term = _named_term(seen, named)
+    rows = np.flatnonzero(seen.ok & (term != NONE) & (named != NONE))
     if not len(rows):
         words = "no node named a leader with a term, so agreement was not tested"
         return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words)
-    by_term = ByTerm.of(rows, seen.term)
+    by_term = ByTerm.of(rows, term)
     two_named, two_asked = by_term.differs(named), by_term.differs(seen.node)
     # If a term has two leaders named and two nodes that answered, then two nodes differ: take one node's answer. Either
     # another node's answer differs from it, or all others agree with it and this node also named a second leader.
@@ -52,6 +56,19 @@ def check(history: History) -> Verdict:
         findings=findings,
         facts=facts,
     )
+
+
+def _named_term(seen: Observations, named: Codes) -> Ints:
+    """The term of the leadership that each answer names; -1 where that is not known."""
+    known = seen.leader_term.copy()
+    rows = np.flatnonzero(seen.ok & (known == NONE) & (seen.term != NONE) & (named != NONE))
+    if len(rows):
+        claims = seen.ok & seen.leading & (seen.term != NONE)
+        claimed = set(zip(seen.node[claims].tolist(), seen.term[claims].tolist(), strict=True))
+        pairs = zip(named[rows].tolist(), seen.term[rows].tolist(), strict=True)
+        belong = rows[[pair in claimed for pair in pairs]]
+        known[belong] = seen.term[belong]
+    return known
 
 
 def _finding(history: History, named: Codes, by_term: ByTerm, at: int) -> Finding:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.fault_periods import PAUSES
 from splitbrain.checkers.history import History
 from splitbrain.checkers.incidents import disturbances
 from splitbrain.checkers.operations import Ints, Mask
@@ -24,6 +25,7 @@ class ClusterHealth:
     interval; their N other axes are indexes into ``names``, nodes before servers:
 
     - ``healthy`` [K, N]: certainly up and undisturbed. ``down`` [K, N]: certainly killed, or ended by itself.
+      ``stopped`` [K, N]: certainly down or paused.
     - ``connected`` [K, N, N]: both ends certainly healthy, and both directions of the link certainly intact.
     - ``maybe_open`` [K, from, to]: the link is not certainly cut.
     - ``fault_free`` [K]: no fault is possibly active anywhere, and no incident (``checkers.incidents``).
@@ -34,6 +36,7 @@ class ClusterHealth:
     edges: Ints
     healthy: Mask
     down: Mask
+    stopped: Mask
     connected: Mask
     maybe_open: Mask
     fault_free: Mask
@@ -57,6 +60,7 @@ def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
     intervals, n = max(len(edges) - 1, 0), len(names)
     intact, cut = np.ones((intervals, n, n), bool), np.zeros((intervals, n, n), bool)
     healthy, down = np.ones((intervals, n), bool), np.zeros((intervals, n), bool)
+    paused = np.zeros((intervals, n), bool)
     fault_free = np.ones(intervals, bool)
     for period in known:
         maybe, sure = _span(edges, period.possible), _span(edges, period.certain if period.cuts else None)
@@ -67,6 +71,8 @@ def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
             nodes = list(range(n))
         healthy[maybe, nodes] = False
         down[sure, nodes] = True
+        if period.fault.f in PAUSES:
+            paused[_span(edges, period.certain), nodes] = True
         if links:
             senders, receivers = zip(*links, strict=True)
             intact[maybe, senders, receivers] = False
@@ -80,6 +86,7 @@ def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
         edges=edges,
         healthy=healthy,
         down=down,
+        stopped=down | paused,
         connected=connected,
         maybe_open=~cut,
         fault_free=fault_free,

@@ -3,8 +3,8 @@
 This is leader election's eventual agreement (the property of the failure detector Omega; Chandra, Hadzilacos and
 Toueg, "The weakest failure detector for solving consensus", JACM 1996) with a bound. A failure is proven if, for every
 leader and term, the widest intervals in which the nodes may have named it have no instant in common. A node that names
-a leader without a term, as followers may that know none, agrees with any term. It is not asked for where no node ever
-names another, because in some systems a node knows of no leader but itself.
+a leader without a term, or with one that may not be that leader's, agrees with any term. Agreement is not asked for
+where no node ever names another, because in some systems a node knows of no leader but itself.
 
 Starvation and missing answers take evidence away. The parts of a fault-free period that are free of both are judged,
 each against the bound. A disagreement that none of these parts can decide is a doubt.
@@ -51,7 +51,7 @@ def disagreements(
     if not members:
         return Disagreements()
     if silent := [each.name for each in members if not each.names_leaders]:
-        known = _name_each_other(history)
+        known = name_each_other(history)
         return Disagreements(doubts=(f"{listed(silent)} never named a leader",) if known else ())
     found: list[Finding] = []
     doubts: list[str] = []
@@ -68,7 +68,7 @@ def disagreements(
     return Disagreements(findings=tuple(found), doubts=tuple(doubts))
 
 
-def _name_each_other(history: History) -> bool:
+def name_each_other(history: History) -> bool:
     """True if some node named another as its leader."""
     seen = history.observations
     return bool((seen.ok & ~seen.leading & (seen.leader != NONE) & (seen.leader != seen.node)).any())
@@ -146,7 +146,7 @@ def _widest_intervals(history: History, rows: Ints) -> dict[_View, tuple[int, in
     seen = history.observations
     leader = np.where(seen.leading[rows], seen.node[rows], seen.leader[rows])
     named = leader != NONE
-    leader, term, rows = leader[named], seen.term[rows[named]], rows[named]
+    leader, term, rows = leader[named], seen.leader_term[rows[named]], rows[named]
     order = np.lexsort((term, leader))
     fresh = np.flatnonzero(np.diff(leader[order], prepend=NONE) | np.diff(term[order], prepend=NONE))
     found = {}
@@ -176,5 +176,5 @@ def _finding(history: History, period: Period, answers: list[Ints]) -> Finding:
 def _leader_words(history: History, row: int) -> str:
     seen = history.observations
     leader = int(seen.node[row]) if seen.leading[row] else int(seen.leader[row])
-    term = int(seen.term[row])
+    term = int(seen.leader_term[row])
     return ("no leader" if leader == NONE else history.nodes[leader]) + ("" if term == NONE else f" in term {term}")

@@ -213,6 +213,7 @@ def _observations(recording: Recording, recode: NDArray[np.int16]) -> Observatio
         leading=np.ascontiguousarray(rows["leading"]),
         leader=recode[rows["leader"]],
         term=np.ascontiguousarray(rows["term"]),
+        leader_term=np.ascontiguousarray(rows["leader_term"]),
         reign=np.ascontiguousarray(rows["reign"]),
         vote=recode[rows["vote"]],
         reign_names=tuple(recording.reign_codes),

@@ -59,13 +59,15 @@ class Operations:
 class Observations(Operations):
     """The claims of nodes about themselves. The columns below are valid only where ``ok`` is set.
 
-    ``leader`` and ``vote`` are indexes into ``History.nodes``, ``reign`` is one into ``reign_names``. -1 stands for
-    null there and in ``term``.
+    ``leader`` and ``vote`` are indexes into ``History.nodes``, ``reign`` is one into ``reign_names``. ``term`` is the
+    node's, ``leader_term`` that of the leadership that it names, which is not known where a node may go on to name a
+    leader of an earlier term. -1 stands for null in all of them.
     """
 
     leading: Mask
     leader: Codes
     term: Ints
+    leader_term: Ints
     reign: Ints
     vote: Codes
     reign_names: tuple[str, ...]

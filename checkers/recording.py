@@ -39,9 +39,9 @@ class HistoryEntry(msgspec.Struct, gc=False):
 
 
 _ROW = Packing("=hqqbqq")
-_OBSERVATION = Packing("=hqqbqq?hqqh")
+_OBSERVATION = Packing("=hqqbqq?hqqqh")
 _SAMPLE = Packing("=qq")
-_NO_CLAIM = (False, NONE, NONE, NONE, NONE)
+_NO_CLAIM = (False, NONE, NONE, NONE, NONE, NONE)
 
 ROW = np.dtype(
     [
@@ -54,7 +54,15 @@ ROW = np.dtype(
     ]
 )
 OBSERVATION = np.dtype(
-    [*ROW.descr, ("leading", "?"), ("leader", "i2"), ("term", "i8"), ("reign", "i8"), ("vote", "i2")]
+    [
+        *ROW.descr,
+        ("leading", "?"),
+        ("leader", "i2"),
+        ("term", "i8"),
+        ("leader_term", "i8"),
+        ("reign", "i8"),
+        ("vote", "i2"),
+    ]
 )
 SAMPLE = np.dtype([("time", "i8"), ("late", "i8")])
 
@@ -163,27 +171,26 @@ class Recording:
                 answered = completed.value if completed is not None else None
                 table.values.append((invoked.process, invoked.value, answered))
 
-    def _claim(self, entry: HistoryEntry) -> tuple[bool, int, int, int, int]:
-        """The claim of an observation: leading, and the numbers of leader, term, reign and vote (-1: null)."""
+    def _claim(self, entry: HistoryEntry) -> tuple[bool, int, int, int, int, int]:
+        """The claim of an observation: leading, and leader, term, leader_term, reign and vote as numbers (-1: null)."""
         value = entry.value
         if type(value) is not dict or type(value.get("leading")) is not bool:
             _claim_malformed(entry, "leading to be true or false", value)
-        leader, term, reign, vote = value.get("leader"), value.get("term"), value.get("reign"), value.get("vote")
+        leader, reign, vote = value.get("leader"), value.get("reign"), value.get("vote")
         if leader is not None and type(leader) is not str:
             _claim_malformed(entry, "leader to be a node's name or null", leader)
         if vote is not None and type(vote) is not str:
             _claim_malformed(entry, "vote to be a node's name or null", vote)
-        if term is None:
-            term = NONE
-        elif type(term) is not int or not 0 <= term < 2**63:
-            _claim_malformed(entry, "term to be an integer from 0 to 2**63 - 1, or null", term)
+        term = leader_term = _term(entry, "term", value.get("term"))
+        if "leader_term" in value and not value["leading"]:
+            leader_term = _term(entry, "leader_term", value["leader_term"])
         if reign is None:
             code = NONE
         elif type(reign) is str or type(reign) is int:
             code = self.reign_codes.setdefault(str(reign), len(self.reign_codes))
         else:
             _claim_malformed(entry, "reign to be a string or null", reign)
-        return value["leading"], self._code(leader), term, code, self._code(vote)
+        return value["leading"], self._code(leader), term, leader_term, code, self._code(vote)
 
     def _event(self, entry: HistoryEntry) -> None:
         """Add a line that completes no operation: a fault, a canary sample, a node event or a note."""
@@ -244,6 +251,7 @@ class UncheckedRecording(Recording):
             table.rows += _ROW.pack(code, asked, time, OK, index, self.count)
         else:
             leader, term, reign = value["leader"], value["term"], value["reign"]
+            term = NONE if term is None else term
             table.rows += _OBSERVATION.pack(
                 code,
                 asked,
@@ -253,7 +261,8 @@ class UncheckedRecording(Recording):
                 self.count,
                 value["leading"],
                 self._code(leader),
-                NONE if term is None else term,
+                term,
+                term,
                 NONE if reign is None else self.reign_codes.setdefault(reign, len(self.reign_codes)),
                 self._code(value.get("vote")),
             )
@@ -285,6 +294,14 @@ def _pack_unanswered(
 ) -> None:
     row = (node, asked, complete, outcome, index, complete_index)
     table.rows += _OBSERVATION.pack(*row, *_NO_CLAIM) if table.observed else _ROW.pack(*row)
+
+
+def _term(entry: HistoryEntry, key: str, term: object) -> int:
+    if term is None:
+        return NONE
+    if type(term) is not int or not 0 <= term < 2**63:
+        _claim_malformed(entry, f"{key} to be an integer from 0 to 2**63 - 1, or null", term)
+    return term
 
 
 def _claim_malformed(entry: HistoryEntry, expected: str, got: object) -> NoReturn:

@@ -1,7 +1,8 @@
 """Recovery times: how long the cluster took to work again after each fault, and to agree after each repair.
 
 These are measurements without a verdict. The evidence that the cluster works is a confirmation, an operation that needs
-a round trip to a quorum; a claim to lead is no evidence. Agreement is dated by the last node to begin its unbroken
+a round trip to a quorum, or where there are none a claim to lead that a connected majority agrees on
+(``checkers.backing``); any other claim is no evidence. Agreement is dated by the last node to begin its unbroken
 series of equal answers, counted from the series' first certain instant, as for reigns.
 """
 
@@ -20,7 +21,7 @@ from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.fault_periods import affected, is_repair
 from splitbrain.checkers.history import History
 from splitbrain.checkers.leaderships import claimed_at, leading_at
-from splitbrain.checkers.operations import NONE, Ints
+from splitbrain.checkers.operations import NONE, Ints, Operations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,17 @@ class Confirmations:
     @classmethod
     def of(cls, history: History) -> Confirmations:
         """Collect the successful confirmations of a history."""
-        confirms, seen = history.operations("confirm"), history.observations
-        rows = np.flatnonzero(confirms.ok)
+        confirms = history.operations("confirm")
+        return cls._of(history, confirms, np.flatnonzero(confirms.ok))
+
+    @classmethod
+    def backed(cls, history: History, rows: Ints) -> Confirmations:
+        """Take claims in the place of confirmations: these rows of the observations."""
+        return cls._of(history, history.observations, rows)
+
+    @classmethod
+    def _of(cls, history: History, confirms: Operations, rows: Ints) -> Confirmations:
+        seen = history.observations
         rows = rows[np.argsort(confirms.complete[rows], kind="stable")]
         node, complete = confirms.node[rows].astype(np.int64), confirms.complete[rows]
         led = np.full(len(rows), NONE, dtype=np.int64)
@@ -153,7 +163,7 @@ class _AnswerSeries:
         seen = history.observations
         rows = np.flatnonzero(seen.ok & (seen.node == node))
         leader = np.where(seen.leading[rows], node, seen.leader[rows]).astype(np.int64)
-        term = seen.term[rows]
+        term = seen.leader_term[rows]
         fresh = np.ones(len(rows), bool)
         fresh[1:] = (leader[1:] != leader[:-1]) | (term[1:] != term[:-1])
         starts = np.flatnonzero(fresh)

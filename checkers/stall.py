@@ -7,7 +7,9 @@ working leader: a Raft leader that receives no messages can claim to lead for ev
 guarantee liveness in the face of network faults", 2020). No deterministic bound exists in an asynchronous system
 (Fischer, Lynch and Paterson 1985), so the bound is chosen for each system, and doubled.
 
-If no confirmation was invoked in the entire history, only a period in which every answer was "I do not lead" counts.
+If no confirmation was invoked in the entire history, claims to lead take their place (``checkers.backing``). A claim
+that a connected majority agrees on is a sign of a working leader. A stall is proven where there was not even a possible
+claim, and every node that may have led was asked often enough. What lies between is unknown.
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from splitbrain.checkers.backing import Claims
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import cluster_health
-from splitbrain.checkers.convergence import Disagreements, disagreements
+from splitbrain.checkers.cluster_health import ClusterHealth, cluster_health
+from splitbrain.checkers.convergence import Disagreements, disagreements, name_each_other
 from splitbrain.checkers.eligibility import Period, covered, eligible_periods, fault_free_periods
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, OK, Ints
@@ -39,6 +42,9 @@ AFTER_HEALING: Guarantee = "convergence"
 STARVED = "the machine was starved"
 NOT_ASKED = "the nodes were not asked often enough"
 NOT_CONFIRMED = "a leader was not asked to confirm"
+NOT_BACKED = "a node claimed to lead, but no leader was asked to confirm it, and no connected majority named it"
+TO_CONFIRM = "to have this judged, let a leader confirm that it works ([confirm] in a description)"
+TO_NAME = ", or let each node name its leader ([probe] leader)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,9 +78,12 @@ class _Inputs:
 
     history: History
     bounds: Bounds
+    health: ClusterHealth
     fault_free: list[Period]
     starved: Starvation
     asked_to_confirm: Ints
+    claims: Claims | None  # None where confirmations were asked for
+    signs: Confirmations
 
     @property
     def bound(self) -> int:
@@ -90,17 +99,21 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     bounds = bounds or Bounds()
     health = cluster_health(history, bounds)
     eligible = eligible_periods(health, bounds.eligibility)
+    confirms = history.operations("confirm")
+    claims = None if len(confirms) else Claims.of(history, health, bounds.eligibility, bounds.stall_ns // 2)
     inputs = _Inputs(
         history=history,
         bounds=bounds,
+        health=health,
         fault_free=fault_free_periods(health),
         starved=Starvation.of(history, bounds),
-        asked_to_confirm=history.operations("confirm").invoke,
+        asked_to_confirm=confirms.invoke,
+        claims=claims,
+        signs=Confirmations.of(history) if claims is None else Confirmations.backed(history, claims.backed),
     )
     cases = _worst_of_each_gap(
         case for gap in _gaps(inputs) for period in eligible for case in _cases(inputs, gap, period)
     )
-    confirms = Confirmations.of(history)
     disagreed = disagreements(history, inputs.fault_free, inputs.bound, bounds.stall_ns, inputs.starved)
     doubts = Counter(case.guarantee for case in cases if case.doubt is not None)
     doubts[AFTER_HEALING] += len(disagreed.doubts)
@@ -109,27 +122,21 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         "eligible_ns": covered(eligible),
         "eligible_stretches_beyond_bound": sum(s.end - s.start > inputs.bound for s in eligible),
         "undecided": dict(+doubts),
-        **unavailability(history, confirms),
-        "faults": recoveries(history, confirms),
+        **unavailability(history, inputs.signs),
+        "faults": recoveries(history, inputs.signs),
         "heals": agreements(history, health),
+        **({} if claims is None else {"claims_backed": len(claims.backed), "claims_possible": len(claims.possible)}),
     }
     return _verdict(inputs, cases, disagreed, facts)
 
 
 def _gaps(inputs: _Inputs) -> Iterator[_Gap]:
-    """The times longer than the bound between successive signs of a working leader.
-
-    The signs are confirmations, or claims to lead if no confirmation was ever invoked.
-    """
-    signs = inputs.history.operations("confirm")
-    rows = np.flatnonzero(signs.ok)
-    if not len(signs):
-        signs = inputs.history.observations
-        rows = np.flatnonzero(signs.ok & inputs.history.observations.leading)
-    complete = np.maximum.accumulate(signs.complete[rows])
-    start = np.concatenate(([0], complete))
-    end = np.concatenate((signs.invoke[rows], [inputs.history.end]))
-    lines = np.concatenate(([NONE], signs.complete_index[rows], [NONE]))
+    """The times longer than the bound between successive signs of a working leader."""
+    signs = inputs.signs
+    order = np.argsort(signs.invoke, kind="stable")
+    start = np.concatenate(([0], np.maximum.accumulate(signs.complete[order])))
+    end = np.concatenate((signs.invoke[order], [inputs.history.end]))
+    lines = np.concatenate(([NONE], signs.line[order], [NONE]))
     for at in np.flatnonzero(end - start > inputs.bound).tolist():
         yield _Gap(
             start=int(start[at]),
@@ -150,8 +157,8 @@ def _cases(inputs: _Inputs, gap: _Gap, period: Period) -> Iterator[_Case]:
             if not free:
                 yield _Case(guarantee=guarantee, start=first, end=last, witness=period.witness, gap=gap, doubt=STARVED)
                 continue
-            asked = [(a, b) for a, b in _asked_parts(inputs, first, last, period.witness) if b - a > inputs.bound]
-            for a, b in asked or [(first, last)]:
+            parts = [(a, b) for a, b in _decisive_parts(inputs, first, last, period.witness) if b - a > inputs.bound]
+            for a, b in parts or [(first, last)]:
                 doubt = _doubt(inputs, a, b, period.witness)
                 yield _Case(guarantee=guarantee, start=a, end=b, witness=period.witness, gap=gap, doubt=doubt)
 
@@ -173,12 +180,27 @@ def _guarantees(inputs: _Inputs, start: int, end: int) -> list[tuple[Guarantee, 
     return [*fault_free, (DURING_FAULTS, start, end)] if faulty > inputs.bound or not fault_free else fault_free
 
 
-def _asked_parts(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> list[tuple[int, int]]:
-    """The maximal parts of [start, end] (ns) in which the witness was asked often enough."""
-    parts = [(start, end)]
+def _decisive_parts(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> list[tuple[int, int]]:
+    """The maximal parts of [start, end] (ns) without a possible claim in which the nodes were asked often enough."""
+    parts = [(start, end)] if inputs.claims is None else _unclaimed_parts(inputs, inputs.claims, start, end)
     for times in _probes(inputs, start, end, witness):
         parts = [part for a, b in parts for part in _dense_parts(times, a, b, inputs.bounds.stall_ns)]
     return parts
+
+
+def _unclaimed_parts(inputs: _Inputs, claims: Claims, start: int, end: int) -> list[tuple[int, int]]:
+    """The maximal parts of [start, end] (ns) that no possible claim meets."""
+    rows = _meeting(inputs, claims, start, end)
+    seen = inputs.history.observations
+    begins = [start, *np.maximum.accumulate(seen.complete[rows]).tolist()]
+    ends = [*seen.invoke[rows].tolist(), end]
+    return [(begin, finish) for begin, finish in zip(begins, ends, strict=True) if begin < finish]
+
+
+def _meeting(inputs: _Inputs, claims: Claims, start: int, end: int) -> Ints:
+    """The possible claims whose windows meet ]start, end[ (ns)."""
+    seen, rows = inputs.history.observations, claims.possible
+    return rows[(seen.complete[rows] > start) & (seen.invoke[rows] < end)]
 
 
 def _probes(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> list[Ints]:
@@ -187,14 +209,32 @@ def _probes(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> 
     It is one for the whole witness: questions to nodes that do not lead, and confirmations. If no confirmation was ever
     invoked, it is one for each node, of its answers. Servers are never probed.
     """
+    if inputs.claims is not None:
+        return [_denials(inputs, inputs.claims, start, end, place) for place in range(len(inputs.health.members))]
     seen = inputs.history.observations
     rows = np.arange(*np.searchsorted(seen.invoke, (start, end)))
     ok = seen.outcome[rows] == OK
     members = [inputs.history.code.get(node, NONE) for node in witness if node not in inputs.bounds.servers]
-    if not len(inputs.asked_to_confirm):
-        return [seen.invoke[rows[ok & (seen.node[rows] == node)]] for node in members]
     quiet = rows[~(ok & seen.leading[rows]) & np.isin(seen.node[rows], members)]
     return [np.sort(np.concatenate((seen.invoke[quiet], _within(inputs.asked_to_confirm, start, end))))]
+
+
+def _denials(inputs: _Inputs, claims: Claims, start: int, end: int, place: int) -> Ints:
+    """The times (ns) of the answers of one node in [start, end].
+
+    Where it cannot have reached a majority it need not be asked: those times are filled up.
+    """
+    seen, edges = inputs.history.observations, inputs.health.edges
+    rows = np.arange(*np.searchsorted(seen.invoke, (start, end)))
+    node = inputs.history.code.get(inputs.health.members[place], NONE)
+    answers = seen.invoke[rows[(seen.outcome[rows] == OK) & (seen.node[rows] == node)]]
+    step = max(1, inputs.bounds.stall_ns // 2)
+    filled = [
+        np.append(np.arange(max(start, edges[at]), min(end, edges[at + 1]), step), min(end, edges[at + 1]))
+        for at in np.flatnonzero(~claims.may_lead[:, place]).tolist()
+        if edges[at] < end and edges[at + 1] > start
+    ]
+    return np.sort(np.concatenate((answers, *filled)))
 
 
 def _within(times: Ints, start: int, end: int) -> Ints:
@@ -207,12 +247,14 @@ def _doubt(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> s
 
     There must be at least two probes within every window of ``stall_ns``.
     """
+    if inputs.claims is not None and len(_meeting(inputs, inputs.claims, start, end)):
+        return NOT_BACKED
     seen, window = inputs.history.observations, inputs.bounds.stall_ns
     rows = np.arange(*np.searchsorted(seen.invoke, (start, end)))
     claims = seen.invoke[rows[(seen.outcome[rows] == OK) & seen.leading[rows]]]
     enough = all(often_enough(times, start, end, window) for times in _probes(inputs, start, end, witness))
-    if not len(inputs.asked_to_confirm):
-        return None if enough and not len(claims) else NOT_ASKED
+    if inputs.claims is not None:
+        return None if enough else NOT_ASKED
     if not enough:
         return NOT_CONFIRMED if len(claims) else NOT_ASKED
     confirms = _within(inputs.asked_to_confirm, start, end)
@@ -281,18 +323,19 @@ def _verdict(inputs: _Inputs, cases: list[_Case], disagreed: Disagreements, fact
     elif cases:
         case = max(cases, key=_weight)
         words = f"no stall proven from {instant(case.start)} to {instant(case.end)}: {case.doubt}"
+        if case.doubt == NOT_BACKED:
+            words += f"; {TO_CONFIRM}{'' if name_each_other(inputs.history) else TO_NAME}"
     elif disagreed.doubts:
         words = f"agreement on a leader could not be judged: {disagreed.doubts[0]}"
-    elif not len(inputs.asked_to_confirm):
-        words = "leadership was claimed, but no leader was asked to confirm it"
     else:
         outcome = Outcome.VALID
-        words = f"a connected majority was never without a working leader for more than {bound}"
+        leader = "a working leader" if inputs.claims is None else "a leader that it agreed on"
+        words = f"a connected majority was never without {leader} for more than {bound}"
     return Verdict(property=PROPERTY, outcome=outcome, words=words, facts=facts)
 
 
 def _finding(inputs: _Inputs, case: _Case) -> Finding:
-    sign = "no confirmation succeeded" if len(inputs.asked_to_confirm) else "no node claimed to lead"
+    sign = "no confirmation succeeded" if inputs.claims is None else _nobody_led(inputs, case)
     connected = f"{listed(case.witness)} {'were' if len(case.witness) > 1 else 'was'} up and connected"
     state = "while no fault was active" if case.guarantee == AFTER_HEALING else "during faults"
     lines = {case.gap.line_before, case.gap.line_after, *_attempts(inputs, case)} - {NONE}
@@ -306,6 +349,12 @@ def _finding(inputs: _Inputs, case: _Case) -> Finding:
         nodes=case.witness,
         facts={"bound_ns": inputs.bound, "lower_bound_ns": case.end - case.start},
     )
+
+
+def _nobody_led(inputs: _Inputs, case: _Case) -> str:
+    seen = inputs.history.observations
+    claims = seen.ok & seen.leading & (seen.complete > case.start) & (seen.invoke < case.end)
+    return "no node that could reach a majority claimed to lead" if claims.any() else "no node claimed to lead"
 
 
 def _attempts(inputs: _Inputs, case: _Case) -> list[int]:

@@ -54,10 +54,12 @@ class Story:
         term: int | None = None,
         reign: str | None = None,
         vote: str | None = None,
+        **more: Any,
     ) -> Story:
         claim = {"leading": leading, "leader": node if leading else leader, "term": term, "reign": reign}
         if vote is not None:
             claim["vote"] = vote
+        claim |= more
         return self.asked("observe", node, a, b, "ok", claim)
 
     def led(self, node: str, a: int, b: int, term: int | None = None, reign: str | None = None) -> Story:

@@ -52,6 +52,14 @@ def test_followers_that_know_no_term_contradict_none(named: str, outcome: Outcom
     assert judged(followed(story, "n2", "n1", END // 2, END, term=None)).outcome is outcome
 
 
+@pytest.mark.parametrize(("named", "outcome"), [("n1", Outcome.VALID), ("n3", Outcome.INVALID)])
+def test_a_term_that_may_not_be_the_leaders_contradicts_none(named: str, outcome: Outcome) -> None:
+    story = cluster(("n1", "n1", 1), ("n3", "n1", 1))
+    for at in range(0, END, 10):
+        story.saw("n2", at, at + 2, leader=named, term=7, leader_term=None)
+    assert judged(story).outcome is outcome
+
+
 def test_a_node_that_follows_no_leader_for_ever_has_not_converged_if_it_named_one_before() -> None:
     story = cluster(("n1", "n1", 1), ("n2", "n1", 1))
     followed(story, "n3", "n2", 0, 20)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splitbrain.checkers import agreement, term_monotonicity, term_safety
-from splitbrain.checkers.history import History
+from splitbrain.checkers.history import History, HistoryError
 from splitbrain.checkers.tests.histories import Story, from_text
 from splitbrain.checkers.verdict import Outcome, Verdict
 
@@ -155,6 +155,39 @@ def test_a_follower_that_names_another_leader_breaks_agreement_only() -> None:
     history = Story().led("n1", 0, 1, term=1).saw("n2", 2, 3, leader="n3", term=1).history()
     assert agreement.check(history).outcome is Outcome.INVALID
     assert term_safety.check(history).outcome is Outcome.VALID
+
+
+LAGS = {"leader_term": None}
+
+
+def test_a_node_that_goes_on_to_name_the_last_leader_while_its_term_rises_breaks_nothing() -> None:
+    story = Story().led("n1", 0, 1, term=1).led("n2", 2, 3, term=2).saw("n3", 4, 5, leader="n1", term=2, **LAGS)
+    assert agreement.check(story.history()).outcome is Outcome.VALID
+
+
+def test_a_pair_of_leader_and_term_that_the_named_node_claimed_itself_is_judged() -> None:
+    story = Story().led("n1", 0, 1, term=1).led("n2", 2, 3, term=1).saw("n3", 4, 5, leader="n1", term=1, **LAGS)
+    assert agreement.check(story.history()).outcome is Outcome.INVALID
+
+
+@pytest.mark.parametrize(("leader_term", "outcome"), [(1, Outcome.VALID), (2, Outcome.INVALID)])
+def test_a_term_that_is_stated_for_the_leader_is_that_of_the_pair(leader_term: int, outcome: Outcome) -> None:
+    story = Story().led("n1", 0, 1, term=1).led("n2", 2, 3, term=2)
+    story.saw("n3", 4, 5, leader="n1", term=2, leader_term=leader_term)
+    assert agreement.check(story.history()).outcome is outcome
+
+
+def test_a_leader_is_of_the_term_that_it_claims() -> None:
+    story = Story().saw("n1", 0, 1, leading=True, term=2, leader_term=1)
+    history = story.saw("n2", 2, 3, leading=True, term=2, leader_term=1).history()
+    assert history.observations.leader_term.tolist() == [2, 2]
+    assert agreement.check(history).outcome is Outcome.INVALID
+
+
+@pytest.mark.parametrize("wrong", [-1, 2**63, 1.9, True, "2"])
+def test_a_term_of_the_leader_is_a_term(wrong: object) -> None:
+    with pytest.raises(HistoryError, match="leader_term to be an integer from 0"):
+        Story().saw("n3", 4, 5, leader="n1", term=2, leader_term=wrong).history()
 
 
 def test_one_node_that_changes_its_mind_is_counted_but_breaks_nothing() -> None:

@@ -29,7 +29,7 @@ PROBE = HttpProbe(
 )
 NAMES = {"n1": "n1", "10.0.0.1": "n1"}
 SAID = {"leading": False, "leader": "n1", "term": 3, "id": "a-1"}
-CLAIM = {"leading": False, "leader": "n1", "term": 3, "reign": "a-1"}
+CLAIM = {"leading": False, "leader": "n1", "term": 3, "reign": "a-1", "leader_term": None}
 DEEP = 100_000
 
 T = TypeVar("T")

@@ -80,6 +80,7 @@ def test_a_command_is_filled_in_for_each_machine(tmp_path: Path) -> None:
         ('image = "x"\n[probe]\npath = "http://192.0.2.1/"\nleading = "x"\n', "probe.path: expected a path"),
         ('image = "x"\n[probe]\npath = "/a b"\nleading = "x"\n', "probe.path: expected a path"),
         ('image = "x"\n[probe]\npath = 7\nleading = "x"\n', "probe.path: expected a text"),
+        (LEAST + "leader_term = 'since'\n", "probe.leader_term: expected leader and term beside it"),
         (LEAST + "status = [99]\n", "probe.status: expected a list of HTTP statuses"),
         (LEAST + "status = 503\n", "probe.status: expected a list of HTTP statuses"),
         (LEAST + "[confirm]\npath = '/c'\nmethod = 'GE T'\n", "confirm.method: expected one of GET"),
@@ -117,9 +118,17 @@ def test_claims_are_found_where_the_probe_says() -> None:
         return claim("n1", probe, answered(200, {"raft": raft | changes, "boot": 3}), names)
 
     assert claimed() == {"leading": True, "leader": "n1", "term": 7, "reign": "3"}
-    assert claimed(state="follower") == {"leading": False, "leader": "n2", "term": 7, "reign": "3"}
+    assert claimed(state="follower") == {"leading": False, "leader": "n2", "term": 7, "reign": "3", "leader_term": None}
     with pytest.raises(WrongAnswer, match=r"raft\.term"):
         claimed(term="seven")
+
+
+def test_a_node_follows_a_leader_of_the_term_that_the_probe_finds_for_it() -> None:
+    probe = HttpProbe(path="/", leading="leads", leader="leader", leader_term="since", term="term")
+    told = {"leads": False, "leader": "n1", "since": 3, "term": 5}
+    said = claim("n2", probe, answered(200, told), {"n1": "n1"})
+    assert (said["leader"], said["leader_term"], said["term"]) == ("n1", 3, 5)
+    assert "leader_term" not in claim("n1", probe, answered(200, {**told, "leads": True}), {"n1": "n1"})
 
 
 def answered(status: int, value: object) -> WebAnswer:

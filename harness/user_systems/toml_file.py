@@ -39,7 +39,7 @@ OF_BOUNDS: Final = frozenset(
     ("nodes", "min_nodes", "max_nodes", "stall_bound_ms", "suspicion_ms", "round_ms", "eligibility", "elects")
 )
 KEYS: Final = frozenset(("help", "probe", "confirm", "promises")) | OF_SOFTWARE | OF_BOUNDS
-PROBE_KEYS: Final = frozenset(("path", "status", "leading", "leader", "term", "reign"))
+PROBE_KEYS: Final = frozenset(("path", "status", "leading", "leader", "leader_term", "term", "reign"))
 CONFIRM_KEYS: Final = frozenset(("path", "method"))
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -203,6 +203,8 @@ class _System:
         confirm = self._texts("confirm", self._table("confirm", CONFIRM_KEYS))
         self._check_path("probe", probe)
         self._check_test(probe)
+        if "leader_term" in probe and not {"leader", "term"} <= probe.keys():
+            raise self._refuse("probe.leader_term", "leader and term beside it", probe["leader_term"])
         if confirm:
             self._check_path("confirm", confirm)
         return HttpProbe(

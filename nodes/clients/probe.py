@@ -65,20 +65,24 @@ class ProbeClient:
 def claim(node: str, probe: HttpProbe, answer: WebAnswer, names: Mapping[str, str]) -> Mapping[str, Any]:
     """The claim in the answer, located by the probe; ``names`` maps every name and address to its node.
 
-    Raises WrongAnswer.
+    Many systems go on to name the last leader while their term rises. So ``leader_term``, the term of the leader that a
+    node follows, is null unless the probe says where it is found. Raises WrongAnswer.
     """
     if answer.status not in answering(probe):
         raise WrongAnswer(answer.refusal)
     status = status_tested(probe.leading)
-    paths = (probe.leader, probe.term, probe.reign)
+    paths = (probe.leader, probe.leader_term, probe.term, probe.reign)
     told = answer.json() if status is None or any(paths) else None
     leading = holds(told, probe.leading) if status is None else answer.status == status
-    return {
+    found = {
         "leading": leading,
         "leader": node if leading else named(at(told, probe.leader), names),
         "term": whole(at(told, probe.term), str(probe.term)),
         "reign": text(at(told, probe.reign), str(probe.reign)),
     }
+    if leading or not (probe.leader and probe.term):
+        return found
+    return {**found, "leader_term": whole(at(told, probe.leader_term), str(probe.leader_term))}
 
 
 def answering(probe: HttpProbe) -> frozenset[int]:

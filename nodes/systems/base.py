@@ -99,14 +99,16 @@ class HttpProbe:
     """The requests by which a system from a TOML file is observed: JSON over HTTP.
 
     ``leading`` is a dotted path to true or false, ``path == value``, or ``status == 200`` for the status of the answer;
-    ``leader``, ``term`` and ``reign`` are paths, None where an answer lacks them. ``statuses`` are those of answers
-    beside the usual ones (``clients.probe.answering``). ``confirm_path`` answers with a status below 300 if a leader
-    works; None where a leader cannot be asked to confirm.
+    ``leader``, ``leader_term``, ``term`` and ``reign`` are paths, None where an answer lacks them. ``term`` is the
+    node's, ``leader_term`` the one in which the leader that it names leads. ``statuses`` are those of answers beside
+    the usual ones (``clients.probe.answering``). ``confirm_path`` answers with a status below 300 if a leader works;
+    None where a leader cannot be asked to confirm.
     """
 
     path: str
     leading: str
     leader: str | None = None
+    leader_term: str | None = None
     term: str | None = None
     reign: str | None = None
     statuses: tuple[int, ...] = ()
