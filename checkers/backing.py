@@ -93,7 +93,7 @@ def _supported(
     seen = history.observations
     place, leader = claimant
     reaches = _reaches_servers(health, kind)
-    supporters = np.zeros(len(rows), np.int64)
+    supporters: Ints = np.zeros(len(rows), np.int64)
     for other, node in _members(history, health):
         if node == leader:
             continue
@@ -102,12 +102,15 @@ def _supported(
         first, last = _intervals(health, np.minimum(since, seen.invoke[rows]), seen.complete[rows])
         linked = reaches[:, place] & reaches[:, other] if health.servers else health.connected[:, place, other]
         supporters += named & _in_all(linked, first, last)
-    return supporters >= (1 if health.servers else len(health.members) // 2)
+    return np.greater_equal(supporters, 1 if health.servers else len(health.members) // 2)
 
 
 def _reaches_servers(health: ClusterHealth, kind: Eligibility) -> Mask:
     """Mask [interval, node]: the node was certainly connected to an eligible majority of the servers."""
-    return serving(health, kind).any(axis=2) if health.servers else np.zeros((len(health.fault_free), 0), bool)
+    if not health.servers:
+        return np.zeros((len(health.fault_free), 0), bool)
+    reaches: Mask = np.any(serving(health, kind), axis=2)
+    return reaches
 
 
 def _latest_answers(history: History, node: int, times: Ints) -> tuple[Ints, Ints]:

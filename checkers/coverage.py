@@ -4,7 +4,7 @@ The outcome is never invalid. It is unknown if no fault took effect, if a nemesi
 fault was not verified, if no leader was seen or affected by a fault (nor a server that elections rest on), if a node
 never answered, or if the machine was too late throughout. A skipped fault tests nothing: other harnesses passed runs in
 which the faults never happened (openraft issues 1878, 1910 and 1919). Neither does a pause that is over before any node
-can suspect the paused one.
+can suspect the paused one. Answers that could not be used are named with their reasons.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from splitbrain.checkers import failed_probes
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.fault_periods import PAUSES, affected, certain_ns, is_repair, touched
@@ -50,7 +51,9 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
         words = f"{counted(len(effective), 'fault')} took effect, {len(touching):,} on a leader{servers}"
         outcome = Outcome.VALID
     cut = "; the last line was cut off and dropped" if history.truncated else ""
-    return Verdict(property=PROPERTY, outcome=outcome, words=words + cut, facts=facts)
+    wrong = failed_probes.unusable(history, apart_from=_never_answered(history, bounds))
+    aside = f"; answers that could not be used: {wrong}" if wrong else ""
+    return Verdict(property=PROPERTY, outcome=outcome, words=words + cut + aside, facts=facts)
 
 
 def effective_faults(history: History, bounds: Bounds) -> list[Fault]:
@@ -77,7 +80,8 @@ def _gaps(
     elif not len(history.leaderships):
         yield "no node was seen leading"
     if facts["observations"] and (silent := _never_answered(history, bounds)):
-        yield f"{listed(silent)} never answered"
+        why = failed_probes.reasons(history, silent)
+        yield f"{listed(silent)} never answered" + (f" ({why})" if why else "")
     if dead := down_for_good(history):
         yield f"{listed(sorted(dead, key=natural))} ended and {'were' if len(dead) > 1 else 'was'} not started again"
     unverified = [fault for fault in history.faults if fault.verified is False and fault.skipped is None]
@@ -161,6 +165,7 @@ def _probes(history: History, effective: list[Fault]) -> dict[str, Any]:
         found[f"{name}_during_faults"] = _during(probes, periods)
         found[f"{name}_failed_share"] = float((probes.outcome == FAIL).mean()) if asked else None
         found[f"{name}_unknown_share"] = float((probes.outcome == INFO).mean()) if asked else None
+        found[f"{name}_failed_because"] = dict(failed_probes.failed(history, f))
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -71,7 +71,8 @@ class History:
     ``source`` names the history in errors, ``lines`` is the number of lines, ``end`` the time of the last (ns).
     ``truncated``: the last line was cut off and dropped. ``nodes`` are all names seen (nodes asked, leaders named,
     targets of faults) in natural order, n2 before n10. ``observations`` are the observe operations, ``others`` all
-    others by their ``f``. ``notes`` are info lines that no checker knows. ``model`` names the object that the clients
+    others by their ``f``. ``failures`` counts the observations and confirmations that failed, by f, node and reason.
+    ``notes`` are info lines that no checker knows. ``model`` names the object that the clients
     operate on; None: the operations show it.
     """
 
@@ -86,6 +87,7 @@ class History:
     node_events: tuple[NodeEvent, ...]
     notes: tuple[HistoryEntry, ...]
     others: Mapping[str, Operations]
+    failures: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     model: Model | None = None
 
     @classmethod
@@ -181,6 +183,7 @@ def _history(recording: Recording, source: str) -> History:
         canary=_canary(recording),
         node_events=_node_events(recording),
         notes=tuple(recording.notes),
+        failures=dict(recording.failures),
         others={f: _operations(f, table, recode) for f, table in recording.tables.items() if f != "observe"},
     )
 

@@ -6,6 +6,7 @@ become two million objects. Other operations keep their values.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from struct import Struct as Packing
@@ -20,6 +21,8 @@ from splitbrain.checkers.operations import FAIL, INFO, NONE, OK
 
 Kind = Literal["invoke", "ok", "fail", "info"]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+PROBES = ("observe", "confirm")
+MOST_REASONS = 1_000
 OUTCOMES = {"ok": OK, "fail": FAIL, "info": INFO}
 NODE_EVENTS = frozenset({"led", "followed"})
 MOST_NODES = 2**15 - 1
@@ -102,6 +105,7 @@ class Recording:
         self.nemesis: list[HistoryEntry] = []
         self.node_events: list[HistoryEntry] = []
         self.notes: list[HistoryEntry] = []
+        self.failures: Counter[tuple[str, str, str]] = Counter()  # probes by f, node and reason
         self._open: dict[int | str, HistoryEntry] = {}
 
     def take(self, entry: HistoryEntry) -> None:
@@ -157,6 +161,8 @@ class Recording:
         self, invoked: HistoryEntry, complete: int, outcome: int, index: int, completed: HistoryEntry | None
     ) -> None:
         node, f = self._code(invoked.node), invoked.f
+        if completed is not None and outcome != OK and f in PROBES:
+            self._failed(f, invoked.node, completed.error)
         try:
             table = self.tables[f]
         except KeyError:
@@ -170,6 +176,14 @@ class Recording:
             if f != "confirm":
                 answered = completed.value if completed is not None else None
                 table.values.append((invoked.process, invoked.value, answered))
+
+    def _failed(self, f: str, node: str | None, error: object) -> None:
+        if error is None:
+            return
+        reason = (f, str(node), str(error))
+        if reason not in self.failures and len(self.failures) >= MOST_REASONS:
+            reason = (f, str(node), "another reason")
+        self.failures[reason] += 1
 
     def _claim(self, entry: HistoryEntry) -> tuple[bool, int, int, int, int, int]:
         """The claim of an observation: leading, and leader, term, leader_term, reign and vote as numbers (-1: null)."""
@@ -278,6 +292,7 @@ class UncheckedRecording(Recording):
             self.take(HistoryEntry(self.count, time, process, type, f, node, value, error))
         else:
             _pack_unanswered(*asked, time, OUTCOMES[type], self.count)
+            self._failed(f, node, error)
             self.count += 1
             self.end = time
 

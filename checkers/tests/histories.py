@@ -34,6 +34,7 @@ class Story:
         *,
         sent: Any = None,
         process: int | None = None,
+        error: str | None = None,
     ) -> Story:
         """An operation in [a, b]; with b None it never completes. ``sent`` is the value of its invocation, ``process``
         the client, a new one by default."""
@@ -41,7 +42,7 @@ class Story:
         self.clients += 1
         self.lines.append((a, {**line, "type": "invoke", "value": sent}))
         if b is not None:
-            self.lines.append((b, {**line, "type": outcome, "value": value}))
+            self.lines.append((b, {**line, "type": outcome, "value": value, "error": error}))
         return self
 
     def saw(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
@@ -31,7 +32,7 @@ AGREED: Named = {"n1": "n1", "n2": "n1", "n3": "n1"}
 CUT_OFF = both_ways(["n1"], ["n2", "n3"])
 
 
-def seen(story: Story, named: Named, start: int = 0, end: int = END) -> Story:
+def seen(story: Story, named: Mapping[str, str | None], start: int = 0, end: int = END) -> Story:
     """Each of the nodes names its leader, every 5 ns."""
     for at in range(start, end, 5):
         for node, leader in named.items():

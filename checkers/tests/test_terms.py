@@ -157,16 +157,17 @@ def test_a_follower_that_names_another_leader_breaks_agreement_only() -> None:
     assert term_safety.check(history).outcome is Outcome.VALID
 
 
-LAGS = {"leader_term": None}
-
-
 def test_a_node_that_goes_on_to_name_the_last_leader_while_its_term_rises_breaks_nothing() -> None:
-    story = Story().led("n1", 0, 1, term=1).led("n2", 2, 3, term=2).saw("n3", 4, 5, leader="n1", term=2, **LAGS)
+    story = (
+        Story().led("n1", 0, 1, term=1).led("n2", 2, 3, term=2).saw("n3", 4, 5, leader="n1", term=2, leader_term=None)
+    )
     assert agreement.check(story.history()).outcome is Outcome.VALID
 
 
 def test_a_pair_of_leader_and_term_that_the_named_node_claimed_itself_is_judged() -> None:
-    story = Story().led("n1", 0, 1, term=1).led("n2", 2, 3, term=1).saw("n3", 4, 5, leader="n1", term=1, **LAGS)
+    story = (
+        Story().led("n1", 0, 1, term=1).led("n2", 2, 3, term=1).saw("n3", 4, 5, leader="n1", term=1, leader_term=None)
+    )
     assert agreement.check(story.history()).outcome is Outcome.INVALID
 
 
