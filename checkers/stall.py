@@ -155,7 +155,8 @@ def _cases(inputs: _Inputs, gap: _Gap, period: Period) -> Iterator[_Case]:
     for u, v in free or [(start, end)]:
         for guarantee, first, last in _guarantees(inputs, u, v):
             if not free:
-                yield _Case(guarantee=guarantee, start=first, end=last, witness=period.witness, gap=gap, doubt=STARVED)
+                why = NOT_BACKED if _claimed(inputs, first, last) else STARVED
+                yield _Case(guarantee=guarantee, start=first, end=last, witness=period.witness, gap=gap, doubt=why)
                 continue
             parts = [(a, b) for a, b in _decisive_parts(inputs, first, last, period.witness) if b - a > inputs.bound]
             for a, b in parts or [(first, last)]:
@@ -195,6 +196,11 @@ def _unclaimed_parts(inputs: _Inputs, claims: Claims, start: int, end: int) -> l
     begins = [start, *np.maximum.accumulate(seen.complete[rows]).tolist()]
     ends = [*seen.invoke[rows].tolist(), end]
     return [(begin, finish) for begin, finish in zip(begins, ends, strict=True) if begin < finish]
+
+
+def _claimed(inputs: _Inputs, start: int, end: int) -> bool:
+    """True if a possible claim meets ]start, end[ (ns), where claims take the place of confirmations."""
+    return inputs.claims is not None and bool(len(_meeting(inputs, inputs.claims, start, end)))
 
 
 def _meeting(inputs: _Inputs, claims: Claims, start: int, end: int) -> Ints:
@@ -247,7 +253,7 @@ def _doubt(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> s
 
     There must be at least two probes within every window of ``stall_ns``.
     """
-    if inputs.claims is not None and len(_meeting(inputs, inputs.claims, start, end)):
+    if _claimed(inputs, start, end):
         return NOT_BACKED
     seen, window = inputs.history.observations, inputs.bounds.stall_ns
     rows = np.arange(*np.searchsorted(seen.invoke, (start, end)))

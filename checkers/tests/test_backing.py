@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -59,6 +60,14 @@ def test_a_claim_without_a_witness_is_unknown_and_the_words_say_what_to_add() ->
     verdict = judged(seen(Story(), ALONE))
     assert (verdict.outcome, verdict.facts["claims_backed"]) == (Outcome.UNKNOWN, 0)
     assert "[confirm]" in verdict.words and "[probe] leader" in verdict.words
+
+
+def test_a_claim_without_a_witness_is_what_is_missing_on_a_starved_machine_too() -> None:
+    story = seen(Story(), ALONE)
+    for at in range(20, END, 20):
+        story.canary(at, 10)
+    verdict = judged(story, replace(BOUNDS, canary_late_ns=3))
+    assert verdict.outcome is Outcome.UNKNOWN and "no connected majority named it" in verdict.words
 
 
 def test_where_nodes_name_their_leader_only_a_confirmation_can_be_added() -> None:

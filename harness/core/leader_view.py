@@ -22,12 +22,15 @@ class LeaderView:
         self.events: list[tuple[Event, str]] = []
         self._leading: set[str] = set()  # by their last claims
         self._newest_term: int | None = None
+        self._name_each_other = False
         self._fresh_ns = fresh_ns
 
     def saw(self, node: str, claim: Claim) -> bool:
         """Take in a claim; True if it shows a leadership of ``node`` that was not known before."""
         before = self.claims.get(node)
         self.claims[node] = claim
+        if claim.leader not in (None, node):
+            self._name_each_other = True
         if claim.leading:
             self._leading.add(node)
         else:
@@ -80,15 +83,20 @@ class LeaderView:
         )
 
     def disagreement(self, now: int) -> str | None:
-        """The reason why the cluster does not agree on a leader now; None when it does."""
+        """The reason why the cluster does not agree on a leader now; None when it does.
+
+        Where no node ever named another, each may know of no leader but itself, and one that leads is enough.
+        """
         stale = [n for n in self.nodes if n not in self.claims or now - self.claims[n].at > self._fresh_ns]
         if stale:
             return f"no fresh answer from {', '.join(stale)}"
-        followed = {(claim.leader, claim.term) for claim in self.claims.values()}
-        if len(followed) > 1:
+        claims = [claim for claim in self.claims.values() if self._name_each_other or claim.leader is not None]
+        followed = {(claim.leader, claim.leader_term) for claim in claims}
+        leaders = {leader for leader, _ in followed}
+        if len(leaders) > 1 or len({term for _, term in followed} - {None}) > 1:
             sides = sorted(f"{leader or 'no leader'} in term {term}" for leader, term in followed)
             return f"the nodes follow {', '.join(sides)}"
-        ((leader, _),) = followed
+        leader = next(iter(leaders), None)
         if leader is None:
             return "no node leads"
         if leader not in self.claims or not self.claims[leader].leading:

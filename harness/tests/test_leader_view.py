@@ -16,7 +16,7 @@ def claim(
     reign: str | None = None,
     vote: str | None = None,
 ) -> Claim:
-    return Claim(at, leading, leader, term, reign, vote)
+    return Claim(at, leading, leader, term, reign, vote, term)
 
 
 def watch_with(**claims: Claim) -> LeaderView:
@@ -145,3 +145,17 @@ def test_the_last_to_lead_led_before_the_present_leader() -> None:
     watch.saw("n2", claim(4, term=2))
     watch.saw("n1", claim(4, term=2))
     assert (watch.view(5).leader, watch.view(5).last_to_lead) == (None, "n2")
+
+
+def test_where_no_node_ever_named_another_one_that_leads_is_enough() -> None:
+    nobody = claim(0, term=None)
+    alone = watch_with(n1=claim(0, leading=True, leader="n1", term=None), n2=nobody, n3=nobody)
+    assert alone.disagreement(0) is None
+    alone.saw("n2", claim(0, leader="n3", term=None))
+    alone.saw("n2", nobody)
+    assert "no leader" in str(alone.disagreement(0))
+
+
+def test_a_follower_whose_term_may_not_be_its_leaders_agrees() -> None:
+    lags = Claim(0, False, "n1", 7, None)
+    assert watch_with(n1=leads(0, "n1", 1), n2=lags, n3=lags).disagreement(0) is None

@@ -18,7 +18,7 @@ from splitbrain.nodes.systems.base import HttpProbe, Machine, OwnImage
 from splitbrain.user_systems.promises import usual_promises
 from splitbrain.user_systems.toml_file import described
 
-EXAMPLE = Path(__file__).parents[2] / "docs/examples/naive.toml"
+EXAMPLES = Path(__file__).parents[2] / "docs/examples"
 LEAST = 'image = "mine:1"\n[probe]\npath = "/status"\nleading = "leading"\n'
 
 
@@ -52,6 +52,42 @@ def test_a_command_is_filled_in_for_each_machine(tmp_path: Path) -> None:
     assert command(machine) == ["--id=n2", "n1@a,n3@c", "--peer=n1@a", "--peer=n3@c", "{}"]
 
 
+STORE = LEAST + '[servers.store]\nimage = "redis:7"\nport = 6379\n'
+
+
+def machine(name: str) -> Machine:
+    nodes, servers = {"n1": "a", "n2": "b"}, {"s1": "x", "s2": "y"}
+    return Machine(name=name, system="", seed=0, nodes=nodes, servers=servers)
+
+
+def test_servers_are_machines_that_the_election_rests_on(tmp_path: Path) -> None:
+    system = read(tmp_path, STORE)
+    assert system.servers is not None and system.servers.count == 1
+    assert (system.servers.software.image, system.servers.software.ports) == (OwnImage(tag="redis:7"), (6379,))
+    assert system.promises["server-pause"] == system.promises["pause"]
+    assert "server-pause" not in read(tmp_path, LEAST).promises
+
+
+def test_nodes_are_started_with_the_addresses_of_their_servers(tmp_path: Path) -> None:
+    words = 'command = ["{group.store}", "{peers}"]\nenv = {STORE = "redis://{group.store}", ME = "{name}"}\n'
+    more = 'count = 2\ncommand = ["{name}", "{peers}"]\nenv = {ALL = "{group.store}"}\n'
+    system = read(tmp_path, words + STORE + more)
+    assert system.software.command(machine("n1")) == ["x,y", "n2=b"]
+    assert system.software.environment(machine("n2")) == {"STORE": "redis://x,y", "ME": "n2"}
+    assert system.servers.software.command(machine("s2")) == ["s2", "s1=x"]
+    assert system.servers.software.environment(machine("s2")) == {"ALL": "x,y"}
+
+
+def test_a_majority_of_the_servers_may_elect_where_there_are_some(tmp_path: Path) -> None:
+    assert read(tmp_path, 'elects = "servers"\n' + STORE).elects == "servers"
+
+
+def test_a_store_may_have_promises_of_its_own(tmp_path: Path) -> None:
+    system = read(tmp_path, STORE + '[promises.server-state-loss]\nexclusivity = "known-weakness"\n')
+    assert system.promises["server-state-loss"]["exclusivity"] == "known-weakness"
+    assert system.promises["state-loss"]["exclusivity"] == "guaranteed"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -63,8 +99,27 @@ def test_a_command_is_filled_in_for_each_machine(tmp_path: Path) -> None:
         ("nodes = true\n" + LEAST, "nodes: expected a whole number"),
         ("min_nodes = 5\nmax_nodes = 4\n" + LEAST, "max_nodes: expected a whole number from 5, got 4"),
         ("nodes = 3\nmin_nodes = 5\n" + LEAST, "nodes: expected a number from min_nodes to max_nodes, 5 to 9, got 3"),
-        ("command = ['{nome}']\n" + LEAST, "command: expected"),
         ("restart = 'sometimes'\n" + LEAST, "restart: expected one of always, on-failure, never, got 'sometimes'"),
+        ("command = ['{nome}']\n" + LEAST, r"command: expected .*\(unknown placeholder \{nome\}\)"),
+        ("command = ['{name:>3000000000}']\n" + LEAST, "command: expected"),
+        ("command = ['{name!r}']\n" + LEAST, "command: expected"),
+        ("command = ['{name.__class__}']\n" + LEAST, "command: expected"),
+        ("command = ['{']\n" + LEAST, "command: expected"),
+        ("command = ['{group.store}']\n" + LEAST, "command: expected"),
+        ("peer = '{nome}'\n" + LEAST, "command: expected"),
+        ("env = {A = 7}\n" + LEAST, "env: expected texts"),
+        ("env = {A = '{nome}'}\n" + LEAST, "env: expected"),
+        ("env = {A = '{peer}'}\n" + LEAST, "env: expected texts, with {peers}"),
+        (STORE + "count = 10\n", "servers.store.count: expected a whole number from 1 to 9"),
+        (STORE + "nodes = 3\n", "unknown key servers.store.nodes"),
+        (STORE + "[servers.other]\nimage = 'x'\nport = 1\n", "servers: expected one group"),
+        (LEAST + "[servers.store]\nimage = 'x'\n", "servers.store.port is missing"),
+        (LEAST + "[servers.store]\nport = 1\n", "servers.store: expected one of image"),
+        (LEAST + "[servers]\nstore = 'x'\n", "servers.store: expected a table"),
+        (
+            LEAST + "[promises.server-pause]\nstability = 'undefined'\n",
+            "promises: expected fault classes, of all, crash",
+        ),
         ("eligibility = 'all'\n" + LEAST, "eligibility: expected one of"),
         ("elects = 'servers'\n" + LEAST, "elects: expected one of nodes, none, got 'servers'"),
         (LEAST + "role = 'x'\n", "unknown key probe.role"),
@@ -161,28 +216,26 @@ def test_a_missing_field_is_not_invented() -> None:
     assert named("n9", {"n1": "n1"}) is None and named(None, {"n1": "n1"}) is None
 
 
+def run_on_containers(example: str, store: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    """The status and the properties of a run of an example of the docs."""
+    code = "from splitbrain.cli import main; main()"
+    words = ["test", str(EXAMPLES / example), *options, "--seed", "1", "--json", "--store", str(store)]
+    run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=180, check=False)
+    assert run.returncode in (0, 2), run.stderr
+    return run.returncode, json.loads(run.stdout)["properties"]
+
+
 @pytest.mark.engine
 def test_the_example_runs_and_shows_its_two_leaders(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from splitbrain.cli import main; main()", "test", str(EXAMPLE)]
-    run = subprocess.run(
-        [
-            *command,
-            "--nemesis",
-            "isolated-leader",
-            "--time-limit",
-            "8",
-            "--seed",
-            "1",
-            "--json",
-            "--store",
-            str(tmp_path),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    verdicts = json.loads(run.stdout)
-    assert run.returncode in (0, 2), (verdicts, run.stderr)
-    assert verdicts["properties"]["exclusivity"]["weakness"] == "shown"
+    _, found = run_on_containers("naive.toml", tmp_path, "--nemesis", "isolated-leader", "--time-limit", "8")
+    assert found["exclusivity"]["weakness"] == "shown"
+    assert found["stall"]["facts"]["claims_backed"] > 0
     assert (tmp_path / "naive-isolated-leader").is_dir()
+
+
+@pytest.mark.engine
+def test_a_store_that_is_paused_excuses_the_nodes_that_contend_on_it(tmp_path: Path) -> None:
+    _, found = run_on_containers("lock.toml", tmp_path, "--nemesis", "server-pause", "--time-limit", "12")
+    assert found["coverage"]["facts"]["faults_by_class"] == {"server-pause": 1}
+    assert found["stall"]["facts"]["longest_unavailable_ns"] > 2 * 10**9
+    assert found["stall"]["verdict"] != "invalid" and found["stability"]["verdict"] == "valid"

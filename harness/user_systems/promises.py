@@ -8,7 +8,7 @@ guarantees of ``splitbrain.names.OLD_GUARANTEES``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, get_args
 
 from splitbrain.names import (
@@ -30,6 +30,7 @@ from splitbrain.nodes.systems.promises import PromiseTableError, promise_table
 
 ABOUT_TERMS: Final[tuple[Guarantee, ...]] = ("term-safety", "fencing")
 ELECTORS_OF_USERS: Final[tuple[Electors, ...]] = ("nodes", "none")
+ELECTORS_WITH_SERVERS: Final[tuple[Electors, ...]] = ("nodes", "servers", "none")
 ALL: Final = "all"
 """The row of a mapping for every fault class that it does not name."""
 
@@ -50,9 +51,14 @@ def usual_promises(has_terms: bool, elects: Electors) -> Promises:
     return {each: "undefined" if each in undefined else "guaranteed" for each in GUARANTEES}
 
 
-def read_promises(key: str, given: object, usual: Promises) -> PromiseTable:
-    """The promises that are given under that key, with ``usual`` for the rest. Raises WrongPromises."""
-    base: PromiseTable = dict.fromkeys(NODE_FAULT_CLASSES, usual)
+def read_promises(
+    key: str, given: object, usual: Promises, classes: Collection[FaultClass] = NODE_FAULT_CLASSES
+) -> PromiseTable:
+    """The promises that are given under that key, under faults of these ``classes``, with ``usual`` for the rest.
+
+    Raises WrongPromises.
+    """
+    base: PromiseTable = dict.fromkeys(classes, usual)
     match given:
         case str() if "\n" in given:
             try:
@@ -60,14 +66,14 @@ def read_promises(key: str, given: object, usual: Promises) -> PromiseTable:
             except PromiseTableError as wrong:
                 raise WrongPromises(wrong.where, wrong.expected, wrong.got) from wrong
         case str():
-            return dict.fromkeys(NODE_FAULT_CLASSES, _row(key, given, usual))
+            return dict.fromkeys(classes, _row(key, given, usual))
         case Mapping():
             rows: dict[FaultClass | str, Promises] = {}
             for name, row in given.items():
-                if (row_name := _row_name(key, name)) in rows:
+                if (row_name := _row_name(key, name, classes)) in rows:
                     raise WrongPromises(key, f"one row for {row_name}", name)
                 rows[row_name] = _row(f"{key}.{name}", row, usual)
-            return {each: rows.get(each, rows.get(ALL, usual)) for each in NODE_FAULT_CLASSES}
+            return {each: rows.get(each, rows.get(ALL, usual)) for each in classes}
         case _:
             raise WrongPromises(key, "a table of promises, a row, or rows by fault class", given)
 
@@ -80,18 +86,19 @@ def read_eligibility(key: str, given: object) -> Eligibility:
     raise WrongPromises(key, f"one of {', '.join(get_args(Eligibility))}", given)
 
 
-def read_electors(key: str, given: object) -> Electors:
-    """The electors of that name, of a system without servers. Raises WrongPromises."""
-    for known in ELECTORS_OF_USERS:
+def read_electors(key: str, given: object, *, servers: bool = False) -> Electors:
+    """The electors of that name; ``servers`` says that the system has some. Raises WrongPromises."""
+    possible = ELECTORS_WITH_SERVERS if servers else ELECTORS_OF_USERS
+    for known in possible:
         if given == known:
             return known
-    raise WrongPromises(key, f"one of {', '.join(ELECTORS_OF_USERS)}", given)
+    raise WrongPromises(key, f"one of {', '.join(possible)}", given)
 
 
-def _row_name(key: str, given: object) -> FaultClass | str:
+def _row_name(key: str, given: object, classes: Collection[FaultClass]) -> FaultClass | str:
     name = fault_class_of(str(given))
-    if name not in NODE_FAULT_CLASSES and name != ALL:
-        raise WrongPromises(key, f"fault classes, of {', '.join((ALL, *NODE_FAULT_CLASSES))}", given)
+    if name not in classes and name != ALL:
+        raise WrongPromises(key, f"fault classes, of {', '.join((ALL, *classes))}", given)
     return name
 
 

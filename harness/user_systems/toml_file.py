@@ -1,4 +1,4 @@
-"""A system described by a TOML file: an image, the command that starts it, and the requests that observe it.
+"""A system described by a TOML file: images, the commands that start them, and the requests that observe the nodes.
 
 An invalid file is refused before anything runs; the message names the key, the value expected and the value found.
 docs/your-own-image.md describes each key.
@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, get_args
+from string import Formatter
+from typing import Any, Final, TypeVar, get_args
 
 from splitbrain.errors import UsageError
-from splitbrain.names import Electors, Eligibility, PromiseTable
+from splitbrain.names import FAULT_CLASSES, NODE_FAULT_CLASSES, Electors, PromiseTable, did_you_mean
 from splitbrain.nodes.systems.base import (
     HttpProbe,
     Machine,
     NoOptions,
     OwnImage,
     RestartPolicy,
+    Servers,
     Software,
     System,
 )
@@ -32,35 +34,67 @@ from splitbrain.user_systems.promises import (
     usual_promises,
 )
 
-OF_SOFTWARE: Final = frozenset(
-    ("image", "folder", "command", "peer", "separator", "port", "data", "ready_s", "restart", "restart_delay_ms")
-)
+T = TypeVar("T")
+
+OF_IMAGE: Final = frozenset(("image", "folder", "command", "peer", "separator", "env"))
+OF_SOFTWARE: Final = frozenset(("port", "data", "ready_s", "restart", "restart_delay_ms")) | OF_IMAGE
 OF_BOUNDS: Final = frozenset(
     ("nodes", "min_nodes", "max_nodes", "stall_bound_ms", "suspicion_ms", "round_ms", "eligibility", "elects")
 )
-KEYS: Final = frozenset(("help", "probe", "confirm", "promises")) | OF_SOFTWARE | OF_BOUNDS
-PROBE_KEYS: Final = frozenset(("path", "status", "leading", "leader", "leader_term", "term", "reign"))
+TABLES: Final = frozenset(("probe", "confirm", "promises", "servers"))
+KEYS: Final = frozenset(("help",)) | TABLES | OF_SOFTWARE | OF_BOUNDS
+SERVER_KEYS: Final = frozenset(("count",)) | OF_SOFTWARE
+MOST_SERVERS: Final = 9
+PROBE_PATHS: Final = frozenset(("leader", "leader_term", "term", "reign"))
+PROBE_KEYS: Final = frozenset(("path", "status", "leading")) | PROBE_PATHS
 CONFIRM_KEYS: Final = frozenset(("path", "method"))
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ALONE: Final = Machine(name="n1", system="", seed=0, nodes={"n1": "10.0.0.1"}, servers={"s1": "10.0.0.2"})
+"""A machine to try texts with placeholders on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Template:
-    """A command in which ``{name}``, ``{address}`` and ``{peers}`` stand for a machine's own; a word that holds
-    ``{peer}`` comes once for each of the others."""
+    """Texts in which ``{name}``, ``{address}``, ``{peers}`` and ``{group.NAME}`` stand for what a machine is started
+    with.
 
-    words: tuple[str, ...]
+    ``{peers}`` are the other machines of its group, each written as ``peer`` says. A text with ``{peer}`` comes once
+    for each of them. ``servers`` is the name of the group of servers, of which ``{group.NAME}`` are the addresses.
+    """
+
+    texts: tuple[str, ...]
     peer: str
     separator: str
+    servers: str | None = None
 
     def __call__(self, machine: Machine) -> Sequence[str]:
+        own = machine.nodes if machine.name in machine.nodes else machine.servers
         others = [
-            self.peer.format(name=name, address=address)
-            for name, address in machine.nodes.items()
+            filled(self.peer, {"name": name, "address": address})
+            for name, address in own.items()
             if name != machine.name
         ]
-        own = {"name": machine.name, "address": machine.nodes[machine.name], "peers": self.separator.join(others)}
-        return [word.format(peer=peer, **own) for word in self.words for peer in (others if "{peer}" in word else [""])]
+        values = {"name": machine.name, "address": own[machine.name], "peers": self.separator.join(others)}
+        if self.servers is not None:
+            values[f"group.{self.servers}"] = self.separator.join(machine.servers.values())
+        return [
+            filled(text, {**values, "peer": peer})
+            for text in self.texts
+            for peer in (others if "{peer}" in text else [""])
+        ]
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """The text with its placeholders filled in; doubled braces stand for single ones. Raises ValueError."""
+    words = []
+    for literal, name, form, conversion in Formatter().parse(text):
+        words.append(literal)
+        if name is None:
+            continue
+        if name not in values or form or conversion:
+            raise ValueError(f"unknown placeholder {{{name}}}")
+        words.append(values[name])
+    return "".join(words)
 
 
 def described(path: Path) -> System:
@@ -76,183 +110,223 @@ def described(path: Path) -> System:
 def described_as(path: Path, text: str) -> System:
     """The system that a file with this text describes, which may be kept elsewhere by now. Raises UsageError."""
     try:
-        told = tomllib.loads(text)
+        given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as wrong:
         raise UsageError(f"{path}: no TOML: {wrong}") from wrong
-    return replace(_System(str(path), told).system(path), origin={"description": text})
+    return replace(_system(_Table(str(path), given, KEYS), path), origin={"description": text})
 
 
-class _System:
-    """One file being read; ``where`` is how messages name it."""
+class _Table:
+    """One table of a file, whose keys must be among ``keys``; messages name the file, and the key from the root on."""
 
-    def __init__(self, where: str, told: Mapping[str, Any]) -> None:
+    def __init__(self, where: str, given: Mapping[str, Any], keys: Collection[str], prefix: str = "") -> None:
+        self.given = given
         self._where = where
-        self._given = told
-
-    def system(self, path: Path) -> System:
-        self._closed("", self._given, KEYS)
-        min_nodes, nodes, max_nodes = self._sizes()
-        stall_bound_ms = self._number("stall_bound_ms", 5_000, least=20)
-        return System(
-            name=str(path),
-            help=self._text("help", "a system described by a TOML file"),
-            promises=self._promises(),
-            stall_bound_ms=stall_bound_ms,
-            suspicion_ms=self._number("suspicion_ms", 1_000),
-            eligibility=self._eligibility(),
-            message_complexity="not stated",
-            options=NoOptions(),
-            factory=None,
-            elects=self._electors(),
-            round_ms=self._number("round_ms", stall_bound_ms),
-            software=Software(
-                image=self._image(path.parent),
-                command=self._command(),
-                ports=(self._number("port", 8000),),
-                data=self._text("data", "/data"),
-                ready_s=float(self._number("ready_s", 30)),
-                restart=self._restart(),
-                restart_delay_ms=self._number("restart_delay_ms", 1_000, least=0),
-            ),
-            probe=self._probe(),
-            min_nodes=min_nodes,
-            usual_nodes=nodes,
-            max_nodes=max_nodes,
-        )
-
-    def _refuse(self, key: str, expected: str, got: object) -> UsageError:
-        return UsageError(f"{self._where}: {key}: expected {expected}, got {got!r}")
-
-    def _closed(self, table: str, told: Mapping[str, Any], keys: frozenset[str]) -> None:
-        for key in told:
+        self._prefix = prefix
+        for key in given:
             if key not in keys:
-                raise UsageError(f"{self._where}: unknown key {table}{key}: expected one of {', '.join(sorted(keys))}")
+                near = did_you_mean(key, keys)
+                raise self.refusal(f"unknown key {prefix}{key}: expected one of {', '.join(sorted(keys))}{near}")
 
-    def _text(self, key: str, usual: str | None) -> str:
-        value = self._given.get(key, usual)
+    @property
+    def name(self) -> str:
+        """The name of the table before a message; empty for the root."""
+        return f"{self._prefix[:-1]}: " if self._prefix else ""
+
+    def refusal(self, words: str) -> UsageError:
+        return UsageError(f"{self._where}: {words}")
+
+    def refuse(self, key: str, expected: str, got: object) -> UsageError:
+        return self.refusal(f"{self._prefix}{key}: expected {expected}, got {got!r}")
+
+    def text(self, key: str, usual: str | None = None) -> str:
+        """The text under a key, which must be there if there is no usual one."""
+        if key not in self.given and usual is None:
+            raise self.refusal(f"{self._prefix}{key} is missing")
+        value = self.given.get(key, usual)
         if not isinstance(value, str) or not value:
-            raise self._refuse(key, "a text", value)
+            raise self.refuse(key, "a text", value)
         return value
 
-    def _number(self, key: str, usual: int, least: int = 1) -> int:
-        value = self._given.get(key, usual)
-        if type(value) is not int or value < least:
-            raise self._refuse(key, f"a whole number from {least}", value)
+    def number(self, key: str, usual: int | None, least: int = 1, most: int | None = None) -> int:
+        """The whole number under a key, which must be there if there is no usual one."""
+        if key not in self.given and usual is None:
+            raise self.refusal(f"{self._prefix}{key} is missing")
+        value = self.given.get(key, usual)
+        if type(value) is not int or value < least or (most is not None and value > most):
+            raise self.refuse(key, f"a whole number from {least}" + (f" to {most}" if most else ""), value)
         return value
 
-    def _sizes(self) -> tuple[int, int, int]:
-        """The smallest, the usual and the largest number of nodes."""
-        usual = self._number("nodes", 3)
-        least = self._number("min_nodes", min(2, usual))
-        most = self._number("max_nodes", max(9, usual, least), least=least)
-        if "nodes" not in self._given:
-            usual = min(max(usual, least), most)
-        if not least <= usual <= most:
-            raise self._refuse("nodes", f"a number from min_nodes to max_nodes, {least} to {most}", usual)
-        return least, usual, most
-
-    def _table(self, key: str, keys: frozenset[str]) -> Mapping[str, Any]:
-        value = self._given.get(key, {})
+    def table(self, key: str, keys: Collection[str] | None = None) -> _Table:
+        """The table under a key, empty if there is none; with any keys where none are given."""
+        value = self.given.get(key, {})
         if not isinstance(value, Mapping):
-            raise self._refuse(key, "a table", value)
-        self._closed(f"{key}.", value, keys)
-        return value
+            raise self.refuse(key, "a table", value)
+        return _Table(self._where, value, value if keys is None else keys, f"{self._prefix}{key}.")
 
-    def _texts(self, key: str, table: Mapping[str, Any]) -> Mapping[str, str]:
-        for name, text in table.items():
-            if not isinstance(text, str) or not text:
-                raise self._refuse(f"{key}.{name}", "a text", text)
-        return table
 
-    def _image(self, beside: Path) -> OwnImage:
-        if ("image" in self._given) == ("folder" in self._given):
-            raise UsageError(f"{self._where}: expected one of image (a tag) and folder (with a Dockerfile)")
-        if "image" in self._given:
-            return OwnImage(tag=self._text("image", None))
-        folder = (beside / self._text("folder", None)).resolve()
-        if not (folder / "Dockerfile").is_file():
-            raise self._refuse("folder", "a folder with a Dockerfile in it", str(folder))
-        return OwnImage(folder=str(folder))
+def _system(root: _Table, path: Path) -> System:
+    min_nodes, nodes, max_nodes = _sizes(root)
+    stall_bound_ms = root.number("stall_bound_ms", 5_000, least=20)
+    group = _group(root)
+    elects = _read(root, "elects", "none", lambda key, given: read_electors(key, given, servers=group is not None))
+    return System(
+        name=str(path),
+        help=root.text("help", "a system described by a TOML file"),
+        promises=_promises(root, elects, group is not None),
+        stall_bound_ms=stall_bound_ms,
+        suspicion_ms=root.number("suspicion_ms", 1_000),
+        eligibility=_read(root, "eligibility", "clique", read_eligibility),
+        message_complexity="not stated",
+        options=NoOptions(),
+        factory=None,
+        elects=elects,
+        round_ms=root.number("round_ms", stall_bound_ms),
+        software=_software(root, path.parent, group, port=8_000),
+        servers=None if group is None else _servers(root, path.parent, group),
+        probe=_probe(root.table("probe", PROBE_KEYS), root.table("confirm", CONFIRM_KEYS)),
+        min_nodes=min_nodes,
+        usual_nodes=nodes,
+        max_nodes=max_nodes,
+    )
 
-    def _command(self) -> Callable[[Machine], Sequence[str]]:
-        words = self._given.get("command", [])
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise self._refuse("command", "a list of texts", words)
-        template = Template(
-            words=tuple(words),
-            peer=self._text("peer", "{name}={address}"),
-            separator=self._text("separator", ","),
-        )
-        machine = Machine(name="n1", system="", seed=0, nodes={"n1": "10.0.0.1", "n2": "10.0.0.2"}, servers={})
-        try:
-            template(machine)
-        except (KeyError, IndexError, ValueError) as wrong:
-            expected = "{name}, {address}, {peers} and {peer} (in peer: {name} and {address}), other braces doubled"
-            raise self._refuse("command", expected, f"{words} ({wrong})") from wrong
-        return template
 
-    def _restart(self) -> RestartPolicy:
-        policy = self._text("restart", "never")
-        if policy not in get_args(RestartPolicy):
-            raise self._refuse("restart", f"one of {', '.join(get_args(RestartPolicy))}", policy)
-        return policy  # type: ignore[return-value]
+def _sizes(root: _Table) -> tuple[int, int, int]:
+    """The smallest, the usual and the largest number of nodes."""
+    usual = root.number("nodes", 3)
+    least = root.number("min_nodes", min(2, usual))
+    most = root.number("max_nodes", max(9, usual, least), least=least)
+    if "nodes" not in root.given:
+        usual = min(max(usual, least), most)
+    if not least <= usual <= most:
+        raise root.refuse("nodes", f"a number from min_nodes to max_nodes, {least} to {most}", usual)
+    return least, usual, most
 
-    def _probe(self) -> HttpProbe:
-        given = self._table("probe", PROBE_KEYS)
-        probe = self._texts("probe", {key: value for key, value in given.items() if key != "status"})
-        confirm = self._texts("confirm", self._table("confirm", CONFIRM_KEYS))
-        self._check_path("probe", probe)
-        self._check_test(probe)
-        if "leader_term" in probe and not {"leader", "term"} <= probe.keys():
-            raise self._refuse("probe.leader_term", "leader and term beside it", probe["leader_term"])
-        if confirm:
-            self._check_path("confirm", confirm)
-        return HttpProbe(
-            **probe,
-            statuses=self._statuses(given.get("status", [])),
-            confirm_path=confirm.get("path"),
-            confirm_method=self._method(confirm.get("method", "POST")),
-        )
 
-    def _check_path(self, table: str, given: Mapping[str, str]) -> None:
-        """Refuse all but a path on the node that is asked: one that begins with a slash cannot name another host."""
-        if "path" not in given:
-            raise UsageError(f"{self._where}: {table}.path is missing")
-        if not re.fullmatch(r"/[!-\"$-~]*", given["path"]):
-            raise self._refuse(f"{table}.path", "a path that begins with /, without spaces and #", given["path"])
+def _group(root: _Table) -> str | None:
+    """The name of the group of servers; None if there are none."""
+    names = [*root.table("servers").given]
+    if len(names) > 1:
+        raise root.refuse("servers", "one group", names)
+    return names[0] if names else None
 
-    def _check_test(self, given: Mapping[str, str]) -> None:
-        if "leading" not in given:
-            raise UsageError(f"{self._where}: probe.leading is missing")
-        path, equals, value = (part.strip() for part in given["leading"].partition("=="))
-        if not path or "=" in path or (equals and not value):
-            raise self._refuse("probe.leading", "a path, or path == value", given["leading"])
 
-    def _statuses(self, given: object) -> tuple[int, ...]:
-        if not isinstance(given, list) or not all(type(status) is int and 200 <= status <= 599 for status in given):
-            raise self._refuse("probe.status", "a list of HTTP statuses, from 200 to 599", given)
-        return tuple(given)
+def _servers(root: _Table, beside: Path, group: str) -> Servers:
+    table = root.table("servers").table(group, SERVER_KEYS)
+    software = _software(table, beside, group, port=None)
+    return Servers(count=table.number("count", 1, most=MOST_SERVERS), software=software)
 
-    def _method(self, given: str) -> str:
-        if given.upper() not in METHODS:
-            raise self._refuse("confirm.method", f"one of {', '.join(METHODS)}", given)
-        return given.upper()
 
-    def _promises(self) -> PromiseTable:
-        usual = usual_promises("term" in self._table("probe", PROBE_KEYS), self._electors())
-        try:
-            return read_promises("promises", self._given.get("promises", {}), usual)
-        except WrongPromises as wrong:
-            raise self._refuse(wrong.key, wrong.expected, wrong.got) from wrong
+def _software(table: _Table, beside: Path, servers: str | None, *, port: int | None) -> Software:
+    return Software(
+        image=_image(table, beside),
+        command=_template(table, "command", table.given.get("command", []), servers),
+        environment=_environment(table, servers),
+        ports=(table.number("port", port, most=65_535),),
+        data=table.text("data", "/data"),
+        ready_s=float(table.number("ready_s", 30)),
+        restart=_restart(table),
+        restart_delay_ms=table.number("restart_delay_ms", 1_000, least=0),
+    )
 
-    def _electors(self) -> Electors:
-        try:
-            return read_electors("elects", self._given.get("elects", "none"))
-        except WrongPromises as wrong:
-            raise self._refuse(wrong.key, wrong.expected, wrong.got) from wrong
 
-    def _eligibility(self) -> Eligibility:
-        try:
-            return read_eligibility("eligibility", self._given.get("eligibility", "clique"))
-        except WrongPromises as wrong:
-            raise self._refuse(wrong.key, wrong.expected, wrong.got) from wrong
+def _restart(table: _Table) -> RestartPolicy:
+    policy = table.text("restart", "never")
+    if policy not in get_args(RestartPolicy):
+        raise table.refuse("restart", f"one of {', '.join(get_args(RestartPolicy))}", policy)
+    return policy  # type: ignore[return-value]
+
+
+def _image(table: _Table, beside: Path) -> OwnImage:
+    if ("image" in table.given) == ("folder" in table.given):
+        raise table.refusal(f"{table.name}expected one of image (a tag) and folder (with a Dockerfile)")
+    if "image" in table.given:
+        return OwnImage(tag=table.text("image"))
+    folder = (beside / table.text("folder")).resolve()
+    if not (folder / "Dockerfile").is_file():
+        raise table.refuse("folder", "a folder with a Dockerfile in it", str(folder))
+    return OwnImage(folder=str(folder))
+
+
+def _template(table: _Table, key: str, texts: object, servers: str | None) -> Template:
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise table.refuse(key, "a list of texts", texts)
+    template = Template(
+        texts=tuple(texts),
+        peer=table.text("peer", "{name}={address}"),
+        separator=table.text("separator", ","),
+        servers=servers,
+    )
+    try:
+        template(replace(ALONE, nodes={**ALONE.nodes, "n2": "10.0.0.3"}))
+    except ValueError as wrong:
+        group = "" if servers is None else f", {{group.{servers}}}"
+        expected = f"{{name}}, {{address}}, {{peers}}{group} and {{peer}} (in peer: {{name}} and {{address}})"
+        raise table.refuse(key, f"{expected}, other braces doubled", f"{texts} ({wrong})") from wrong
+    return template
+
+
+def _environment(table: _Table, servers: str | None) -> Callable[[Machine], Mapping[str, str]]:
+    given = table.table("env").given
+    if not all(isinstance(text, str) and "{peer}" not in text for text in given.values()):
+        raise table.refuse("env", "texts, with {peers} for all peers", dict(given))
+    template = _template(table, "env", [*given.values()], servers)
+    return lambda machine: dict(zip(given, template(machine), strict=True))
+
+
+def _probe(probe: _Table, confirm: _Table) -> HttpProbe:
+    paths = {key: probe.text(key) for key in sorted(PROBE_PATHS & probe.given.keys())}
+    if "leader_term" in paths and not {"leader", "term"} <= paths.keys():
+        raise probe.refuse("leader_term", "leader and term beside it", paths["leader_term"])
+    return HttpProbe(
+        path=_request_path(probe),
+        leading=_test(probe),
+        statuses=_statuses(probe),
+        **paths,
+        confirm_path=_request_path(confirm) if confirm.given else None,
+        confirm_method=_method(confirm),
+    )
+
+
+def _request_path(table: _Table) -> str:
+    """A path on the node that is asked: one that begins with a slash cannot name another host."""
+    path = table.text("path")
+    if not re.fullmatch(r"/[!-\"$-~]*", path):
+        raise table.refuse("path", "a path that begins with /, without spaces and #", path)
+    return path
+
+
+def _test(table: _Table) -> str:
+    test = table.text("leading")
+    path, equals, value = (part.strip() for part in test.partition("=="))
+    if not path or "=" in path or (equals and not value):
+        raise table.refuse("leading", "a path, or path == value", test)
+    return test
+
+
+def _statuses(table: _Table) -> tuple[int, ...]:
+    given = table.given.get("status", [])
+    if not isinstance(given, list) or not all(type(status) is int and 200 <= status <= 599 for status in given):
+        raise table.refuse("status", "a list of HTTP statuses, from 200 to 599", given)
+    return tuple(given)
+
+
+def _method(table: _Table) -> str:
+    method = table.text("method", "POST").upper()
+    if method not in METHODS:
+        raise table.refuse("method", f"one of {', '.join(METHODS)}", method)
+    return method
+
+
+def _promises(root: _Table, elects: Electors, servers: bool) -> PromiseTable:
+    usual = usual_promises("term" in root.table("probe").given, elects)
+    classes = FAULT_CLASSES if servers else NODE_FAULT_CLASSES
+    return _read(root, "promises", {}, lambda key, given: read_promises(key, given, usual, classes))
+
+
+def _read(root: _Table, key: str, usual: object, read: Callable[[str, object], T]) -> T:
+    """What ``read`` makes of the value under a key. Raises UsageError."""
+    try:
+        return read(key, root.given.get(key, usual))
+    except WrongPromises as wrong:
+        raise root.refuse(wrong.key, wrong.expected, wrong.got) from wrong

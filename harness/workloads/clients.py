@@ -32,6 +32,7 @@ class Claim(NamedTuple):
     term: int | None
     reign: str | None
     vote: str | None = None
+    leader_term: int | None = None  # of the leadership that the node names
 
     @property
     def reign_or_term(self) -> str | int | None:

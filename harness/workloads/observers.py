@@ -76,7 +76,8 @@ class Observers:
         and the new leader again after each answer; that turns nearly every overlap longer than two round trips
         into a proof."""
         term, reign = value["term"], value["reign"]
-        claim = Claim(self._cluster.now(), value["leading"], value["leader"], term, reign, value.get("vote"))
+        leading, leader_term = value["leading"], value.get("leader_term", term)
+        claim = Claim(self._cluster.now(), leading, value["leader"], term, reign, value.get("vote"), leader_term)
         if self._view.saw(node, claim):
             if node in self._confirmers:
                 self._confirmers[node].ring()

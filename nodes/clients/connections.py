@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 from splitbrain.nodes.clients.base import OperationFailed
 
 READ_BYTES = 65_536
+GREETING_S = 0.1
 CLOSED = "incomplete answer: the connection was closed"
 
 
@@ -54,3 +55,22 @@ async def open_connection(port: int) -> tuple[asyncio.StreamReader, asyncio.Stre
         return await asyncio.open_connection("127.0.0.1", port)
     except OSError as failure:
         raise OperationFailed(f"no connection: {failure.strerror or failure}") from failure
+
+
+async def accepts(port: int) -> None:
+    """Return if something accepts connections behind that port of 127.0.0.1. Raises OperationFailed.
+
+    A port that an engine publishes is always open: where nothing listens behind it, a connection is closed at once.
+    """
+    reader, writer = await open_connection(port)
+    try:
+        async with asyncio.timeout(GREETING_S):
+            closed = not await reader.read(1)
+    except TimeoutError:
+        closed = False  # most servers wait for the client to speak
+    except OSError:
+        closed = True
+    finally:
+        writer.close()
+    if closed:
+        raise OperationFailed("no connection: it was closed at once")

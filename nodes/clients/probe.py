@@ -7,11 +7,12 @@ request. A leader may be named by a node's name, its address, or a URL or ``host
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from splitbrain.nodes.clients.answers import WrongAnswer, shown, text, whole
 from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown, Question
+from splitbrain.nodes.clients.connections import accepts
 from splitbrain.nodes.clients.web import WebAnswer, WebSession
 from splitbrain.nodes.systems.base import HttpProbe
 
@@ -20,13 +21,14 @@ UNAVAILABLE: Final = 503
 
 
 class ProbeClient:
-    """Client for the nodes of a described system."""
+    """Client for the nodes of a described system. Its ``servers`` are asked for connections only."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], probe: HttpProbe) -> None:
+    def __init__(self, endpoints: Mapping[str, Endpoint], probe: HttpProbe, servers: Collection[str] = ()) -> None:
         self._probe = probe
-        addresses = {endpoint.address: name for name, endpoint in endpoints.items()}
-        self._names = addresses | {name: name for name in endpoints}
-        self._urls = {name: endpoint.url for name, endpoint in endpoints.items()}
+        self._servers = {name: next(iter(endpoints[name].ports.values())) for name in servers}
+        nodes = {name: endpoint for name, endpoint in endpoints.items() if name not in servers}
+        self._names = {endpoint.address: name for name, endpoint in nodes.items()} | {name: name for name in nodes}
+        self._urls = {name: endpoint.url for name, endpoint in nodes.items()}
         self._session = WebSession()
 
     async def observe(self, node: str) -> Mapping[str, Any]:
@@ -47,7 +49,10 @@ class ProbeClient:
         raise OperationFailed(f"not supported by the description: {question}")
 
     async def awake(self, machine: str) -> None:
-        await self.observe(machine)
+        if machine in self._servers:
+            await accepts(self._servers[machine])
+        else:
+            await self.observe(machine)
 
     async def clocks(self, machine: str) -> Mapping[str, int]:
         return {}

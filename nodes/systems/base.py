@@ -124,14 +124,15 @@ RestartPolicy = Literal["always", "on-failure", "never"]
 class Software:
     """The software in the containers of one group of machines.
 
-    ``image`` is a folder of ``nodes/`` with a Dockerfile; ``command`` gives the container's arguments. Clients connect
-    to ``ports``. ``data`` is the folder of its durable state, None if it keeps none, and ``ready_s`` the longest time
-    until its first answer. Where it ends and no fault asked for that, ``restart`` says if it is started again,
-    ``restart_delay_ms`` later.
+    ``image`` is a folder of ``nodes/`` with a Dockerfile; ``command`` gives the container's arguments, ``environment``
+    variables beside those of the image. Clients connect to ``ports``. ``data`` is the folder of its durable state, None
+    if it keeps none, and ``ready_s`` the longest time until its first answer. Where it ends and no fault asked for
+    that, ``restart`` says if it is started again, ``restart_delay_ms`` later.
     """
 
     image: str | OwnImage
     command: Callable[[Machine], Sequence[str]]
+    environment: Callable[[Machine], Mapping[str, str]] = lambda machine: {}
     ports: tuple[int, ...] = (CLIENT_PORT,)
     data: str | None = DATA
     ready_s: float = 30.0

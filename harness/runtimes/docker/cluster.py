@@ -202,7 +202,7 @@ class DockerCluster:
             await self._open_keeper(client, images.host)
         await asyncio.gather(*(self._set_up_host(client, images, network, name) for name in machines_of))
         endpoints = {name: Endpoint(host.address, host.ports) for name, host in self._hosts.items()}
-        self._system_client = client_of(self._spec.system, endpoints)
+        self._system_client = client_of(self._spec.system, endpoints, self._spec.servers)
         await asyncio.gather(*(self._until_answers(name) for name in machines_of))
         effect = await self.heal()
         if not effect.verified:
@@ -227,10 +227,13 @@ class DockerCluster:
         container = await self._blocking(
             machines.create_host, client, self._run, network, name, address, images.host, ports, disk
         )
-        command = software.command(self._machine(name))
+        machine = self._machine(name)
+        command, environment = software.command(machine), software.environment(machine)
         image = images.of[software.image]
         with loops.explained() if self._disks == "loop" else contextlib.nullcontext():
-            node = await self._blocking(machines.create_node, client, self._run, name, container, image, command, disk)
+            node = await self._blocking(
+                machines.create_node, client, self._run, name, container, image, command, environment, disk
+            )
         published = await self._blocking(machines.published_ports, container, name, ports)
         self._hosts[name] = HostContainer(name, address, container, published, node)
         loop = asyncio.get_running_loop()

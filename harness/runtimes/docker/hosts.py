@@ -134,6 +134,7 @@ def create_node(
     host: Container,
     image: str,
     command: Sequence[str],
+    environment: Mapping[str, str],
     disk: NodeDisk | None,
 ) -> Container:
     """Start the node's container in the namespaces of its host."""
@@ -143,6 +144,7 @@ def create_node(
             list(command),
             name=f"splitbrain-{run}-{name}",
             detach=True,
+            environment=dict(environment),
             network_mode=f"container:{host.id}",
             pid_mode=f"container:{host.id}",
             labels=labels(run),
