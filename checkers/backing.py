@@ -27,9 +27,11 @@ from splitbrain.names import Eligibility
 class Claims:
     """The claims to lead, as rows of the observations: those that are possible, and those of them that are backed.
 
-    ``may_lead`` [interval, node] says when a node may have reached a majority; its axes are those of the health.
+    ``may_lead`` [interval, node] says when a node may have reached a majority; its axes are those of the ``health``.
     """
 
+    history: History
+    health: ClusterHealth
     possible: Ints
     backed: Ints
     may_lead: Mask
@@ -44,7 +46,42 @@ class Claims:
             first, last = _intervals(health, seen.invoke[rows], seen.complete[rows])
             possible[rows] = _in_any(may_lead[:, place], first, last)
             backed[rows] = _supported(history, health, kind, (place, leader), rows, fresh)
-        return cls(possible=np.flatnonzero(possible), backed=np.flatnonzero(backed & possible), may_lead=may_lead)
+        return cls(
+            history=history,
+            health=health,
+            possible=np.flatnonzero(possible),
+            backed=np.flatnonzero(backed & possible),
+            may_lead=may_lead,
+        )
+
+    def between(self, start: int, end: int) -> Ints:
+        """The possible claims whose windows meet ]start, end[ (ns)."""
+        seen, rows = self.history.observations, self.possible
+        return rows[(seen.complete[rows] > start) & (seen.invoke[rows] < end)]
+
+    def parts_without(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The maximal parts of [start, end] (ns) that no possible claim meets."""
+        seen, rows = self.history.observations, self.between(start, end)
+        begins = [start, *np.maximum.accumulate(seen.complete[rows]).tolist()]
+        ends = [*seen.invoke[rows].tolist(), end]
+        return [(begin, finish) for begin, finish in zip(begins, ends, strict=True) if begin < finish]
+
+    def answers(self, start: int, end: int, step: int) -> list[Ints]:
+        """The times (ns) of the answers of each member in [start, end].
+
+        Where a node cannot have reached a majority it need not answer: those times are filled up, one every ``step``.
+        """
+        seen, edges = self.history.observations, self.health.edges
+        rows = np.arange(*np.searchsorted(seen.invoke, (start, end)))
+        rows = rows[seen.ok[rows]]
+        found = []
+        for place, name in enumerate(self.health.members):
+            own = seen.invoke[rows[seen.node[rows] == self.history.code.get(name, NONE)]]
+            idle = np.flatnonzero(~self.may_lead[:, place] & (edges[:-1] < end) & (edges[1:] > start)).tolist()
+            spans = [(max(start, edges[at]), min(end, edges[at + 1])) for at in idle]
+            filled = [np.append(np.arange(first, last, step), last) for first, last in spans]
+            found.append(np.sort(np.concatenate((own, *filled))))
+        return found
 
 
 def _members(history: History, health: ClusterHealth) -> Iterator[tuple[int, int]]:

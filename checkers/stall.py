@@ -24,7 +24,7 @@ import numpy as np
 
 from splitbrain.checkers.backing import Claims
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import ClusterHealth, cluster_health
+from splitbrain.checkers.cluster_health import cluster_health
 from splitbrain.checkers.convergence import Disagreements, disagreements, name_each_other
 from splitbrain.checkers.eligibility import Period, covered, eligible_periods, fault_free_periods
 from splitbrain.checkers.history import History
@@ -78,7 +78,6 @@ class _Inputs:
 
     history: History
     bounds: Bounds
-    health: ClusterHealth
     fault_free: list[Period]
     starved: Starvation
     asked_to_confirm: Ints
@@ -104,7 +103,6 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     inputs = _Inputs(
         history=history,
         bounds=bounds,
-        health=health,
         fault_free=fault_free_periods(health),
         starved=Starvation.of(history, bounds),
         asked_to_confirm=confirms.invoke,
@@ -155,7 +153,8 @@ def _cases(inputs: _Inputs, gap: _Gap, period: Period) -> Iterator[_Case]:
     for u, v in free or [(start, end)]:
         for guarantee, first, last in _guarantees(inputs, u, v):
             if not free:
-                why = NOT_BACKED if _claimed(inputs, first, last) else STARVED
+                claimed = inputs.claims is not None and len(inputs.claims.between(first, last))
+                why = NOT_BACKED if claimed else STARVED
                 yield _Case(guarantee=guarantee, start=first, end=last, witness=period.witness, gap=gap, doubt=why)
                 continue
             parts = [(a, b) for a, b in _decisive_parts(inputs, first, last, period.witness) if b - a > inputs.bound]
@@ -183,30 +182,10 @@ def _guarantees(inputs: _Inputs, start: int, end: int) -> list[tuple[Guarantee, 
 
 def _decisive_parts(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> list[tuple[int, int]]:
     """The maximal parts of [start, end] (ns) without a possible claim in which the nodes were asked often enough."""
-    parts = [(start, end)] if inputs.claims is None else _unclaimed_parts(inputs, inputs.claims, start, end)
+    parts = [(start, end)] if inputs.claims is None else inputs.claims.parts_without(start, end)
     for times in _probes(inputs, start, end, witness):
         parts = [part for a, b in parts for part in _dense_parts(times, a, b, inputs.bounds.stall_ns)]
     return parts
-
-
-def _unclaimed_parts(inputs: _Inputs, claims: Claims, start: int, end: int) -> list[tuple[int, int]]:
-    """The maximal parts of [start, end] (ns) that no possible claim meets."""
-    rows = _meeting(inputs, claims, start, end)
-    seen = inputs.history.observations
-    begins = [start, *np.maximum.accumulate(seen.complete[rows]).tolist()]
-    ends = [*seen.invoke[rows].tolist(), end]
-    return [(begin, finish) for begin, finish in zip(begins, ends, strict=True) if begin < finish]
-
-
-def _claimed(inputs: _Inputs, start: int, end: int) -> bool:
-    """True if a possible claim meets ]start, end[ (ns), where claims take the place of confirmations."""
-    return inputs.claims is not None and bool(len(_meeting(inputs, inputs.claims, start, end)))
-
-
-def _meeting(inputs: _Inputs, claims: Claims, start: int, end: int) -> Ints:
-    """The possible claims whose windows meet ]start, end[ (ns)."""
-    seen, rows = inputs.history.observations, claims.possible
-    return rows[(seen.complete[rows] > start) & (seen.invoke[rows] < end)]
 
 
 def _probes(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> list[Ints]:
@@ -216,31 +195,13 @@ def _probes(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> 
     invoked, it is one for each node, of its answers. Servers are never probed.
     """
     if inputs.claims is not None:
-        return [_denials(inputs, inputs.claims, start, end, place) for place in range(len(inputs.health.members))]
+        return inputs.claims.answers(start, end, max(1, inputs.bounds.stall_ns // 2))
     seen = inputs.history.observations
     rows = np.arange(*np.searchsorted(seen.invoke, (start, end)))
     ok = seen.outcome[rows] == OK
     members = [inputs.history.code.get(node, NONE) for node in witness if node not in inputs.bounds.servers]
     quiet = rows[~(ok & seen.leading[rows]) & np.isin(seen.node[rows], members)]
     return [np.sort(np.concatenate((seen.invoke[quiet], _within(inputs.asked_to_confirm, start, end))))]
-
-
-def _denials(inputs: _Inputs, claims: Claims, start: int, end: int, place: int) -> Ints:
-    """The times (ns) of the answers of one node in [start, end].
-
-    Where it cannot have reached a majority it need not be asked: those times are filled up.
-    """
-    seen, edges = inputs.history.observations, inputs.health.edges
-    rows = np.arange(*np.searchsorted(seen.invoke, (start, end)))
-    node = inputs.history.code.get(inputs.health.members[place], NONE)
-    answers = seen.invoke[rows[(seen.outcome[rows] == OK) & (seen.node[rows] == node)]]
-    step = max(1, inputs.bounds.stall_ns // 2)
-    filled = [
-        np.append(np.arange(max(start, edges[at]), min(end, edges[at + 1]), step), min(end, edges[at + 1]))
-        for at in np.flatnonzero(~claims.may_lead[:, place]).tolist()
-        if edges[at] < end and edges[at + 1] > start
-    ]
-    return np.sort(np.concatenate((answers, *filled)))
 
 
 def _within(times: Ints, start: int, end: int) -> Ints:
@@ -253,7 +214,7 @@ def _doubt(inputs: _Inputs, start: int, end: int, witness: tuple[str, ...]) -> s
 
     There must be at least two probes within every window of ``stall_ns``.
     """
-    if _claimed(inputs, start, end):
+    if inputs.claims is not None and len(inputs.claims.between(start, end)):
         return NOT_BACKED
     seen, window = inputs.history.observations, inputs.bounds.stall_ns
     rows = np.arange(*np.searchsorted(seen.invoke, (start, end)))
