@@ -25,7 +25,7 @@ import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.cluster_health import ClusterHealth, cluster_health
-from splitbrain.checkers.fault_periods import CUTS
+from splitbrain.checkers.fault_periods import is_cut
 from splitbrain.checkers.history import History
 from splitbrain.checkers.incidents import disturbances
 from splitbrain.checkers.leaderships import KEYLESS, Leaderships, hulls, split
@@ -246,7 +246,7 @@ def _slowed(history: History) -> Iterator[tuple[int, int, int]]:
     Only a delay has a bound. For any other fault of links the time is more than the history's.
     """
     for period in disturbances(history):
-        if not period.links or period.fault.f in CUTS:
+        if not period.links or is_cut(period.fault):
             continue
         asked = period.fault.asked
         delays = (asked.get("ms"), asked.get("jitter_ms", 0))

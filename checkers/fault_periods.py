@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from splitbrain.checkers.fault import Fault, Link
 
 CUTS = frozenset({"partition"})
-ON_LINKS = CUTS | {"loss", "delay", "latency", "duplicate", "reorder", "corrupt", "bandwidth", "rate"}
+ON_LINKS = CUTS | {"loss", "delay", "latency", "duplicate", "reorder", "corrupt", "bandwidth", "rate", "dns"}
 KILLS = frozenset({"kill", "crash", "stop", "oom"})
 RESTARTS = frozenset({"restart", "start"})
 PAUSES = frozenset({"pause", "freeze"})
@@ -39,6 +39,11 @@ class FaultPeriod:
     possible: tuple[int, int]
     certain: tuple[int, int] | None
     cuts: bool
+
+
+def is_cut(fault: Fault) -> bool:
+    """True if the links of the fault carry nothing; a cut of one port lets other packets pass."""
+    return fault.f in CUTS and fault.asked.get("port") is None
 
 
 def is_repair(fault: Fault) -> bool:
@@ -116,7 +121,7 @@ def _fault_period(
         certain = (fault.done, end if undoing is None else undoing)
     # In a simulation an act takes no time; it disturbs its targets for 1 ns all the same.
     last = end + 1 if over is None else max(over, fault.begin + 1)
-    cuts = fault.f in (CUTS if links else KILLS)
+    cuts = is_cut(fault) if links else fault.f in KILLS
     return FaultPeriod(fault=fault, nodes=nodes, links=links, possible=(fault.begin, last), certain=certain, cuts=cuts)
 
 

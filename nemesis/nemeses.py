@@ -20,12 +20,14 @@ from types import MappingProxyType
 
 from splitbrain.names import FaultClass, did_you_mean, of_servers
 from splitbrain.nemesis.faults import (
+    ANSWERS,
     CAPABILITY_NAMES,
     Bandwidth,
     Capability,
     Corrupt,
     Crash,
     Delay,
+    Dns,
     Duplicate,
     Durable,
     FailingFsync,
@@ -119,7 +121,8 @@ Deck = tuple[Card, ...]
 class Nemesis:
     """A name for a deck of faults, of which ``lanes`` may be in force at a time.
 
-    It is aimed at the machines of one group, ``among``, of which it needs at least ``min_nodes``.
+    It is aimed at the machines of one group, ``among``, of which it needs at least ``min_nodes``. A hunt deals only
+    what is ``simulated``.
     """
 
     name: str
@@ -128,6 +131,7 @@ class Nemesis:
     cards: Deck
     lanes: int = 1
     among: Group = "nodes"
+    simulated: bool = True
 
     def possible(self, nodes: int, servers: int = 0) -> bool:
         """Return whether there are enough machines of its group."""
@@ -331,6 +335,10 @@ def _slow_fsync(rng: Random, target: Role) -> Fault:
     return SlowFsync(target=target, ms=rng.choice(FSYNCS_MS))
 
 
+def _dns(rng: Random, target: Role) -> Fault:
+    return Dns(target=target, answer=rng.choice(ANSWERS))
+
+
 def _storm(rng: Random, target: Role) -> Fault:
     return Kill(target=target, flap_ms=rng.choice(STORMS_MS))
 
@@ -407,6 +415,8 @@ OOMS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Oom(targ
 FILLS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Fill(target=role))
 FSYNC_FAILURES = _aimed("leader", "follower", "minority", fault=lambda rng, role: FailingFsync(target=role))
 SLOW_FSYNCS = _aimed("leader", "follower", "all", fault=_slow_fsync)
+# Not in ``all`` either: systems that are configured with addresses look no name up.
+RESOLUTIONS = _aimed("leader", "follower", "all", fault=_dns)
 FREEZES = (
     *_aimed("leader", "follower", "minority", fault=lambda rng, role: Freeze(target=role)),
     *_aimed("leader", fault=lambda rng, role: Freeze(target=role, flap_ms=rng.choice(FLAPS_MS))),
@@ -530,6 +540,13 @@ _ALL = (
     _nemesis("bursts", "packets are lost many in a row", BURST_LOSSES),
     _nemesis("reject", "partitions that are noticed at once: packets are refused", REFUSALS),
     _nemesis("payload", "partitions that let bare acknowledgements pass: one-way for TCP too", PAYLOADS),
+    Nemesis(
+        name="dns",
+        help="names of machines resolve to nothing, or to an address that no machine has",
+        min_nodes=2,
+        cards=RESOLUTIONS,
+        simulated=False,
+    ),
     _nemesis("crash", "whole machines fall silent and lose all that runs, and come back", CRASHES),
     _nemesis("stop", "nodes are asked to end, and started again", STOPS),
     _nemesis("oom", "the leader or others run out of memory, and the kernel kills them", OOMS),

@@ -85,14 +85,21 @@ def already_faulty(fault: Fault, under_way: Iterable[Plan], view: View) -> froze
     """The nodes that are faulty already in the way in which ``fault`` would make them faulty.
 
     What has to be restarted is down in any case, and what has to be resumed stands still. Of a cut these are the nodes
-    that it is about and that no longer see a majority.
+    that it is about and that no longer see a majority; of a cut of one port, those that it is about.
     """
     nodes = {node for plan in under_way if _same_way(plan.fault, fault) for node in plan.nodes}
-    return cut_off(nodes, view) if isinstance(fault, Partition) else frozenset(nodes)
+    return cut_off(nodes, view) if _is_cut(fault) else frozenset(nodes)
 
 
 def _same_way(one: Fault, other: Fault) -> bool:
+    if isinstance(one, Partition) and isinstance(other, Partition):
+        return one.port == other.port
     return one.f == other.f or (one.undo == other.undo != "heal")
+
+
+def _is_cut(fault: Fault) -> bool:
+    """Whether the links of the fault carry nothing."""
+    return isinstance(fault, Partition) and fault.port is None
 
 
 def shape_of(fault: Fault, group: Group) -> str:
@@ -115,7 +122,7 @@ def combined_class(plans: Iterable[Plan], view: View) -> FaultClass | None:
 
     Two cuts can be of another class together: each deafens one node, both together a majority.
     """
-    cuts = [plan for plan in plans if isinstance(plan.fault, Partition) and _group(plan) == view.group]
+    cuts = [plan for plan in plans if _is_cut(plan.fault) and _group(plan) == view.group]
     if len(cuts) < 2:
         return None
     return _class_of(cuts[0].fault, frozenset().union(*(plan.links for plan in cuts)), view)

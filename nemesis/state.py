@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from splitbrain.nemesis.faults.resolution import ANSWERS, Answer
 from splitbrain.nemesis.partitions import HOWS, NOTHING, Cut, How, Link
 from splitbrain.nemesis.plans import Plan
 
@@ -50,6 +51,8 @@ class State:
     """The faulty nodes and links; those that are not named are healthy. Errors are by node and name of the clock.
 
     ``cut`` holds all links that carry nothing; ``manner`` says how, for those that do not simply drop packets.
+    ``ports`` holds the ports of which links carry nothing, and how. ``names`` are the names that do not resolve as they
+    should: of a link, the name of its receiver as its sender looks it up.
     ``frozen`` nodes may be paused as well. ``full`` nodes have a full disk, ``unflushed`` nodes one that fails to
     flush, and those of ``flush_ms`` one that takes that much longer to flush. Of ``partly_down`` and ``partly_paused``
     nodes only the processes that match the pattern beside the name are affected.
@@ -57,6 +60,8 @@ class State:
 
     cut: Cut = NOTHING
     manner: dict[Link, How] = field(default_factory=dict)
+    ports: dict[tuple[Link, int], How] = field(default_factory=dict)
+    names: dict[Link, Answer] = field(default_factory=dict)
     down: frozenset[str] = frozenset()
     paused: frozenset[str] = frozenset()
     frozen: frozenset[str] = frozenset()
@@ -83,6 +88,16 @@ class State:
             else:
                 self.manner[link] = hardest
         self.cut |= links
+
+    def sever_port(self, links: Cut, port: int, how: How) -> None:
+        """Add a cut of one port."""
+        for link in links:
+            self.ports[link, port] = min(self.ports.get((link, port), how), how, key=HOWS.index)
+
+    def mislead(self, links: Cut, answer: Answer) -> None:
+        """Add wrong answers to lookups of names."""
+        for link in links:
+            self.names[link] = min(self.names.get(link, answer), answer, key=ANSWERS.index)
 
     def skew(self, node: str, clock: str, offset_ms: int, rate_ppm: int) -> None:
         """Add an error of a clock."""

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from splitbrain.nemesis.faults import (
+    ANSWERS,
     CAPABILITY_NAMES,
     HOWS,
     WAYS,
@@ -28,6 +29,7 @@ from splitbrain.nemesis.faults import (
     Corrupt,
     Crash,
     Delay,
+    Dns,
     Duplicate,
     Fault,
     Freeze,
@@ -92,6 +94,8 @@ OTHERS: Mapping[str, tuple[Capability, ...]] = MappingProxyType(
     {
         "slow": ("slow",),
         "throttle": ("throttle",),
+        "dns": ("name resolution",),
+        "port": ("partition", "partition of one port"),
         "duplicate": ("duplicate",),
         "reorder": ("reorder",),
         "delay": ("delay",),
@@ -129,6 +133,10 @@ def faults(draw: DrawFn, nodes: int, of: Sequence[str] | None = None, triggered:
             return Slow(target=draw(target), ms=draw(_small(50)))
         case "throttle":
             return Throttle(target=draw(target), per_mille=draw(_small(995)))
+        case "dns":
+            return Dns(answer=draw(st.sampled_from(ANSWERS)), target=draw(WIDE), way=draw(WAY))
+        case "port":
+            return Partition(shape=draw(st.sampled_from(possible_shapes(nodes))), port=draw(st.integers(1, 65_535)))
         case "duplicate":
             return Duplicate(percent=draw(_small(100)), target=draw(WIDE), way=draw(WAY))
         case "reorder":

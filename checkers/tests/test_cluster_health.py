@@ -90,6 +90,13 @@ def test_a_node_outside_that_can_be_heard_disqualifies_only_an_isolated_majority
     assert periods(fully, "isolated") == [(0, 10), (20, 100)]
 
 
+def test_a_cut_of_one_port_or_of_names_disturbs_links_and_cuts_none() -> None:
+    inner, outer = both_ways(["n1", "n2", "n3"], ["n4", "n5"]), both_ways(["n1"], ["n2", "n3", "n4", "n5"])
+    for f, more in (("partition", {"port": 2380}), ("dns", {})):
+        assert periods(five().fault(f, 10, 20, links=inner + outer, **more)) == [(0, 10)]
+        assert periods(five().fault(f, 10, 20, links=outer, **more), "isolated") == [(0, 10)], "n1 may still be heard"
+
+
 def test_a_killed_node_outside_cannot_be_heard() -> None:
     assert periods(five().fault("kill", 10, 20, nodes=["n1"]), "isolated") == [(0, 10), (20, 100)]
 

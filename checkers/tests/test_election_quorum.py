@@ -64,6 +64,11 @@ def test_a_leader_without_a_term_is_found_by_a_denial_later_than_the_longest_rou
             "the cut is not verified",
             Story().cut(100, 110, SPLIT, effect={"verified": False}).saw("n1", 120, 125, term=4),
         ),
+        ("only one port is cut", Story().cut(100, 110, SPLIT, port=2380).saw("n1", 120, 125, term=4)),
+        (
+            "names do not resolve",
+            Story().fault("dns", 100, 110, links=[[*link] for link in SPLIT]).saw("n1", 120, 125, term=4),
+        ),
         ("the cut is healed meanwhile", split_cluster().saw("n1", 120, 125, term=4).fault("heal", 195, 196)),
         ("three of five remain", Story().cut(100, 110, both_ways(("n1",), ("n4", "n5"))).saw("n1", 120, 125, term=4)),
         ("the denial came within the longest round", split_cluster().saw("n1", 189, 189)),

@@ -85,7 +85,7 @@ async def measured(
     """One row for each requested delay of packets from the address ``of`` to the address ``to``."""
     rows = []
     for token, ms in enumerate(asked, start=1):
-        await receiver.ask(SetLinks(cut={}, loss={}, impaired={of: Impairments(ms=ms)} if ms else {}))
+        await receiver.ask(SetLinks(cut={}, ports=(), loss={}, impaired={of: Impairments(ms=ms)} if ms else {}))
         await sender.ask(SendProbes(to=(to,), token=token, times=PACKETS, every_us=EVERY_US, size=PROBE_BYTES))
         await asyncio.sleep(ms / 1e3 + WAIT_SECONDS)
         received = (await receiver.ask(ReadProbes(token=token))).received

@@ -75,7 +75,7 @@ def test_every_reply_is_a_message() -> None:
 
 
 def test_whole_numbers_are_floats_too_and_nothing_else_is_converted() -> None:
-    settings = decode(SetLinks, {"cut": {}, "loss": {"10.0.0.2": 1}, "impaired": {}})
+    settings = decode(SetLinks, {"cut": {}, "ports": [], "loss": {"10.0.0.2": 1}, "impaired": {}})
     assert type(settings.loss["10.0.0.2"]) is float
 
 
@@ -96,11 +96,13 @@ def test_whole_numbers_are_floats_too_and_nothing_else_is_converted() -> None:
         (b'{"id": 7, "request": "ResumeNode", "fields": {"but": "a"}}', "ResumeNode.but: expected a list, got 'a'"),
         (b'{"id": 7, "request": "ResumeNode", "fields": {"but": ["a", 3]}}', "ResumeNode.but.1: expected str, got 3"),
         (
-            b'{"id": 7, "request": "SetLinks", "fields": {"cut": {"10.0.0.2": "burn"}, "loss": {}, "impaired": {}}}',
+            b'{"id": 7, "request": "SetLinks", "fields": '
+            b'{"cut": {"10.0.0.2": "burn"}, "ports": [], "loss": {}, "impaired": {}}}',
             "SetLinks.cut.10.0.0.2: expected 'drop' or 'reject' or 'payload', got 'burn'",
         ),
         (
-            b'{"id": 7, "request": "SetLinks", "fields": {"cut": {}, "loss": {"10.0.0.2": "1"}, "impaired": {}}}',
+            b'{"id": 7, "request": "SetLinks", "fields": '
+            b'{"cut": {}, "ports": [], "loss": {"10.0.0.2": "1"}, "impaired": {}}}',
             "SetLinks.loss.10.0.0.2: expected float, got '1'",
         ),
         (
@@ -121,7 +123,7 @@ def test_an_agent_answers_a_malformed_line_with_what_it_expected_and_where(
 @pytest.mark.parametrize("pairs", [[[1]], [[1, 2, 3]], [[1, 2.5]], [[1, True]], [7], [{"a": 1}]])
 def test_a_pair_of_integers_is_exactly_that(pairs: object) -> None:
     with pytest.raises(Malformed, match="expected a list of 2 int"):
-        decode(messages.ProbesReceived, {"received": {"10.0.0.2": pairs}, "dropped": {}, "impaired": []})
+        decode(messages.ProbesReceived, {"received": {"10.0.0.2": pairs}, "dropped": {}, "ports": [], "impaired": []})
 
 
 def test_pairs_of_floats_may_be_whole_numbers() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from splitbrain.nemesis.faults import Crash, Delay, Fault, Kill, Partition
+from splitbrain.nemesis.faults import Crash, Delay, Dns, Fault, Kill, Partition
 from splitbrain.nemesis.plans import Plan, plan
 from splitbrain.nemesis.targets import View
 from splitbrain.runtimes.base import Effect
@@ -244,6 +244,89 @@ def test_a_rejected_connection_fails_at_once_and_a_dropped_one_times_out(bench: 
     came, seconds = bench.run("n2", CONNECT, bench.address("n1")).result()
     assert (came, seconds >= 1) == ("TimeoutError", True)
     bench.undo(cut)
+
+
+HEARD_FROM_PORT = """
+import json, socket, sys
+server = socket.create_server(("0.0.0.0", int(sys.argv[1])))
+server.settimeout(8)
+print(json.dumps(server.accept()[0].recv(16).decode()))
+"""
+SAY_TO_PORT = """
+import json, socket, sys, time
+give_up = time.monotonic() + 3
+while True:
+    try:
+        line = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=1)
+        line.send(b"hello")
+        print(json.dumps("sent"))
+        break
+    except OSError as failure:
+        if time.monotonic() > give_up or isinstance(failure, TimeoutError):
+            print(json.dumps(type(failure).__name__))
+            break
+        time.sleep(0.02)
+"""
+
+
+def test_a_cut_of_one_port_leaves_all_others_open(bench: Bench) -> None:
+    cut = bench.strike(Partition(shape="isolated-leader", port=PORT), leader="n1")
+    closed = bench.run("n1", HEARD_FROM_PORT, str(PORT))
+    assert bench.run("n2", SAY_TO_PORT, bench.address("n1"), str(PORT)).result() == "TimeoutError"
+    open_ = bench.run("n1", HEARD_FROM_PORT, str(PORT + 1))
+    assert bench.run("n2", SAY_TO_PORT, bench.address("n1"), str(PORT + 1)).result() == "sent"
+    assert open_.result() == "hello"
+    bench.undo(cut)
+    assert bench.run("n2", SAY_TO_PORT, bench.address("n1"), str(PORT)).result() == "sent"
+    assert closed.result() == "hello"
+
+
+def test_a_refused_port_is_noticed_at_once(bench: Bench) -> None:
+    cut = bench.strike(Partition(shape="isolated-leader", port=8000, how="reject"), leader="n1")
+    came, seconds = bench.run("n2", CONNECT, bench.address("n1"), "8000").result()
+    assert (came, seconds < 1) == ("ConnectionRefusedError", True)
+    bench.undo(cut)
+    assert bench.connects_within(1, "n2", "n1")
+
+
+RESOLVED = """
+import json, socket, sys
+try:
+    print(json.dumps(socket.getaddrinfo(sys.argv[1], 80, socket.AF_INET)[0][4][0]))
+except OSError as failure:
+    print(json.dumps(type(failure).__name__))
+"""
+
+
+def test_names_resolve_to_nothing_or_to_a_stale_address_for_programs_of_the_node(bench: Bench) -> None:
+    def resolved(node: str, name: str) -> Any:
+        return bench.run(node, RESOLVED, name, of_node=True).result()
+
+    assert resolved("n1", "n2") == bench.address("n2")
+    gone = bench.strike(Dns(target="leader", way="out"), leader="n1")
+    assert [resolved("n1", name) for name in ("n2", "N3")] == ["gaierror", "gaierror"]
+    assert (resolved("n1", "localhost"), resolved("n2", "n1")) == ("127.0.0.1", bench.address("n1"))
+    bench.undo(gone)
+    astray = bench.strike(Dns(target="leader", way="in", answer="stale"), leader="n1")
+    assert resolved("n2", "n1") == f"{bench.address('n1').rpartition('.')[0]}.250"
+    assert (resolved("n2", "n3"), resolved("n1", "n2")) == (bench.address("n3"), bench.address("n2"))
+    bench.undo(astray)
+    assert resolved("n2", "n1") == bench.address("n1")
+
+
+RULES_LEFT = """
+import json, subprocess
+rules = subprocess.run(["iptables-save"], capture_output=True, text=True).stdout.splitlines()
+print(json.dumps([rule for rule in rules if "7953" in rule or "multiport" in rule]))
+"""
+
+
+def test_a_heal_leaves_no_rule_of_names_or_ports(bench: Bench) -> None:
+    bench.strike(Dns(), leader="n1")
+    bench.strike(Partition(shape="halves", port=PORT), leader="n1")
+    assert bench.run("n1", RULES_LEFT).result()
+    bench.world.tell(lambda cluster: verified(cluster.heal()))
+    assert bench.run("n1", RULES_LEFT).result() == []
 
 
 def test_peers_notice_a_process_death_at_once_and_a_machine_crash_only_later(bench: Bench) -> None:

@@ -70,7 +70,13 @@ def test_a_handler_lacks_only_what_its_faults_may_require(handlers: Mapping[type
 
 def test_the_capabilities_of_the_runtimes_are_these() -> None:
     every = set(CAPABILITY_NAMES)
-    assert every - CAPABILITIES["sim"].faults == {"kill of one process", "pause of one process", "full disk"}
+    assert every - CAPABILITIES["sim"].faults == {
+        "kill of one process",
+        "pause of one process",
+        "full disk",
+        "partition of one port",
+        "name resolution",
+    }
     docker = CAPABILITIES["docker"]
     assert every - docker.faults == {"kill with state torn", "kill after some effects", "slow"}
     assert docker.privileged == {"kill with state torn"}

@@ -97,7 +97,7 @@ class Wanted:
         self._state = CALM
         self._processes = Processes(hands, containers, lambda: self._state)
         unused: Any = None
-        self._parts = Parts(unused, self._processes, unused, unused, lambda: self._state)
+        self._parts = Parts(unused, unused, self._processes, unused, unused, lambda: self._state)
 
     async def make(self, state: State, plan: Plan | None = None) -> Verification:
         self._state = state

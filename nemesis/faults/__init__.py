@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from splitbrain.nemesis.faults import clocks, disks, links, processes
+from splitbrain.nemesis.faults import clocks, disks, links, processes, resolution
 from splitbrain.nemesis.faults.base import (
     STATES,
     Aim,
@@ -29,15 +29,23 @@ from splitbrain.nemesis.faults.links import (
     Reorder,
 )
 from splitbrain.nemesis.faults.processes import Crash, Freeze, Kill, Oom, Pause, Slow, Stop, Throttle
+from splitbrain.nemesis.faults.resolution import ANSWERS, Answer, Dns
 from splitbrain.nemesis.partitions import HOWS, WAYS, How, Way
 
-FAULTS: tuple[type[Fault], ...] = (*links.FAULTS, *disks.FAULTS, *clocks.FAULTS, *processes.FAULTS)
+FAULTS: tuple[type[Fault], ...] = (
+    *links.FAULTS,
+    *resolution.FAULTS,
+    *disks.FAULTS,
+    *clocks.FAULTS,
+    *processes.FAULTS,
+)
 CAPABILITY_NAMES: tuple[Capability, ...] = tuple(
     dict.fromkeys(capability for fault in FAULTS for capability in fault.capabilities)
 )
 """All capabilities that some fault requires. No runtime need have them all."""
 
 __all__ = (
+    "ANSWERS",
     "CAPABILITY_NAMES",
     "CLOCKS",
     "DEFAULT_FLAP_MS",
@@ -47,12 +55,14 @@ __all__ = (
     "STATES",
     "WAYS",
     "Aim",
+    "Answer",
     "Bandwidth",
     "Capability",
     "ClockName",
     "Corrupt",
     "Crash",
     "Delay",
+    "Dns",
     "Duplicate",
     "Durable",
     "FailingFsync",

@@ -49,6 +49,7 @@ HOW_WORDS: Mapping[How, str] = {
     "reject": ", and packets are refused",
     "payload": ", but for bare acknowledgements of TCP",
 }
+OF_A_PORT: FaultClass = "partial-partition"
 WAY_WORDS: Mapping[Way, str] = {"both": "", "in": ", on their way to it", "out": ", on their way from it"}
 
 
@@ -64,10 +65,18 @@ class Partition(Fault):
     one-way for software that speaks TCP.
 
     The shape ``flapping`` always flaps, every ``DEFAULT_FLAP_MS`` unless ``flap_ms`` says otherwise.
+
+    With ``port`` only packets from or to that port are cut, TCP and UDP. Since others pass, such a cut counts as a
+    partial partition, whatever its links.
     """
 
     f: ClassVar[str] = "partition"
-    capabilities: ClassVar[tuple[Capability, ...]] = ("partition", "partition that refuses", "partition of payload")
+    capabilities: ClassVar[tuple[Capability, ...]] = (
+        "partition",
+        "partition that refuses",
+        "partition of payload",
+        "partition of one port",
+    )
     usual_class: ClassVar[FaultClass] = "partition"
     about: ClassVar[Literal["nodes", "links"]] = "links"
     aimed_by: ClassVar[Literal["target", "shape"]] = "shape"
@@ -76,8 +85,11 @@ class Partition(Fault):
     shape: str | Explicit
     flap_ms: int | None = None
     how: How = "drop"
+    port: int | None = None
 
     def _check(self) -> None:
+        if self.port is not None:
+            integer("port", self.port, at_least=1, at_most=65_535, of="a port")
         if isinstance(self.shape, Explicit):
             explicit(self.shape)
         else:
@@ -87,21 +99,25 @@ class Partition(Fault):
 
     @property
     def fault_class(self) -> FaultClass:
+        if self.port is not None:
+            return OF_A_PORT
         return SHAPES[self.shape].fault_class if isinstance(self.shape, str) else self.usual_class
 
     @property
     def effect(self) -> str:
-        return HOW_WORDS[self.how]
+        port = "" if self.port is None else f", port {self.port} only"
+        return f"{port}{HOW_WORDS[self.how]}"
 
     @property
     def kind(self) -> str:
+        port = "" if self.port is None else f"-port-{self.port}"
         match self.shape:
             case str(name):
-                return name
+                return f"{name}{port}"
             case OfRole() | Named():
-                return f"isolated-{label(self.shape)}"
+                return f"isolated-{label(self.shape)}{port}"
             case Groups() | Links():
-                return label(self.shape)
+                return f"{label(self.shape)}{port}"
 
     @property
     def role(self) -> Role | None:
@@ -126,10 +142,11 @@ class Partition(Fault):
         return DEFAULT_FLAP_MS if self.flap_ms is None and self.shape == "flapping" else self.flap_ms
 
     def required(self) -> tuple[Capability, ...]:
-        return ("partition", *OF_HOW[self.how])
+        return ("partition", *OF_HOW[self.how], *(() if self.port is None else ("partition of one port",)))
 
     def figures(self) -> dict[str, Any]:
-        return {} if self.how == "drop" else {"how": self.how}
+        how = {} if self.how == "drop" else {"how": self.how}
+        return how if self.port is None else {**how, "port": self.port}
 
     def aim(self, view: View, rng: Random) -> Aim | NoTarget:
         if isinstance(self.shape, Explicit):
@@ -144,11 +161,16 @@ class Partition(Fault):
 
     def class_of(self, links: Cut, view: View) -> FaultClass:
         """The class of the cut among the view's nodes: on few nodes shapes coincide, and leaders change."""
+        if self.port is not None:
+            return OF_A_PORT
         among = frozenset(link for link in links if not set(link).intersection(view.others))
         return class_of(view.nodes, among, view.leader)
 
     def add_to(self, state: State, nodes: tuple[str, ...], links: Cut) -> None:
-        state.sever(links, self.how)
+        if self.port is None:
+            state.sever(links, self.how)
+        else:
+            state.sever_port(links, self.port, self.how)
 
 
 def _groups_hint(shape: object) -> str:
@@ -161,13 +183,12 @@ def _groups_hint(shape: object) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkFault(RoleFault):
-    """A fault of the packets from and to the nodes of a role, or of the links that are given."""
+    """A fault of the links from and to the nodes of a role, or of the links that are given."""
 
     if TYPE_CHECKING:  # as ``target``: each class has it in the place at which schedules write it
         way: Way
 
     about: ClassVar[Literal["nodes", "links"]] = "links"
-    usual_class: ClassVar[FaultClass] = "loss"
     explicit: ClassVar[tuple[type[Explicit], ...]] = (Named, Links)
 
     def __post_init__(self) -> None:
@@ -183,12 +204,19 @@ class LinkFault(RoleFault):
         links, ends = frozenset(self.target.links), ends_of(self.target.links)
         return Aim(ends, links, f"{describe(ends, links).removeprefix('cut ')}: {self.effect}")
 
+    def links_of(self, nodes: tuple[str, ...], view: View) -> Cut:
+        return links_of(nodes, view.machines, self.way)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PacketFault(LinkFault):
+    """A fault of the packets on links."""
+
+    usual_class: ClassVar[FaultClass] = "loss"
+
     @property
     def aimed_effect(self) -> str:
         return f"{self.effect}{WAY_WORDS[self.way]}"
-
-    def links_of(self, nodes: tuple[str, ...], view: View) -> Cut:
-        return links_of(nodes, view.machines, self.way)
 
     def add_to(self, state: State, nodes: tuple[str, ...], links: Cut) -> None:
         for link in links:
@@ -200,7 +228,7 @@ class LinkFault(RoleFault):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Loss(LinkFault):
+class Loss(PacketFault):
     """A percentage of packets is lost.
 
     Each packet independently; or with ``burst`` in runs of about that many packets on one link, after E. N. Gilbert,
@@ -237,7 +265,7 @@ class Loss(LinkFault):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Delay(LinkFault):
+class Delay(PacketFault):
     """Packets take ``ms`` longer, and up to ``jitter_ms`` more, so that some overtake others."""
 
     f: ClassVar[str] = "delay"
@@ -265,7 +293,7 @@ class Delay(LinkFault):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reorder(LinkFault):
+class Reorder(PacketFault):
     """A percentage of packets is held back for ``ms``, and packets sent within that time overtake them."""
 
     f: ClassVar[str] = "reorder"
@@ -289,7 +317,7 @@ class Reorder(LinkFault):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Duplicate(LinkFault):
+class Duplicate(PacketFault):
     """A percentage of packets arrives twice."""
 
     f: ClassVar[str] = "duplicate"
@@ -311,7 +339,7 @@ class Duplicate(LinkFault):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Corrupt(LinkFault):
+class Corrupt(PacketFault):
     """One bit is flipped in a percentage of packets.
 
     Their checksum no longer matches, so the receiving kernel discards them: a loss, but one that the kernel counts.
@@ -336,7 +364,7 @@ class Corrupt(LinkFault):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bandwidth(LinkFault):
+class Bandwidth(PacketFault):
     """A link takes ``ms_per_kb`` over every 1,000 bytes, so that packets queue.
 
     A packet that would have to wait for longer than ``nemesis.state.LONGEST_QUEUE_MS`` is lost.

@@ -200,7 +200,7 @@ def test_an_invalid_trigger_is_refused(value: Any, message: str) -> None:
         ({"f": "partition", "shape": "bridge", "flap_ms": 1.5}, r"^x\.flap_ms: .*, got 1\.5$"),
         (
             {"f": "partition", "shape": "bridge", "flap": 5},
-            r"^x\.flap: expected no other keys than f, shape, .*, how, got 'flap'; did you mean flap_ms\?$",
+            r"^x\.flap: expected no other keys than f, shape, .*, how, port, got 'flap'; did you mean flap_ms\?$",
         ),
     ],
 )

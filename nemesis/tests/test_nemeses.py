@@ -231,7 +231,7 @@ def test_faults_of_all_overlap_and_those_of_one_kind_do_not() -> None:
 
 def test_all_leaves_out_kinds_in_each_schedule_but_none_in_every_schedule() -> None:
     dealt = [{step.fault.f for step in build(["all"], Random(seed), 5, 60_000).steps} for seed in range(40)]
-    by_their_own_names_only = {"oom", "fill", "slow-fsync", "failing-fsync"}
+    by_their_own_names_only = {"dns", "oom", "fill", "slow-fsync", "failing-fsync"}
     every = {fault.f for fault in FAULTS} - by_their_own_names_only
     assert set().union(*dealt) == every
     assert all(len(kinds) < len(every) for kinds in dealt)

@@ -193,7 +193,7 @@ def _crowded_step(rng: Random, cards: Sequence[Card], at_events: bool) -> Step:
 
 
 def _names(rng: Random, nodes: int) -> list[str]:
-    possible = [name for name, nemesis in NEMESES.items() if nemesis.possible(nodes)]
+    possible = [name for name, nemesis in NEMESES.items() if nemesis.simulated and nemesis.possible(nodes)]
     return rng.sample([name for name in possible if name not in ("none", "all")], rng.randint(1, DECKS_MAX))
 
 

@@ -21,6 +21,7 @@ from splitbrain.runtimes.docker.containers import Containers
 from splitbrain.runtimes.docker.disks import Disks
 from splitbrain.runtimes.docker.handlers import HANDLERS, Make
 from splitbrain.runtimes.docker.links import Links
+from splitbrain.runtimes.docker.names import Names
 from splitbrain.runtimes.docker.processes import Processes
 from splitbrain.units import MS
 
@@ -30,6 +31,7 @@ class Parts:
     """The parts of a cluster that faults change; ``wanted`` returns the state that the plans in force ask for."""
 
     links: Links
+    names: Names
     processes: Processes
     disks: Disks
     clocks: Clocks
@@ -46,6 +48,7 @@ class FaultController:
         self._in_force: list[Plan] = []
         self._parts = Parts(
             links=Links(hands, self._wanted),
+            names=Names(hands, self._wanted),
             processes=Processes(hands, containers, self._wanted),
             disks=Disks(hands, containers, self._wanted),
             clocks=Clocks(hands, shows),
@@ -83,13 +86,15 @@ class FaultController:
 
     async def _make_healthy(self) -> Verification:
         parts, wanted = self._parts, self._wanted()
-        _, seen, _ = await asyncio.gather(parts.links.make(wanted), parts.disks.make(), parts.clocks.make(wanted, {}))
+        _, seen, *_ = await asyncio.gather(
+            parts.links.make(wanted), parts.disks.make(), parts.clocks.make(wanted, {}), parts.names.make()
+        )
         return seen + await parts.processes.make()  # after the disks, so that what starts again has room
 
     async def _verify_healthy(self) -> Verification:
         parts = self._parts
         seen = await parts.clocks.verify(self._wanted())
-        return seen + await parts.links.verify() + await parts.links.crossed()
+        return seen + await parts.links.verify() + await parts.names.verify() + await parts.links.crossed()
 
 
 async def _timed(make: Step, verify: Step) -> Effect:

@@ -1,8 +1,8 @@
 """How containers carry out and verify each class of fault.
 
 ``HANDLERS`` is the only place of this runtime that names classes of fault; its capabilities follow from it. Most
-faults ask for a state that ``links``, ``processes``, ``disks`` or ``clocks`` makes true; a handler says which of these
-has to act, in which order, and what is verified.
+faults ask for a state that ``links``, ``names``, ``processes``, ``disks`` or ``clocks`` makes true; a handler says
+which of these has to act, in which order, and what is verified.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from splitbrain.nemesis.faults import (
     Corrupt,
     Crash,
     Delay,
+    Dns,
     Duplicate,
     FailingFsync,
     Fault,
@@ -78,6 +79,15 @@ async def _verify_links(parts: Parts, plan: Plan) -> Verification:
     return await parts.links.verify(plan.links)
 
 
+async def _names(parts: Parts, plan: Plan, fault: Dns) -> Verification:
+    await parts.names.make()
+    return Verification()
+
+
+async def _verify_names(parts: Parts, plan: Plan) -> Verification:
+    return await parts.names.verify()
+
+
 async def _kill(parts: Parts, plan: Plan, fault: Kill) -> Verification:
     restarts = parts.processes.restarts
     return await parts.processes.make(plan.nodes, lambda nodes: restarts.kill(nodes, fault.state, fault.files))
@@ -134,6 +144,7 @@ POWER_LOSS: Mapping[Capability, DiskKind] = {"kill with state torn": "loop"}
 HANDLERS: Mapping[type[Fault], DockerFaultHandler] = MappingProxyType(
     {
         Partition: DockerFaultHandler(inject=_links, verify=_verify_cuts),
+        Dns: DockerFaultHandler(inject=_names, verify=_verify_names),
         Kill: DockerFaultHandler(
             inject=_kill, verify=_put_back, lacks=frozenset({"kill after some effects"}), disks=POWER_LOSS
         ),

@@ -97,9 +97,11 @@ def create_host(
 ) -> Container:
     """Start a host container. Client ports are published on 127.0.0.1 only, at numbers that the engine picks.
 
-    The host mounts its node's volume too, which keeps a tmpfs alive while the node is down.
+    The host mounts its node's volume too, which keeps a tmpfs alive while the node is down. Other machines of the run
+    find it by its name.
     """
     name_of_network = str(network.name)
+    endpoint = client.api.create_endpoint_config(ipv4_address=address, aliases=[name])
     with translated(f"starting host {name}"):
         return client.containers.run(
             image,
@@ -109,7 +111,7 @@ def create_host(
             cap_add=["NET_ADMIN", "SYS_PTRACE"],
             ports={f"{port}/tcp": ("127.0.0.1", 0) for port in ports},
             network=name_of_network,
-            networking_config={name_of_network: client.api.create_endpoint_config(ipv4_address=address)},
+            networking_config={name_of_network: endpoint},
             labels=labels(run),
             mounts=[Mount(place, volume, "volume") for place, volume in disk.on_host.items()] if disk else [],
             stop_signal="SIGKILL",

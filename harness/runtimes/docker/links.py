@@ -15,10 +15,12 @@ from splitbrain.nemesis.state import LONGEST_QUEUE_MS, Flaws, State, gilbert
 from splitbrain.runtimes.docker.agent.impairments import Impairments
 from splitbrain.runtimes.docker.agent.messages import (
     CutManner,
+    PortCut,
     ProbesReceived,
     ReadChecksumErrors,
     ReadFirstArrivals,
     ReadProbes,
+    SendPortProbes,
     SendProbes,
     SetLinks,
 )
@@ -61,14 +63,19 @@ class Links:
         self._tokens = itertools.count(1)
         self._cut: Cut = NOTHING
         self._ended: dict[Link, list[int]] = {}  # when each cut of a link was ended (ns), in turn
+        self._ports: set[tuple[Link, int]] = set()  # those that were ever cut
 
     async def make(self, wanted: State) -> None:
         """Replace all rules of all hosts, each host's at one instant."""
         cut: dict[str, dict[str, CutManner]] = {node: {} for node in self._hands.nodes}
+        ports: dict[str, list[PortCut]] = {node: [] for node in self._hands.nodes}
         loss: dict[str, dict[str, float]] = {node: {} for node in self._hands.nodes}
         impaired: dict[str, dict[str, Impairments]] = {node: {} for node in self._hands.nodes}
         for sender, receiver in sorted(wanted.cut):
             cut[receiver][self._hands.addresses[sender]] = wanted.manner.get((sender, receiver), "drop")
+        for ((sender, receiver), port), manner in sorted(wanted.ports.items()):
+            ports[receiver].append(PortCut(address=self._hands.addresses[sender], port=port, manner=manner))
+        self._ports |= wanted.ports.keys()
         for (sender, receiver), flaws in sorted(wanted.flaws.items()):
             address = self._hands.addresses[sender]
             impairments = _impairments(flaws)
@@ -80,7 +87,10 @@ class Links:
         for link in ended:
             self._ended.setdefault(link, []).append(time.monotonic_ns())
         await self._hands.ask(
-            {node: SetLinks(cut=cut[node], loss=loss[node], impaired=impaired[node]) for node in self._hands.nodes}
+            {
+                node: SetLinks(cut=cut[node], ports=tuple(ports[node]), loss=loss[node], impaired=impaired[node])
+                for node in self._hands.nodes
+            }
         )
 
     async def crossed(self) -> Verification:
@@ -108,7 +118,8 @@ class Links:
 
     async def verify(self, about: Iterable[Link] = ()) -> Verification:
         """Verify all cuts and rules, and measure the links that a change is about."""
-        return await self._verify_cuts() + await self._verify_flaws(frozenset(about))
+        seen = await self._verify_cuts() + await self._verify_ports()
+        return seen + await self._verify_flaws(frozenset(about))
 
     async def _verify_cuts(self) -> Verification:
         """Send real packets until the hosts have seen all cuts and no others, or the time is over.
@@ -128,6 +139,61 @@ class Links:
                 await asyncio.sleep(VERIFY_AGAIN_SECONDS)
             if time.monotonic_ns() >= give_up:
                 return Verification(problems=wrong)
+
+    async def _verify_ports(self) -> Verification:
+        """Send real packets from the ports that were ever cut, TCP and UDP, until the hosts drop those of all cuts.
+
+        No packet of a port that is open may be dropped, nor a rule be left for it.
+        """
+        give_up = time.monotonic_ns() + VERIFY_NS
+        wrong: list[str] = []
+        while self._ports:
+            tokens = {port: await self._probe_port(port) for port in sorted({port for _, port in self._ports})}
+            for _ in range(3):
+                wrong = [words for port, token in tokens.items() for words in await self._wrong_ports(port, token)]
+                if not wrong:
+                    return Verification()
+                await asyncio.sleep(VERIFY_AGAIN_SECONDS)
+            if time.monotonic_ns() >= give_up:
+                break
+        return Verification(problems=tuple(wrong))
+
+    async def _probe_port(self, port: int) -> int:
+        token = next(self._tokens)
+        to: dict[str, list[str]] = {}
+        for (sender, receiver), cut in sorted(self._ports):
+            if cut == port:
+                to.setdefault(sender, []).append(self._hands.addresses[receiver])
+        await self._hands.ask(
+            {sender: SendPortProbes(to=tuple(receivers), token=token, port=port) for sender, receivers in to.items()}
+        )
+        return token
+
+    async def _wrong_ports(self, port: int, token: int) -> list[str]:
+        """What differs on the links of which that port was ever cut, given what came of its probes.
+
+        Where the whole link is cut, or loses packets, only the rule is looked at.
+        """
+        links = sorted(link for link, cut in self._ports if cut == port)
+        receivers = sorted({receiver for _, receiver in links})
+        answers = await self._hands.ask({node: ReadProbes(token=token) for node in receivers})
+        wanted = self._wanted()
+        wrong = []
+        for sender, receiver in links:
+            address, answer = self._hands.addresses[sender], answers[receiver]
+            rule = next((each for each in answer.ports if (each.address, each.port) == (address, port)), None)
+            came, where = address in answer.received, f"port {port} of {sender} to {receiver}"
+            covered = (sender, receiver) in wanted.cut or (sender, receiver) in wanted.flaws
+            if ((sender, receiver), port) not in wanted.ports:
+                if rule is not None:
+                    wrong.append(f"{where} should be open, and has a rule")
+                elif not covered and not came:
+                    wrong.append(f"{where} should be open, and no packet came")
+            elif came:
+                wrong.append(f"{where} should be cut, and a packet came")
+            elif rule is None or (not covered and not (rule.tcp and rule.udp)):
+                wrong.append(f"{where} should be cut, and its rules have dropped no packet of TCP or of UDP")
+        return wrong
 
     def _heard(self, answers: Mapping[str, ProbesReceived], wanted: State) -> dict[str, Heard]:
         flawed = wanted.flaws.keys() - wanted.cut

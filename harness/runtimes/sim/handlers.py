@@ -19,6 +19,7 @@ from splitbrain.nemesis.faults import (
     Corrupt,
     Crash,
     Delay,
+    Dns,
     Duplicate,
     FailingFsync,
     Fault,
@@ -99,10 +100,12 @@ def _skew(hosts: HostState, node: str, fault: Skew) -> None:
 AS_STATE = SimFaultHandler()
 """For faults that only ask for a state."""
 
-# A simulated node is one process, and its disk never fills: hunts deal that fault all the same, without effect.
+# A simulated node is one process without ports or names, and its disk never fills: hunts deal that fault all the same,
+# without effect.
 HANDLERS: Mapping[type[Fault], SimFaultHandler] = MappingProxyType(
     {
-        Partition: SimFaultHandler(cuts=True),
+        Partition: SimFaultHandler(cuts=True, lacks=frozenset({"partition of one port"})),
+        Dns: SimFaultHandler(lacks=frozenset({"name resolution"})),
         Kill: SimFaultHandler(
             inject=_kill, at_once=_is_counted, problem=_no_such_file, lacks=frozenset({"kill of one process"})
         ),

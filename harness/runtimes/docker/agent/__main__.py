@@ -38,6 +38,8 @@ from splitbrain.runtimes.docker.agent.messages import (
     KillMatching,
     KillNode,
     ListProcesses,
+    LookUp,
+    NamesLookedUp,
     NodeKilled,
     PatchClocksAgain,
     PauseMatching,
@@ -54,14 +56,17 @@ from splitbrain.runtimes.docker.agent.messages import (
     RequestHandler,
     RestoreDisk,
     ResumeNode,
+    SendPortProbes,
     SendProbes,
     SetClocks,
     SetFlushes,
     SetLinks,
+    SetNames,
     TerminateNode,
     Versions,
     WriteMarker,
 )
+from splitbrain.runtimes.docker.agent.names import NameServer, look_up
 from splitbrain.runtimes.docker.agent.probes import SNMP, Probes, checksum_errors
 
 WORKERS = {"probes": 4, "disks": 4}
@@ -74,6 +79,7 @@ class Agent:
     def __init__(self, output: BinaryIO) -> None:
         self.links = links.LinkRules()
         self.probes = Probes()
+        self.names = NameServer()
         self.clocks = HostClocks(processes.node_processes)
         self.flushes = Flushes(processes.node_processes)
         self.disks = LoopDevices()
@@ -113,6 +119,9 @@ class Agent:
         yield SetLinks.handled_in("links", self._set_links)
         yield ReadFirstArrivals.handled_in("links", lambda request: self.links.arrivals.report())
         yield SendProbes.handled_in("probes", self._send_probes)
+        yield SendPortProbes.handled_in("probes", self._send_port_probes)
+        yield SetNames.handled_in("names", self._set_names)
+        yield LookUp.handled_in("names", lambda request: NamesLookedUp(addresses=look_up(request.names)))
         yield ReadProbes.handled_in("probes", self._read_probes)
         yield ReadChecksumErrors.handled_in("probes", lambda request: checksum_errors(SNMP.read_text()))
         yield CopyFolder.handled_in("processes", lambda request: disks.copy_folder(request.folder))
@@ -165,16 +174,29 @@ class Agent:
         return Versions(iptables=run("iptables", "--version").strip(), python=platform.python_version())
 
     def _set_links(self, request: SetLinks) -> Done:
-        self.links.replace(request.cut, request.loss, request.impaired)
+        self.links.replace(request.cut, request.ports, request.loss, request.impaired)
         return Done()
 
     def _send_probes(self, request: SendProbes) -> Done:
         self.probes.send(request.to, request.token, request.times, request.every_us, request.size)
         return Done()
 
+    def _send_port_probes(self, request: SendPortProbes) -> Done:
+        self.probes.send_from(request.port, request.to, request.token)
+        return Done()
+
+    def _set_names(self, request: SetNames) -> Done:
+        self.names.set(request.answers)
+        return Done()
+
     def _read_probes(self, request: ReadProbes) -> ProbesReceived:
-        dropped, impaired = links.rules_in_force()
-        return ProbesReceived(received=self.probes.received(request.token), dropped=dropped, impaired=impaired)
+        rules = links.rules_in_force()
+        return ProbesReceived(
+            received=self.probes.received(request.token),
+            dropped=rules.dropped,
+            ports=rules.ports,
+            impaired=tuple(sorted(rules.impaired)),
+        )
 
     def _set_clocks(self, request: SetClocks) -> Done:
         self.clocks.set(request.wall_ns, request.wall_ppm, request.jump_ns, request.monotonic_ppm)

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from splitbrain.runtimes.docker.agent.arrivals import ArrivalMonitor
 from splitbrain.runtimes.docker.agent.codec import encode
 from splitbrain.runtimes.docker.agent.commands import RequestFailed, run
 from splitbrain.runtimes.docker.agent.impairments import Impairments, QueueSettings
-from splitbrain.runtimes.docker.agent.messages import CutManner
+from splitbrain.runtimes.docker.agent.messages import CutManner, PortCut, PortDrops
 from splitbrain.runtimes.docker.agent.packets import MARK, QUEUE
 
 CHAIN = "SPLITBRAIN"
 BARE = "SPLITBRAIN-BARE"  # lets TCP segments pass that carry no data
 PLAIN_IP_BYTES = 20
+PROTOCOLS = {"6": "tcp", "17": "udp", "tcp": "tcp", "udp": "udp"}  # as listings of rules show them
 TCP_WORDS = range(5, 16)  # possible lengths of a TCP header, in words of four bytes
 
 
@@ -37,13 +39,17 @@ class LinkRules:
 
     def create_chains(self) -> None:
         """Create the chains, empty, and send all incoming packets through them."""
-        self.replace({}, {}, {})
+        self.replace({}, (), {}, {})
         run("iptables", "-I", "INPUT", "-j", CHAIN)
 
     def replace(
-        self, cut: Mapping[str, CutManner], loss: Mapping[str, float], impaired: Mapping[str, Impairments]
+        self,
+        cut: Mapping[str, CutManner],
+        ports: Sequence[PortCut],
+        loss: Mapping[str, float],
+        impaired: Mapping[str, Impairments],
     ) -> None:
-        """Replace all rules: cuts, probabilities of loss and impairments, by the sender's address."""
+        """Replace all rules: cuts, cuts of ports, probabilities of loss and impairments, by the sender's address."""
         if self._queueing is not None and self._queueing.poll() is not None:
             self._queueing = None
         if impaired and self._queueing is None:
@@ -52,7 +58,7 @@ class LinkRules:
         if impaired:  # before any packet is sent there
             self._configure(settings)
         chains = [f":{CHAIN} - [0:0]", f":{BARE} - [0:0]"]
-        given = ["*filter", *chains, *bare_segments(), *rules(cut, loss, impaired), "COMMIT", ""]
+        given = ["*filter", *chains, *bare_segments(), *rules(cut, ports, loss, impaired), "COMMIT", ""]
         self.arrivals.forget(cut.keys() - self._cut)
         run("iptables-restore", "--noflush", given="\n".join(given))
         self.arrivals.expect(sorted(self._cut - cut.keys()))
@@ -79,11 +85,16 @@ def _start_queueing() -> subprocess.Popen[bytes]:
 
 
 def rules(
-    cut: Mapping[str, CutManner], loss: Mapping[str, float], impaired: Mapping[str, Impairments]
+    cut: Mapping[str, CutManner],
+    ports: Sequence[PortCut],
+    loss: Mapping[str, float],
+    impaired: Mapping[str, Impairments],
 ) -> Iterator[str]:
     """The rules of the chain; the first that matches a packet decides."""
     for address, manner in cut.items():
         yield from cut_rules(f"-A {CHAIN} -s {address}", manner)
+    for each in ports:
+        yield from port_rules(each)
     for address, probability in loss.items():
         yield f"-A {CHAIN} -s {address} -m statistic --mode random --probability {probability:.9f} -j DROP"
     if impaired:
@@ -112,6 +123,27 @@ def cut_rules(from_sender: str, manner: CutManner) -> Iterator[str]:
             assert_never(manner)
 
 
+def port_rules(cut: PortCut) -> Iterator[str]:
+    """The rules that cut off one port of a sender, as the packets' source or destination."""
+    tcp, udp = (
+        f"-A {CHAIN} -s {cut.address} -p {protocol} -m multiport --ports {cut.port}" for protocol in ("tcp", "udp")
+    )
+    match cut.manner:
+        case "drop":
+            yield f"{tcp} -j DROP"
+            yield f"{udp} -j DROP"
+        case "reject":
+            yield f"{tcp} --tcp-flags RST RST -j ACCEPT"
+            yield f"{tcp} -j REJECT --reject-with tcp-reset"
+            yield f"{udp} -j REJECT --reject-with icmp-port-unreachable"
+        case "payload":
+            yield f"{tcp} -j {BARE}"
+            yield f"{tcp} -j DROP"
+            yield f"{udp} -j DROP"
+        case _:
+            assert_never(cut.manner)
+
+
 def bare_segments() -> Iterator[str]:
     """Rules that accept TCP segments without data: packets as long as their headers, by the TCP header's length."""
     for words in TCP_WORDS:
@@ -119,17 +151,43 @@ def bare_segments() -> Iterator[str]:
         yield f'-A {BARE} -p tcp -m length --length {length} -m u32 --u32 "0>>22&0x3C@12>>28={words}" -j ACCEPT'
 
 
-def rules_in_force() -> tuple[dict[str, int], tuple[str, ...]]:
-    """Read the rules from the kernel: packets dropped by cuts so far, and the addresses with any other rule."""
-    dropped: dict[str, int] = {}
-    impaired = set()
-    for line in run("iptables", "-nvxL", CHAIN).splitlines():
+@dataclass(slots=True)
+class RulesInForce:
+    """By address: packets dropped by cuts so far, those by cuts of ports and protocol, and any other rule."""
+
+    dropped: dict[str, int] = field(default_factory=dict)
+    by_port: dict[tuple[str, int], dict[str, int]] = field(default_factory=dict)
+    impaired: set[str] = field(default_factory=set)
+
+    @property
+    def ports(self) -> tuple[PortDrops, ...]:
+        return tuple(
+            PortDrops(address=address, port=port, tcp=counts.get("tcp", 0), udp=counts.get("udp", 0))
+            for (address, port), counts in sorted(self.by_port.items())
+        )
+
+
+def rules_in_force() -> RulesInForce:
+    """Read the rules from the kernel."""
+    return parsed(run("iptables", "-nvxL", CHAIN))
+
+
+def parsed(listing: str) -> RulesInForce:
+    """Parse a listing of the chain's rules."""
+    found = RulesInForce()
+    for line in listing.splitlines():
         words = line.split()
-        if len(words) > 7 and words[2] in ("DROP", "REJECT") and "statistic" not in words:
-            dropped[words[7]] = dropped.get(words[7], 0) + int(words[0])
-        elif len(words) > 7 and words[2] in ("DROP", "NFQUEUE"):
-            impaired.add(words[7])
-    return dropped, tuple(sorted(impaired))
+        if len(words) <= 7 or words[2] not in ("DROP", "REJECT", "NFQUEUE"):
+            continue
+        address = words[7]
+        if "multiport" in words:
+            counts = found.by_port.setdefault((address, int(words[words.index("ports") + 1])), {})
+            counts[PROTOCOLS[words[3]]] = int(words[0])
+        elif words[2] == "NFQUEUE" or "statistic" in words:
+            found.impaired.add(address)
+        else:
+            found.dropped[address] = found.dropped.get(address, 0) + int(words[0])
+    return found
 
 
 def destroy_connections() -> int:

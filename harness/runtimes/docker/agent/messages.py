@@ -79,10 +79,20 @@ class Hello(Request[Versions]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PortCut:
+    """A port from and to which no packet of the sender at that address comes in, TCP and UDP."""
+
+    address: str
+    port: int
+    manner: CutManner
+
+
+@dataclass(frozen=True, kw_only=True)
 class SetLinks(Request[Done]):
     """Replace all rules for incoming packets, by the sender's address: cuts, loss probabilities and impairments."""
 
     cut: Mapping[str, CutManner]
+    ports: tuple[PortCut, ...]
     loss: Mapping[str, float]
     impaired: Mapping[str, Impairments]
 
@@ -119,14 +129,34 @@ class SendProbes(Request[Done]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SendPortProbes(Request[Done]):
+    """Send a UDP packet from ``port``, marked with ``token``, and a TCP segment with data, to each address."""
+
+    to: tuple[str, ...]
+    token: int
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortDrops:
+    """Packets of a sender's port that its cut has dropped so far."""
+
+    address: str
+    port: int
+    tcp: int
+    udp: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProbesReceived:
     """By sender's address: probes received, packets dropped by cuts, and which senders have other rules.
 
-    A probe is its number and its lateness in us; probes are in order of arrival.
+    A probe is its number and its lateness in us; probes are in order of arrival. ``ports`` are all cuts of ports.
     """
 
     received: Mapping[str, tuple[tuple[int, int], ...]]
     dropped: Mapping[str, int]
+    ports: tuple[PortDrops, ...]
     impaired: tuple[str, ...]
 
 
@@ -148,6 +178,30 @@ class ChecksumErrors:
 @dataclass(frozen=True, kw_only=True)
 class ReadChecksumErrors(Request[ChecksumErrors]):
     """Read the kernel's counters of wrong checksums."""
+
+
+# Names
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetNames(Request[Done]):
+    """Replace the wrong answers to lookups of names: by true address the one to give instead, None for no address."""
+
+    answers: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamesLookedUp:
+    """By name the address that it resolves to, None if it does not resolve."""
+
+    addresses: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookUp(Request[NamesLookedUp]):
+    """Resolve names as a program of the node would."""
+
+    names: tuple[str, ...]
 
 
 # The node's files and disk

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ SO_RCVBUFFORCE = 33  # missing from the socket module
 RECEIVE_BYTES = 8 << 20
 TOKENS_KEPT = 64  # several changes may be verified concurrently
 NS_PER_US = 1_000
+ACK_AND_PUSH = 0x18
 SNMP = Path("/proc/net/snmp")  # of this host's network namespace
 
 
@@ -58,6 +60,20 @@ class Probes:
             due += every_us * NS_PER_US
             time.sleep(max(0, due - time.monotonic_ns()) / 1e9 if every_us else 0)
 
+    def send_from(self, port: int, to: Sequence[str], token: int) -> None:
+        """Send a probe from ``port`` to each address, and a TCP segment with data to a port where nothing listens.
+
+        The packets are made by hand: the port may be that of the software. It is not disturbed: a probe goes to us, and
+        the answer to the segment is a reset, of a connection that does not exist.
+        """
+        for address in to:
+            for protocol, packet in (
+                (socket.IPPROTO_UDP, udp_packet(port, PORT, f"{token} 0 {time.monotonic_ns()} ".encode())),
+                (socket.IPPROTO_TCP, tcp_segment(_own_address(address), address, port, PORT)),
+            ):
+                with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol) as raw:
+                    raw.sendto(packet, (address, 0))
+
     def received(self, token: int) -> dict[str, tuple[tuple[int, int], ...]]:
         """Return number and lateness (us) of each probe with that token by sender, in order of arrival."""
         with self._guard:
@@ -73,3 +89,31 @@ class Probes:
                 with self._guard:
                     probes = self._received.setdefault(token, {}).setdefault(address, [])
                     probes.append((number, (now - sent) // NS_PER_US))
+
+
+def udp_packet(source: int, to: int, content: bytes) -> bytes:
+    """Pack a UDP header, without a checksum, and its content."""
+    return struct.pack(">HHHH", source, to, 8 + len(content), 0) + content
+
+
+def tcp_segment(sender: str, receiver: str, source: int, to: int) -> bytes:
+    """Pack a TCP segment that carries four bytes."""
+    content = b"port"
+    header = struct.pack(">HHIIBBHHH", source, to, 1, 1, 5 << 4, ACK_AND_PUSH, 1_024, 0, 0)
+    pseudo = socket.inet_aton(sender) + socket.inet_aton(receiver) + struct.pack(">HH", 6, len(header + content))
+    return header[:16] + struct.pack(">H", checksum(pseudo + header + content)) + header[18:] + content
+
+
+def checksum(data: bytes) -> int:
+    """Compute the checksum of the internet protocols (RFC 1071) over an even number of bytes."""
+    total: int = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _own_address(to: str) -> str:
+    """Return the address from which packets to that one are sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        asked.connect((to, PORT))
+        return str(asked.getsockname()[0])
