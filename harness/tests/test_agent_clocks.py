@@ -20,6 +20,8 @@ import pytest
 from splitbrain.runtimes.docker.agent import vdso
 from splitbrain.runtimes.docker.agent.clocks import HostClocks
 from splitbrain.runtimes.docker.agent.commands import RequestFailed
+from splitbrain.runtimes.docker.agent.filters import Filters
+from splitbrain.runtimes.docker.agent.flushes import Start, Supervisor
 from splitbrain.runtimes.docker.agent.ptrace import ProcessGone, StoppedProcess
 from splitbrain.runtimes.docker.agent.vdso import (
     ARCHITECTURES,
@@ -87,6 +89,12 @@ for line in sys.stdin:
             os._exit(0)
         os.wait()
         answer = json.loads(os.read(reader, 4096))
+    elif what == "dates":
+        import subprocess
+        answer = []
+        for _ in range(12):
+            shown = subprocess.run(["date", "+%s%N"], capture_output=True, text=True, check=True).stdout
+            answer.append(int(shown) - time.monotonic_ns() - START)
     elif what == "exec":
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     print(json.dumps(answer), flush=True)
@@ -241,6 +249,45 @@ def test_a_process_that_starts_or_execs_during_a_fault_is_patched(subject: Subje
         late.end()
     host.refresh()
     assert host.report().processes == 1
+
+
+@pytest.fixture
+def reaching(subject: Subject) -> HostClocks:
+    """The clocks of the subject, with new programs patched by the thread that is notified of them."""
+
+    def hear(start: Start) -> None:
+        if host.expect(start):
+            host.started(start)
+        else:
+            start.go_on()
+
+    supervisor = Supervisor(hear)
+    host = HostClocks(lambda: [subject.pid], Filters(lambda: [subject.pid], supervisor.add))
+    return host
+
+
+def test_every_program_that_a_process_executes_is_patched_before_it_runs(
+    subject: Subject, reaching: HostClocks
+) -> None:
+    """A program that lives for a millisecond is gone before anything looks for it."""
+    reaching.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    dates = subject.ask("dates")
+    assert isinstance(dates, list)
+    assert [round(off / HOUR_NS, 2) for off in dates] == [1.0] * 12
+    report = reaching.report()
+    assert (report.problems, report.late) == ((), ())
+    assert report.started >= 12
+    reaching.set(wall_ns=0, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    dates = subject.ask("dates")
+    assert isinstance(dates, list)
+    assert [round(off / HOUR_NS, 2) for off in dates] == [0.0] * 12
+    assert reaching.report().started == report.started
+
+
+def test_without_a_filter_the_report_says_how_far_the_skew_reaches(subject: Subject) -> None:
+    host = host_of(subject)
+    host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    assert host.report().late == ("new programs are not waited for",)
 
 
 def test_a_child_has_its_parents_clock(subject: Subject) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from splitbrain.runtimes.docker.agent.flushes import Flushes
+from splitbrain.runtimes.docker.agent.filters import Filters
+from splitbrain.runtimes.docker.agent.flushes import Flushes, Supervisor
 from splitbrain.runtimes.docker.agent.messages import FlushReport
 
 WRITER = """
@@ -80,7 +81,9 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
 
 @pytest.fixture
 def flushes(writer: Writer) -> Flushes:
-    return Flushes(lambda: [writer.process.pid] if writer.process.poll() is None else [])
+    supervisor = Supervisor()
+    filters = Filters(lambda: [writer.process.pid] if writer.process.poll() is None else [], supervisor.add)
+    return Flushes(filters, supervisor)
 
 
 @pytest.mark.parametrize("what", ["fsync", "fdatasync", "child"])
@@ -106,7 +109,7 @@ def test_a_delayed_flush_returns_at_once_when_healed(writer: Writer, flushes: Fl
     flushes.set(60_000, fail=False)
     writer.begins("fsync")
     give_up = time.monotonic() + 10
-    while flushes._supervisor is not None and not flushes._supervisor._due:
+    while not flushes._supervisor._due:
         assert time.monotonic() < give_up
         os.sched_yield()
     flushes.set(0, fail=False)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from splitbrain.nemesis.state import Error, State
 from splitbrain.runtimes.docker.agent.messages import ClockReport, ClockState, ReadClocks, Request
+from splitbrain.runtimes.docker.agents import Verification
 from splitbrain.runtimes.docker.clocks import Clocks
 from splitbrain.tests.fake_agents import FakeAgents
 
@@ -21,6 +22,8 @@ LATE = State(errors={("n1", "wall"): Error(offset_ms=-60_000)})
 class Obedient(FakeAgents):
     """A host with the requested clock error in the memory of its processes."""
 
+    late: ClassVar[tuple[str, ...]] = ()
+
     def reply(self, name: str, request: Request[Any]) -> Any:
         if not isinstance(request, ReadClocks):
             return super().reply(name, request)
@@ -31,19 +34,39 @@ class Obedient(FakeAgents):
             processes=1,
             problems=(),
             stopped_ns=0,
+            started=0,
+            late=self.late,
         )
 
 
-def problems(shown: Mapping[str, int]) -> tuple[str, ...]:
+class Unfiltered(Obedient):
+    """A host with a process that takes no filter."""
+
+    late: ClassVar[tuple[str, ...]] = ("process 7: its filter has no effect",)
+
+
+def verified(host: type[Obedient], shown: Mapping[str, int]) -> Verification:
     async def shows(_: str) -> Mapping[str, int]:
         return shown
 
-    async def struck() -> tuple[str, ...]:
-        clocks = Clocks(Obedient(["n1"], {}, {}, {}), shows)
+    async def struck() -> Verification:
+        clocks = Clocks(host(["n1"], {}, {}, {}), shows)
         await clocks.make(LATE, {})
-        return (await clocks.verify(LATE, {"n1"})).problems
+        return await clocks.verify(LATE, {"n1"})
 
     return asyncio.run(struck())
+
+
+def problems(shown: Mapping[str, int]) -> tuple[str, ...]:
+    return verified(Obedient, shown).problems
+
+
+def test_the_history_says_how_far_a_skew_reaches() -> None:
+    facts = [verified(host, {}).facts["clocks"]["n1"] for host in (Obedient, Unfiltered)]
+    assert [each["new_programs"] for each in facts] == [
+        "from their start, 0 so far",
+        "within some 5 ms of their start: process 7: its filter has no effect",
+    ]
 
 
 @pytest.mark.parametrize("shown", [{}, {"wall": NOW - 60 * SECOND}])

@@ -88,7 +88,7 @@ class Clocks:
         # The node read its clocks in the first part of this time, the agent in the second: half of it lay between, or
         # up to so much more or less.
         apart = within = (time.monotonic_ns() - began) // 2
-        facts: dict[str, Any] = {"stopped_ms": round(found.stopped_ns / MS, 3)}
+        facts: dict[str, Any] = {"stopped_ms": round(found.stopped_ns / MS, 3), "new_programs": _reach(found)}
         problems = [*found.problems, *self._not_as_asked(node, found)]
         for clock, state in (("wall", found.wall), ("monotonic", found.monotonic)):
             expected, ppm = state.off_ns, state.ppm
@@ -116,3 +116,10 @@ class Clocks:
 
 def _error(wanted: State, node: str, clock: ClockName) -> Error:
     return wanted.errors.get((node, clock), RIGHT)
+
+
+def _reach(found: ClockReport) -> str:
+    """From when on new programs of the node show the skewed time, in words."""
+    if found.late:
+        return f"within some 5 ms of their start: {'; '.join(found.late)}"
+    return f"from their start, {found.started} so far"

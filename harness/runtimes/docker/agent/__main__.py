@@ -21,7 +21,8 @@ from splitbrain.runtimes.docker.agent import disks, links, oom, power_loss, proc
 from splitbrain.runtimes.docker.agent.clocks import REFRESH_SECONDS, HostClocks
 from splitbrain.runtimes.docker.agent.codec import Malformed, decode_line, encode
 from splitbrain.runtimes.docker.agent.commands import RequestFailed, run
-from splitbrain.runtimes.docker.agent.flushes import Flushes
+from splitbrain.runtimes.docker.agent.filters import Filters
+from splitbrain.runtimes.docker.agent.flushes import Flushes, Start, Supervisor
 from splitbrain.runtimes.docker.agent.loop_devices import LoopDevices
 from splitbrain.runtimes.docker.agent.messages import (
     CheckMarker,
@@ -80,8 +81,10 @@ class Agent:
         self.links = links.LinkRules()
         self.probes = Probes()
         self.names = NameServer()
-        self.clocks = HostClocks(processes.node_processes)
-        self.flushes = Flushes(processes.node_processes)
+        supervisor = Supervisor(self._started)
+        filters = Filters(processes.node_processes, supervisor.add)
+        self.clocks = HostClocks(processes.node_processes, filters)
+        self.flushes = Flushes(filters, supervisor)
         self.disks = LoopDevices()
         self.handlers: Mapping[type[Request[Any]], RequestHandler] = {each.request: each for each in self._handlers()}
         lanes = {handler.lane for handler in self.handlers.values()}
@@ -154,6 +157,13 @@ class Agent:
             for part in (self.clocks, self.flushes):
                 if part.faulty:
                     self._lanes["tracing"].submit(part.refresh).result()
+
+    def _started(self, start: Start) -> None:
+        """Have a new program patched if a clock is skewed, on the one thread that may trace processes."""
+        if self.clocks.expect(start):
+            self._lanes["tracing"].submit(self.clocks.started, start)
+        else:
+            start.go_on()
 
     def _answer(self, number: int, handler: RequestHandler, request: Request[Any]) -> None:
         try:

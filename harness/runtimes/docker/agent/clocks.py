@@ -2,8 +2,9 @@
 
 The wall clock is set anew each time that another error is requested, and shows the right time when none is. The
 monotonic clock never goes back: it can jump ahead only, and keeps what it has gained. Both errors belong to the host,
-so every process has them, also one that starts later: while a clock is skewed, ``refresh`` must be called every few
-milliseconds to find processes that are new or execute another program.
+so every process has them, also one that starts later: a program that a process of the node executes is patched before
+it runs, however short it lives (``started``), as the kernel notifies us of it (``filters``). While a clock is skewed,
+``refresh`` must be called every few milliseconds to find processes that come from elsewhere.
 
 A process with healed clocks keeps the patch, with an error of zero: no second stop, and a thread may be inside it.
 """
@@ -16,9 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from splitbrain.runtimes.docker.agent.commands import RequestFailed
+from splitbrain.runtimes.docker.agent.filters import Filters
+from splitbrain.runtimes.docker.agent.flushes import Start
 from splitbrain.runtimes.docker.agent.messages import ClockReport, ClockState
 from splitbrain.runtimes.docker.agent.ptrace import ProcessGone, StoppedProcess
-from splitbrain.runtimes.docker.agent.vdso import CLOCKS, GAIN_ONE, NO_ERROR, ClockError, Hook, Unsupported, hook
+from splitbrain.runtimes.docker.agent.vdso import (
+    CLOCKS,
+    GAIN_ONE,
+    NO_ERROR,
+    ClockError,
+    Hook,
+    Unsupported,
+    hook,
+    hook_waiting,
+)
 
 MILLION = 1_000_000
 WALL = (time.CLOCK_REALTIME, 5)  # and CLOCK_REALTIME_COARSE
@@ -30,11 +42,15 @@ REFRESH_SECONDS = 0.005
 class HostClocks:
     """The skew of this host's clocks, and the processes that have been patched to show it.
 
-    ``processes`` lists the node's processes at the time of the call.
+    ``processes`` lists the node's processes at the time of the call. Without ``filters`` new programs are found by
+    ``refresh`` alone. Use it from one thread only, the processes' tracer, but for ``expect``.
     """
 
-    def __init__(self, processes: Callable[[], Iterable[int]]) -> None:
+    def __init__(self, processes: Callable[[], Iterable[int]], filters: Filters | None = None) -> None:
         self._processes = processes
+        self._filters = filters
+        self._waiting: set[int] = set()  # programs that wait for us at their start
+        self._started = 0
         self._errors = (NO_ERROR,) * CLOCKS
         self._wall = (0, 0)  # ns and ppm as last set
         self._hooks: dict[int, Hook] = {}
@@ -77,8 +93,28 @@ class HostClocks:
         found = set(self._processes())
         for pid in self._refused.keys() - found:
             del self._refused[pid]
-        for pid in found - self._hooks.keys() - self._refused.keys():
+        for pid in found - self._hooks.keys() - self._refused.keys() - self._waiting:
             self._carefully(pid, self._reach, pid)
+        if self.faulty and self._filters is not None:
+            self._filters.refresh()
+
+    def expect(self, start: Start) -> bool:
+        """Note that a program waits for ``started``; False if no clock is skewed, so that it need not."""
+        if self.faulty:
+            self._waiting.add(start.pid)
+        return self.faulty
+
+    def started(self, start: Start) -> None:
+        """Patch a program at its start, and let it go on."""
+        try:
+            known = self._hooks.get(start.pid)
+            if known is not None and not known.alive():
+                self._forget(start.pid)
+            if self.faulty and start.pid not in self._hooks and _threads(start.pid) == 1:
+                self._carefully(start.pid, self._reach_waiting, start.pid)
+        finally:
+            start.go_on()
+            self._waiting.discard(start.pid)
 
     def report(self) -> ClockReport:
         """Check the clocks in each process's memory, and report the skew and the processes that do not have it."""
@@ -93,7 +129,15 @@ class HostClocks:
             processes=len(self._hooks),
             problems=(*self._refused.values(), *(f"process {pid} could not be reached" for pid in missing)),
             stopped_ns=self._stopped_ns,
+            started=self._started,
+            late=self._found_late(),
         )
+
+    def _found_late(self) -> tuple[str, ...]:
+        """Why programs that some processes execute are not patched before they run, but soon after."""
+        if self._filters is None:
+            return ("new programs are not waited for",)
+        return tuple(self._filters.refused.values())
 
     def patch_again(self) -> list[int]:
         """Patch all patched processes again, as if they were new, and return how long each was stopped (ns)."""
@@ -115,6 +159,11 @@ class HostClocks:
         self._late.append(hooked.stopped)
         self._stopped_ns = max(self._stopped_ns, hooked.stopped.stopped_ns)
         hooked.show(self._for(pid))
+
+    def _reach_waiting(self, pid: int) -> None:
+        hooked = self._hooks[pid] = hook_waiting(pid)
+        hooked.show(self._for(pid))
+        self._started += 1
 
     def _check(self, pid: int, hooked: Hook) -> None:
         if hooked.shown() != self._for(pid):
@@ -170,3 +219,10 @@ def _starting(pid: int) -> bool:
         return "runc" in str(Path(f"/proc/{pid}/exe").readlink())
     except OSError:
         return True
+
+
+def _threads(pid: int) -> int:
+    try:
+        return len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except OSError:
+        return 0

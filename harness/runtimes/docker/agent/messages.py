@@ -459,13 +459,18 @@ class ClockState:
 
 @dataclass(frozen=True, kw_only=True)
 class ClockReport:
-    """The clocks as processes' memory has them. ``stopped_ns`` is the longest stop of a process to patch it."""
+    """The clocks as processes' memory has them. ``stopped_ns`` is the longest stop of a process to patch it.
+
+    ``started`` counts programs that were patched before they ran; ``late`` says why others are patched soon after.
+    """
 
     wall: ClockState
     monotonic: ClockState
     processes: int
     problems: tuple[str, ...]
     stopped_ns: int
+    started: int
+    late: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,9 @@ CALL_SECONDS = 2.0
 class SyscallAbi:
     """The system call convention of an architecture: its instruction, and general registers by their index.
 
-    ``numbers`` are the calls' numbers by name, ``arch`` is the kernel's AUDIT_ARCH constant (linux/audit.h).
+    ``numbers`` are the calls' numbers by name, ``arch`` is the kernel's AUDIT_ARCH constant (linux/audit.h). ``starts``
+    are calls that programs make as they set themselves up, before any code of their own, of which each makes one: for
+    thread-local storage, or in a Go program without the C library to count the processors.
     """
 
     instruction: bytes
@@ -51,6 +53,7 @@ class SyscallAbi:
     interrupted: int | None = None  # holds the call to restart after a signal, or NONE
     arch: int
     numbers: Mapping[str, int]
+    starts: tuple[str, ...]
 
 
 ABIS: Mapping[str, SyscallAbi] = {
@@ -71,10 +74,12 @@ ABIS: Mapping[str, SyscallAbi] = {
             "fsync": 74,
             "fdatasync": 75,
             "prctl": 157,
+            "arch_prctl": 158,
             "sync_file_range": 277,
             "syncfs": 306,
             "seccomp": 317,
         },
+        starts=("arch_prctl",),
     ),
     "aarch64": SyscallAbi(
         instruction=b"\x01\x00\x00\xd4",
@@ -86,6 +91,8 @@ ABIS: Mapping[str, SyscallAbi] = {
         arch=0xC00000B7,
         numbers={
             "close": 57,
+            "set_tid_address": 96,
+            "sched_getaffinity": 123,
             "mmap": 222,
             "munmap": 215,
             "msync": 227,
@@ -96,6 +103,7 @@ ABIS: Mapping[str, SyscallAbi] = {
             "syncfs": 267,
             "seccomp": 277,
         },
+        starts=("set_tid_address", "sched_getaffinity"),
     ),
 }
 

@@ -241,14 +241,18 @@ class Hook:
                     for counter in self.stopped.counters(self._architecture.counter)
                     for address, jump in self._jumps.items()
                 ):
-                    blank = bytes(self._architecture.size - len(self._architecture.code))
-                    self._write(self._at, self._architecture.code + blank)
-                    for address, jump in self._jumps.items():
-                        self._write(address, jump)
+                    self.overwrite()
                     break
             time.sleep(0.001)
         else:
             raise Unsupported(f"process {self.pid} was inside its clock functions in all {TRIES} tries")
+
+    def overwrite(self) -> None:
+        """Write the code and the jumps, while no thread executes them."""
+        blank = bytes(self._architecture.size - len(self._architecture.code))
+        self._write(self._at, self._architecture.code + blank)
+        for address, jump in self._jumps.items():
+            self._write(address, jump)
 
     def _read(self, address: int, size: int) -> bytes:
         try:
@@ -275,6 +279,15 @@ def hook(pid: int) -> Hook:
 
     The process is stopped for some tenths of a millisecond. Raises ProcessGone, Unsupported.
     """
+    return _hooked(pid, Hook.install)
+
+
+def hook_waiting(pid: int) -> Hook:
+    """Patch a program of one thread that waits in the kernel, as ``hook`` does, without stopping it."""
+    return _hooked(pid, Hook.overwrite)
+
+
+def _hooked(pid: int, install: Callable[[Hook], None]) -> Hook:
     machine = architecture()
     start, end = vdso_of(pid)
     try:
@@ -296,7 +309,7 @@ def hook(pid: int) -> Hook:
             raise Unsupported(f"the vDSO has none of the functions {', '.join(machine.functions)}")
         made = Hook(pid, memory, machine, start + at, jumps)
         if not made.holds():
-            made.install()
+            install(made)
     except BaseException:
         os.close(memory)
         raise
