@@ -14,7 +14,7 @@ import numpy as np
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, Codes, Ints, Observations
 from splitbrain.checkers.terms import ByTerm
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
 from splitbrain.checkers.words import counted, cut_short, each_of
 from splitbrain.names import Guarantee
 
@@ -31,7 +31,7 @@ def check(history: History) -> Verdict:
     rows = np.flatnonzero(seen.ok & (term != NONE) & (named != NONE))
     if not len(rows):
         words = "no node named a leader with a term, so agreement was not tested"
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words)
+        return Verdict(property=PROPERTY, observed=Observed.UNDECIDED, words=words)
     by_term = ByTerm.of(rows, term)
     two_named, two_asked = by_term.differs(named), by_term.differs(seen.node)
     # If a term has two leaders named and two nodes that answered, then two nodes differ: take one node's answer. Either
@@ -44,13 +44,13 @@ def check(history: History) -> Verdict:
     }
     if not len(broken):
         words = f"all nodes named the same leader in {each_of(len(by_term.terms), 'term')}"
-        return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words, facts=facts)
+        return Verdict(property=PROPERTY, observed=Observed.HELD, words=words, facts=facts)
     findings = tuple(_finding(history, named, by_term, at) for at in broken[:MOST_FINDINGS].tolist())
     more = f"; {counted(len(broken) - 1, 'other term')} likewise" if len(broken) > 1 else ""
     cut = cut_short(len(broken), MOST_FINDINGS)
     return Verdict(
         property=PROPERTY,
-        outcome=Outcome.INVALID,
+        observed=Observed.VIOLATED,
         words=f"{findings[0].words}{more}{cut}",
         evidence=findings[0].evidence,
         findings=findings,

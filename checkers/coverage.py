@@ -23,7 +23,7 @@ from splitbrain.checkers.history import History, natural
 from splitbrain.checkers.incidents import down_for_good
 from splitbrain.checkers.leaderships import leading_at
 from splitbrain.checkers.operations import FAIL, INFO, OK, Operations
-from splitbrain.checkers.verdict import Outcome, Verdict
+from splitbrain.checkers.verdict import Observed, Verdict
 from splitbrain.checkers.words import counted, duration, listed
 
 PROPERTY = "coverage"
@@ -45,15 +45,15 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     }
     gaps = [*_gaps(history, bounds, injected, effective, touching, facts)]
     if gaps:
-        words, outcome = "; ".join(gaps), Outcome.UNKNOWN
+        words, observed = "; ".join(gaps), Observed.UNDECIDED
     else:
         servers = " or a server" if bounds.servers else ""
         words = f"{counted(len(effective), 'fault')} took effect, {len(touching):,} on a leader{servers}"
-        outcome = Outcome.VALID
+        observed = Observed.HELD
     cut = "; the last line was cut off and dropped" if history.truncated else ""
     wrong = failed_probes.unusable(history, apart_from=_never_answered(history, bounds))
     aside = f"; answers that could not be used: {wrong}" if wrong else ""
-    return Verdict(property=PROPERTY, outcome=outcome, words=words + cut + aside, facts=facts)
+    return Verdict(property=PROPERTY, observed=observed, words=words + cut + aside, facts=facts)
 
 
 def effective_faults(history: History, bounds: Bounds) -> list[Fault]:

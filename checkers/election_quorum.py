@@ -31,7 +31,7 @@ from splitbrain.checkers.incidents import disturbances
 from splitbrain.checkers.leaderships import KEYLESS, Leaderships, hulls, split
 from splitbrain.checkers.operations import NONE, Ints, Mask
 from splitbrain.checkers.starvation import Starvation
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
 from splitbrain.checkers.words import counted, cut_short, instant, listed
 from splitbrain.names import MS, Guarantee
 
@@ -71,14 +71,14 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     led = _contiguous(history)
     if untested := _untested(led, bounds):
         words = f"{untested}, so {PROPERTY} was not tested"
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words)
+        return Verdict(property=PROPERTY, observed=Observed.UNDECIDED, words=words)
     suspects = list(_suspects(history, bounds, led))
     proven = _first_of_each([each for each in suspects if not each.starved], led)
     doubtful = sum(each.starved for each in suspects)
     findings = tuple(_finding(history, bounds, led, each) for each in proven[:MOST_FINDINGS])
     return Verdict(
         property=PROPERTY,
-        outcome=Outcome.INVALID if findings else Outcome.UNKNOWN if doubtful else Outcome.VALID,
+        observed=Observed.VIOLATED if findings else Observed.UNDECIDED if doubtful else Observed.HELD,
         words=_words(len(led), findings, len(proven), doubtful),
         evidence=findings[0].evidence if findings else (),
         findings=findings,

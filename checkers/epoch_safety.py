@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from splitbrain.checkers.fault import Malformed
 from splitbrain.checkers.history import History
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
 from splitbrain.checkers.words import each_of, instant
 from splitbrain.names import Guarantee
 
@@ -39,24 +39,24 @@ def check(history: History) -> Verdict:
     try:
         given = list(leader_opinions(history))
     except Malformed as wrong:
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=wrong.with_line)
+        return Verdict(property=PROPERTY, observed=Observed.UNDECIDED, words=wrong.with_line)
     by_epoch: dict[int, dict[str, LeaderOpinion]] = {}
     for opinion in given:
         by_epoch.setdefault(opinion.epoch, {}).setdefault(opinion.leader, opinion)
     findings = tuple(_finding(epoch, named) for epoch, named in sorted(by_epoch.items()) if len(named) > 1)
     facts = {"opinions": len(given), "epochs": len(by_epoch), "epochs_broken": len(findings)}
     if findings:
-        outcome, words = Outcome.INVALID, findings[0].words
+        observed, words = Observed.VIOLATED, findings[0].words
     elif not given:
-        outcome, words = Outcome.UNKNOWN, "no server named a leader, so epoch safety was not tested"
+        observed, words = Observed.UNDECIDED, "no server named a leader, so epoch safety was not tested"
     else:
-        outcome, words = (
-            Outcome.VALID,
+        observed, words = (
+            Observed.HELD,
             f"{each_of(len(by_epoch), 'epoch')} had one leader by the opinions of the servers",
         )
     return Verdict(
         property=PROPERTY,
-        outcome=outcome,
+        observed=observed,
         words=words,
         evidence=findings[0].evidence if findings else (),
         findings=findings[:MOST_FINDINGS],

@@ -12,18 +12,20 @@ otherwise. Only a proven overlap fails a run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from splitbrain.checkers.fault_periods import FaultPeriod
 from splitbrain.checkers.history import History
+from splitbrain.checkers.incidents import running_ns, stops
 from splitbrain.checkers.leaderships import KEYLESS, Leaderships, hulls, split
 from splitbrain.checkers.operations import Codes, Ints, Mask
 from splitbrain.checkers.running_max import NO_PLACE, RunningMax
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
-from splitbrain.checkers.words import counted, duration, instant, listed
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
+from splitbrain.checkers.words import counted, duration, during, ends, listed, times
 from splitbrain.names import Guarantee
 
 PROPERTY = "exclusivity"
@@ -40,7 +42,7 @@ def check(history: History) -> Verdict:
     known = history.leaderships
     if len(nodes) < 2 or not len(known):
         words = "no node was seen leading" if len(nodes) >= 2 else "fewer than two nodes answered"
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=f"{words}, so exclusivity was not tested")
+        return Verdict(property=PROPERTY, observed=Observed.UNDECIDED, words=f"{words}, so exclusivity was not tested")
     widest = hulls(seen, known)
     refuted = widest.end < known.s
     led = split(seen, known, refuted) if refuted.any() else known
@@ -117,38 +119,50 @@ def _pairs(led: Leaderships, partner: Ints) -> tuple[list[_Pair], bool]:
     return [_Pair(*pair) for pair in found], complete
 
 
-def _finding(history: History, led: Leaderships, pair: _Pair) -> Finding:
+def _finding(history: History, led: Leaderships, stopped: list[FaultPeriod], pair: _Pair) -> Finding:
     both = (pair.left, pair.right)
     nodes = tuple(history.nodes[led.node[at]] for at in both)
     terms = [led.term_of(at) for at in both]
-    start, end = max(int(led.f[at]) for at in both), min(int(led.s[at]) for at in both)
-    momentary = pair.overlap < 0
-    if momentary:
-        start, end = end, start
-        when = f"at some instant between {instant(start)} and {instant(end)}"
-    else:
-        when = f"for at least {duration(end - start)}, from {instant(start)} to {instant(end)}"
-    names = [f"{node} ({_key_words(led, at)})" for node, at in zip(nodes, both, strict=True)]
+    start, end = sorted((max(int(led.f[at]) for at in both), min(int(led.s[at]) for at in both)))
+    facts: dict[str, Any] = {
+        "reigns": [led.key(at) for at in both],
+        "terms": terms,
+        "same_term": terms[0] is not None and terms[0] == terms[1],
+        "overlap_ns": max(0, pair.overlap),
+        "running_ns": 0 if pair.overlap <= 0 else running_ns(stopped, nodes, start, end),
+        "momentary": pair.overlap < 0,
+    }
+    lasting = f" {_lasting(facts)}," if facts["overlap_ns"] else ""
     return Finding(
         guarantee=GUARANTEE,
-        words=f"{listed(names)} both led {when}",
+        words=f"{_leaders(nodes, facts)} both led{lasting} {_when(start, end, facts)}",
         evidence=_evidence(led, both),
         start=start,
         end=end,
         nodes=nodes,
-        facts={
-            "reigns": [led.key(at) for at in both],
-            "terms": terms,
-            "same_term": terms[0] is not None and terms[0] == terms[1],
-            "overlap_ns": max(0, pair.overlap),
-            "momentary": momentary,
-        },
+        facts=facts,
     )
 
 
-def _key_words(led: Leaderships, at: int) -> str:
-    key, term = led.key(at), led.term_of(at)
-    return key if term is None or key == f"term {term}" else f"{key}, term {term}"
+def _leaders(nodes: Iterable[str], facts: Mapping[str, Any]) -> str:
+    """The two nodes with their reigns and terms."""
+    keys = [
+        key if term is None or key == f"term {term}" else f"{key}, term {term}"
+        for key, term in zip(facts["reigns"], facts["terms"], strict=True)
+    ]
+    return listed(f"{node} ({key})" for node, key in zip(nodes, keys, strict=True))
+
+
+def _lasting(facts: Mapping[str, Any]) -> str:
+    """How long both led, and how long of it both could act: a paused leader does no harm until it goes on."""
+    overlap, running = facts["overlap_ns"], facts["running_ns"]
+    acting = f"running for {duration(running)}" if running < overlap else "running throughout"
+    return f"for at least {duration(overlap)} ({'never both running' if not running else f'both {acting}'})"
+
+
+def _when(start: int, end: int, facts: Mapping[str, Any]) -> str:
+    first, last = ends(start, end)
+    return f"at some instant between {first} and {last}" if facts["momentary"] else during(start, end)
 
 
 def _evidence(led: Leaderships, reigns: tuple[int, ...]) -> tuple[int, ...]:
@@ -196,23 +210,26 @@ def _contradictions(history: History, led: Leaderships) -> Mapping[str, Any]:
 
 def _verdict(history: History, led: Leaderships, partner: Ints, kind: str, facts: Mapping[str, Any]) -> Verdict:
     asides = _asides(facts)
-    if kind != "proven":
-        words = (
-            "two nodes may have led at one instant, but none are proven to"
-            if kind == "possible"
-            else "no two nodes led at one instant"
-        )
-        return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words + asides, kind=kind, facts=facts)
+    if kind == "possible":
+        words = f"two leaders at one instant are possible, but not proven{asides}"
+        return Verdict(property=PROPERTY, observed=Observed.NOT_SHOWN, words=words, kind=kind, facts=facts)
+    if kind == "excluded":
+        words = f"no two nodes led at one instant{asides}"
+        return Verdict(property=PROPERTY, observed=Observed.HELD, words=words, kind=kind, facts=facts)
     pairs, complete = _pairs(led, partner)
-    findings = tuple(_finding(history, led, pair) for pair in pairs)
-    worst = max(findings, key=lambda finding: finding.facts["overlap_ns"])
+    stopped = stops(history)
+    findings = tuple(_finding(history, led, stopped, pair) for pair in pairs)
+    longest = max(findings, key=lambda finding: finding.facts["overlap_ns"])
+    when = _when(longest.start, longest.end, longest.facts)
+    often = f"{'' if complete else 'at least '}{times(len(findings))}{', the longest' if len(findings) > 1 else ','}"
+    lasting = _lasting(longest.facts) if longest.facts["overlap_ns"] else "for an instant"
     more = "" if complete else f"; only the {len(findings)} longest overlaps are listed"
-    others = f", and {counted(len(findings) - 1, 'other pair')}" if len(findings) > 1 else ""
     return Verdict(
         property=PROPERTY,
-        outcome=Outcome.INVALID,
-        words=f"two leaders at once: {worst.words}{others}{more}{asides}",
-        evidence=worst.evidence,
+        observed=Observed.VIOLATED,
+        words=f"two leaders {often} {lasting}",
+        detail=f"{_leaders(longest.nodes, longest.facts)}, {when}{more}{asides}",
+        evidence=longest.evidence,
         kind=kind,
         findings=findings,
         facts={**facts, "pairs_listed": len(findings), "pairs_complete": complete},

@@ -30,7 +30,7 @@ from splitbrain.checkers.fault import Malformed
 from splitbrain.checkers.history import History
 from splitbrain.checkers.ledger import Append, Reading, appends, readings
 from splitbrain.checkers.starvation import Starvation
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
 from splitbrain.checkers.words import all_of, counted, cut_short, duration, instant, listed
 from splitbrain.names import Guarantee
 
@@ -64,7 +64,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     try:
         tried, read = appends(history), readings(history)
     except Malformed as wrong:
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=wrong.with_line)
+        return Verdict(property=PROPERTY, observed=Observed.UNDECIDED, words=wrong.with_line)
     order = _order(tried, read)
     refusals = _shut_out(history, bounds or Bounds(), tried)
     findings = (
@@ -332,23 +332,23 @@ def _verdict(
     if findings:
         cut = cut_short(len(findings), MOST_FINDINGS)
         words = f"{findings[0].words}; {counted(len(findings), 'finding')} in total{cut}; {stale}"
-        outcome = Outcome.INVALID
+        observed = Observed.VIOLATED
     elif not tried:
-        outcome, words = Outcome.UNKNOWN, "no write to the ledger was attempted, so fencing was not tested"
+        observed, words = Observed.UNDECIDED, "no write to the ledger was attempted, so fencing was not tested"
     elif not any(append.token is not None for append in tried):
-        outcome, words = Outcome.UNKNOWN, "no write had a token, so fencing was not tested"
+        observed, words = Observed.UNDECIDED, "no write had a token, so fencing was not tested"
     elif not read:
-        outcome, words = Outcome.UNKNOWN, f"the ledger was never read, so its contents are unknown; {stale}"
+        observed, words = Observed.UNDECIDED, f"the ledger was never read, so its contents are unknown; {stale}"
     elif facts["refusals_undecided"]:
-        outcome = Outcome.UNKNOWN
+        observed = Observed.UNDECIDED
         words = f"every write was refused for long while the machine was starved, so the fence is in doubt; {stale}"
     else:
-        outcome = Outcome.VALID
+        observed = Observed.HELD
         writes = f"{counted(facts['appends_attempted'], 'write')} under {counted(facts['tokens'], 'token')}"
         words = f"{facts['appends_accepted']:,} of {writes} accepted, in token order; {stale}"
     return Verdict(
         property=PROPERTY,
-        outcome=outcome,
+        observed=observed,
         words=words,
         evidence=findings[0].evidence if findings else (),
         findings=tuple(findings[:MOST_FINDINGS]),

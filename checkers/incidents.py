@@ -14,18 +14,19 @@ its node out of every majority that should have had a leader.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from splitbrain.checkers.fault import Fault
-from splitbrain.checkers.fault_periods import RESTARTS, FaultPeriod, fault_periods
+from splitbrain.checkers.fault_periods import KILLS, PAUSES, RESTARTS, FaultPeriod, fault_periods
 from splitbrain.checkers.words import counted, duration, instant
 from splitbrain.names import ENDED, LOGGED, NEMESIS, OUTSIDE, PAUSED, RESUMED, STARTED, THROTTLED, WATCHER
 
 if TYPE_CHECKING:
     from splitbrain.checkers.history import History
 
+STOPS: Final = KILLS | PAUSES | {ENDED, PAUSED}
 KINDS: Final = frozenset({ENDED, STARTED, PAUSED, RESUMED, THROTTLED, LOGGED})
 
 
@@ -77,6 +78,22 @@ def _instant_of(facts: Mapping[str, Any], time: int) -> int:
 def disturbances(history: History) -> list[FaultPeriod]:
     """The periods of all faults and incidents of a history."""
     return [*fault_periods(history.faults, history.end), *incident_periods(history)]
+
+
+def stops(history: History) -> list[FaultPeriod]:
+    """The periods in which nodes were paused or down, by a fault or unasked."""
+    return [period for period in disturbances(history) if period.fault.f in STOPS]
+
+
+def running_ns(stopped: Iterable[FaultPeriod], nodes: Iterable[str], start: int, end: int) -> int:
+    """How much (ns) of [start, end] none of the nodes was possibly ``stopped``."""
+    watched = frozenset(nodes)
+    periods = [each.possible for each in stopped if not each.nodes or not watched.isdisjoint(each.nodes)]
+    running, reached = 0, start
+    for since, until in [*sorted(periods), (end, end)]:
+        running += max(0, min(since, end) - reached)
+        reached = max(reached, until)
+    return running
 
 
 def incident_periods(history: History) -> list[FaultPeriod]:

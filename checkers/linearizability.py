@@ -35,7 +35,7 @@ from splitbrain.checkers.lock_holds import Key, key_of
 from splitbrain.checkers.operations import FAIL, NONE, OK, Operations
 from splitbrain.checkers.set_order import Conflict, SetOperation, conflict
 from splitbrain.checkers.values import mapping, sequence
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
 from splitbrain.checkers.words import counted, instant, listed
 from splitbrain.names import MODELS, Guarantee, Model
 
@@ -72,7 +72,7 @@ def check(history: History, model: Model | None = None, budget: int = BUDGET) ->
             raise Malformed("no cas in a history of a register (--model cas-register)", "cas", int(cas.invoke_index[0]))
         return _sets(history) if model == "set" else _registers(history, model, budget)
     except Malformed as wrong:
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=wrong.with_line)
+        return Verdict(property=PROPERTY, observed=Observed.UNDECIDED, words=wrong.with_line)
 
 
 def _registers(history: History, model: Model, budget: int) -> Verdict:
@@ -122,20 +122,21 @@ def _verdict(model: Model, found: list[Finding], undecided: list[Key], facts: Ma
     if found:
         return Verdict(
             property=PROPERTY,
-            outcome=Outcome.INVALID,
+            observed=Observed.VIOLATED,
             words=f"{found[0].words} (model {model})",
             evidence=found[0].evidence,
             findings=tuple(found),
             facts=facts,
         )
     if undecided:
-        outcome, words = Outcome.UNKNOWN, f"{_objects(model, len(undecided))} undecided after {facts['steps']:,} steps"
+        observed = Observed.UNDECIDED
+        words = f"{_objects(model, len(undecided))} undecided after {facts['steps']:,} steps"
     elif facts["register_operations"] == facts["register_operations_of_unknown_fate"]:
-        outcome, words = Outcome.UNKNOWN, f"no {_either(model)} was answered, so linearizability was not tested"
+        observed, words = Observed.UNDECIDED, f"no {_either(model)} was answered, so linearizability was not tested"
     else:
         operations = counted(facts["register_operations"], "operation")
-        outcome, words = Outcome.VALID, f"{operations} on {_objects(model, facts['registers'])}: linearizable"
-    return Verdict(property=PROPERTY, outcome=outcome, words=f"{words} (model {model})", facts=facts)
+        observed, words = Observed.HELD, f"{operations} on {_objects(model, facts['registers'])}: linearizable"
+    return Verdict(property=PROPERTY, observed=observed, words=f"{words} (model {model})", facts=facts)
 
 
 def _objects(model: Model, count: int) -> str:

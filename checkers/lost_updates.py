@@ -14,7 +14,7 @@ from splitbrain.checkers.fault import Malformed
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import FAIL, NONE, Operations
 from splitbrain.checkers.values import sequence
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
 from splitbrain.checkers.words import counted, instant
 from splitbrain.names import Guarantee
 
@@ -30,7 +30,7 @@ def check(history: History) -> Verdict:
     try:
         findings = tuple(_findings(history, added, read))
     except Malformed as wrong:
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=wrong.with_line)
+        return Verdict(property=PROPERTY, observed=Observed.UNDECIDED, words=wrong.with_line)
     lost = sum(finding.facts["lost"] for finding in findings)
     acknowledged = int(added.ok.sum())
     last_read = int(read.invoke_index[read.ok].max(initial=NONE))
@@ -43,20 +43,21 @@ def check(history: History) -> Verdict:
         "readings": int(read.ok.sum()),
     }
     if findings:
-        outcome = Outcome.INVALID
+        observed = Observed.VIOLATED
         words = f"{findings[0].words}; {lost:,} of {counted(acknowledged, 'acknowledged addition')} lost"
     elif not acknowledged or not facts["readings"]:
         missing = "nothing was added" if not acknowledged else "the set was never read"
-        outcome, words = Outcome.UNKNOWN, f"{missing}, so lost updates were not tested"
+        observed, words = Observed.UNDECIDED, f"{missing}, so lost updates were not tested"
     elif not read_back:
-        words, outcome = "the set was not read after the additions, so lost updates were not tested", Outcome.UNKNOWN
+        observed = Observed.UNDECIDED
+        words = "the set was not read after the additions, so lost updates were not tested"
     else:
-        outcome, words = Outcome.VALID, f"0 of {counted(acknowledged, 'acknowledged addition')} lost"
+        observed, words = Observed.HELD, f"0 of {counted(acknowledged, 'acknowledged addition')} lost"
         if read_back < acknowledged:
             words += f", of which {acknowledged - read_back:,} came after the last reading"
     return Verdict(
         property=PROPERTY,
-        outcome=outcome,
+        observed=observed,
         words=words,
         evidence=findings[0].evidence if findings else (),
         findings=findings[:MOST_FINDINGS],

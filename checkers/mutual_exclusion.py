@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from splitbrain.checkers.history import History
 from splitbrain.checkers.lock_holds import LockHold, lock_holds, refused_acquires
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
-from splitbrain.checkers.words import counted, duration, instant
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
+from splitbrain.checkers.words import counted, duration, during
 from splitbrain.names import Guarantee
 
 PROPERTY = "mutual-exclusion"
@@ -31,22 +31,22 @@ def check(history: History) -> Verdict:
     }
     findings = _overlaps(held)
     if findings:
-        words = f"{findings[0].words}; {counted(len(findings), 'hold')} in total began during another"
         return Verdict(
             property=PROPERTY,
-            outcome=Outcome.INVALID,
-            words=words,
+            observed=Observed.VIOLATED,
+            words=f"{counted(len(findings), 'hold')} began during another",
+            detail=findings[0].words,
             evidence=findings[0].evidence,
             findings=tuple(findings[:MOST_FINDINGS]),
             facts=facts,
         )
     if not held:
         words = "the lock was never acquired, so mutual exclusion was not tested"
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words, facts=facts)
+        return Verdict(property=PROPERTY, observed=Observed.UNDECIDED, words=words, facts=facts)
     words = f"{counted(len(held), 'hold')}, no overlap"
     if facts["holds_lost"]:
         words += f"; {counted(facts['holds_lost'], 'hold')} lost before the release"
-    return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words, facts=facts)
+    return Verdict(property=PROPERTY, observed=Observed.HELD, words=words, facts=facts)
 
 
 def _overlaps(held: list[LockHold]) -> list[Finding]:
@@ -64,11 +64,11 @@ def _overlaps(held: list[LockHold]) -> list[Finding]:
 
 def _finding(one: LockHold, other: LockHold) -> Finding:
     end = min(one.end, other.end)
+    lasting = f" for {duration(end - other.start)}," if end > other.start else ""
     lock = "the lock" if one.key is None else f"the lock {one.key}"
     return Finding(
         guarantee=GUARANTEE,
-        words=f"{one.holder} and {other.holder} both held {lock} for {duration(end - other.start)} "
-        f"from {instant(other.start)}",
+        words=f"{one.holder} and {other.holder} both held {lock}{lasting} {during(other.start, end)}",
         evidence=tuple(sorted({one.first_line, one.last_line, other.first_line, other.last_line})),
         start=other.start,
         end=end,

@@ -25,7 +25,7 @@ from splitbrain.checkers.history import History
 from splitbrain.checkers.leaderships import EVER, KEYLESS, Leaderships
 from splitbrain.checkers.operations import NONE, Codes, Ints, Mask, Observations
 from splitbrain.checkers.starvation import Starvation
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
 from splitbrain.checkers.words import counted, cut_short, instant
 from splitbrain.names import Guarantee
 
@@ -44,7 +44,7 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     led = history.leaderships
     if not len(led):
         words = "no node was seen leading, so stability was not tested"
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words)
+        return Verdict(property=PROPERTY, observed=Observed.UNDECIDED, words=words)
     old, new = changes(led, history.observations)
     start = np.minimum(led.s[old], led.f[new]) - bounds.suspicion_ns
     # The time before the history is unknown: nodes may have been started one after another.
@@ -67,8 +67,9 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     cut = cut_short(len(unprovoked), MOST_FINDINGS)
     return Verdict(
         property=PROPERTY,
-        outcome=Outcome.INVALID,
-        words=f"{len(unprovoked):,} of {counted(len(old), 'leader change')} unprovoked{cut}: {findings[0].words}",
+        observed=Observed.VIOLATED,
+        words=f"{len(unprovoked):,} of {counted(len(old), 'leader change')} unprovoked{cut}",
+        detail=findings[0].words,
         evidence=findings[0].evidence,
         findings=findings,
         facts=facts,
@@ -77,16 +78,16 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
 
 def _none_unprovoked(changed: int, undecided: int, facts: Mapping[str, Any]) -> Verdict:
     """The verdict on that many changes of leader of which none is proven to be unprovoked, and some are undecided."""
-    outcome = Outcome.VALID
+    observed = Observed.HELD
     if undecided:
-        outcome = Outcome.UNKNOWN
+        observed = Observed.UNDECIDED
         total = counted(changed, "leader change")
         words = f"the machine was starved during {undecided:,} of {total} without another excuse"
     elif changed:
         words = f"{counted(changed, 'leader change')}, {'all ' if changed > 1 else ''}excused"
     else:
         words = "the first leader led to the end"
-    return Verdict(property=PROPERTY, outcome=outcome, words=words, facts=facts)
+    return Verdict(property=PROPERTY, observed=observed, words=words, facts=facts)
 
 
 def changes(led: Leaderships, seen: Observations) -> tuple[Ints, Ints]:

@@ -31,7 +31,7 @@ from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, OK, Ints
 from splitbrain.checkers.recovery import Confirmations, agreements, recoveries, unavailability
 from splitbrain.checkers.starvation import Starvation
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
 from splitbrain.checkers.words import counted, duration, instant, listed
 from splitbrain.names import Guarantee
 
@@ -277,14 +277,14 @@ def _verdict(inputs: _Inputs, cases: list[_Case], disagreed: Disagreements, fact
         more = f"; {counted(len(stalls), 'stall')} in total" if len(stalls) > 1 else ""
         return Verdict(
             property=PROPERTY,
-            outcome=Outcome.INVALID,
+            observed=Observed.VIOLATED,
             words=longest.words + more,
             evidence=longest.evidence,
             findings=findings,
             facts=facts,
         )
     bound = duration(inputs.bound)
-    outcome = Outcome.UNKNOWN
+    observed = Observed.UNDECIDED
     if not facts["eligible_stretches_beyond_bound"]:
         words = f"no majority was certainly connected for longer than {bound}, so stalls were not tested"
     elif cases:
@@ -295,10 +295,10 @@ def _verdict(inputs: _Inputs, cases: list[_Case], disagreed: Disagreements, fact
     elif disagreed.doubts:
         words = f"agreement on a leader could not be judged: {disagreed.doubts[0]}"
     else:
-        outcome = Outcome.VALID
+        observed = Observed.HELD
         leader = "a working leader" if inputs.claims is None else "a leader that it agreed on"
         words = f"a connected majority was never without {leader} for more than {bound}"
-    return Verdict(property=PROPERTY, outcome=outcome, words=words, facts=facts)
+    return Verdict(property=PROPERTY, observed=observed, words=words, facts=facts)
 
 
 def _finding(inputs: _Inputs, case: _Case) -> Finding:

@@ -16,7 +16,7 @@ from splitbrain.checkers.fault_periods import RESTARTS, WIPES
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, Ints
 from splitbrain.checkers.running_max import running_argmax
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
 from splitbrain.checkers.words import counted, cut_short
 from splitbrain.names import Guarantee
 
@@ -45,19 +45,19 @@ def check(history: History) -> Verdict:
             findings.append(_finding(history, int(same[earlier[at]]), int(same[at])))
     facts = {"observations_compared": compared, "regressions": broken, "excused_by_a_wipe": excused}
     if findings:
-        words, outcome = findings[0].words, Outcome.INVALID
+        words, observed = findings[0].words, Observed.VIOLATED
         if broken > 1:
             words += f"; {counted(broken, 'observation')} in total below an earlier term"
         words += cut_short(broken, len(findings))
     elif compared:
-        words, outcome = "no node's term decreased", Outcome.VALID
+        words, observed = "no node's term decreased", Observed.HELD
         if excused:
             words += f", except in {counted(excused, 'observation')} after state was wiped"
     else:
-        words, outcome = "no node was seen in a term twice, so term monotonicity was not tested", Outcome.UNKNOWN
+        words, observed = "no node was seen in a term twice, so term monotonicity was not tested", Observed.UNDECIDED
     return Verdict(
         property=PROPERTY,
-        outcome=outcome,
+        observed=observed,
         words=words,
         evidence=findings[0].evidence if findings else (),
         findings=tuple(findings),

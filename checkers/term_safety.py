@@ -11,7 +11,7 @@ import numpy as np
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE
 from splitbrain.checkers.terms import ByTerm
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
 from splitbrain.checkers.words import counted, cut_short, each_of, listed
 from splitbrain.names import Guarantee
 
@@ -26,19 +26,19 @@ def check(history: History) -> Verdict:
     claims = np.flatnonzero(seen.ok & seen.leading & (seen.term != NONE))
     if not len(claims):
         words = "no node was seen leading in a term, so term safety was not tested"
-        return Verdict(property=PROPERTY, outcome=Outcome.UNKNOWN, words=words)
+        return Verdict(property=PROPERTY, observed=Observed.UNDECIDED, words=words)
     by_term = ByTerm.of(claims, seen.term)
     broken = np.flatnonzero(by_term.differs(seen.node))
     facts = {"terms_led": len(by_term.terms), "terms_broken": len(broken)}
     if not len(broken):
         words = f"{each_of(len(by_term.terms), 'term')} had one leader"
-        return Verdict(property=PROPERTY, outcome=Outcome.VALID, words=words, facts=facts)
+        return Verdict(property=PROPERTY, observed=Observed.HELD, words=words, facts=facts)
     findings = tuple(_finding(history, by_term, at) for at in broken[:MOST_FINDINGS].tolist())
     more = f"; {counted(len(broken) - 1, 'other term')} likewise" if len(broken) > 1 else ""
     cut = cut_short(len(broken), MOST_FINDINGS)
     return Verdict(
         property=PROPERTY,
-        outcome=Outcome.INVALID,
+        observed=Observed.VIOLATED,
         words=f"{findings[0].words}{more}{cut}",
         evidence=findings[0].evidence,
         findings=findings,

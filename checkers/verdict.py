@@ -1,17 +1,19 @@
-"""Verdicts: valid, unknown or invalid, with the evidence.
+"""Verdicts: what a checker observed, with the evidence, and the three outcomes of a run.
 
-The worst of several wins (invalid > unknown > valid), as in Jepsen's ``merge-valid``. "Unknown" is never a pass: the
-harness rests on that.
+A checker says what the history shows, and nothing about promises. What was observed and what was promised together give
+an outcome (``checkers.judgement``): valid, unknown or invalid. The worst of several wins (invalid > unknown > valid),
+as in Jepsen's ``merge-valid``. "Unknown" is never a pass: the harness rests on that.
 """
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
-from splitbrain.names import Guarantee
+from splitbrain.names import Guarantee, Promise
 
 
 class Outcome(IntEnum):
@@ -30,6 +32,34 @@ class Outcome(IntEnum):
 def worst(outcomes: Iterable[Outcome]) -> Outcome:
     """The worst of several outcomes; UNKNOWN if there are none."""
     return max(outcomes, default=Outcome.UNKNOWN)
+
+
+class Observed(StrEnum):
+    """What a history shows about a property, as reports write it."""
+
+    HELD = "held"
+    NOT_SHOWN = "not shown"
+    """No violation is proven, and one is not excluded."""
+    UNDECIDED = "undecided"
+    """The evidence does not suffice."""
+    VIOLATED = "violated"
+    NOT_JUDGED = "not judged"
+    """The history says nothing about the property, or it has no meaning for the system."""
+
+
+def outcome_of(observed: Observed, promise: Promise, strict: bool = False) -> Outcome:
+    """The outcome of what was observed of a guarantee under its promise.
+
+    With ``strict``, a known weakness that was not reproduced is invalid.
+    """
+    match promise, observed:
+        case "guaranteed", Observed.VIOLATED:
+            return Outcome.INVALID
+        case "guaranteed" | "known-weakness", Observed.UNDECIDED:
+            return Outcome.UNKNOWN
+        case "known-weakness", Observed.HELD | Observed.NOT_SHOWN if strict:
+            return Outcome.INVALID
+    return Outcome.VALID
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,15 +81,30 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """The result of one checker, as if everything were promised; ``checkers.judge`` weighs it against the promises.
+    """The result of one checker.
 
-    ``words`` is one sentence for a reader. ``facts`` are measured figures, all of them JSON values.
+    ``words`` is one sentence for a reader, and ``detail`` an example or the place where it shows, which a headline
+    leaves out. ``facts`` are measured figures, all of them JSON values.
     """
 
     property: str
-    outcome: Outcome
+    observed: Observed
     words: str
+    detail: str = ""
     evidence: tuple[int, ...] = ()
     kind: str | None = None  # exclusivity only: proven, possible or excluded
     findings: tuple[Finding, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @builtins.property  # "property" is a field here
+    def outcome(self) -> Outcome:
+        """The outcome if everything were promised."""
+        return outcome_of(self.observed, "guaranteed")
+
+    def observed_of(self, guarantee: Guarantee) -> Observed:
+        """What was observed of one of the guarantees that the property tests."""
+        if any(finding.guarantee == guarantee for finding in self.findings):
+            return Observed.VIOLATED
+        if self.facts.get("undecided", {}).get(guarantee):
+            return Observed.UNDECIDED
+        return Observed.HELD if self.observed is Observed.VIOLATED else self.observed

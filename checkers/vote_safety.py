@@ -18,7 +18,7 @@ from splitbrain.checkers.history import History
 from splitbrain.checkers.incidents import incident_periods
 from splitbrain.checkers.operations import NONE, Ints
 from splitbrain.checkers.term_monotonicity import losses
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.verdict import Finding, Observed, Verdict
 from splitbrain.checkers.words import counted, cut_short
 from splitbrain.names import Guarantee
 
@@ -54,17 +54,17 @@ def check(history: History, votes_kept: bool = False) -> Verdict:
         for pair in list(zip(first.tolist(), second.tolist(), strict=True))[: MOST_FINDINGS - len(findings)]:
             findings.append(_finding(history, *pair))
     if findings:
-        words, outcome = findings[0].words, Outcome.INVALID
+        words, observed = findings[0].words, Observed.VIOLATED
         if broken > 1:
             words += f"; {counted(broken - 1, 'other vote')} likewise"
         words += cut_short(broken, len(findings))
     elif votes:
-        words, outcome = f"{counted(votes, 'vote')} observed, each for one candidate", Outcome.VALID
+        words, observed = f"{counted(votes, 'vote')} observed, each for one candidate", Observed.HELD
     else:
-        words, outcome = "no node showed a vote with its term, so vote safety was not tested", Outcome.UNKNOWN
+        words, observed = "no node showed a vote with its term, so vote safety was not tested", Observed.UNDECIDED
     return Verdict(
         property=PROPERTY,
-        outcome=outcome,
+        observed=observed,
         words=words,
         evidence=findings[0].evidence if findings else (),
         findings=tuple(findings),

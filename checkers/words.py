@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from splitbrain.names import MS
+
+SECOND = 1000 * MS
+
 
 def duration(ns: int) -> str:
     """A duration in ns with three significant figures: "2.31 s", "480 ms", "12 µs", "7 ns"."""
@@ -18,6 +22,26 @@ def instant(ns: int) -> str:
     return f"{ns / 1e9:.3f} s"
 
 
+def during(start: int, end: int) -> str:
+    """A closed interval (ns), as exactly as its length needs: "from 2.200 s to 8.400 s", "at 276.600 412 s"."""
+    first, last = ends(start, end)
+    return f"from {first} to {last}" if end - start >= MS else f"at {first}"
+
+
+def ends(start: int, end: int) -> tuple[str, str]:
+    """The ends of an interval (ns), as exactly as its length needs."""
+    length = end - start
+    digits = 3 if length >= 10 * MS else 6 if length >= MS // 100 else 9
+    return _seconds(start, digits), _seconds(end, digits)
+
+
+def _seconds(ns: int, digits: int) -> str:
+    """Seconds with that many digits, a multiple of 3, in groups of three."""
+    whole, fraction = divmod(ns, SECOND)
+    groups = [f"{fraction:09d}"[at : at + 3] for at in range(0, digits, 3)]
+    return f"{whole}.{' '.join(groups)} s"
+
+
 def listed(names: Iterable[str]) -> str:
     """A list in words: "n1", "n1 and n2", "n1, n2 and n3"; "none" if it is empty."""
     *most, last = list(names) or ["none"]
@@ -27,6 +51,11 @@ def listed(names: Iterable[str]) -> str:
 def counted(count: int, noun: str) -> str:
     """A count with its noun: "1 reign", "2 reigns"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def times(count: int) -> str:
+    """How often: "once", "twice", "5 times"."""
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
 
 
 def each_of(count: int, noun: str) -> str:

@@ -26,7 +26,7 @@ from splitbrain.names import ALLOW_PRIVILEGED, MODELS, Model
 
 # Everything else is imported by the command that needs it, so that ``--help`` answers at once.
 if TYPE_CHECKING:
-    from splitbrain.checkers.judge import Judgement
+    from splitbrain.checkers.judgement import Judgement
     from splitbrain.core.experiment import Experiment
     from splitbrain.core.run import StoredRun
     from splitbrain.core.store import RunDirectory
@@ -353,7 +353,7 @@ def _verdict_first(as_json: bool) -> Iterator[None]:
 
 
 def _conclude(judgement: Judgement, run: RunDirectory | None, as_json: bool) -> NoReturn:
-    """Print the verdict, the last line with the outcome and the report's path, and exit with its status."""
+    """Print the verdict, with the outcome and the headline last, and exit with its status."""
     _print_verdict(judgement, run, as_json)
     sys.exit(STATUS[judgement.outcome.word])
 
@@ -361,23 +361,23 @@ def _conclude(judgement: Judgement, run: RunDirectory | None, as_json: bool) -> 
 def _print_verdict(judgement: Judgement, run: RunDirectory | None, as_json: bool) -> None:
     """Raises EnvironmentFailure, which holds the verdict, if standard output does not take it."""
     verdicts = judgement.as_json(None if run is None else str(run.path))
-    where = "" if run is None else f"  {run.report}"
+    outcome = judgement.outcome.word.upper()
     try:
         if as_json:
             click.echo(json.dumps(verdicts))
             return
         for judged in judgement.properties:
-            click.echo(f"{judged.outcome.word:>8}  {judged.name}: {judged.words}")
+            click.echo(f"{judged.outcome.word:>8}  {judged.name}: {judged.observed.value}: {judged.words}")
         for sentence in judgement.incidents:
             click.echo(f"    note  {sentence}")
         if judgement.not_judged:
-            click.echo(f"not judged: {', '.join(judgement.not_judged)}")
-        if judgement.words is not None:
-            click.echo(judgement.words)
-        click.echo(f"{verdicts['verdict'].upper()}{where}")
+            click.echo(f"not judged: {', '.join(judged.name for judged in judgement.not_judged)}")
+        if run is not None:
+            click.echo(f"report: {run.report}")
+        click.echo(f"{outcome}: {judgement.words}")
     except OSError as failure:
-        outcome = f"{verdicts['verdict'].upper()}{where}"
-        raise EnvironmentFailure(f"standard output: {words_of(failure)}; the verdict: {outcome}") from failure
+        where = "" if run is None else f"  {run.report}"
+        raise EnvironmentFailure(f"standard output: {words_of(failure)}; the verdict: {outcome}{where}") from failure
 
 
 def _where(nemesis: Nemesis) -> str:

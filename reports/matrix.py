@@ -20,7 +20,7 @@ from splitbrain.names import FAULT_CLASSES, GUARANTEES, MARK_OF, MARKS
 from splitbrain.reports import atomic, page
 
 Json = Mapping[str, Any]
-SEEN_MARKS = {"broken": "x", "kept": "·", "untold": "u"}
+OBSERVED_MARKS = {"violated": "x", "held": "·", "not shown": "·", "undecided": "u"}
 STATUSES = ("broken promise", "failed", "not shown", "unknown", "as expected", "cannot", "not run")
 SYMBOLS = {
     "broken promise": "✗",
@@ -32,12 +32,14 @@ SYMBOLS = {
     "not run": " ",
 }
 STYLES = {  # of a guarantee, by promise and observation
-    ("guaranteed", "broken"): "wrong",
-    ("guaranteed", "kept"): "good",
-    ("known-weakness", "broken"): "shown",
-    ("known-weakness", "kept"): "hidden",
-    ("known-weakness", "untold"): "hidden",
-    ("not-promised", "broken"): "may",
+    ("guaranteed", "violated"): "wrong",
+    ("guaranteed", "held"): "good",
+    ("guaranteed", "not shown"): "good",
+    ("known-weakness", "violated"): "shown",
+    ("known-weakness", "held"): "hidden",
+    ("known-weakness", "not shown"): "hidden",
+    ("known-weakness", "undecided"): "hidden",
+    ("not-promised", "violated"): "may",
 }
 
 
@@ -47,7 +49,7 @@ class GuaranteeMarks:
 
     guarantee: str
     promised: str
-    seen: str
+    observed: str
     kind: str
 
 
@@ -109,13 +111,13 @@ def grid(results: Sequence[Json], runtime: str) -> Grid:
 
 
 def _entry(result: Json) -> MatrixEntry:
-    promised, seen = result["promised"], result["seen"]
+    promised, observed = result["promised"], result["observed"]
     marks = tuple(
         GuaranteeMarks(
             guarantee=guarantee,
             promised=MARK_OF[promised[guarantee]],
-            seen=SEEN_MARKS[seen[guarantee]] if guarantee in seen and promised[guarantee] != "undefined" else " ",
-            kind=STYLES.get((promised[guarantee], seen.get(guarantee, "")), "calm"),
+            observed=OBSERVED_MARKS.get(observed.get(guarantee), " "),
+            kind=STYLES.get((promised[guarantee], observed.get(guarantee, "")), "calm"),
         )
         for guarantee in GUARANTEES
         if guarantee in promised
@@ -149,7 +151,7 @@ def table(results: Sequence[Json]) -> pd.DataFrame:
                 **{key: each[key] for key in ("system", "fault_class", "runtime", "status")},
                 "nemesis": _done(each, "+"),
                 **{f"{guarantee} promised": each["promised"].get(guarantee) for guarantee in GUARANTEES},
-                **{f"{guarantee} seen": each["seen"].get(guarantee) for guarantee in GUARANTEES},
+                **{f"{guarantee} observed": each["observed"].get(guarantee) for guarantee in GUARANTEES},
                 **{key: each[key] for key in ("runs", "seconds", "words", "run", "command")},
             }
             for each in results

@@ -49,7 +49,7 @@ class Page:
     title: str
     verdict: str
     headline: str
-    weaknesses: list[str]
+    not_reproduced: list[str]
     remarks: list[str]
     facts: list[str]
     command: str | None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from splitbrain.checkers.history import History
-from splitbrain.checkers.judge import NOT_JUDGED
+from splitbrain.checkers.verdict import Observed
 from splitbrain.checkers.words import instant
 from splitbrain.reports import words
 
@@ -40,9 +40,9 @@ class PropertyRow:
     name: str
     slug: str
     verdict: str
+    observed: str
     kind: str | None
-    promise: str
-    weakness: str | None
+    promised: str
     words: str
     numbers: str
     evidence: tuple[EvidenceLine, ...]
@@ -63,15 +63,15 @@ class Meaning:
 def property_rows(verdicts: Json, history: History, file: Path) -> list[PropertyRow]:
     """The rows of the properties with their evidence from the history: worst first, then those with findings, and last
     those that are not judged."""
-    rows = [(str(name), words.mapping(row)) for name, row in words.mapping(verdicts.get("properties")).items()]
-    rows.sort(key=lambda item: _weight(item[1]))
+    rows = sorted(words.rows(verdicts), key=lambda item: _weight(item[1]))
     invoked = invocations(history, {index for _, row in rows for index in _evidence(row)})
     text = lines_of(file, {index for _, row in rows for index in _cited(row, invoked)})
     return [_property_row(name, row, invoked, text) for name, row in rows]
 
 
 def _weight(row: Json) -> tuple[int, bool]:
-    return {"invalid": 0, "unknown": 1, NOT_JUDGED: 3}.get(str(row.get("verdict")), 2), not row.get("findings")
+    outcome = {"invalid": 0, "unknown": 1, Observed.NOT_JUDGED: 3}.get(str(row.get("verdict")), 2)
+    return outcome, words.observed(row) != Observed.VIOLATED
 
 
 def _evidence(row: Json) -> list[int]:
@@ -100,9 +100,9 @@ def _property_row(name: str, row: Json, invoked: Mapping[int, int], text: Mappin
         name=name,
         slug=slug(name),
         verdict=str(row.get("verdict") or "unknown"),
+        observed=words.observed(row),
         kind=None if row.get("class") is None else str(row["class"]),
-        promise="" if row.get("verdict") == NOT_JUDGED else words.promise(row),
-        weakness={"shown": "reproduced", "not shown": "not reproduced"}.get(str(row.get("weakness"))),
+        promised=words.promise(row),
         words=str(row.get("words") or ""),
         numbers=", ".join(map(str, evidence[:MAX_EVIDENCE])),
         evidence=lines or tuple(EvidenceLine(text=str(index)) for index in evidence[:MAX_EVIDENCE]),

@@ -132,7 +132,7 @@ def _page(run: _Run, frames: Frames | None, pictures: list[page.Picture], attemp
         title=words.title(run.experiment),
         verdict=words.verdict_of(run.verdicts),
         headline=words.headline(run.verdicts, run.experiment),
-        weaknesses=words.weaknesses(run.verdicts),
+        not_reproduced=words.not_reproduced(run.verdicts),
         remarks=words.remarks(run.verdicts, run.experiment),
         facts=of("The summary line", lambda frames: page.facts(run.history, frames, run.experiment)) or [],
         command=str(command) if command else None,

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from splitbrain.checkers.verdict import Observed
 from splitbrain.reports import atomic, page, words
 
 _VERDICT, _EXPERIMENT, _PAGE = "verdicts.json", "experiment.json", "report.html"
@@ -46,7 +47,13 @@ class _Judged(msgspec.Struct, kw_only=True):
     """The part of a property's verdict that the index shows."""
 
     verdict: str = "unknown"
-    weakness: str | None = None
+    observed: str = ""
+    weakness: str | None = None  # of version 0.1, in place of what was observed
+
+    @property
+    def permitted(self) -> bool:
+        """True for a violation that the promises permit."""
+        return self.verdict == "valid" and (self.observed == Observed.VIOLATED or self.weakness == "shown")
 
 
 class _Verdicts(msgspec.Struct, kw_only=True):
@@ -124,7 +131,7 @@ def _found(properties: dict[str, _Judged]) -> str:
     groups = (
         ("violated", [name for name, row in properties.items() if row.verdict == "invalid"]),
         ("inconclusive", [name for name, row in properties.items() if row.verdict == "unknown"]),
-        ("known weakness reproduced", [name for name, row in properties.items() if row.weakness == "shown"]),
+        ("violated, and permitted", [name for name, row in properties.items() if row.permitted]),
     )
     return "; ".join(f"{group}: {', '.join(names)}" for group, names in groups if names)
 

@@ -6,10 +6,11 @@ damaged run is worth more than none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from splitbrain.checkers.judge import PROPERTIES
+from splitbrain.checkers.verdict import Observed
 from splitbrain.checkers.words import listed
 from splitbrain.names import guarantee_of, promise_of
 
@@ -47,52 +48,50 @@ def title(experiment: Mapping[str, Any]) -> str:
 
 
 def headline(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> str:
-    """The verdict of a run as one sentence that names the deciding properties."""
-    system = str(experiment.get("system") or "the system")
-    properties = mapping(verdicts.get("properties"))
-    deciding = [
-        (name, mapping(row)) for name, row in properties.items() if mapping(row).get("verdict") == verdict_of(verdicts)
-    ]
+    """What happened in a run and what it means, as one sentence."""
+    told = str(verdicts.get("words") or "").rstrip(".") or _by_names(verdicts, experiment)
+    return f"{told[:1].upper()}{told[1:]}."
+
+
+def _by_names(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> str:
+    """The headline of verdicts that have none, as before version 0.2."""
+    deciding = [name for name, row in rows(verdicts) if row.get("verdict") == verdict_of(verdicts)]
     match verdict_of(verdicts):
         case "invalid":
-            broken = _all(name for name, _ in deciding) or "a guarantee"
-            return f"{system} violated a guarantee: {broken}.{_first_words(deciding)}"
+            return f"violated: {listed(deciding or ['a guarantee'])}"
         case "valid":
-            held = sum("guaranteed" in promised(mapping(row)).values() for row in properties.values())
-            counted = f" ({held} judged as guaranteed)" if held else ""
-            return f"Every guarantee that {system} gives under these faults held{counted}."
+            system = str(experiment.get("system") or "the system")
+            return f"every guarantee that {system} gives under these faults held"
         case _:
-            undecided = _all(name for name, _ in deciding) or "the verdict"
-            reason = _reason(deciding) or verdicts.get("words") or f"{undecided} could not be decided"
-            return f"Inconclusive: {reason}."
+            reasons = [str(row["words"]) for name, row in rows(verdicts) if name in deciding and row.get("words")]
+            return "; ".join(reasons).rstrip(".") or f"undecided: {listed(deciding or ['the verdict'])}"
 
 
-def _all(names: Iterable[str]) -> str:
-    known = list(names)
-    return listed(known) if known else ""
+def rows(verdicts: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Each property with its entry."""
+    return [(str(name), mapping(row)) for name, row in mapping(verdicts.get("properties")).items()]
 
 
-def _first_words(deciding: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    words = _reason(deciding)
-    return f" {words[:1].upper()}{words[1:]}." if words else ""
+def not_reproduced(verdicts: Mapping[str, Any]) -> list[str]:
+    """The guarantees that are known weaknesses and of which the run shows no violation."""
+    return [
+        guarantee
+        for _, row in rows(verdicts)
+        for guarantee, judged in mapping(row.get("guarantees")).items()
+        if mapping(judged).get("promised") == "known-weakness"
+        and mapping(judged).get("observed") in (Observed.HELD, Observed.NOT_SHOWN)
+    ]
 
 
-def _reason(deciding: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    """The words of the first property that has any, without a full stop."""
-    return next((str(row["words"]) for _, row in deciding if row.get("words")), "").rstrip(".")
-
-
-def weaknesses(verdicts: Mapping[str, Any]) -> list[str]:
-    """One line for the known weaknesses that were reproduced, one for those that were not."""
-    weak = {name: mapping(row).get("weakness") for name, row in mapping(verdicts.get("properties")).items()}
-    shown = _all(name for name, weakness in weak.items() if weakness == "shown")
-    hidden = _all(name for name, weakness in weak.items() if weakness == "not shown")
-    lines = []
-    if shown:
-        lines.append(f"Known weakness reproduced: {shown}. This is expected and does not fail the run.")
-    if hidden:
-        lines.append(f"Known weakness not reproduced in this run: {hidden}.")
-    return lines
+def observed(row: Mapping[str, Any]) -> str:
+    """What was observed of a property; verdicts before version 0.2 do not say it apart from the outcome."""
+    if "observed" in row:
+        return str(row["observed"])
+    if row.get("verdict") == Observed.NOT_JUDGED:
+        return Observed.NOT_JUDGED
+    if row.get("findings"):
+        return Observed.VIOLATED
+    return Observed.HELD if row.get("verdict") == "valid" else Observed.UNDECIDED
 
 
 def remarks(verdicts: Mapping[str, Any], experiment: Mapping[str, Any]) -> list[str]:
@@ -114,7 +113,7 @@ def promised(row: Mapping[str, Any]) -> dict[str, str]:
 
     Verdicts before version 0.2 have codes and marks, which are read as the names that they stood for.
     """
-    given = row.get("promise")
+    given = row.get("promised", row.get("promise"))
     if isinstance(given, str):
         return {"": promise_of(given)}
     return {guarantee_of(str(each)): promise_of(str(promise)) for each, promise in mapping(given).items()}

@@ -11,7 +11,7 @@ from splitbrain.checkers import exclusivity
 from splitbrain.checkers.exclusivity import MOST_COMPARED, MOST_FINDINGS, check
 from splitbrain.checkers.history import History
 from splitbrain.checkers.tests.histories import Story, from_text
-from splitbrain.checkers.verdict import Outcome
+from splitbrain.checkers.verdict import Observed, Outcome
 
 Window = tuple[int, int]
 Claim = tuple[str, str, int, int]  # node, reign, invoke, complete
@@ -178,18 +178,21 @@ def test_one_claim_between_two_of_another_node_is_proven_by_three_observations()
     assert (verdict.outcome, verdict.kind, verdict.evidence) == (Outcome.INVALID, "proven", (1, 3, 5))
     (finding,) = verdict.findings
     assert (finding.guarantee, finding.start, finding.end) == ("exclusivity", 30, 40)
+    assert verdict.words == "two leaders once, for an instant"
+    assert verdict.detail.endswith("at some instant between 0.000 000 030 s and 0.000 000 040 s")
     assert finding.facts == {
         "reigns": ["term 1", "term 2"],
         "terms": [1, 2],
         "same_term": False,
         "overlap_ns": 0,
+        "running_ns": 0,
         "momentary": True,
     }
 
 
 def test_without_the_third_observation_it_is_only_possible() -> None:
     verdict = check(from_text("\n".join(FIVE_LINES.strip().splitlines()[:4])))
-    assert (verdict.outcome, verdict.kind) == (Outcome.VALID, "possible")
+    assert (verdict.outcome, verdict.kind, verdict.observed) == (Outcome.VALID, "possible", Observed.NOT_SHOWN)
 
 
 def test_reigns_that_denials_keep_apart_are_excluded() -> None:
@@ -242,8 +245,10 @@ def test_a_definite_overlap_is_measured_and_bounded() -> None:
     story.led("n2", 20, 30, term=4).led("n2", 70, 80, term=4)
     verdict = check(story.history())
     (finding,) = verdict.findings
-    assert verdict.words == (
-        "two leaders at once: n1 (term 4) and n2 (term 4) both led for at least 20 ns, from 0.000 s to 0.000 s"
+    assert verdict.words == "two leaders once, for at least 20 ns (both running throughout)"
+    assert verdict.detail == "n1 (term 4) and n2 (term 4), at 0.000 000 030 s"
+    assert finding.words == (
+        "n1 (term 4) and n2 (term 4) both led for at least 20 ns (both running throughout), at 0.000 000 030 s"
     )
     assert (finding.start, finding.end, finding.facts["overlap_ns"]) == (30, 50, 20)
     assert finding.facts["same_term"] is True
@@ -314,7 +319,8 @@ def test_of_many_conflicts_the_longest_are_listed_and_the_rest_announced() -> No
             story.led(node, 10 * at + 2 + at % 3, 10 * at + 9, reign=f"{node}-{at}")
     verdict = check(story.history())
     assert len(verdict.findings) == MOST_FINDINGS
-    assert "only the 200 longest overlaps are listed" in verdict.words
+    assert verdict.words.startswith("two leaders at least 200 times, the longest for at least 3 ns")
+    assert "only the 200 longest overlaps are listed" in verdict.detail
     assert verdict.facts["conflicting_reigns"] == 2 * (MOST_FINDINGS + 5)
     assert verdict.facts["longest_overlap_ns"] == 3
     assert verdict.findings[0].start < verdict.findings[-1].start

@@ -197,4 +197,4 @@ def test_a_history_without_a_ledger_is_not_judged_by_it_and_one_with_a_ledger_is
     assert "fencing" not in names
     stale = takeover().wrote("n1-3", 25, 26, 1, 2).history()
     assert judge(stale)["fencing"].outcome is Outcome.INVALID
-    assert judge(stale, {"fencing": "known-weakness"})["fencing"].weakness == "shown"
+    assert judge(stale, {"fencing": "known-weakness"})["fencing"].observed == "violated"

@@ -10,9 +10,10 @@ import pytest
 from splitbrain.checkers import judge as judging
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.history import History
-from splitbrain.checkers.judge import ALL_PROMISED, Property, hold, judge
+from splitbrain.checkers.judge import ALL_PROMISED, Property, judge
+from splitbrain.checkers.judgement import hold
 from splitbrain.checkers.tests.histories import Story, both_ways, from_text
-from splitbrain.checkers.verdict import Finding, Outcome, Verdict
+from splitbrain.checkers.verdict import Finding, Observed, Outcome, Verdict
 from splitbrain.names import Promises
 
 BOUNDS = Bounds(stall_ns=40, slack_ns=10, suspicion_ns=20)
@@ -58,29 +59,38 @@ def test_two_leaders_at_once_break_the_promise_that_there_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("promise", "dual", "strict", "outcome", "weakness"),
+    ("promise", "dual", "strict", "outcome"),
     [
-        ("guaranteed", True, False, Outcome.INVALID, None),
-        ("guaranteed", False, True, Outcome.VALID, None),
-        ("known-weakness", True, False, Outcome.VALID, "shown"),
-        ("known-weakness", True, True, Outcome.VALID, "shown"),
-        ("known-weakness", False, False, Outcome.VALID, "not shown"),
-        ("known-weakness", False, True, Outcome.INVALID, "not shown"),
-        ("not-promised", True, True, Outcome.VALID, None),
-        ("undefined", True, True, Outcome.VALID, None),
+        ("guaranteed", True, False, Outcome.INVALID),
+        ("guaranteed", False, True, Outcome.VALID),
+        ("known-weakness", True, False, Outcome.VALID),
+        ("known-weakness", True, True, Outcome.VALID),
+        ("known-weakness", False, False, Outcome.VALID),
+        ("known-weakness", False, True, Outcome.INVALID),
+        ("not-promised", True, True, Outcome.VALID),
     ],
 )
-def test_the_promise_decides_what_a_finding_means(
-    promise: str, dual: bool, strict: bool, outcome: Outcome, weakness: str | None
+def test_the_promise_decides_what_an_observation_means(
+    promise: str, dual: bool, strict: bool, outcome: Outcome
 ) -> None:
     judged = judge(run(dual), promised(exclusivity=promise), BOUNDS, strict)["exclusivity"]
-    assert (judged.outcome, judged.weakness) == (outcome, weakness)
-    assert judged.as_json()["class"] == ("proven" if dual else "excluded")
+    assert (judged.outcome, judged.observed) == (outcome, Observed.VIOLATED if dual else Observed.HELD)
+    written = judged.as_json()
+    assert (written["verdict"], written["observed"]) == (outcome.word, "violated" if dual else "held")
+    assert (written["promised"], written["class"]) == (promise, "proven" if dual else "excluded")
 
 
-def raw(outcome: Outcome, *guarantees: Any, **facts: Any) -> Verdict:
+def test_a_guarantee_without_a_meaning_for_the_system_is_not_judged() -> None:
+    judgement = judge(run(dual=True), promised(exclusivity="undefined"), BOUNDS)
+    assert "exclusivity" not in judgement.observed
+    written = judgement.as_json()["properties"]["exclusivity"]
+    assert (written["verdict"], written["observed"], written["promised"]) == ("not judged", "not judged", "undefined")
+    assert written["words"] == "undefined for this system: exclusivity"
+
+
+def raw(observed: Observed, *guarantees: Any, **facts: Any) -> Verdict:
     findings = tuple(Finding(guarantee=guarantee, words="", evidence=(), start=0, end=1) for guarantee in guarantees)
-    return Verdict(property="stall", outcome=outcome, words="so it is", findings=findings, facts=facts)
+    return Verdict(property="stall", observed=observed, words="so it is", findings=findings, facts=facts)
 
 
 @pytest.mark.parametrize(
@@ -95,38 +105,79 @@ def raw(outcome: Outcome, *guarantees: Any, **facts: Any) -> Verdict:
 def test_an_unknown_verdict_is_no_pass_where_something_is_promised(
     promise: Any, strict: bool, outcome: Outcome
 ) -> None:
-    assert hold(raw(Outcome.UNKNOWN), {"availability": promise}, strict).outcome is outcome
+    assert hold(raw(Observed.UNDECIDED), {"availability": promise}, strict=strict).outcome is outcome
 
 
-def test_a_property_of_two_guarantees_is_held_to_each() -> None:
-    found = raw(Outcome.INVALID, "availability")
-    assert hold(found, {"availability": "guaranteed", "convergence": "guaranteed"}).outcome is Outcome.INVALID
-    assert hold(found, {"availability": "not-promised", "convergence": "guaranteed"}).outcome is Outcome.VALID
-    assert hold(found, {"availability": "known-weakness", "convergence": "guaranteed"}).weakness == "shown"
-    assert hold(found, {"availability": "not-promised", "convergence": "known-weakness"}).weakness == "not shown"
-    assert (
-        hold(found, {"availability": "not-promised", "convergence": "known-weakness"}, strict=True).outcome
-        is Outcome.INVALID
-    )
+@pytest.mark.parametrize(
+    ("availability", "convergence", "strict", "outcome"),
+    [
+        ("guaranteed", "guaranteed", False, Outcome.INVALID),
+        ("not-promised", "guaranteed", False, Outcome.VALID),
+        ("known-weakness", "guaranteed", False, Outcome.VALID),
+        ("undefined", "guaranteed", False, Outcome.VALID),
+        ("not-promised", "known-weakness", False, Outcome.VALID),
+        ("not-promised", "known-weakness", True, Outcome.INVALID),
+    ],
+)
+def test_a_property_of_two_guarantees_is_held_to_each(
+    availability: Any, convergence: Any, strict: bool, outcome: Outcome
+) -> None:
+    promises: Promises = {"availability": availability, "convergence": convergence}
+    judged = hold(raw(Observed.VIOLATED, "availability"), promises, strict=strict)
+    assert judged.outcome is outcome
+    written = judged.as_json()
+    assert written["promised"] == promises
+    assert written["guarantees"]["convergence"] == {"observed": "held", "promised": convergence}
+    seen = "not judged" if availability == "undefined" else "violated"
+    assert written["guarantees"]["availability"]["observed"] == seen
 
 
 def test_a_doubt_about_one_guarantee_stays_beside_a_permitted_finding_of_the_other() -> None:
-    found = raw(Outcome.INVALID, "availability", undecided={"convergence": 1})
+    found = raw(Observed.VIOLATED, "availability", undecided={"convergence": 1})
     assert hold(found, {"availability": "not-promised", "convergence": "guaranteed"}).outcome is Outcome.UNKNOWN
     assert hold(found, {"availability": "not-promised", "convergence": "not-promised"}).outcome is Outcome.VALID
     assert hold(found, {"availability": "guaranteed", "convergence": "guaranteed"}).outcome is Outcome.INVALID
 
 
-def test_the_words_note_the_bearing_of_the_promise() -> None:
+def test_the_words_say_what_was_observed_before_what_it_means() -> None:
     def words(promise: Any, *broken: str, strict: bool = False) -> str:
-        outcome = Outcome.INVALID if broken else Outcome.VALID
-        return hold(raw(outcome, *broken), {"availability": promise}, strict).words
+        observed = Observed.VIOLATED if broken else Observed.HELD
+        return hold(raw(observed, *broken), {"availability": promise}, strict=strict, system="raft").words
 
     assert words("guaranteed", "availability") == "so it is"
-    assert "availability: known weakness, reproduced" in words("known-weakness", "availability")
-    assert "known weakness, not reproduced, and --strict requires it" in words("known-weakness", strict=True)
-    assert "not promised under these faults" in words("not-promised", "availability")
-    assert "undefined" in words("undefined", "availability")
+    assert words("known-weakness", "availability") == "so it is, a known weakness of raft"
+    assert words("not-promised", "availability") == "so it is, which raft does not promise to exclude"
+    assert words("known-weakness") == "so it is (availability: known weakness, not reproduced)"
+    strictly = "so it is (availability: known weakness, not reproduced, and --strict requires it)"
+    assert words("known-weakness", strict=True) == strictly
+
+
+@pytest.mark.parametrize(
+    ("promise", "said"),
+    [
+        ("guaranteed", "which raft promises to exclude"),
+        ("known-weakness", "a known weakness of raft"),
+        ("not-promised", "which raft does not promise to exclude"),
+    ],
+)
+def test_the_headline_says_what_happened_before_what_it_means(promise: Any, said: str) -> None:
+    judgement = judge(run(dual=True), promised(exclusivity=promise), BOUNDS, system="raft")
+    assert judgement.words == (
+        f"two leaders once, for at least 75 ns (both running throughout), {said}; "
+        "the other 6 properties held; 1 fault took effect, 1 on a leader"
+    )
+
+
+def test_an_overlap_of_a_paused_leader_is_told_with_what_both_could_do() -> None:
+    story = Story().saw("n3", 0, 1)
+    for at in range(0, 100, 10):
+        story.led("n1", at, at + 1, term=1)
+        story.led("n2", at + 2, at + 3, term=2)
+    story.fault("pause", 10, 12, nodes=["n1"]).fault("resume", 60, 62, nodes=["n1"])
+    (finding,) = judge(story.history(), only=["exclusivity"])["exclusivity"].found.findings
+    assert (finding.start, finding.end) == (3, 90)
+    assert (finding.facts["overlap_ns"], finding.facts["running_ns"]) == (87, 7 + 28)
+    assert "for at least 87 ns (both running for 35 ns)" in finding.words
 
 
 def test_a_guarantee_without_a_promise_is_promised() -> None:
@@ -155,18 +206,13 @@ def test_the_judgement_is_plain_json_of_the_documented_form() -> None:
     assert json.loads(json.dumps(judged)) == judged
     assert (judged["verdict"], judged["run"]) == ("valid", "store/raft-partition/7")
     exclusivity, stall = judged["properties"]["exclusivity"], judged["properties"]["stall"]
-    assert (exclusivity["verdict"], exclusivity["class"], exclusivity["promise"]) == (
-        "valid",
-        "proven",
-        "known-weakness",
-    )
-    assert exclusivity["weakness"] == "shown"
+    assert (exclusivity["verdict"], exclusivity["class"]) == ("valid", "proven")
+    assert (exclusivity["observed"], exclusivity["promised"]) == ("violated", "known-weakness")
     assert exclusivity["evidence"] == exclusivity["findings"][0]["evidence"]
     assert 2 <= len(exclusivity["evidence"]) <= 4
-    assert stall["promise"] == {"availability": "not-promised", "convergence": "guaranteed"}
+    assert stall["promised"] == {"availability": "not-promised", "convergence": "guaranteed"}
     assert "class" not in stall
-    assert "weakness" not in stall
-    assert judged["properties"]["coverage"]["promise"] is None
+    assert (stall["observed"], judged["properties"]["coverage"]["promised"]) == ("held", None)
 
 
 def test_every_evidence_is_a_line_of_the_history() -> None:
@@ -202,9 +248,10 @@ def test_what_a_history_does_not_speak_of_is_not_judged() -> None:
     judgement = judge(from_text(A_LOCK))
     assert [(each.name, each.outcome) for each in judgement.properties] == [("mutual-exclusion", Outcome.VALID)]
     assert judgement.outcome is Outcome.VALID
-    assert judgement.not_judged["stall"] == "the history has no operation observe or confirm"
     stall = judgement.as_json()["properties"]["stall"]
-    assert (stall["verdict"], stall["promise"], stall["words"]) == ("not judged", None, judgement.not_judged["stall"])
+    assert (stall["verdict"], stall["observed"]) == ("not judged", "not judged")
+    assert stall["promised"] == {"availability": "guaranteed", "convergence": "guaranteed"}
+    assert stall["words"] == "the history has no operation observe or confirm"
 
 
 @pytest.mark.parametrize(
@@ -220,7 +267,8 @@ def test_a_pass_without_anything_promised_is_unknown(promise: Any, outcome: Outc
     judgement = judge(run(), dict.fromkeys(ALL_PROMISED, promise), BOUNDS)
     assert judgement.outcome is outcome
     said = "passed, but nothing that this system promises was put to the test"
-    assert judgement.words == judgement.as_json().get("words") == (said if outcome is Outcome.UNKNOWN else None)
+    assert judgement.words == judgement.as_json()["words"]
+    assert judgement.words.endswith(said) == (outcome is Outcome.UNKNOWN)
 
 
 def test_judging_changes_nothing_and_is_repeatable() -> None:

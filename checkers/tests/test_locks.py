@@ -37,7 +37,8 @@ def test_two_holds_that_overlap_break_mutual_exclusion_and_two_in_turn_do_not() 
     assert overlap(Locked().held(1, 10, 20).held(2, 30, 40)) is Outcome.VALID
     verdict = mutual_exclusion(Locked().held(1, 10, 30).held(2, 20, 40).history())
     assert verdict.outcome is Outcome.INVALID
-    assert "n1 and n2 both held the lock for 10 ns from 0.000 s;" in verdict.words
+    assert verdict.words == "1 hold began during another"
+    assert verdict.detail == "n1 and n2 both held the lock for 10 ns, at 0.000 000 020 s"
     assert (verdict.findings[0].start, verdict.findings[0].end, verdict.evidence) == (20, 30, (1, 3, 4, 6))
 
 

@@ -146,7 +146,7 @@ def test_a_change_beside_an_undecided_one_is_judged() -> None:
 def test_winning_again_under_a_new_key_is_a_change() -> None:
     verdict = check(cluster().led("n1", 40, 41, term=1).led("n1", 60, 61, term=2).history(), BOUNDS)
     assert verdict.outcome is Outcome.INVALID
-    assert "won it again" in verdict.words
+    assert "won it again" in verdict.detail
 
 
 def test_claims_without_a_key_of_one_node_are_no_changes() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from splitbrain.checkers.verdict import Outcome, worst
-from splitbrain.checkers.words import all_of, counted, cut_short, duration, each_of, instant, listed
+from splitbrain.checkers.words import all_of, counted, cut_short, duration, during, each_of, instant, listed, times
+from splitbrain.names import MS
 
 
 def test_durations_have_three_figures_and_a_unit() -> None:
@@ -30,3 +33,21 @@ def test_the_worst_of_several_wins_and_none_are_unknown() -> None:
     assert worst([Outcome.VALID, Outcome.INVALID, Outcome.UNKNOWN]) is Outcome.INVALID
     assert worst([Outcome.VALID, Outcome.UNKNOWN]) is Outcome.UNKNOWN
     assert worst([]) is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        (2_200 * MS, 8_400 * MS, "from 2.200 s to 8.400 s"),
+        (2_200 * MS, 2_203 * MS, "from 2.200 000 s to 2.203 000 s"),
+        (276_600_412_000, 276_600_626_000, "at 276.600 412 s"),
+        (30, 50, "at 0.000 000 030 s"),
+        (5 * MS, 5 * MS, "at 0.005 000 000 s"),
+    ],
+)
+def test_an_interval_is_said_as_exactly_as_its_length_needs(start: int, end: int, said: str) -> None:
+    assert during(start, end) == said
+
+
+def test_how_often_has_a_singular() -> None:
+    assert [times(count) for count in (1, 2, 1000)] == ["once", "twice", "1,000 times"]

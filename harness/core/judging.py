@@ -11,7 +11,8 @@ from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.coverage import effective_faults
 from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.history import History, HistoryError
-from splitbrain.checkers.judge import ALL_PROMISED, PROPERTIES, Judgement, judge
+from splitbrain.checkers.judge import ALL_PROMISED, PROPERTIES, judge
+from splitbrain.checkers.judgement import Judgement
 from splitbrain.core.experiment import Experiment
 from splitbrain.core.promises import (
     bounds_json,
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contract:
-    """The promises and bounds that a history is held to, and the fault classes that they follow from."""
+    """The promises and bounds that a history is held to, the fault classes that they follow from, the system's name."""
 
     promises: Promises
     bounds: Bounds
     fault_classes: tuple[FaultClass, ...] = ()
+    system: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The part of ``experiment.json`` by which reports explain verdicts."""
@@ -65,20 +67,23 @@ class Judged:
         return self.judgement.outcome.word
 
     def to_dataframe(self) -> pd.DataFrame:
-        """One row a property, with columns property, verdict, class (or None), words and evidence (line indexes)."""
+        """One row a judged property, with columns property, verdict, observed, promised (by guarantee), class (or
+        None), words and evidence (line indexes)."""
         import pandas as pd
 
         rows = [
             {
                 "property": each.name,
                 "verdict": each.outcome.word,
+                "observed": each.observed.value,
+                "promised": dict(each.promises),
                 "class": each.found.kind,
                 "words": each.words,
                 "evidence": list(each.found.evidence),
             }
             for each in self.judgement.properties
         ]
-        return pd.DataFrame(rows, columns=["property", "verdict", "class", "words", "evidence"])
+        return pd.DataFrame(rows, columns=["property", "verdict", "observed", "promised", "class", "words", "evidence"])
 
 
 def contract_of(
@@ -101,6 +106,7 @@ def contract_of(
         promises=promises_to_writers(promises_of(system, fault_classes), workload),
         bounds=replace(bounds, without_effect=without_effect(nemeses, history, bounds)),
         fault_classes=fault_classes,
+        system=system.name,
     )
 
 
@@ -141,7 +147,7 @@ def judge_by(
     history: History, contract: Contract, *, strict: bool = False, only: Collection[str] | None = None
 ) -> Judged:
     """Judge a history by a contract; with ``only``, judge only the properties of those names."""
-    judgement = judge(history, contract.promises, contract.bounds, strict, only=only)
+    judgement = judge(history, contract.promises, contract.bounds, strict, only=only, system=contract.system)
     return Judged(history=history, contract=contract, judgement=judgement)
 
 

@@ -20,6 +20,7 @@ from splitbrain.campaigns.compare.promises import IsolationResult, two_leaders
 from splitbrain.campaigns.compare.table import recipe_rows, rows
 from splitbrain.campaigns.matrix.entries import Entry
 from splitbrain.campaigns.matrix.results import Result
+from splitbrain.checkers.verdict import Observed
 from splitbrain.cli import cli
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.reports.compare import write
@@ -62,9 +63,9 @@ def test_equal_timeouts_elect_no_leader_and_a_wide_range_splits_few_votes() -> N
 
 def test_bully_has_two_leaders_during_a_partition_and_raft_never_two_in_a_term(tmp_path: Path) -> None:
     results = two_leaders(("bully", "raft"), tmp_path)
-    assert results["bully"].result.seen["exclusivity"] == "broken"
+    assert results["bully"].result.observed["exclusivity"] == "violated"
     assert results["bully"].overlap_ms > 1_000
-    assert results["raft"].result.seen["term-safety"] == "kept"
+    assert results["raft"].result.observed["term-safety"] == "held"
     assert results["raft"].overlap_ms < 300  # no longer than it takes a leader to see that it has no majority
     assert (tmp_path / str(results["bully"].result.run) / "report.html").is_file()
 
@@ -79,7 +80,7 @@ def test_the_page_shows_every_system_and_embeds_its_plots(tmp_path: Path) -> Non
         entry=entry,
         status="as expected",
         promised={"term-safety": "undefined", "exclusivity": "known-weakness"},
-        seen={"exclusivity": "broken"},
+        observed={"exclusivity": Observed.VIOLATED},
         run="a/b",
     )
     table = rows(counted, dict.fromkeys(FORMULAS, IsolationResult(result=shown, overlap_ms=5432.1)))
@@ -131,11 +132,16 @@ def test_the_recipe_notifies_one_node_and_the_herd_effect_all_nodes(tmp_path: Pa
         time_limit_s=25.0,
     )
     kept = IsolationResult(
-        result=Result(entry=entry, status="as expected", seen={"term-safety": "kept", "exclusivity": "kept"}),
+        result=Result(
+            entry=entry,
+            status="as expected",
+            observed={"term-safety": Observed.HELD, "exclusivity": Observed.NOT_SHOWN},
+        ),
         overlap_ms=0.0,
     )
     broken = IsolationResult(
-        result=Result(entry=entry, status="as expected", seen={"exclusivity": "broken"}, run="a/b"), overlap_ms=432.1
+        result=Result(entry=entry, status="as expected", observed={"exclusivity": Observed.VIOLATED}, run="a/b"),
+        overlap_ms=432.1,
     )
     table = recipe_rows(counted, {"zookeeper": kept, "zookeeper-herd": broken})
     few, votes = costs(sizes=(3, 5, 9, 15), seeds=1), split_votes(spreads_ms=(50,), seeds=1)

@@ -33,7 +33,7 @@ def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     assert checks.returncode in (0, 2), (out, err)
     assert leads_on.returncode in (0, 2), (found, words)
     properties = json.loads(found)["properties"]
-    assert (properties["exclusivity"]["class"], properties["exclusivity"]["weakness"]) == ("proven", "shown")
+    assert (properties["exclusivity"]["class"], properties["exclusivity"]["observed"]) == ("proven", "violated")
     assert properties["term-safety"]["verdict"] == "valid"
     for name in "ab":
         history = (latest(tmp_path / name) / "history.jsonl").read_text()

@@ -9,7 +9,8 @@ import pytest
 
 from splitbrain.checkers.fault import Fault as Found
 from splitbrain.checkers.history import History
-from splitbrain.checkers.judge import JudgedProperty, judge
+from splitbrain.checkers.judge import judge
+from splitbrain.checkers.judgement import JudgedProperty
 from splitbrain.checkers.verdict import Outcome
 from splitbrain.core.experiment import Experiment
 from splitbrain.core.promises import bounds_of, exercised

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from splitbrain.campaigns.matrix.campaign import campaign, run_in_simulation, run_on_docker
 from splitbrain.campaigns.matrix.entries import FIRST, USUAL, Entry, entries
-from splitbrain.campaigns.matrix.results import Result, guarantees_seen, status_of, worst_of
+from splitbrain.campaigns.matrix.results import Result, status_of, worst_of
+from splitbrain.checkers.verdict import Observed
 from splitbrain.cli import cli
 from splitbrain.core.experiment import read_schedule
 from splitbrain.errors import UsageError
@@ -32,64 +33,32 @@ def entry(system: str, fault_class: FaultClass, *nemesis: str, seed: int | None 
     return Entry(system=system, fault_class=fault_class, runtime="sim", nemesis=nemesis, time_limit_s=14.0, seed=seed)
 
 
-def verdicts(**found: tuple[str, list[str], list[str]]) -> dict[str, Any]:
-    """Verdicts as stored by a run: outcome, broken guarantees and undecided guarantees of each property."""
-    return {
-        "properties": {
-            name.replace("_", "-"): {
-                "verdict": outcome,
-                "findings": [{"guarantee": guarantee} for guarantee in broken],
-                "facts": {"undecided": dict.fromkeys(undecided, True)},
-            }
-            for name, (outcome, broken, undecided) in found.items()
-        }
-    }
-
-
 # Observations and their status
-
-
-def test_a_guarantee_is_broken_if_any_property_found_a_violation() -> None:
-    seen = guarantees_seen(verdicts(term_safety=("valid", [], []), agreement=("invalid", ["term-safety"], [])))
-    assert seen == {"term-safety": "broken"}
-
-
-def test_the_guarantees_of_one_property_are_reported_separately() -> None:
-    assert guarantees_seen(verdicts(stall=("valid", ["availability"], ["convergence"]))) == {
-        "availability": "broken",
-        "convergence": "untold",
-    }
-
-
-def test_an_undecided_guarantee_is_not_kept() -> None:
-    assert guarantees_seen(verdicts(exclusivity=("unknown", [], []))) == {"exclusivity": "untold"}
-    assert guarantees_seen(verdicts(exclusivity=("valid", [], []))) == {"exclusivity": "kept"}
-
-
-def test_a_guarantee_that_no_property_tests_is_left_out() -> None:
-    assert "fencing" not in guarantees_seen(verdicts(exclusivity=("valid", [], [])))
 
 
 def test_the_worst_of_several_runs_counts_and_a_decided_run_outweighs_an_undecided_one() -> None:
     assert worst_of(
-        [{"term-safety": "kept", "exclusivity": "broken"}, {"term-safety": "untold", "exclusivity": "kept"}]
-    ) == {"term-safety": "kept", "exclusivity": "broken"}
+        [
+            {"term-safety": Observed.HELD, "exclusivity": Observed.VIOLATED},
+            {"term-safety": Observed.UNDECIDED, "exclusivity": Observed.HELD},
+        ]
+    ) == {"term-safety": "held", "exclusivity": "violated"}
 
 
 @pytest.mark.parametrize(
-    ("promise", "seen", "status"),
+    ("promise", "observed", "status"),
     [
-        ("guaranteed", "broken", "broken promise"),
-        ("guaranteed", "kept", "as expected"),
-        ("guaranteed", "untold", "unknown"),
-        ("known-weakness", "broken", "as expected"),
-        ("known-weakness", "kept", "not shown"),
-        ("not-promised", "broken", "as expected"),
-        ("undefined", "broken", "as expected"),
+        ("guaranteed", "violated", "broken promise"),
+        ("guaranteed", "held", "as expected"),
+        ("guaranteed", "not shown", "as expected"),
+        ("guaranteed", "undecided", "unknown"),
+        ("known-weakness", "violated", "as expected"),
+        ("known-weakness", "held", "not shown"),
+        ("not-promised", "violated", "as expected"),
     ],
 )
-def test_the_status_follows_from_the_promise(promise: Any, seen: Any, status: str) -> None:
-    assert status_of({"exclusivity": promise}, {"exclusivity": seen})[0] == status
+def test_the_status_follows_from_the_promise(promise: Any, observed: str, status: str) -> None:
+    assert status_of({"exclusivity": promise}, {"exclusivity": Observed(observed)})[0] == status
 
 
 # Planned runs
@@ -202,10 +171,10 @@ FIVE_TIMES = SHARED_SCHEDULES.parent / "zookeeper/schedules/leader-isolated-five
 
 def test_a_known_weakness_is_reproduced_and_its_run_is_stored(tmp_path: Path) -> None:
     result = run_in_simulation(entry("raft-basic", "leader-isolated", "isolated-leader"), 0, tmp_path)
-    assert (result.status, result.promised["exclusivity"], result.seen["exclusivity"]) == (
+    assert (result.status, result.promised["exclusivity"], result.observed["exclusivity"]) == (
         "as expected",
         "known-weakness",
-        "broken",
+        "violated",
     )
     assert result.run is not None
     assert (tmp_path / result.run / "report.html").is_file()
@@ -214,7 +183,7 @@ def test_a_known_weakness_is_reproduced_and_its_run_is_stored(tmp_path: Path) ->
 def test_a_pinned_schedule_is_run_and_stored_with_its_replay_command(tmp_path: Path) -> None:
     aimed = replace(entry("raft-basic", "leader-isolated", "replay"), schedule=FIVE_TIMES, time_limit_s=38.0)
     result = run_in_simulation(aimed, 0, tmp_path)
-    assert (result.status, result.seen["exclusivity"], result.runs) == ("as expected", "broken", 1)
+    assert (result.status, result.observed["exclusivity"], result.runs) == ("as expected", "violated", 1)
     assert result.run is not None
     assert result.command == f"splitbrain replay {tmp_path / result.run}"
     assert read_schedule(tmp_path / result.run / "schedule.json") == read_schedule(FIVE_TIMES)

@@ -99,5 +99,5 @@ def test_a_wheel_holds_every_file_but_tests(wheel: Path) -> None:
 def test_an_installed_wheel_runs_where_no_checkout_is(installed: Path, tmp_path: Path) -> None:
     where = out(tmp_path, installed / "python", "-c", "import splitbrain; print(splitbrain.__file__)")
     assert Path(where.strip()).is_relative_to(installed.parent)
-    assert "VALID  store/raft-isolated-leader/" in out(tmp_path, installed / "splitbrain", *RUN)
+    assert "report: store/raft-isolated-leader/" in out(tmp_path, installed / "splitbrain", *RUN)
     assert (tmp_path / "store" / "latest" / "report.html").is_file()

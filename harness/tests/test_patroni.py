@@ -28,5 +28,5 @@ def test_a_primary_whose_patroni_alone_is_paused_takes_writes_beside_its_success
     )
     found: dict[str, Any] = json.loads(run.stdout)["properties"]
     assert run.returncode in (0, 2), (found, run.stderr)  # so short a run may leave liveness untold
-    assert found["exclusivity"]["weakness"] == "shown"
+    assert found["exclusivity"]["observed"] == "violated"
     assert found["term-safety"]["verdict"] == "valid"

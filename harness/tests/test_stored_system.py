@@ -96,7 +96,7 @@ def test_runs_of_version_0_1_are_judged_by_the_promises_that_they_were_judged_by
     promises = {"exclusivity": "known-weakness", "term-safety": "guaranteed"}
     run = run_at(tmp_path / "run", system="gone.toml", promises=promises, bounds=bounds)
     properties = json.loads(splitbrain("check", run, "--json").out)["properties"]
-    assert properties["exclusivity"]["verdict"] == "valid" and properties["exclusivity"]["weakness"] == "shown"
+    assert properties["exclusivity"]["verdict"] == "valid" and properties["exclusivity"]["observed"] == "violated"
 
 
 @pytest.mark.parametrize(

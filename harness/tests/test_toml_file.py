@@ -228,7 +228,7 @@ def run_on_containers(example: str, store: Path, *options: str) -> tuple[int, di
 @pytest.mark.engine
 def test_the_example_runs_and_shows_its_two_leaders(tmp_path: Path) -> None:
     _, found = run_on_containers("naive.toml", tmp_path, "--nemesis", "isolated-leader", "--time-limit", "8")
-    assert found["exclusivity"]["weakness"] == "shown"
+    assert found["exclusivity"]["observed"] == "violated"
     assert found["stall"]["facts"]["claims_backed"] > 0
     assert (tmp_path / "naive-isolated-leader").is_dir()
 

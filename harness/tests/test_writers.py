@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from splitbrain.checkers.judge import JudgedProperty
+from splitbrain.checkers.judgement import JudgedProperty
 from splitbrain.core import lifecycle as drive
 from splitbrain.core.experiment import asked_for
 from splitbrain.core.leader_view import LeaderView
@@ -66,10 +66,10 @@ def isolated(workload: Any, *, seed: int = 3, strict: bool = True, system: str =
 def test_the_same_dual_leadership_corrupts_an_unfenced_ledger_and_not_a_fenced_one() -> None:
     unfenced, fenced = isolated("ledger-unfenced"), isolated("ledger")
     for run in (unfenced, fenced):
-        assert run.judgement["exclusivity"].weakness == "shown"
+        assert run.judgement["exclusivity"].observed == "violated"
         assert run.judgement["fencing"].found.facts["stale_attempted"] > 20
     corrupted, kept = unfenced.judgement["fencing"], fenced.judgement["fencing"]
-    assert corrupted.weakness == "shown"
+    assert corrupted.observed == "violated"
     assert corrupted.found.facts["stale_accepted"] == corrupted.found.facts["stale_attempted"]
     assert corrupted.found.findings[0].facts["rules"] == ["F1", "F3"]
     assert (kept.outcome.word, kept.promises, kept.found.findings) == ("valid", {"fencing": "guaranteed"}, ())
@@ -100,8 +100,8 @@ def test_terms_of_a_system_that_keeps_them_are_sound_tokens(system: str, nemesis
 
 def test_leadership_without_a_lease_is_no_lock_and_lost_writes_show_it() -> None:
     run = isolated("lock")
-    assert run.judgement["mutual-exclusion"].weakness == "shown"
-    assert run.judgement["lost-updates"].weakness == "shown"
+    assert run.judgement["mutual-exclusion"].observed == "violated"
+    assert run.judgement["lost-updates"].observed == "violated"
     assert run.judgement["lost-updates"].found.facts["additions_lost"] > 0
 
 
@@ -119,7 +119,7 @@ def test_a_cluster_that_lost_every_term_is_refused_by_the_fence_for_ever() -> No
     forgetting = Step(at_ms=10_000, for_ms=200, fault=Kill(target="all", state="lost"))
     schedule = Schedule(steps=(*deaths, forgetting), length_ms=20_000)
     found = trial.run("raft", schedule=schedule, seed=1, workload="ledger").judgement["fencing"]
-    assert (found.promises["fencing"], found.weakness) == ("known-weakness", "shown"), found.words
+    assert (found.promises["fencing"], found.observed) == ("known-weakness", "violated"), found.words
     assert [finding.facts["rules"] for finding in found.found.findings] == [["F5"]]
 
 

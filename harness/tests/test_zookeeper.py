@@ -41,5 +41,5 @@ def test_an_isolated_leader_stops_in_doubt_or_leads_on_beside_the_next(
     if found is None:
         assert properties["exclusivity"]["verdict"] == "valid"
     else:
-        assert properties["exclusivity"]["class"] == found and properties["exclusivity"]["weakness"] == "shown"
+        assert properties["exclusivity"]["class"] == found and properties["exclusivity"]["observed"] == "violated"
         assert properties["fencing"]["facts"]["stale_refused"] > 0, "what leads on writes on, and the fence refuses it"

@@ -19,7 +19,8 @@ import msgspec
 from splitbrain.arguments import names, number, refused, typed, whole
 from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.history import History, HistoryEntry
-from splitbrain.checkers.judge import ALL_PROMISED, JudgedProperty, Judgement, hold
+from splitbrain.checkers.judge import ALL_PROMISED
+from splitbrain.checkers.judgement import JudgedProperty, Judgement, hold
 from splitbrain.checkers.verdict import Outcome
 from splitbrain.checkers.words import counted, duration, instant
 from splitbrain.core.experiment import Experiment, asked_for
@@ -83,11 +84,12 @@ class SimRun:
 
     def found(self, name: str) -> JudgedProperty:
         """The verdict of one property, judged as if the system promised it. Raises UsageError."""
-        known = {judged.name: judged for judged in self.judgement.properties}
         if not isinstance(name, str):
             raise refused("the name of a property", "a string", name)
-        if name in self.judgement.not_judged:
-            raise UsageError(f"the property {name!r} was not judged: {self.judgement.not_judged[name]}")
+        for judged in self.judgement.not_judged:
+            if judged.name == name:
+                raise UsageError(f"the property {name!r} was not judged: {judged.words}")
+        known = {judged.name: judged for judged in self.judgement.properties}
         if name not in known:
             raise UsageError(f"there is no property {name!r}: expected one of {', '.join(known)}")
         judged = known[name]
@@ -139,7 +141,7 @@ class SimRun:
             f"{self.experiment.system.name}: {len(broken)} {did_not_hold}, of a run with seed {self.experiment.seed}"
         ]
         for judged in broken:
-            lines.append(f"{judged.outcome.word.upper():>9}  {judged.name}: {judged.words}")
+            lines.append(f"{judged.observed.upper():>9}  {judged.name}: {judged.words}")
             lines += [f"           {_line(self.entries[at])}" for at in judged.found.evidence[:MOST_EVIDENCE]]
         lines.append(f"faults injected into {counted(self.experiment.nodes, 'node')}:")
         lines += [f"           {_act(fault)}" for fault in _hurting(self.history)] or ["           none"]

@@ -27,7 +27,11 @@ def result(status: str, fault_class: str = "leader-isolated", **changes: Any) ->
             "convergence": "guaranteed",
             "stability": "undefined",
         },
-        "seen": {"term-safety": "broken", "exclusivity": "kept", "availability": "untold", "stability": "kept"},
+        "observed": {
+            "term-safety": "violated",
+            "exclusivity": "held",
+            "availability": "undecided",
+        },
         "words": "term-safety guaranteed, and broken",
         "run": "raft-isolated-leader/20260101T000000Z-1",
         "command": "splitbrain replay it",
@@ -40,7 +44,7 @@ def result(status: str, fault_class: str = "leader-isolated", **changes: Any) ->
 def test_each_guarantee_shows_what_was_promised_and_what_was_seen() -> None:
     ((_, (place,)),) = grid([result("broken promise")], "sim").rows
     assert place is not None
-    shown = {each.guarantee: (each.promised, each.seen, each.kind) for each in place.marks}
+    shown = {each.guarantee: (each.promised, each.observed, each.kind) for each in place.marks}
     assert shown["term-safety"] == ("+", "x", "wrong")
     assert shown["exclusivity"] == ("!", "·", "hidden")
     assert shown["fencing"] == ("+", " ", "calm")  # nothing tested it
@@ -84,8 +88,8 @@ def test_the_table_has_a_row_a_result() -> None:
     assert isinstance(frame, pd.DataFrame)
     assert list(frame["exclusivity promised"]) == ["known-weakness"] * 2
     assert list(frame["stability promised"]) == ["undefined"] * 2
-    assert list(frame["term-safety seen"]) == ["broken"] * 2
-    assert list(frame["fencing seen"]) == [None, None]
+    assert list(frame["term-safety observed"]) == ["violated"] * 2
+    assert list(frame["fencing observed"]) == [None, None]
 
 
 def test_hostile_words_stay_words_and_every_place_links_its_run(tmp_path: Path) -> None:

@@ -27,11 +27,12 @@ def test_the_worst_property_comes_first() -> None:
     assert [row.name for row in found] == ["c", "b", "a"]
 
 
-def test_a_property_that_was_not_judged_comes_last_without_a_tick_or_a_promise() -> None:
-    found = rows(Path("none"), a={"verdict": "not judged", "promise": None}, b={"verdict": "valid"})
-    assert [(row.name, row.verdict, row.promise) for row in found] == [
-        ("b", "valid", "needed for a pass"),
-        ("a", "not judged", ""),
+def test_a_property_that_was_not_judged_comes_last_without_a_tick() -> None:
+    not_judged = {"verdict": "not judged", "observed": "not judged", "promised": "undefined"}
+    found = rows(Path("none"), a=not_judged, b={"verdict": "valid", "observed": "held", "promised": None})
+    assert [(row.name, row.verdict, row.observed, row.promised) for row in found] == [
+        ("b", "valid", "held", "needed for a pass"),
+        ("a", "not judged", "not judged", "undefined"),
     ]
     assert "not judged" not in SYMBOLS
 

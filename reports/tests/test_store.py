@@ -32,7 +32,7 @@ def test_runs_are_listed_newest_first_whatever_their_system(tmp_path: Path) -> N
     assert found[0].started == "2025-11-24 08:00:00"
     assert [row.found for row in found] == [
         "violated: exclusivity",
-        "known weakness reproduced: exclusivity",
+        "violated, and permitted: exclusivity",
         "inconclusive: exclusivity",
     ]
     assert [row.duration for row in found] == ["63.1"] * 3

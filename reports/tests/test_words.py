@@ -15,27 +15,31 @@ BROKEN = {
 }
 
 
-def test_an_invalid_run_says_first_what_was_broken() -> None:
-    said = words.headline(BROKEN, {"system": "bully"})
-    assert said == "bully violated a guarantee: exclusivity. N1 and n2 both led."
+def test_the_headline_is_the_sentence_of_the_judge() -> None:
+    assert words.headline({"verdict": "valid", "words": "two leaders once"}, {}) == "Two leaders once."
 
 
-def test_an_unknown_run_says_that_it_is_no_pass() -> None:
-    said = words.headline({"verdict": "unknown", "properties": {"coverage": {"verdict": "unknown"}}}, {})
-    assert said == "Inconclusive: coverage could not be decided."
-    assert words.headline(
-        {"properties": {"coverage": {"verdict": "unknown", "words": "no fault was injected"}}}, {}
-    ) == ("Inconclusive: no fault was injected.")
-    assert words.headline({}, {}) == "Inconclusive: the verdict could not be decided."
+def test_verdicts_before_version_0_2_have_a_headline_all_the_same() -> None:
+    assert words.headline(BROKEN, {"system": "bully"}) == "Violated: exclusivity."
+    undecided = {"coverage": {"verdict": "unknown", "words": "no fault was injected"}}
+    assert words.headline({"properties": undecided}, {}) == "No fault was injected."
+    assert words.headline({}, {}) == "Undecided: the verdict."
+    said = words.headline({"verdict": "valid"}, {"system": "raft"})
+    assert said == "Every guarantee that raft gives under these faults held."
 
 
-def test_a_valid_run_says_how_much_was_promised() -> None:
-    judged = {
-        "a": {"verdict": "valid", "promise": {"term-safety": "guaranteed"}},
-        "b": {"verdict": "valid", "promise": "not-promised"},
-    }
-    said = words.headline({"verdict": "valid", "properties": judged}, {"system": "raft"})
-    assert said == "Every guarantee that raft gives under these faults held (1 judged as guaranteed)."
+@pytest.mark.parametrize(
+    ("row", "observed"),
+    [
+        ({"verdict": "valid", "observed": "violated"}, "violated"),
+        ({"verdict": "valid", "weakness": "shown", "findings": [{}]}, "violated"),
+        ({"verdict": "valid", "findings": []}, "held"),
+        ({"verdict": "unknown"}, "undecided"),
+        ({"verdict": "not judged"}, "not judged"),
+    ],
+)
+def test_what_was_observed_is_read_from_old_verdicts_too(row: dict[str, Any], observed: str) -> None:
+    assert words.observed(row) == observed
 
 
 @pytest.mark.parametrize("verdicts", [{}, {"verdict": None}, {"verdict": "VALID"}, {"verdict": ["valid"]}])
@@ -44,20 +48,11 @@ def test_whatever_is_no_known_verdict_is_unknown_and_never_a_pass(verdicts: dict
     assert words.verdict_of({"verdict": "valid"}) == "valid"
 
 
-def test_known_weaknesses_are_listed_by_outcome() -> None:
-    shown, hidden = words.weaknesses(
-        {
-            "properties": {
-                "a": {"weakness": "shown"},
-                "b": {"weakness": "not shown"},
-                "c": {},
-                "d": {"weakness": "shown"},
-            }
-        }
-    )
-    assert shown.startswith("Known weakness reproduced: a and d.")
-    assert hidden.startswith("Known weakness not reproduced in this run: b.")
-    assert words.weaknesses({}) == []
+def test_known_weaknesses_that_were_not_reproduced_are_listed() -> None:
+    weak = {"promised": "known-weakness"}
+    judged = {"availability": weak | {"observed": "violated"}, "convergence": weak | {"observed": "held"}}
+    assert words.not_reproduced({"properties": {"stall": {"guarantees": judged}}}) == ["convergence"]
+    assert words.not_reproduced({}) == []
 
 
 @pytest.mark.parametrize(
@@ -76,7 +71,7 @@ def test_known_weaknesses_are_listed_by_outcome() -> None:
     ],
 )
 def test_a_promise_is_said_in_words(promise: object, said: str) -> None:
-    assert words.promise({"promise": promise}) == said
+    assert words.promise({"promised": promise}) == words.promise({"promise": promise}) == said
 
 
 def test_the_title_names_system_and_nemesis_and_survives_their_lack() -> None:

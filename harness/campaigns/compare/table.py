@@ -19,7 +19,7 @@ def rows(counted: pd.DataFrame, isolated: Mapping[str, IsolationResult]) -> list
 
 def _row(name: str, mine: pd.DataFrame, isolated: IsolationResult) -> dict[str, object]:
     medians = mine.groupby("nodes")["messages"].median()
-    promised, seen = isolated.result.promised, isolated.result.seen
+    promised, observed = isolated.result.promised, isolated.result.observed
     return {
         "system": name,
         "help": SYSTEMS[name].help,
@@ -29,9 +29,9 @@ def _row(name: str, mine: pd.DataFrame, isolated: IsolationResult) -> dict[str, 
         "order_cheapest": order_of(mine, "min"),
         "messages": dict(zip(medians.index.to_list(), medians.to_list(), strict=True)),
         "failover_ms": np.percentile(mine[mine["nodes"] == 5]["agreed_ms"], (50, 95, 100)).tolist(),
-        "two_at_once": seen.get("exclusivity"),
+        "two_at_once": observed.get("exclusivity"),
         "overlap_ms": isolated.overlap_ms,
-        "two_in_a_term": seen.get("term-safety") if promised.get("term-safety") != "undefined" else None,
+        "two_in_a_term": observed.get("term-safety") if promised.get("term-safety") != "undefined" else None,
         "run": isolated.result.run,
     }
 
@@ -51,8 +51,8 @@ def _recipe_row(name: str, mine: pd.DataFrame, isolated: IsolationResult) -> dic
         "slope": slope,
         "at_none": at_none,
         "counts": {row["nodes"]: (row["requests"], row["notifications"]) for row in mine.to_dict("records")},
-        "two_at_once": isolated.result.seen.get("exclusivity"),
+        "two_at_once": isolated.result.observed.get("exclusivity"),
         "overlap_ms": isolated.overlap_ms,
-        "two_in_a_term": isolated.result.seen.get("term-safety"),
+        "two_in_a_term": isolated.result.observed.get("term-safety"),
         "run": isolated.result.run,
     }

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from splitbrain.campaigns.hunt.trace import Trace
 from splitbrain.checkers.history import History
-from splitbrain.checkers.judge import PROPERTIES, Judgement
+from splitbrain.checkers.judge import PROPERTIES
+from splitbrain.checkers.judgement import Judgement
 from splitbrain.core.experiment import Experiment, probe_timeout_ms
 from splitbrain.core.judging import judge_run
 from splitbrain.core.simulate import ColumnsRecorder, simulate

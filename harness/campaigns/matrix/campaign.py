@@ -17,7 +17,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from splitbrain.campaigns.matrix.entries import Entry
-from splitbrain.campaigns.matrix.results import Result, Status, guarantees_seen, status_of, worst_of
+from splitbrain.campaigns.matrix.results import Result, Status, status_of, worst_of
+from splitbrain.checkers.verdict import Observed
 from splitbrain.core.experiment import Experiment, asked_for, read_schedule
 from splitbrain.core.judging import judge_run
 from splitbrain.core.run import perform
@@ -79,16 +80,15 @@ def run_in_simulation(entry: Entry, seed: int, store: Path, until: float = inf) 
             if missing := unsupported(schedule, CAPABILITIES["sim"]):
                 return Result(entry=entry, status="cannot", words=f"the simulation lacks {', '.join(missing)}", runs=0)
             judged = judge_run(history_of(experiment, schedule), experiment)
-            tried[each] = guarantees_seen(judged.judgement.as_json())
-        most = max(seeds, key=lambda each: sum(mark == "broken" for mark in tried[each].values()))
+            tried[each] = judged.judgement.observed
+        most = max(seeds, key=lambda each: sum(mark is Observed.VIOLATED for mark in tried[each].values()))
         stored = _stored(entry, experiment_of(entry, most), store)
     except Exception as failure:
         return _failed(entry, failure, began)
-    seen = worst_of(tried.values())
-    status, words = status_of(stored.promised, seen)
-    return replace(
-        stored, status=status, words=words, seen=seen, runs=len(seeds), seconds=round(time.monotonic() - began, 1)
-    )
+    observed = worst_of(tried.values())
+    status, words = status_of(stored.promised, observed)
+    seconds = round(time.monotonic() - began, 1)
+    return replace(stored, status=status, words=words, observed=observed, runs=len(seeds), seconds=seconds)
 
 
 def run_on_docker(entry: Entry, seed: int, store: Path) -> Result:
@@ -126,15 +126,15 @@ def schedule_of(entry: Entry, experiment: Experiment) -> Schedule:
 def _stored(entry: Entry, experiment: Experiment, store: Path) -> Result:
     stored = perform(experiment, schedule_of(entry, experiment), store)
     promised = stored.judged.contract.promises
-    seen = guarantees_seen(stored.as_json())
-    status, words = status_of(promised, seen)
+    observed = stored.judged.judgement.observed
+    status, words = status_of(promised, observed)
     run = stored.directory.path.relative_to(store).as_posix()
     return Result(
         entry=entry,
         status=status,
         words=words,
         promised=promised,
-        seen=seen,
+        observed=observed,
         run=run,
         command=f"splitbrain replay {stored.directory.path}",
     )

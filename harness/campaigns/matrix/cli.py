@@ -105,8 +105,8 @@ def matrix(
 
 def _print_result(result: Result, console: Console) -> None:
     entry = result.entry
-    broken = ", ".join(guarantee for guarantee, mark in result.seen.items() if mark == "broken")
-    seen = f", broken: {broken}" if broken else ""
+    violated = ", ".join(guarantee for guarantee, observed in result.observed.items() if observed == "violated")
+    seen = f", violated: {violated}" if violated else ""
     line = f"{entry.runtime:>6}  {entry.system} {entry.fault_class}: {result.status}{seen}. {result.words}"
     console.print(line, highlight=False, markup=False, soft_wrap=True)
 

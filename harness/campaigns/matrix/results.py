@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from splitbrain.campaigns.matrix.entries import Entry
-from splitbrain.checkers.judge import NOT_JUDGED, PROPERTIES
+from splitbrain.checkers.verdict import Observed
 from splitbrain.names import GUARANTEES, Guarantee, Promise, Promises
 
-Seen = Literal["broken", "kept", "untold"]
 Status = Literal["as expected", "not shown", "unknown", "broken promise", "failed", "cannot", "not run"]
 RANK: tuple[Status, ...] = ("broken promise", "failed", "not shown", "unknown", "as expected", "cannot", "not run")
 """The statuses, worst first."""
@@ -20,15 +19,15 @@ RANK: tuple[Status, ...] = ("broken promise", "failed", "not shown", "unknown", 
 class Result:
     """The result of one entry.
 
-    ``promised`` holds the promises under the faults actually injected. ``seen`` holds the observation of each tested
-    guarantee: ``broken``, ``kept``, or ``untold`` if the run does not decide it. ``run`` is the run's folder in the
-    store and ``command`` replays it. ``runs`` is the number of runs made, of which the worst counts.
+    ``promised`` holds the promises under the faults actually injected. ``observed`` holds what was observed of each
+    judged guarantee. ``run`` is the run's folder in the store and ``command`` replays it. ``runs`` is the number of
+    runs made, of which the worst counts.
     """
 
     entry: Entry
     status: Status
     promised: Promises = field(default_factory=dict)
-    seen: Mapping[Guarantee, Seen] = field(default_factory=dict)
+    observed: Mapping[Guarantee, Observed] = field(default_factory=dict)
     words: str = ""
     run: str | None = None
     command: str | None = None
@@ -40,48 +39,29 @@ class Result:
         schedule = None if self.entry.schedule is None else self.entry.schedule.stem
         entry = {**asdict(self.entry), "nemesis": list(self.entry.nemesis), "schedule": schedule}
         result = {name: getattr(self, name) for name in ("status", "words", "run", "command", "seconds", "runs")}
-        return {**entry, **result, "promised": dict(self.promised), "seen": dict(self.seen)}
+        return {**entry, **result, "promised": dict(self.promised), "observed": dict(self.observed)}
 
 
-def guarantees_seen(verdicts: Mapping[str, Any]) -> dict[Guarantee, Seen]:
-    """The observation of each guarantee tested in a run's verdicts (``verdicts.json``)."""
-    seen: dict[Guarantee, Seen] = {}
-    for tested in PROPERTIES:
-        judged = verdicts["properties"].get(tested.name)
-        if judged is None or judged["verdict"] == NOT_JUDGED:
-            continue
-        broken = {finding["guarantee"] for finding in judged["findings"]}
-        undecided = judged["facts"].get("undecided", {})
-        for guarantee in tested.guarantees:
-            if guarantee in broken:
-                seen[guarantee] = "broken"
-            elif (judged["verdict"] == "unknown" or undecided.get(guarantee)) and seen.get(guarantee) != "broken":
-                seen[guarantee] = "untold"
-            else:
-                seen.setdefault(guarantee, "kept")
-    return {guarantee: seen[guarantee] for guarantee in GUARANTEES if guarantee in seen}
-
-
-def worst_of(several: Iterable[Mapping[Guarantee, Seen]]) -> dict[Guarantee, Seen]:
-    """The observations of several runs combined: broken if in any, else kept if in any, else untold."""
-    order: tuple[Seen, ...] = ("broken", "kept", "untold")
-    found: dict[Guarantee, Seen] = {}
-    for seen in several:
-        for guarantee, each in seen.items():
+def worst_of(several: Iterable[Mapping[Guarantee, Observed]]) -> dict[Guarantee, Observed]:
+    """The observations of several runs combined: violated if in any, else undecided only if in all."""
+    order = (Observed.VIOLATED, Observed.HELD, Observed.NOT_SHOWN, Observed.UNDECIDED)
+    found: dict[Guarantee, Observed] = {}
+    for observed in several:
+        for guarantee, each in observed.items():
             found[guarantee] = min(found.get(guarantee, each), each, key=order.index)
     return {guarantee: found[guarantee] for guarantee in GUARANTEES if guarantee in found}
 
 
-def status_of(promised: Promises, seen: Mapping[Guarantee, Seen]) -> tuple[Status, str]:
+def status_of(promised: Promises, observed: Mapping[Guarantee, Observed]) -> tuple[Status, str]:
     """The status of these observations under these promises, and its reason in words."""
 
-    def those(promise: Promise, *observed: Seen) -> str:
-        return " and ".join(each for each in seen if seen[each] in observed and promised.get(each) == promise)
+    def those(promise: Promise, *observations: Observed) -> str:
+        return " and ".join(each for each in observed if observed[each] in observations and promised[each] == promise)
 
-    if broken := those("guaranteed", "broken"):
+    if broken := those("guaranteed", Observed.VIOLATED):
         return "broken promise", f"{broken} guaranteed, but violated"
-    if hidden := those("known-weakness", "kept", "untold"):
+    if hidden := those("known-weakness", Observed.HELD, Observed.NOT_SHOWN, Observed.UNDECIDED):
         return "not shown", f"known weakness of {hidden} not reproduced"
-    if untold := those("guaranteed", "untold"):
-        return "unknown", f"too few observations to judge {untold}"
+    if undecided := those("guaranteed", Observed.UNDECIDED):
+        return "unknown", f"too few observations to judge {undecided}"
     return "as expected", ""
