@@ -30,6 +30,7 @@ GUARANTEES: Final[Mapping[Guarantee, str]] = MappingProxyType(
 FaultClass = Literal[
     "crash",
     "pause",
+    "throttle",
     "partition",
     "leader-isolated",
     "leader-deaf",
@@ -44,6 +45,7 @@ FaultClass = Literal[
     "restart-storm",
     "server-crash",
     "server-pause",
+    "server-throttle",
     "server-partition",
     "server-leader-isolated",
     "server-leader-deaf",
@@ -63,7 +65,8 @@ SERVER: Final = "server-"
 NODE_FAULT_CLASSES: Final[Mapping[FaultClass, str]] = MappingProxyType(
     {
         "crash": "processes or machines crash and restart with their durable state",
-        "pause": "processes stop for longer than a timeout, or are slowed down",
+        "pause": "processes stop for longer than a timeout",
+        "throttle": "processes are slowed down: little processor time, or a long time for each event",
         "partition": "the network splits into groups",
         "leader-isolated": "the leader exchanges messages with no other node",
         "leader-deaf": "the leader sends and receives nothing",
@@ -172,12 +175,16 @@ OLD_GUARANTEES: Final[Mapping[str, Guarantee]] = MappingProxyType(
         "S": "stability",
     }
 )
+PART_OF_BEFORE: Final[Mapping[FaultClass, FaultClass]] = MappingProxyType(
+    {"throttle": "pause", "server-throttle": "server-pause"}
+)
+"""Fault classes that were part of another one in 0.1: tables without a row for them mean the row of that one."""
 _OLD_NODE_CLASSES: Final = ("C1", "C2", "C3", "C4", "C5a", "C5b", "C5c", "C6", "C7", "C8", "C9", "C10", "C11", "C12")
 OLD_FAULT_CLASSES: Final[Mapping[str, FaultClass]] = MappingProxyType(
     dict(
         zip(
             (*_OLD_NODE_CLASSES, *(f"s{code}" for code in _OLD_NODE_CLASSES)),
-            FAULT_CLASSES,
+            (each for each in FAULT_CLASSES if each not in PART_OF_BEFORE),
             strict=True,
         )
     )

@@ -421,9 +421,13 @@ FREEZES = (
     *_aimed("leader", "follower", "minority", fault=lambda rng, role: Freeze(target=role)),
     *_aimed("leader", fault=lambda rng, role: Freeze(target=role, flap_ms=rng.choice(FLAPS_MS))),
 )
-THROTTLES = _aimed(
-    "leader", "follower", fault=lambda rng, role: Throttle(target=role, per_mille=rng.choice(THROTTLES_PER_MILLE))
-)
+
+
+def _throttle(rng: Random, role: Role) -> Fault:
+    return Throttle(target=role, per_mille=rng.choice(THROTTLES_PER_MILLE))
+
+
+THROTTLES = _aimed("leader", "follower", fault=_throttle)
 DISTURBED = (_card(SHAPES["isolated-leader"]), *_kills("kept", "leader"))
 """Faults after which the others elect a new leader."""
 VOTERS = (*DISTURBED, _at_vote("kept", 9), _at_vote("torn", 9))
@@ -571,6 +575,7 @@ _ALL = (
     _nemesis("successor", "the leader falls, and the next as soon as it wins", SUCCESSORS, 2),
     _of_servers("server-kill", "servers are killed and started again, their state kept", 1, SERVER_KILLS),
     _of_servers("server-pause", "servers stop for longer than a timeout, and go on", 1, SERVER_PAUSES),
+    _of_servers("server-throttle", "servers are left 1 to 5 % of a processor", 1, _each_server(_throttle, "all")),
     _of_servers("server-skew", "the servers' wall clocks jump, by half a second to an hour", 1, SERVER_JUMPS),
     _of_servers(
         "server-amnesia",

@@ -13,6 +13,7 @@ from splitbrain.errors import UsageError
 from splitbrain.names import (
     FAULT_CLASSES,
     GUARANTEES,
+    PART_OF_BEFORE,
     Electors,
     Eligibility,
     Promise,
@@ -67,6 +68,7 @@ def _read(name: str, contract: Mapping[str, Any]) -> System:
     table = {fault_class_of(str(each)): _row(row) for each, row in contract["promises"].items()}
     if unknown := table.keys() - set(FAULT_CLASSES):
         raise ValueError(f"expected fault classes, got {sorted(unknown)}")
+    table |= {each: table[was] for each, was in PART_OF_BEFORE.items() if was in table and each not in table}
     return _system(name, table, contract, stall_bound_ms=int(contract["stall_bound_ms"]))
 
 

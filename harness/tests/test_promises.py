@@ -10,6 +10,7 @@ from splitbrain.core.promises import CUTS, bounds_of, exercised, fault_classes_o
 from splitbrain.names import FAULT_CLASSES, GUARANTEES, MARK_OF, MARKS, NODE_FAULT_CLASSES, FaultClass, Promises
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
+from splitbrain.user_systems.sim_run import run
 
 RAFT = SYSTEMS["raft"]
 
@@ -86,3 +87,11 @@ def test_the_bounds_are_those_that_the_system_states() -> None:
     bounds = bounds_of(RAFT, ("n1", "n2", "n3"))
     assert bounds.stall_ns == RAFT.stall_bound_ms * 1_000_000
     assert bounds.members == ("n1", "n2", "n3")
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize(("system", "seed"), [("bully", 10001), ("bully", 10002), ("raft-lease", 10001)])
+def test_a_leader_without_processor_time_breaks_no_promise_of_a_correct_system(system: str, seed: int) -> None:
+    throttled = run(system, nodes=4, nemesis="throttle", seconds=60, seed=seed)
+    assert throttled.judged.contract.fault_classes == ("throttle",)
+    assert throttled.verdict == "valid"

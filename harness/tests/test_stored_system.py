@@ -48,6 +48,15 @@ def test_a_run_stored_before_systems_said_which_majority_elects_is_not_accused_o
     assert (stored.elects, stored.promises["pause"]["election-quorum"]) == ("none", "not-promised")
 
 
+def test_a_run_stored_before_throttle_was_a_class_promises_under_it_what_it_does_under_pause() -> None:
+    record = json.loads(json.dumps({"system": "lease-strict", **provenance(SYSTEMS["lease-strict"])}))
+    del record["judged_by"]["promises"]["throttle"], record["judged_by"]["promises"]["server-throttle"]
+    stored = stored_system(record, "experiment.json")
+    assert stored is not None
+    assert stored.promises["throttle"] == SYSTEMS["lease-strict"].promises["pause"]
+    assert stored.promises["server-throttle"] == SYSTEMS["lease-strict"].promises["server-pause"]
+
+
 def run_at(folder: Path, **record: Any) -> Path:
     folder.mkdir()
     (folder / "history.jsonl").write_text(history_of(TWO_LEADERS))

@@ -75,6 +75,11 @@ def test_the_row_of_a_class_outweighs_the_row_for_all() -> None:
     assert read("+!++++") == dict.fromkeys(NODE_FAULT_CLASSES, WEAK)
 
 
+def test_a_file_that_has_no_row_for_throttle_means_its_row_for_pause() -> None:
+    assert read({"C2": "+!++++"})["throttle"] == WEAK
+    assert read({"pause": "+!++++", "throttle": "++++++"})["throttle"] == ALL_PROMISED
+
+
 def test_every_old_code_of_a_class_among_nodes_is_read() -> None:
     for code, name in OLD_FAULT_CLASSES.items():
         if name in NODE_FAULT_CLASSES:

@@ -16,6 +16,7 @@ from splitbrain.names import (
     MARKS,
     NODE_FAULT_CLASSES,
     OLD_GUARANTEES,
+    PART_OF_BEFORE,
     Electors,
     Eligibility,
     FaultClass,
@@ -73,7 +74,7 @@ def read_promises(
                 if (row_name := _row_name(key, name, classes)) in rows:
                     raise WrongPromises(key, f"one row for {row_name}", name)
                 rows[row_name] = _row(f"{key}.{name}", row, usual)
-            return {each: rows.get(each, rows.get(ALL, usual)) for each in classes}
+            return {each: rows.get(each, rows.get(_before(each), rows.get(ALL, usual))) for each in classes}
         case _:
             raise WrongPromises(key, "a table of promises, a row, or rows by fault class", given)
 
@@ -93,6 +94,11 @@ def read_electors(key: str, given: object, *, servers: bool = False) -> Electors
         if given == known:
             return known
     raise WrongPromises(key, f"one of {', '.join(possible)}", given)
+
+
+def _before(fault_class: FaultClass) -> FaultClass:
+    """The class that it was part of in old files."""
+    return PART_OF_BEFORE.get(fault_class, fault_class)
 
 
 def _row_name(key: str, given: object, classes: Collection[FaultClass]) -> FaultClass | str:

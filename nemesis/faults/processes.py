@@ -283,7 +283,7 @@ class Slow(NodeFault):
 
     f: ClassVar[str] = "slow"
     capabilities: ClassVar[tuple[Capability, ...]] = ("slow",)
-    usual_class: ClassVar[FaultClass] = "pause"
+    usual_class: ClassVar[FaultClass] = "throttle"
 
     ms: int
 
@@ -305,7 +305,7 @@ class Throttle(NodeFault):
 
     f: ClassVar[str] = "throttle"
     capabilities: ClassVar[tuple[Capability, ...]] = ("throttle",)
-    usual_class: ClassVar[FaultClass] = "pause"
+    usual_class: ClassVar[FaultClass] = "throttle"
 
     per_mille: int
 

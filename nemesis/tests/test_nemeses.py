@@ -174,7 +174,7 @@ def faults_of(name: str, seeds: int = 6, can: frozenset[Capability] = frozenset(
         ("torn", Kill, {"crash"}),
         ("storm", Kill, {"restart-storm"}),
         ("pause", Pause, {"pause"}),
-        ("slow", Slow, {"pause"}),
+        ("slow", Slow, {"throttle"}),
         ("loss", Loss, {"loss"}),
         ("delay", Delay, {"loss"}),
         ("duplicate", Duplicate, {"loss"}),
@@ -194,7 +194,7 @@ def faults_of(name: str, seeds: int = 6, can: frozenset[Capability] = frozenset(
         ("slow-fsync", SlowFsync, {"pause"}),
         ("failing-fsync", FailingFsync, {"crash"}),
         ("freeze", Freeze, {"pause"}),
-        ("throttle", Throttle, {"pause"}),
+        ("throttle", Throttle, {"throttle"}),
     ],
 )
 def test_a_nemesis_deals_faults_of_the_class_that_it_is_named_for(name: str, kind_of: type, classes: set[str]) -> None:

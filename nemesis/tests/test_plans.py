@@ -96,7 +96,7 @@ def planned(fault: Fault, view: View = LED) -> Plan:
             "heal",
             "the leader n2: wall clock +9 ms, on and off every 80 ms",
         ),
-        (Slow(target="leader", ms=3), "pause", "heal", "the leader n2: 3 ms over everything"),
+        (Slow(target="leader", ms=3), "throttle", "heal", "the leader n2: 3 ms over everything"),
         (SlowFsync(target="leader", ms=3), "pause", "heal", "the leader n2: 3 ms over each flush to the disk"),
         (FailingFsync(target="leader"), "crash", "heal", "the leader n2: flushes to the disk fail"),
         (Crash(target="leader"), "crash", "restart", "the leader n2: the whole machine crashed"),
@@ -109,7 +109,7 @@ def planned(fault: Fault, view: View = LED) -> Plan:
         (Stop(target="leader"), "crash", "restart", "the leader n2: asked to end"),
         (Oom(target="leader"), "crash", "restart", "the leader n2: out of memory"),
         (Freeze(target="leader", flap_ms=9), "pause", "resume", "the leader n2: frozen, on and off every 9 ms"),
-        (Throttle(target="leader", per_mille=990), "pause", "heal", "the leader n2: 10 ms of processor a second"),
+        (Throttle(target="leader", per_mille=990), "throttle", "heal", "the leader n2: 10 ms of processor a second"),
         (Loss(percent=9, burst=5), "loss", "heal", "all nodes: 9 % of packets lost in runs of 5"),
         (
             Loss(percent=9, target="leader", way="in"),

@@ -175,13 +175,13 @@ class Pin:
     workload: str | None = None
 
 
-Feature = Literal["tokens", "votes", "set", "opinions", "wall-clock"]
+Feature = Literal["tokens", "votes", "set", "opinions", "wall-clock", "highest"]
 """A feature that clients, faults or the simulation use where a system has it.
 
 ``tokens``: every reign has a term that a shared resource can check. ``votes``: nodes show their votes, and only votes
 that no crash can undo. ``set``: clients can add to a set that the system keeps, through its leader. ``opinions``:
 servers can be asked for the leader and its epoch. ``wall-clock``: nodes are given wall-clock time in place of elapsed
-time (``nodes.wall``), a deliberate mistake.
+time (``nodes.wall``), a deliberate mistake. ``highest``: the live node of the highest name is to lead.
 """
 
 

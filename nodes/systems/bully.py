@@ -34,11 +34,12 @@ from typing import Final
 
 from splitbrain.names import FaultClass
 from splitbrain.nodes.bully import BULLY, BULLY_TEXTBOOK, Bully
-from splitbrain.nodes.systems.base import SHARED_SCHEDULES, Pin, System
+from splitbrain.nodes.systems.base import SHARED_SCHEDULES, Feature, Pin, System
 from splitbrain.nodes.systems.promises import promise_table
 
 STALL_BOUND_MS: Final = 800
 SUSPICION_MS: Final = 250
+FEATURES: Final[frozenset[Feature]] = frozenset({"tokens", "highest"})
 
 PROMISES: Final = promise_table(
     "bully",
@@ -47,6 +48,7 @@ PROMISES: Final = promise_table(
                        term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     crash              -            -                ?            -        +             +            !
     pause              -            -                !            -        +             +            !
+    throttle           -            -                ?            -        ?             +            ?
     partition          -            -                !            -        +             +            !
     leader-isolated    -            -                !            -        +             +            !
     leader-deaf        -            -                +            -        !             +            +
@@ -69,6 +71,7 @@ TEXTBOOK_PROMISES: Final = promise_table(
                        term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     crash              -            -                ?            -        +             +            !
     pause              -            -                !            -        +             ?            !
+    throttle           -            -                ?            -        ?             ?            ?
     partition          -            -                !            -        ?             !            ?
     leader-isolated    -            -                !            -        ?             !            ?
     leader-deaf        -            -                +            -        !             +            +
@@ -103,6 +106,7 @@ BULLY_SYSTEM: Final = System(
     message_complexity=MESSAGE_COMPLEXITY,
     options=BULLY,
     factory=Bully,
+    features=FEATURES,
     pins=PINS,
 )
 
@@ -116,5 +120,6 @@ BULLY_TEXTBOOK_SYSTEM: Final = System(
     message_complexity=MESSAGE_COMPLEXITY,
     options=BULLY_TEXTBOOK,
     factory=Bully,
+    features=FEATURES,
     pins=PINS,
 )

@@ -41,6 +41,7 @@ PROMISES: Final = promise_table(
                           term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     crash                 +            +                +            +        +             +            +
     pause                 +            +                !            +        +             +            +
+    throttle              +            +                ?            +        ?             +            ?
     partition             +            +                +            +        +             +            +
     leader-isolated       +            +                +            +        +             +            +
     leader-deaf           +            +                +            +        +             +            +
@@ -56,6 +57,7 @@ PROMISES: Final = promise_table(
     restart-storm         +            +                +            +        ?             +            ?
     server-crash          +            +                +            +        +             +            +
     server-pause          +            +                +            +        +             +            +
+    server-throttle       +            +                +            +        ?             +            ?
     server-loss           +            +                ?            +        ?             +            ?
     # The store reads no clock.
     server-clock-jump     +            +                +            +        +             +            +
@@ -72,6 +74,7 @@ STRICT_PROMISES: Final = promise_table(
     # + guaranteed   ! known weakness   ? not promised   - undefined
                  term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     pause        +            +                +            +        +             +            +
+    throttle     +            +                +            +        ?             +            ?
     loss         +            +                +            +        ?             +            ?
     server-loss  +            +                +            +        ?             +            ?
     """,
@@ -90,6 +93,7 @@ WALL_PROMISES: Final = promise_table(
     # from an earlier instant than the leader, which counts from the answer (server-storm, seeds 1 and 8 in
     # simulation, 80 ms).
     server-pause          +            +                ?            +        +             +            +
+    server-throttle       +            +                ?            +        ?             +            ?
     server-restart-storm  +            +                ?            +        ?             +            ?
     """,
     base=PROMISES,

@@ -42,6 +42,7 @@ BASIC_PROMISES: Final = promise_table(
                        term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     crash              +            +                +            +        +             +            +
     pause              +            +                !            +        +             +            ?
+    throttle           +            +                ?            +        ?             +            ?
     partition          +            +                !            +        +             +            !
     leader-isolated    +            +                !            +        +             +            +
     leader-deaf        +            +                +            +        !             +            +
@@ -67,6 +68,7 @@ PROMISES: Final = promise_table(
                        term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     crash              +            +                +            +        +             +            +
     pause              +            +                ?            +        +             +            +
+    throttle           +            +                ?            +        ?             +            ?
     partition          +            +                ?            +        +             +            +
     leader-isolated    +            +                ?            +        +             +            +
     leader-deaf        +            +                +            +        +             +            +
@@ -89,6 +91,7 @@ LEASE_PROMISES: Final = promise_table(
                        term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     crash              +            +                +            +        +             +            +
     pause              +            +                +            +        +             +            +
+    throttle           +            +                +            +        ?             +            ?
     partition          +            +                +            +        +             +            +
     leader-isolated    +            +                +            +        +             +            +
     leader-deaf        +            +                +            +        +             +            +

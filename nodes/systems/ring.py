@@ -24,7 +24,7 @@ from typing import Final
 from splitbrain.nodes.append_ring import AppendRing
 from splitbrain.nodes.ring import RING, Ring
 from splitbrain.nodes.systems.base import System
-from splitbrain.nodes.systems.bully import PINS
+from splitbrain.nodes.systems.bully import FEATURES, PINS
 from splitbrain.nodes.systems.promises import promise_table
 
 STALL_BOUND_MS: Final = 1400
@@ -37,6 +37,7 @@ PROMISES: Final = promise_table(
                        term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     crash              -            -                ?            -        +             +            !
     pause              -            -                !            -        ?             +            !
+    throttle           -            -                ?            -        ?             +            ?
     partition          -            -                !            -        +             +            !
     leader-isolated    -            -                !            -        +             +            !
     leader-deaf        -            -                ?            -        !             +            +
@@ -62,6 +63,7 @@ RING_SYSTEM: Final = System(
     message_complexity="n(n+1)/2 + n to elect at worst, 3n-1 where one node begins, then n-1 every heartbeat",
     options=RING,
     factory=Ring,
+    features=FEATURES,
     pins=PINS,
 )
 
@@ -75,5 +77,6 @@ RING_APPEND_SYSTEM: Final = System(
     message_complexity="2n for each node that begins an election, then n-1 every heartbeat",
     options=RING,
     factory=AppendRing,
+    features=FEATURES,
     pins=PINS,
 )

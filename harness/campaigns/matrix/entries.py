@@ -26,6 +26,7 @@ USUAL: Final[Mapping[FaultClass, tuple[str, ...]]] = MappingProxyType(
     {
         "crash": ("kill",),
         "pause": ("pause",),
+        "throttle": ("throttle",),
         "partition": ("minority-leader", "isolated-node"),
         "leader-isolated": ("isolated-leader",),
         "leader-deaf": ("leader-deaf",),
@@ -40,6 +41,7 @@ USUAL: Final[Mapping[FaultClass, tuple[str, ...]]] = MappingProxyType(
         "restart-storm": ("storm",),
         "server-crash": ("server-kill",),
         "server-pause": ("server-pause",),
+        "server-throttle": ("server-throttle",),
         "server-partition": ("server-partition",),
         "server-leader-isolated": ("isolated-server-leader",),
         "server-loss": ("server-loss",),

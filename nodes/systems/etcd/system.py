@@ -59,6 +59,7 @@ PROMISES: Final = promise_table(
                        term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     crash              +            +                +            +        +             +            +
     pause              +            +                ?            +        +             +            ?
+    throttle           +            +                ?            +        ?             +            ?
     partition          +            +                ?            +        +             +            !
     leader-isolated    +            +                ?            +        +             +            !
     leader-deaf        +            +                ?            +        +             +            !

@@ -58,6 +58,7 @@ PROMISES: Final = promise_table(
                               term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     crash                     +            +                +            +        +             +            +
     pause                     +            +                ?            +        +             +            +
+    throttle                  +            +                ?            +        ?             +            ?
     partition                 +            +                !            +        +             +            ?
     leader-isolated           +            +                !            +        +             +            +
     leader-deaf               +            +                !            +        +             +            +
@@ -76,6 +77,7 @@ PROMISES: Final = promise_table(
     # have campaigned again since, whose old keys stand before their new ones.
     server-crash              +            +                ?            +        ?             +            ?
     server-pause              +            +                !            +        +             +            !
+    server-throttle           +            +                ?            +        ?             +            ?
     server-partition          +            +                ?            +        +             +            ?
     server-leader-isolated    +            +                ?            +        +             +            ?
     server-leader-deaf        +            +                ?            +        +             +            ?
@@ -98,6 +100,7 @@ SAFE_PROMISES: Final = promise_table(
     # + guaranteed   ! known weakness   ? not promised   - undefined
                        term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     pause              +            +                +            +        +             +            +
+    throttle           +            +                +            +        ?             +            ?
     partition          +            +                +            +        +             +            ?
     leader-isolated    +            +                +            +        +             +            +
     leader-deaf        +            +                +            +        +             +            +
@@ -105,6 +108,7 @@ SAFE_PROMISES: Final = promise_table(
     partial-partition  +            +                +            +        +             +            ?
     loss               +            +                +            +        ?             +            ?
     server-pause       +            +                ?            +        +             +            !
+    server-throttle    +            +                ?            +        ?             +            ?
     """,
     base=PROMISES,
 )

@@ -49,6 +49,7 @@ PROMISES: Final = promise_table(
     # Exclusivity breaks where Patroni alone is paused (patroni-alone-paused, seed 1). A machine that is paused as a
     # whole resumes as a whole, and its Patroni was quick enough in two runs of pause (seeds 1 and 2).
     pause                     +            +                !            ?        +             +            +
+    throttle                  +            +                ?            ?        ?             +            ?
     partition                 +            +                ?            ?        +             +            +
     # Fencing, by a run (isolated-leader, seed 1): a primary that is cut off acknowledges writes until its Patroni
     # gives up.
@@ -67,6 +68,7 @@ PROMISES: Final = promise_table(
     restart-storm             +            +                ?            ?        ?             +            ?
     server-crash              +            +                +            +        +             +            ?
     server-pause              +            +                ?            ?        +             +            ?
+    server-throttle           +            +                ?            ?        ?             +            ?
     server-partition          +            +                +            +        +             +            ?
     server-leader-isolated    +            +                +            +        +             +            ?
     server-leader-deaf        +            +                +            +        +             +            ?

@@ -47,6 +47,7 @@ PROMISES: Final = promise_table(
     # Exclusivity: a leader that was paused finds its successor's messages when it resumes; in three runs with 36
     # pauses no two were seen to lead.
     pause              +            +                ?            +        +             +            ?
+    throttle           +            +                ?            +        ?             +            ?
     partition          +            +                !            +        ?             +            !
     leader-isolated    +            +                !            +        ?             +            ?
     leader-deaf        +            +                !            +        ?             +            ?

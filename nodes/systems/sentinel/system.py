@@ -92,6 +92,7 @@ PROMISES: Final = promise_table(
     # Sentinel reconfigures them, for two seconds, beside the present master, which was healthy.
     crash                     +            -                !            !        +             +            ?
     pause                     +            -                !            !        +             +            +
+    throttle                  +            -                ?            ?        ?             +            ?
     partition                 +            -                !            !        +             +            +
     leader-isolated           +            -                !            !        +             +            +
     leader-deaf               +            -                !            !        +             +            +
@@ -111,6 +112,7 @@ PROMISES: Final = promise_table(
     restart-storm             ?            -                !            !        ?             +            ?
     server-crash              +            -                +            +        +             +            +
     server-pause              +            -                +            +        +             +            +
+    server-throttle           +            -                ?            +        ?             +            ?
     server-partition          +            -                +            +        +             +            +
     server-leader-isolated    +            -                +            +        +             +            +
     server-leader-deaf        +            -                +            +        +             +            +
@@ -137,6 +139,7 @@ MIN_REPLICAS_PROMISES: Final = promise_table(
                    term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     crash          +            -                !            ?        +             +            ?
     pause          +            -                !            ?        +             +            +
+    throttle       +            -                ?            ?        ?             +            ?
     restart-storm  ?            -                !            ?        ?             +            ?
     """,
     base=PROMISES,
@@ -151,6 +154,7 @@ QUORUM_1_PROMISES: Final = promise_table(
     partition                 +            -                !            !        +             +            ?
     follower-deaf             ?            -                ?            ?        ?             ?            ?
     server-pause              +            -                ?            ?        +             +            ?
+    server-throttle           +            -                ?            ?        ?             +            ?
     server-partition          +            -                ?            ?        +             +            ?
     server-leader-isolated    +            -                ?            ?        +             +            ?
     server-partial-partition  +            -                ?            ?        +             +            ?

@@ -120,6 +120,7 @@ PROMISES: Final = promise_table(
                               term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     crash                     +            +                +            +        +             +            +
     pause                     +            +                ?            +        +             +            +
+    throttle                  +            +                ?            +        ?             +            ?
     partition                 +            +                ?            +        +             +            +
     leader-isolated           +            +                !            +        +             +            +
     leader-deaf               +            +                ?            +        +             +            +
@@ -135,6 +136,7 @@ PROMISES: Final = promise_table(
     restart-storm             +            +                +            +        ?             +            +
     server-crash              +            +                +            +        +             +            ?
     server-pause              +            +                +            +        +             +            ?
+    server-throttle           +            +                ?            +        ?             +            ?
     server-partition          +            +                +            +        +             +            ?
     server-leader-isolated    +            +                +            +        +             +            ?
     server-leader-deaf        +            +                +            +        +             +            ?
@@ -156,6 +158,7 @@ STOCK_PROMISES: Final = promise_table(
     # + guaranteed   ! known weakness   ? not promised   - undefined
                               term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
     pause                     +            +                !            +        +             +            +
+    throttle                  +            +                ?            +        ?             +            ?
     partition                 +            +                !            +        +             +            +
     leader-deaf               +            +                !            +        +             +            +
     leader-mute               +            +                !            +        +             +            +
@@ -165,6 +168,7 @@ STOCK_PROMISES: Final = promise_table(
     clock-rate                +            +                ?            +        +             +            ?
     server-crash              +            +                ?            +        +             +            ?
     server-pause              +            +                ?            +        +             +            ?
+    server-throttle           +            +                ?            +        ?             +            ?
     server-partition          +            +                ?            +        +             +            ?
     server-leader-isolated    +            +                ?            +        +             +            ?
     server-leader-deaf        +            +                ?            +        +             +            ?
@@ -189,6 +193,7 @@ SHORT_PROMISES: Final = promise_table(
     # seeds 1 and 2, and two cuts of 10 s) every leader was SUSPENDED before its session was over.
     leader-isolated           +            +                ?            +        +             +            +
     server-pause              +            +                ?            +        +             +            ?
+    server-throttle           +            +                ?            +        ?             +            ?
     server-partition          +            +                ?            +        +             +            ?
     server-leader-isolated    +            +                ?            +        +             +            ?
     server-leader-deaf        +            +                ?            +        +             +            ?
