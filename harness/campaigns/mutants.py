@@ -38,7 +38,7 @@ from splitbrain.campaigns.hunt.case import Case, needs_white_box, run_case
 from splitbrain.campaigns.hunt.shrink import shrink
 from splitbrain.checkers.history import History
 from splitbrain.core.experiment import Experiment
-from splitbrain.core.judging import contract_of, judge_by
+from splitbrain.core.judging import Contract, contract_of, judge_by
 from splitbrain.core.simulate import ColumnsRecorder, simulate
 from splitbrain.invariants.events import ElectionRecorder
 from splitbrain.invariants.registry import violations
@@ -144,18 +144,16 @@ def look(bug: Broken, seed: int, schedule: Schedule) -> Fired:
     recorder, recorded = ColumnsRecorder(), ElectionRecorder()
     simulation = simulate(experiment, schedule, recorder, recorded)
     at: dict[str, int] = {}
-    broken = (*_broken_facts(recorded, bug.nodes), *_broken_promises(recorder.history(), bug.of, experiment))
-    for name, when in broken:
+    history = recorder.history()
+    contract = contract_of(bug.of, history, nodes=experiment.node_names, servers=experiment.server_names)
+    seen = recorded.trace(bug.nodes, len(experiment.server_names), simulation.now)
+    facts = ((each.invariant, each.at) for each in violations(seen, contract.promises, bug.of.features))
+    for name, when in (*facts, *_broken_promises(history, contract)):
         at[name] = min(when, at.get(name, when))
     return Fired(at=at, length_ns=simulation.now)
 
 
-def _broken_facts(recorded: ElectionRecorder, nodes: int) -> Iterator[tuple[str, int]]:
-    return ((violation.invariant, violation.at) for violation in violations(recorded.trace(nodes)))
-
-
-def _broken_promises(history: History, system: System, experiment: Experiment) -> Iterator[tuple[str, int]]:
-    contract = contract_of(system, history, nodes=experiment.node_names, servers=experiment.server_names)
+def _broken_promises(history: History, contract: Contract) -> Iterator[tuple[str, int]]:
     for judged in judge_by(history, contract).judgement.properties:
         for finding in judged.found.findings:
             if judged.promises.get(finding.guarantee) == "guaranteed":

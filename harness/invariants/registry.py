@@ -1,14 +1,21 @@
-"""All invariants, by name."""
+"""All invariants, by name, and the systems that each of them is held against."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from splitbrain.invariants.costs import message_count
-from splitbrain.invariants.events import ElectionTrace, Raised, Violation
+from splitbrain.invariants.events import ElectionTrace, Violation
 from splitbrain.invariants.highest import no_win_over_an_ok, one_result_an_election, result_goes_round, results_in_order
+from splitbrain.invariants.leadership import (
+    confirmed_by_a_majority,
+    highest_leads,
+    no_node_raises,
+    one_leader_at_an_instant,
+)
 from splitbrain.invariants.votes import (
     durable_before_sent,
     higher_term_adopted,
@@ -17,39 +24,63 @@ from splitbrain.invariants.votes import (
     quorum_behind_win,
     term_order,
 )
-
-Invariant = Callable[[ElectionTrace], Iterator[Violation]]
-
-
-def no_node_raises(trace: ElectionTrace) -> Iterator[Violation]:
-    """No node raises an exception, whatever it receives."""
-    for event in trace.events:
-        if isinstance(event, Raised):
-            yield Violation("no-node-raises", event.at, event.node, f"{event.node} raised {event.error}")
+from splitbrain.names import Guarantee, Promises
+from splitbrain.nodes.systems.base import Feature
 
 
-INVARIANTS: Final[Mapping[str, Invariant]] = MappingProxyType(
-    {
-        invariant.__name__.replace("_", "-"): invariant
-        for invariant in (
-            one_vote_a_term,
-            quorum_behind_win,
-            term_order,
-            durable_before_sent,
-            one_reign_a_term,
-            higher_term_adopted,
-            message_count,
-            no_win_over_an_ok,
-            result_goes_round,
-            one_result_an_election,
-            results_in_order,
-            no_node_raises,
-        )
-    }
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Invariant:
+    """An invariant and its scope.
+
+    ``promise`` is the guarantee that it is part of: where that is not guaranteed, the invariant may be violated.
+    ``feature`` is one that a system must have for it. ``of_any_node`` is True if it means the same in every algorithm;
+    the others recognize messages by the names that they have in ours.
+    """
+
+    check: Callable[[ElectionTrace], Iterator[Violation]]
+    promise: Guarantee | None = None
+    feature: Feature | None = None
+    of_any_node: bool = False
+
+    def applies(self, promises: Promises, features: Collection[Feature]) -> bool:
+        """True if a system with these promises and features is held to it."""
+        promised = self.promise is None or promises.get(self.promise) == "guaranteed"
+        return promised and (self.feature is None or self.feature in features)
+
+
+def _named(*invariants: Invariant) -> Mapping[str, Invariant]:
+    return MappingProxyType({each.check.__name__.replace("_", "-"): each for each in invariants})
+
+
+INVARIANTS: Final = _named(
+    Invariant(check=one_vote_a_term),
+    Invariant(check=quorum_behind_win),
+    Invariant(check=term_order),
+    Invariant(check=durable_before_sent),
+    Invariant(check=one_reign_a_term),
+    Invariant(check=higher_term_adopted),
+    Invariant(check=message_count),
+    Invariant(check=no_win_over_an_ok),
+    Invariant(check=result_goes_round),
+    Invariant(check=one_result_an_election),
+    Invariant(check=results_in_order),
+    Invariant(check=confirmed_by_a_majority, of_any_node=True),
+    Invariant(check=one_leader_at_an_instant, of_any_node=True, promise="exclusivity"),
+    Invariant(check=highest_leads, of_any_node=True, feature="highest"),
+    Invariant(check=no_node_raises, of_any_node=True),
 )
+OF_ANY_NODE: Final = frozenset(name for name, invariant in INVARIANTS.items() if invariant.of_any_node)
+NO_PROMISES: Final[Promises] = MappingProxyType({})
 
 
-def violations(trace: ElectionTrace) -> tuple[Violation, ...]:
-    """Every violation of any invariant, in order of time; of those of one instant, in the order of ``INVARIANTS``."""
-    found = (violation for invariant in INVARIANTS.values() for violation in invariant(trace))
+def violations(
+    trace: ElectionTrace,
+    promises: Promises = NO_PROMISES,
+    features: Collection[Feature] = (),
+    only: Collection[str] | None = None,
+) -> tuple[Violation, ...]:
+    """Every violation of an invariant that applies, in order of time; of those of one instant, in the order of
+    ``INVARIANTS``. ``only`` names the invariants to check."""
+    checked = (each for name, each in INVARIANTS.items() if only is None or name in only)
+    found = (violation for each in checked if each.applies(promises, features) for violation in each.check(trace))
     return tuple(sorted(found, key=lambda violation: violation.at))

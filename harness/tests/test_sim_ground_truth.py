@@ -8,7 +8,8 @@ from random import Random
 import pytest
 
 from splitbrain.bench import exactness
-from splitbrain.bench.exactness import RunWithTruth, compare, experiment, measure, observed, total
+from splitbrain.bench.exactness import experiment, measure, observed
+from splitbrain.invariants.accuracy import RunWithTruth, compare, total
 from splitbrain.nemesis.nemeses import build
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.runtimes.sim.ground_truth import GroundTruth, Overlap, TrueReign, overlaps

@@ -16,10 +16,13 @@ from splitbrain.checkers.judgement import Judgement
 from splitbrain.core.experiment import Experiment, probe_timeout_ms
 from splitbrain.core.judging import judge_run
 from splitbrain.core.simulate import ColumnsRecorder, simulate
-from splitbrain.invariants.events import ElectionRecorder, Violation
-from splitbrain.invariants.registry import INVARIANTS, violations
+from splitbrain.invariants.accuracy import RunWithTruth, compare
+from splitbrain.invariants.events import ElectionRecorder, NodeRecorder, Violation
+from splitbrain.invariants.registry import INVARIANTS, OF_ANY_NODE, violations
 from splitbrain.nemesis.schedules import Schedule
+from splitbrain.runtimes.sim.ground_truth import TrueReign, overlaps
 from splitbrain.runtimes.sim.instruments import Instruments
+from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
 from splitbrain.user_systems.lookup import find_system
 from splitbrain.workloads import Workload
 
@@ -77,18 +80,26 @@ class FailureSignature:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaseRun:
-    """The run of a case: its recorded history, the judgement, and the trace of events inside the nodes."""
+    """The run of a case: its recorded history, the judgement, and the events and reigns inside the nodes."""
 
     case: Case
     history: History
     judgement: Judgement
     trace: Trace
+    reigns: tuple[TrueReign, ...]
     simulated_ns: int
     violations: tuple[Violation, ...]
 
     @property
     def simulated_s(self) -> float:
         return self.simulated_ns / 1e9
+
+    def overlaps(self) -> tuple[int, int]:
+        """The number of pairs of reigns that truly overlapped, and of those that the history proves to have."""
+        if not overlaps(self.reigns):
+            return 0, 0
+        found = compare(RunWithTruth(history=self.history, reigns=self.reigns, zero_ns=START_WITHIN_NS))
+        return found.true, len(found.proven)
 
     def signatures(self, wanted: str | None = None) -> tuple[FailureSignature, ...]:
         """Every broken promise, in a fixed order; with ``wanted`` only those of the properties it selects."""
@@ -102,12 +113,12 @@ class CaseRun:
 def meant(wanted: str | None) -> frozenset[str]:
     """The properties that a name selects.
 
-    ``votes`` selects the invariants of votes, None every property with a guarantee (those judged from observations),
-    and any other name itself.
+    ``votes`` selects the invariants of votes, None every property with a guarantee (those judged from observations) and
+    every invariant that means the same for any node, and any other name itself.
     """
     match wanted:
         case None:
-            return frozenset(tested.name for tested in PROPERTIES if tested.guarantees)
+            return OF_ANY_NODE | {tested.name for tested in PROPERTIES if tested.guarantees}
         case "votes":
             return VOTE_INVARIANTS
         case _:
@@ -115,7 +126,8 @@ def meant(wanted: str | None) -> frozenset[str]:
 
 
 def needs_white_box(wanted: str | None) -> bool:
-    return not meant(wanted).isdisjoint(INVARIANTS)
+    """True if the invariants about messages of known names are wanted, whose recording takes longer."""
+    return not meant(wanted).isdisjoint(INVARIANTS.keys() - OF_ANY_NODE)
 
 
 def signatures_of(judgement: Judgement) -> Iterator[FailureSignature]:
@@ -127,20 +139,26 @@ def signatures_of(judgement: Judgement) -> Iterator[FailureSignature]:
 
 
 def run_case(case: Case, *, white_box: bool = False, wanted: str | None = None) -> CaseRun:
-    """Run a case in memory and judge it; with ``white_box``, also check the invariants of the nodes' inner state.
+    """Run a case in memory and judge it, and check the invariants that mean the same for any node.
 
-    With ``wanted``, only the properties it selects are judged. Raises UsageError for an unknown system.
+    With ``white_box``, the invariants about messages of known names are checked too. With ``wanted``, only the
+    properties it selects are judged. Raises UsageError for an unknown system.
     """
-    experiment, recorder, trace, recorded = case.experiment, ColumnsRecorder(), Trace(), ElectionRecorder()
-    simulation = simulate(experiment, case.schedule, recorder, Instruments(recorded, trace) if white_box else trace)
+    experiment, recorder, trace = case.experiment, ColumnsRecorder(), Trace()
+    recorded = ElectionRecorder() if white_box else NodeRecorder()
+    simulation = simulate(experiment, case.schedule, recorder, Instruments(recorded, trace))
     history = recorder.history()
+    judged = judge_run(history, experiment, only=None if wanted is None else meant(wanted))
+    seen = recorded.trace(case.nodes, len(experiment.server_names), simulation.now)
+    checked = None if white_box else OF_ANY_NODE
     return CaseRun(
         case=case,
         history=history,
-        judgement=judge_run(history, experiment, only=None if wanted is None else meant(wanted)).judgement,
+        judgement=judged.judgement,
         trace=trace,
+        reigns=seen.reigns,
         simulated_ns=simulation.now,
-        violations=violations(recorded.trace(case.nodes)) if white_box else (),
+        violations=violations(seen, judged.contract.promises, experiment.system.features, checked),
     )
 
 

@@ -159,7 +159,7 @@ def _print(finding: SavedFinding | None, result: SearchResult, confirmed: dict[s
     elif not result.cases:
         click.echo("UNKNOWN: no schedule was run to its end within the time, so nothing was searched")
     elif finding is None:
-        click.echo(f"NOTHING FOUND in {_amount(result)}{_bound(result)}")
+        click.echo(f"NOTHING FOUND in {_amount(result)}{_bound(result)}{_overlaps(result)}")
     else:
         click.echo(f"{finding.story}\n\nagain: {finding.replay}\n\n{finding.test}")
         if confirmed is not None:
@@ -187,6 +187,7 @@ def _as_json(finding: SavedFinding | None, result: SearchResult, confirmed: dict
             "simulated_s": round(result.simulated_s, 1),
             "cpu_s": round(result.cpu_s, 1),
             "states": len(result.coverage.states),
+            "overlaps": {"true": result.overlaps, "proven": result.proven},
             "found": None if finding is None else finding.as_json(),
             **({} if confirmed is None else {"confirmed": confirmed}),
         },
@@ -204,6 +205,17 @@ def _bound(result: SearchResult) -> str:
         return ""
     share = NINETY_FIVE_PERCENT / result.cases
     return f": fewer than {share:.2%} of schedules drawn this way break a promise, at 95 % confidence"
+
+
+def _overlaps(result: SearchResult) -> str:
+    """How many pairs of leaders at one instant there were, and how many of them observation proves, in words."""
+    if not result.overlaps:
+        return ""
+    share = result.proven / result.overlaps
+    return (
+        f"\ntwo leaders at one instant {result.overlaps} times by the nodes' own state, "
+        f"of which observation proves {result.proven} ({share:.0%})"
+    )
 
 
 def _print_coverage(coverage: Coverage, to_stderr: bool) -> None:

@@ -71,9 +71,15 @@ class Hit:
 
 @dataclass(slots=True)
 class SearchResult:
-    """The result of one or many batches. ``cases`` counts completed cases, up to the hit."""
+    """The result of one or many batches. ``cases`` counts completed cases, up to the hit.
+
+    ``overlaps`` counts the pairs of leaders at one instant, by the nodes' own state, and ``proven`` those of them that
+    observations prove.
+    """
 
     cases: int = 0
+    overlaps: int = 0
+    proven: int = 0
     simulated_s: float = 0.0
     cpu_s: float = 0.0
     hit: Hit | None = None
@@ -81,6 +87,8 @@ class SearchResult:
 
     def add(self, other: SearchResult) -> None:
         self.cases += other.cases
+        self.overlaps += other.overlaps
+        self.proven += other.proven
         self.simulated_s += other.simulated_s
         self.cpu_s += other.cpu_s
         self.hit = self.hit or other.hit
@@ -144,6 +152,9 @@ def batch(target: HuntTarget, seed: int, k: int, most: int = BATCH, until: float
 
 def _count(result: SearchResult, run: CaseRun) -> None:
     result.cases += 1
+    true, proven = run.overlaps()
+    result.overlaps += true
+    result.proven += proven
     result.simulated_s += run.simulated_s
     result.coverage.take(run.history.faults, run.trace)
 

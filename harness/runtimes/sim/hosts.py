@@ -122,9 +122,9 @@ class Host:
     def instrument(self, instrument: Instrument | None) -> None:
         self._instrument = instrument
         # Most instruments use few of these, and a node takes events by the hundred thousand.
-        self._before = None if instrument is None else overridden(instrument, instrument.before)
-        self._after = None if instrument is None else overridden(instrument, instrument.after)
-        self._intends = None if instrument is None else overridden(instrument, instrument.intends)
+        self._before = None if instrument is None else overridden(instrument.before)
+        self._after = None if instrument is None else overridden(instrument.after)
+        self._intends = None if instrument is None else overridden(instrument.intends)
         self._look_plain()
 
     def now(self) -> int:

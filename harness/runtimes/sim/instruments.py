@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -46,23 +46,27 @@ class Instruments(Instrument):
     """Several instruments in one, called in the order given."""
 
     def __init__(self, *each: Instrument) -> None:
+        self._before = _overriding(instrument.before for instrument in each)
+        self._after = _overriding(instrument.after for instrument in each)
+        self._intends = _overriding(instrument.intends for instrument in each)
+        self._effect = _overriding(instrument.effect for instrument in each)
         self._each = each
 
     def before(self, host: Host) -> None:
-        for instrument in self._each:
-            instrument.before(host)
+        for call in self._before:
+            call(host)
 
     def after(self, host: Host, event: Event) -> None:
-        for instrument in self._each:
-            instrument.after(host, event)
+        for call in self._after:
+            call(host, event)
 
     def intends(self, host: Host, effects: Sequence[Effect]) -> bool:
-        held = [instrument.intends(host, effects) for instrument in self._each]
+        held = [call(host, effects) for call in self._intends]
         return any(held)
 
     def effect(self, host: Host, effect: Effect) -> None:
-        for instrument in self._each:
-            instrument.effect(host, effect)
+        for call in self._effect:
+            call(host, effect)
 
     def down(self, host: Host) -> None:
         for instrument in self._each:
@@ -73,10 +77,14 @@ class Instruments(Instrument):
             instrument.raised(host, failure)
 
 
-def overridden(instrument: Instrument, method: Callable[P, R]) -> Callable[P, R] | None:
-    """The bound ``method`` of an instrument, if its class overrides it; nodes take events by the hundred thousand."""
-    name = method.__name__
-    return None if getattr(type(instrument), name) is getattr(Instrument, name) else method
+def overridden(method: Callable[P, R]) -> Callable[P, R] | None:
+    """A bound method of an instrument, if its class overrides it; nodes take events by the hundred thousand."""
+    function = getattr(method, "__func__", method)
+    return None if function is getattr(Instrument, function.__name__) else method
+
+
+def _overriding(methods: Iterable[Callable[P, R]]) -> tuple[Callable[P, R], ...]:
+    return tuple(method for method in methods if overridden(method) is not None)
 
 
 def describe(failure: Exception) -> str:
