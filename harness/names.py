@@ -66,7 +66,7 @@ NODE_FAULT_CLASSES: Final[Mapping[FaultClass, str]] = MappingProxyType(
     {
         "crash": "processes or machines crash and restart with their durable state",
         "pause": "processes stop for longer than a timeout",
-        "throttle": "processes are slowed down: little processor time, or a long time for each event",
+        "throttle": "processes are slow: little processor time, slow flushes to the disk",
         "partition": "the network splits into groups",
         "leader-isolated": "the leader exchanges messages with no other node",
         "leader-deaf": "the leader sends and receives nothing",

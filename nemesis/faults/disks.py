@@ -41,7 +41,7 @@ class SlowFsync(NodeFault):
 
     f: ClassVar[str] = "slow-fsync"
     capabilities: ClassVar[tuple[Capability, ...]] = ("slow fsync",)
-    usual_class: ClassVar[FaultClass] = "pause"
+    usual_class: ClassVar[FaultClass] = "throttle"
 
     ms: int
 

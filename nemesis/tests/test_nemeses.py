@@ -191,7 +191,7 @@ def faults_of(name: str, seeds: int = 6, can: frozenset[Capability] = frozenset(
         ("stop", Stop, {"crash"}),
         ("oom", Oom, {"crash"}),
         ("disk-full", Fill, {"crash"}),
-        ("slow-fsync", SlowFsync, {"pause"}),
+        ("slow-fsync", SlowFsync, {"throttle"}),
         ("failing-fsync", FailingFsync, {"crash"}),
         ("freeze", Freeze, {"pause"}),
         ("throttle", Throttle, {"throttle"}),

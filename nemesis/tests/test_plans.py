@@ -97,7 +97,7 @@ def planned(fault: Fault, view: View = LED) -> Plan:
             "the leader n2: wall clock +9 ms, on and off every 80 ms",
         ),
         (Slow(target="leader", ms=3), "throttle", "heal", "the leader n2: 3 ms over everything"),
-        (SlowFsync(target="leader", ms=3), "pause", "heal", "the leader n2: 3 ms over each flush to the disk"),
+        (SlowFsync(target="leader", ms=3), "throttle", "heal", "the leader n2: 3 ms over each flush to the disk"),
         (FailingFsync(target="leader"), "crash", "heal", "the leader n2: flushes to the disk fail"),
         (Crash(target="leader"), "crash", "restart", "the leader n2: the whole machine crashed"),
         (

@@ -86,9 +86,11 @@ WALL_PROMISES: Final = promise_table(
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
                           term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
-    clock-jump            +            +                !            +        ?             +            !
+    # Convergence: a holder whose clock is an hour ahead, and that dies, leaves a lease of an hour behind (hunt, torn
+    # kills under skew).
+    clock-jump            +            +                !            +        ?             ?            !
     # Stability: not seen to break in eleven runs of a minute (strobe, seeds 1 to 11, in simulation).
-    clock-strobe          +            +                !            +        ?             +            ?
+    clock-strobe          +            +                !            +        ?             ?            ?
     # A request that waits for a store that is down for a moment carries the time of its sending: the others count
     # from an earlier instant than the leader, which counts from the answer (server-storm, seeds 1 and 8 in
     # simulation, 80 ms).

@@ -18,7 +18,8 @@ heartbeats deposes it again and again (``follower-deaf``, ``partial-partition``)
 one node reaches a majority.
 
 ``stability``: a node that was cut off returns with a higher term and deposes a healthy leader (dissertation 4.2.3);
-pre-vote (9.6) prevents that. Under ``loss``, ``clock-rate`` and ``restart-storm`` a leader may be suspected by chance.
+pre-vote (9.6) prevents that. Under ``throttle``, ``loss``, ``clock-rate`` and ``restart-storm`` a leader may be
+suspected by chance.
 """
 
 from __future__ import annotations
@@ -44,9 +45,12 @@ BASIC_PROMISES: Final = promise_table(
     pause              +            +                !            +        +             +            ?
     throttle           +            +                ?            +        ?             +            ?
     partition          +            +                !            +        +             +            !
-    leader-isolated    +            +                !            +        +             +            +
-    leader-deaf        +            +                +            +        !             +            +
-    leader-mute        +            +                ?            +        +             +            +
+    # Stability: a leader that restarts while it is cut off does not hear its successor and stands in ever higher terms,
+    # which depose a healthy leader once they are heard (hunt, isolated-leader and kill). A mute leader steps down by
+    # itself, and loses its successor where that one crashes.
+    leader-isolated    +            +                !            +        +             +            ?
+    leader-deaf        +            +                +            +        !             +            ?
+    leader-mute        +            +                ?            +        +             +            ?
     # Availability: the terms of a deaf follower leave the others a leader in between, and no stall of twice the bound
     # was ever seen.
     follower-deaf      +            +                +            +        ?             +            !
