@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from splitbrain.checkers.files import read_whole
 from splitbrain.checkers.verdict import Observed
 from splitbrain.reports import atomic, page, words
 
@@ -102,7 +103,7 @@ def _directories(store: Path) -> Iterator[Path]:
 def _row(store: Path, directory: Path) -> RunRow:
     experiment, note = _experiment(directory / _EXPERIMENT)
     try:
-        judged = msgspec.json.decode((directory / _VERDICT).read_bytes(), type=_Verdicts)
+        judged = msgspec.json.decode(read_whole(directory / _VERDICT), type=_Verdicts)
         verdict = words.verdict_of({"verdict": judged.verdict})
     except Exception as error:  # one unreadable run must not hide the others
         judged, verdict = _Verdicts(verdict="unreadable"), "unreadable"
@@ -144,7 +145,7 @@ def _started(run: str) -> str:
 
 def _experiment(path: Path) -> tuple[_Experiment, str]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Experiment), ""
+        return msgspec.json.decode(read_whole(path), type=_Experiment), ""
     except Exception as error:  # as above
         return _Experiment(), _reason(path.name, error)
 
