@@ -76,13 +76,18 @@ class _Experiment(msgspec.Struct, kw_only=True):
 
 def index(store: Path) -> Path:
     """Write `store`/index.html and return its path. Raises OSError when it cannot be written."""
+    return atomic.write(store / "index.html", index_page(store))
+
+
+def index_page(store: Path) -> bytes:
+    """The page that lists the runs of a store."""
     made = page.environment()
     text = made.get_template("index.html").render(
         runs=runs(store),
         page_css=page.asset(made, "page.css"),
         index_js=page.script(made, "index.mjs"),
     )
-    return atomic.write(store / "index.html", text.encode())
+    return text.encode()
 
 
 def runs(store: Path) -> list[RunRow]:

@@ -175,8 +175,10 @@ class ImageBuilder:
             self._client.api.import_image_from_file(str(archive), *_repository_and_tag(tag))
 
     def _fetch_wheels(self, wanted: Path, to: Path) -> None:
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download", "--only-binary=:all:"]
-        self._run([*pip, "--python-version", IMAGES_PYTHON, "--requirement", str(wanted), "--dest", str(to)])
+        """Download what ``wanted`` names into the folder ``to``; each file must have a hash that stands there."""
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
+        of_images = ["--only-binary=:all:", "--python-version", IMAGES_PYTHON, "--require-hashes"]
+        self._run([*pip, *of_images, "--requirement", str(wanted), "--dest", str(to)])
 
     def _run(self, command: list[str]) -> None:
         """Run a tool of the host, ended when the run is."""
