@@ -25,6 +25,7 @@ from splitbrain.checkers.leaderships import leading_at
 from splitbrain.checkers.operations import FAIL, INFO, OK, Operations
 from splitbrain.checkers.verdict import Observed, Verdict
 from splitbrain.checkers.words import counted, duration, listed
+from splitbrain.names import NO_ELECTION
 
 PROPERTY = "coverage"
 
@@ -63,6 +64,12 @@ def effective_faults(history: History, bounds: Bounds) -> list[Fault]:
     return [fault for fault in faults if fault.begin_index not in brief]
 
 
+def no_election(history: History) -> str | None:
+    """The reason why a run ended before any fault, because it showed no election to judge; None if it did not."""
+    found = (note.value for note in history.notes if note.f == NO_ELECTION and isinstance(note.value, Mapping))
+    return next((str(value.get("words", "no election was seen")) for value in found), None)
+
+
 def _gaps(
     history: History,
     bounds: Bounds,
@@ -75,6 +82,8 @@ def _gaps(
 
     A fault on a server that the election rests on counts like one on a leader.
     """
+    if (reason := no_election(history)) is not None:
+        yield reason
     if not facts["observations"]:
         yield "no node was observed"
     elif not len(history.leaderships):
@@ -104,8 +113,9 @@ def _brief_pauses(history: History, bounds: Bounds) -> set[int]:
     """The begin lines of the pauses that were over within the suspicion time, so that no node had to notice."""
     return {
         fault.begin_index
-        for fault, certain in zip(history.faults, certain_ns(history.faults, history.end), strict=True)
-        if fault.f in PAUSES and fault.in_effect and certain < bounds.suspicion_ns
+        for at, fault in enumerate(history.faults)
+        if fault.f in PAUSES and fault.in_effect
+        if certain_ns(history.faults, at, history.end) < bounds.suspicion_ns
     }
 
 

@@ -9,7 +9,8 @@ its node out of every majority that should have had a leader.
 - ``started``: the software was started again, ``by`` the nemesis, a restart policy, or from outside.
 - ``paused`` and ``resumed``, from outside: the node was possibly disturbed from one to the other.
 - ``throttled``: the kernel withheld processor time from the node between ``at`` and this line.
-- ``logged``: the node's log holds ``count`` lines that look like a crash, the first at ``at``, with ``words``.
+- ``logged``: the node's log holds ``count`` lines that look like a crash, the first at ``at``; ``quotes`` are some of
+  them, each with the ns after ``at`` and its words. These lines come at the end, and disturb nothing.
 """
 
 from __future__ import annotations
@@ -173,10 +174,7 @@ def described(history: History) -> tuple[str, ...]:
 def _sentence(group: list[Incident], for_good: bool) -> str:
     first, last = group[0], group[-1]
     if first.f == LOGGED:
-        many = counted(int(first.facts.get("count", 1)), "line")
-        return (
-            f"the log of {first.node} has {many} of a crash, the first at {instant(first.at)}: {first.facts['words']}"
-        )
+        return _logged(first)
     if first.f == THROTTLED:
         withheld = sum(float(each.facts.get("throttled_ms", 0)) for each in group)
         spell = f"from {instant(first.at)} to {instant(last.time)}"
@@ -189,10 +187,21 @@ def _sentence(group: list[Incident], for_good: bool) -> str:
     return words + (" and was not started again" if first.f == ENDED and for_good else "")
 
 
+def _logged(logged: Incident) -> str:
+    count = int(logged.facts.get("count", 1))
+    quotes = [f"{instant(logged.at + int(after))}: {words}" for after, words in logged.facts.get("quotes", ())]
+    like = f"{counted(count, 'line')} that look{'s' if count == 1 else ''} like a crash"
+    return (
+        f"the log of {logged.node} has {like}, at {'; at '.join(quotes)}" if quotes else f"{logged.node} logged {like}"
+    )
+
+
 def what_happened(node: str, f: str, facts: Mapping[str, Any]) -> str | None:
     """An incident in words; None for one that the nemesis caused."""
     by = facts.get("by")
     match f:
+        case "logged":
+            return f"the log of {node} has lines that look like a crash"
         case _ if by == NEMESIS:
             return None
         case "ended" if by == OUTSIDE:

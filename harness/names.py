@@ -162,6 +162,9 @@ OUTSIDE: Final = "outside"
 POLICY: Final = "restart policy"
 """Instances by which an incident came about, beside the software itself."""
 
+NO_ELECTION: Final = "no-election"
+"""The ``f`` of the line that says why a run ended before any fault, of a system that showed no election to judge."""
+
 ALLOW_PRIVILEGED: Final = "--allow-privileged"
 """The option that allows faults which need more of the machine than others do."""
 

@@ -12,7 +12,6 @@ from random import Random
 from typing import Any, cast
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.files import read_whole
 from splitbrain.core.promises import bounds_of
 from splitbrain.errors import UsageError
 from splitbrain.nemesis import schedules
@@ -67,6 +66,18 @@ class Experiment:
     def settle_ns(self) -> int:
         """How long agreement must last, ns: a change provoked by a heal shows within a few suspicion times."""
         return 5 * self.bounds.suspicion_ns
+
+    @property
+    def wait_for_leader_ns(self) -> int:
+        """How long faults wait at most for the first leader, ns.
+
+        That of a system of ours is due as soon as after faults: if it fails to come, that is evidence. In simulation
+        faults wait for none: nodes start in no time and are asked correctly, and hunts aim at first elections too.
+        """
+        if self.runtime == "sim":
+            return 0
+        system = self.system
+        return self.patience_ns if system.probe is None else round(system.wait_for_leader_s * 1e9)
 
     @property
     def name(self) -> str:
@@ -234,10 +245,10 @@ def pace_of(system: System) -> float:
 def read_json(path: Path) -> Any:
     """The file's JSON; raises UsageError when it cannot be read or is not JSON."""
     try:
-        return json.loads(read_whole(path))
+        return json.loads(path.read_bytes())
     except OSError as failure:
         raise UsageError(f"{path}: cannot be read: {failure.strerror}") from failure
-    except (ValueError, RecursionError) as wrong:
+    except ValueError as wrong:
         raise UsageError(f"{path}: expected JSON: {wrong}") from wrong
 
 

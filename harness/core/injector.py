@@ -49,11 +49,13 @@ class Injector:
         self._under_way: list[Plan] = []  # those that flap too, while they do not apply
         self._fallen: list[str] = []  # nodes that were aimed at, the latest last
 
-    async def carry_out(self, schedule: Schedule) -> None:
-        """Run the whole schedule, with times from now; return when its last window is healed."""
+    async def keep_disks(self, schedule: Schedule) -> None:
+        """Copy the disks as they are now, if a fault of the schedule restores them."""
         if any(step.fault.needs_disk_copy for step in schedule.steps):
             await self._cluster.keep_disks()
-        start = self._cluster.now()
+
+    async def carry_out(self, schedule: Schedule, start: int) -> None:
+        """Run the whole schedule, with times from ``start``; return when its last window is healed."""
         end = self._wait_until(start + schedule.length_ms * MS, self._cluster.alarm())
         await self._cluster.run_all(end, [self._carry_out_step(step, start) for step in schedule.steps])
 

@@ -20,6 +20,7 @@ class LeaderView:
         self.nodes = tuple(nodes)
         self.claims: dict[str, Claim] = {}
         self.events: list[tuple[Event, str]] = []
+        self.confirmed = False
         self._leading: set[str] = set()  # by their last claims
         self._newest_term: int | None = None
         self._name_each_other = False
@@ -49,6 +50,22 @@ class LeaderView:
         if claim.leading and not known:
             self.events.append(("new-leader", node))
         return claim.leading and not known
+
+    def saw_confirmation(self) -> None:
+        """Take in that a node confirmed its leadership."""
+        self.confirmed = True
+
+    @property
+    def ever_led(self) -> bool:
+        """True if any node was seen leading."""
+        return any(event == "new-leader" for event, _ in self.events)
+
+    def led_by_one(self, now: int, names_leader: bool) -> bool:
+        """True if one node leads and all others have seen that, as far as they name the leader."""
+        if names_leader:
+            return self.disagreement(now) is None
+        fresh = all(node in self.claims and now - self.claims[node].at <= self._fresh_ns for node in self.nodes)
+        return fresh and len(self._leading) == 1
 
     def rivals(self, node: str) -> tuple[str, ...]:
         """The other nodes whose latest claim is to lead."""

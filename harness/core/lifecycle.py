@@ -1,11 +1,14 @@
-"""The phases of a run on a cluster that is up: faults under a workload, then healing and recovery.
+"""The phases of a run on a cluster that is up: warm-up, faults under a workload, then healing and recovery.
 
-The two phases promise different things (as in TigerBeetle's simulator): while faults are injected only safety and the
-liveness of an eligible majority are expected; after the last heal the whole cluster must come to agree.
+The times of a schedule count from the beginning of the run, so a warm-up that is over before its first fault delays
+nothing; otherwise the whole schedule comes later. The other phases promise different things (as in TigerBeetle's
+simulator): while faults are injected only safety and the liveness of an eligible majority are expected; after the last
+heal the whole cluster must come to agree.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +19,8 @@ from splitbrain.core.experiment import Experiment, cluster_of
 from splitbrain.core.injector import Injector
 from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.recorder import Recorder
+from splitbrain.core.warm_up import until_led
+from splitbrain.errors import EnvironmentFailure
 from splitbrain.names import WATCHER
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes import runtime_named
@@ -90,23 +95,40 @@ async def run_phases(
     recorder: Recorder,
     progress: Progress = NO_PROGRESS,
 ) -> None:
-    """Run the fault phase and the recovery phase; returns when the history is complete."""
+    """Run all phases; returns when the history is complete. Raises what ``until_led`` raises."""
     recorder.start_clock(cluster.now)
     view = LeaderView(cluster.nodes, fresh_ns=experiment.bounds.stall_ns // 2)
-    groups = [cluster.watch(_tell(recorder, progress)), *_clients(cluster, experiment, recorder, view)]
+    tell = _tell(recorder, progress)
+    groups = [cluster.watch(tell), *_clients(cluster, experiment, recorder, view)]
     injector = Injector(cluster, recorder, view, experiment.seed, progress.fault)
     progress.watching(view)
 
     async def phases() -> None:
+        progress.phase("warm-up")
+        await injector.keep_disks(schedule)
+        began = cluster.now()
+        await until_led(cluster, experiment, view, recorder)
         progress.phase("faults", schedule.length_ms / 1000)
-        await injector.carry_out(schedule)
+        await injector.carry_out(schedule, _start(schedule, began, cluster.now()))
         progress.phase("recovery", experiment.patience_ns / 1e9)
         await injector.heal()
         await _until_agreed(cluster, experiment, view)
         for group in groups:
             group.stop()
 
-    await cluster.run_all(phases(), [job for group in groups for job in group.jobs()])
+    try:
+        await cluster.run_all(phases(), [job for group in groups for job in group.jobs()])
+    finally:
+        recorder.stop_clock()
+        with contextlib.suppress(EnvironmentFailure):  # the tear-down reads the logs too, and says what failed
+            for incident in await cluster.crashes_logged():
+                tell(incident)
+
+
+def _start(schedule: Schedule, began: int, now: int) -> int:
+    """The instant from which the schedule's times count, so that its first fault comes ``now`` or later."""
+    first_ms = schedule.steps[0].at_ms if schedule.steps else schedule.length_ms
+    return max(began, now - first_ms * MS)
 
 
 def _tell(recorder: Recorder, progress: Progress) -> Tell:

@@ -73,6 +73,11 @@ class Recorder:
         """Ns since the zero of the history, never less than a time already written; 0 before the clock starts."""
         return self._last if self._now is None else max(self._last, self._now() - self._zero)
 
+    def stop_clock(self) -> None:
+        """Give all later lines the time of the last one: they tell of what happened before."""
+        stopped = self._zero
+        self._now = lambda: stopped
+
     def since_start(self, at: int) -> int:
         """An instant of the clock that times the history, as ns of the history; none before its zero."""
         return max(0, at - self._zero)

@@ -14,9 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from splitbrain.checkers.files import read_whole
 from splitbrain.errors import EnvironmentFailure, UsageError
-from splitbrain.reports import atomic
 
 HISTORY = "history.jsonl"
 EXPERIMENT = "experiment.json"
@@ -24,10 +22,6 @@ SCHEDULE = "schedule.json"
 VERDICTS = "verdicts.json"
 REPORT = "report.html"
 LATEST = "latest"
-
-
-class ReadOnly(EnvironmentFailure):
-    """A run in a folder that may not be changed: its verdict can still be printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +43,15 @@ class RunDirectory:
         return self.path / "logs"
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Raises EnvironmentFailure when the disk does not take it, ReadOnly for a folder that may not be changed."""
+        """Raises EnvironmentFailure when the disk does not take it."""
         target = self.path / name
+        beside = target.with_name(f".{name}.new")
         try:
-            atomic.write(target, (json.dumps(value, indent=2) + "\n").encode())
+            beside.write_text(json.dumps(value, indent=2) + "\n")
+            beside.replace(target)
         except OSError as failure:
-            kind = ReadOnly if failure.errno in (errno.EROFS, errno.EACCES, errno.EPERM) else EnvironmentFailure
-            raise kind(_words(target, failure)) from failure
+            beside.unlink(missing_ok=True)
+            raise EnvironmentFailure(_words(target, failure)) from failure
 
     def read_json(self, name: str) -> dict[str, Any]:
         """The object in a file; an empty one if there is no such file or it holds no object.
@@ -63,8 +59,8 @@ class RunDirectory:
         The records of a run help to show it, and an incomplete run can still be judged.
         """
         try:
-            value = json.loads(read_whole(self.path / name))
-        except (OSError, ValueError, RecursionError):
+            value = json.loads((self.path / name).read_bytes())
+        except (OSError, ValueError):
             return {}
         return value if isinstance(value, dict) else {}
 

@@ -64,6 +64,14 @@ class Watch(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LastWords:
+    """What a node said last: its answer to a probe as it came, None where none is kept, and the end of its log."""
+
+    answer: str | None
+    log: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterSpec:
     """A cluster to be set up: the system, the names of its machines, the seed, and the faults it must allow."""
 
@@ -134,6 +142,14 @@ class Cluster(Protocol):
 
         What has ended already is told first.
         """
+        ...
+
+    async def crashes_logged(self) -> Sequence[Incident]:
+        """One incident for each machine with lines in its log that look like a crash: their count, and some of them."""
+        ...
+
+    async def last_words(self, node: str) -> LastWords:
+        """What ``node`` said last, for a message about it."""
         ...
 
     async def keep_disks(self) -> None:

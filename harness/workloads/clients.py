@@ -46,6 +46,10 @@ class LeaderView(Protocol):
         """Take in a claim; True if it shows a leadership of ``node`` that was not known before."""
         ...
 
+    def saw_confirmation(self) -> None:
+        """Take in that a node confirmed its leadership."""
+        ...
+
     def rivals(self, node: str) -> Sequence[str]:
         """The other nodes whose latest claim is to lead."""
         ...

@@ -106,6 +106,7 @@ class Observers:
         reply = await self._cluster.confirm(node, self._timeout_ns)
         if not isinstance(reply, Ok):
             return self._operations.complete(process, "confirm", node, reply)
+        self._view.saw_confirmation()
         self._recorder.ok(process, "confirm", node, reply.value)
         return process
 

@@ -30,18 +30,22 @@ class ProbeClient:
         self._names = {endpoint.address: name for name, endpoint in nodes.items()} | {name: name for name in nodes}
         self._urls = {name: endpoint.url for name, endpoint in nodes.items()}
         self._session = WebSession()
+        self._answers: dict[str, WebAnswer] = {}
 
     async def observe(self, node: str) -> Mapping[str, Any]:
-        return claim(node, self._probe, await self._ask("GET", self._probe.path, node), self._names)
+        answer = self._answers[node] = await self._ask("GET", self._probe.path, node)
+        return claim(node, self._probe, answer, self._names)
+
+    def last_answer(self, node: str) -> str | None:
+        """The body of the latest answer to a probe of ``node``, as it came; None if it never answered."""
+        answer = self._answers.get(node)
+        return None if answer is None else answer.body.decode(errors="replace")
 
     async def confirm(self, node: str) -> Mapping[str, Any]:
         """The system's acknowledgement, by its status; it needs no body."""
         if self._probe.confirm_path is None:
             raise OperationFailed("the description has no [confirm]")
-        try:
-            answer = await self._ask(self._probe.confirm_method, self._probe.confirm_path, node)
-        except WrongAnswer as wrong:  # it was asked for, whatever the answer is
-            raise OutcomeUnknown(str(wrong)) from wrong
+        answer = await self._ask(self._probe.confirm_method, self._probe.confirm_path, node)
         if answer.status >= 500:
             raise OutcomeUnknown(answer.refusal)
         if answer.status >= 300:

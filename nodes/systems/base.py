@@ -127,9 +127,7 @@ class Software:
     ``image`` is a folder of ``nodes/`` with a Dockerfile; ``command`` gives the container's arguments, ``environment``
     variables beside those of the image. Clients connect to ``ports``. ``data`` is the folder of its durable state, None
     if it keeps none, and ``ready_s`` the longest time until its first answer. Where it ends and no fault asked for
-    that, ``restart`` says if it is started again, ``restart_delay_ms`` later. Its container has these Linux
-    ``capabilities`` (of ``CAPABILITIES``) only, and may use ``memory_mb`` of memory and have ``pids`` processes and
-    threads.
+    that, ``restart`` says if it is started again, ``restart_delay_ms`` later.
     """
 
     image: str | OwnImage
@@ -140,32 +138,11 @@ class Software:
     ready_s: float = 30.0
     restart: RestartPolicy = "never"
     restart_delay_ms: int = 1_000
-    capabilities: tuple[str, ...] = ()
-    memory_mb: int = 1024
-    pids: int = 1024
 
     def restarts_after(self, status: int) -> bool:
         """True if it is to be started again after it ended with that status."""
         return self.restart == "always" or (self.restart == "on-failure" and status != 0)
 
-
-CAPABILITIES: Final = (
-    "AUDIT_WRITE",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "MKNOD",
-    "NET_BIND_SERVICE",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYS_CHROOT",
-)
-"""The Linux capabilities that software may have: Docker's usual ones without NET_RAW, since a node that forges packets
-or reads those of others passes cuts."""
 
 OUR_NODE: Final = Software(image="images/node", command=run_node)
 OUR_SERVER: Final = Software(image="images/node", command=run_server)
@@ -221,7 +198,8 @@ class System:
     one, with a chance of one in a million of a false alarm; ``suspicion_ms`` is the longest silence before nodes give a
     leader up; ``eligibility`` names the majorities that can have one (``splitbrain.names.ELIGIBILITIES``). ``elects``
     names the machines of which a majority elects (``splitbrain.names.ELECTORS``), and ``round_ms`` is the longest round
-    of an election: a running candidate counts no answer that comes later after its request.
+    of an election: a running candidate counts no answer that comes later after its request. ``wait_for_leader_s`` is
+    the longest time until a system from a TOML file has its first leader.
 
     ``origin`` is empty for a built-in system; else it holds the text of its ``description``, or the ``source`` of its
     class (a file's name) and the ``sha256`` of that.
@@ -238,6 +216,7 @@ class System:
     factory: Factory | None
     elects: Electors = "none"
     round_ms: int = 0
+    wait_for_leader_s: float = 30.0
     software: Software = OUR_NODE
     servers: Servers | None = None
     client: str = "splitbrain.nodes.clients.http:HttpClient"

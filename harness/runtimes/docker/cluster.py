@@ -17,16 +17,19 @@ from random import Random
 from typing import Any, TypeVar
 
 import docker
+from docker.models.containers import Container
 
 from splitbrain.errors import EnvironmentFailure
+from splitbrain.names import LOGGED
 from splitbrain.nemesis.plans import Plan
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.nodes.clients import Endpoint, SystemClient, client_of
 from splitbrain.nodes.clients.answers import observed
 from splitbrain.nodes.clients.base import Ok, Question, Reply
 from splitbrain.nodes.clients.http import HttpClient
+from splitbrain.nodes.clients.probe import ProbeClient
 from splitbrain.nodes.systems.base import Machine, Software
-from splitbrain.runtimes.base import ClusterSpec, Effect, Job, Tell
+from splitbrain.runtimes.base import ClusterSpec, Effect, Incident, Job, LastWords, Tell
 from splitbrain.runtimes.docker import hosts as machines
 from splitbrain.runtimes.docker import loop_devices as loops
 from splitbrain.runtimes.docker.agent.messages import (
@@ -41,7 +44,15 @@ from splitbrain.runtimes.docker.agents import AgentPool
 from splitbrain.runtimes.docker.channel import AgentChannel
 from splitbrain.runtimes.docker.clocks import Shown
 from splitbrain.runtimes.docker.containers import Containers
-from splitbrain.runtimes.docker.engine import connect, interrupted_containers, remove_runs, translated, versions
+from splitbrain.runtimes.docker.crash_lines import Crash, crashes, lines_of, quoted
+from splitbrain.runtimes.docker.engine import (
+    clock_ahead,
+    connect,
+    interrupted_containers,
+    remove_runs,
+    translated,
+    versions,
+)
 from splitbrain.runtimes.docker.fault_controller import FaultController
 from splitbrain.runtimes.docker.hosts import DiskKind, HostContainer, NodeDisk
 from splitbrain.runtimes.docker.images import ImageBuilder, Images, image_ids, short_name
@@ -51,6 +62,7 @@ from splitbrain.runtimes.docker.watcher import Watcher
 from splitbrain.units import MS
 
 SHOW_NS = 500 * MS
+LOG_LINES = 20
 LOOK_NS = 1_000 * MS  # between two looks at whether what does not answer still runs
 
 T = TypeVar("T")
@@ -158,6 +170,27 @@ class DockerCluster:
             self._client, self._run, self._hosts, self._containers, self._faults, self._blocking, self._software, tell
         )
 
+    async def crashes_logged(self) -> Sequence[Incident]:
+        assert self._client is not None, "set_up comes first"
+        ahead = await self._blocking(clock_ahead, self._client)
+        with translated("reading the nodes' logs"):
+            read = await asyncio.gather(*(self._blocking(_crashes_in, host.node) for host in self._hosts.values()))
+        to_monotonic = time.monotonic_ns() - time.time_ns() - ahead
+        return [
+            Incident(
+                f=LOGGED,
+                node=name,
+                at=quotes[0].at + to_monotonic,
+                facts={"count": count, "quotes": [[each.at - quotes[0].at, each.words] for each in quotes]},
+            )
+            for name, (count, quotes) in zip(self._hosts, read, strict=True)
+            if count
+        ]
+
+    async def last_words(self, node: str) -> LastWords:
+        answer = self._asks.last_answer(node) if isinstance(self._asks, ProbeClient) else None
+        return LastWords(answer=answer, log=tuple((await self._end_of_log(node)).splitlines()))
+
     async def keep_disks(self) -> None:
         await self._faults.keep_disks()
 
@@ -227,13 +260,15 @@ class DockerCluster:
         container = await self._blocking(
             machines.create_host, client, self._run, network, name, address, images.host, ports, disk
         )
-        machine, image = self._machine(name), images.of[software.image]
+        machine = self._machine(name)
+        command, environment = software.command(machine), software.environment(machine)
+        image = images.of[software.image]
         with loops.explained() if self._disks == "loop" else contextlib.nullcontext():
             node = await self._blocking(
-                machines.create_node, client, self._run, machine, software, image, container, disk
+                machines.create_node, client, self._run, name, container, image, command, environment, disk
             )
         published = await self._blocking(machines.published_ports, container, name, ports)
-        self._hosts[name] = HostContainer(name, address, container, published, node, software)
+        self._hosts[name] = HostContainer(name, address, container, published, node)
         loop = asyncio.get_running_loop()
         with translated(f"starting the agent on host {name}"):
             agent = await self._blocking(AgentChannel.open, client, container.id, name, loop)
@@ -271,9 +306,12 @@ class DockerCluster:
     async def _until_answers(self, name: str) -> None:
         silence = await self._silence(name)
         if silence is not None:
-            with translated(f"reading the log of {name}"):
-                log: bytes = await self._blocking(self._hosts[name].node.logs, tail=20)
-            raise EnvironmentFailure(f"{silence}; the end of its log:\n" + log.decode(errors="replace"))
+            raise EnvironmentFailure(f"{silence}; the end of its log:\n" + await self._end_of_log(name))
+
+    async def _end_of_log(self, name: str) -> str:
+        with translated(f"reading the log of {name}"):
+            log: bytes = await self._blocking(self._hosts[name].node.logs, tail=LOG_LINES)
+        return log.decode(errors="replace")
 
     async def _silence(self, name: str) -> str | None:
         """Wait until a machine answers; what is known of it when it does not, which is soon when it has ended."""
@@ -324,3 +362,8 @@ class DockerCluster:
     async def _blocking(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, lambda: work(*arguments, **named))
+
+
+def _crashes_in(container: Container) -> tuple[int, list[Crash]]:
+    """How many lines of a container's log look like a crash, and some of them. Blocks."""
+    return quoted(crashes(lines_of(container.logs(stream=True, follow=False, timestamps=True))))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,14 @@ def versions(client: docker.DockerClient) -> dict[str, Any]:
     """Return the versions of engine and kernel, for the record of a run."""
     version: dict[str, Any] = client.version()
     return {"engine": version["Version"], "kernel": version.get("KernelVersion", "unknown")}
+
+
+def clock_ahead(client: docker.DockerClient) -> int:
+    """How far the engine's clock is ahead of this machine's (ns), mostly 0: it may be that of a virtual machine."""
+    began = time.time_ns()
+    with translated("reading the engine's clock"):
+        shown = datetime.fromisoformat(client.info()["SystemTime"])
+    return int(shown.timestamp() * 1e9) - (began + time.time_ns()) // 2
 
 
 def controller_mark() -> str:

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import Any, Final
 
 import docker
@@ -25,7 +24,7 @@ from splitbrain.names import ENDED, OUTSIDE, PAUSED, POLICY, RESUMED, STARTED, T
 from splitbrain.nodes.systems.base import Software
 from splitbrain.runtimes.base import Incident, Job, Tell
 from splitbrain.runtimes.docker.containers import Blocking, Containers, Spent, spent
-from splitbrain.runtimes.docker.engine import RUN_LABEL, translated
+from splitbrain.runtimes.docker.engine import RUN_LABEL, clock_ahead, translated
 from splitbrain.runtimes.docker.fault_controller import FaultController
 from splitbrain.runtimes.docker.hosts import HostContainer
 from splitbrain.runtimes.docker.intents import Intents
@@ -91,7 +90,7 @@ class Watcher:
     async def _follow(self) -> None:
         with translated("watching the containers"):
             self._stream = await self._blocking(self._open)
-        ahead = await self._blocking(self._ahead)
+        ahead = await self._blocking(clock_ahead, self._client)
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._read, args=(loop,), name="events of the engine", daemon=True).start()
         try:
@@ -111,12 +110,6 @@ class Watcher:
     def _open(self) -> Any:
         filters = {"label": f"{RUN_LABEL}={self._run}", "type": "container", "event": list(ACTIONS)}
         return self._client.events(since=self._since // 10**9, filters=filters, decode=True)
-
-    def _ahead(self) -> int:
-        """How far the engine's clock is ahead of this machine's (ns), mostly 0: it may be that of a virtual machine."""
-        began = time.time_ns()
-        shown = datetime.fromisoformat(self._client.info()["SystemTime"])
-        return int(shown.timestamp() * 1e9) - (began + time.time_ns()) // 2
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended

@@ -19,7 +19,7 @@ from splitbrain.nemesis.plans import Plan
 from splitbrain.nemesis.state import state_of
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.nodes.clients.base import Fail, Question, Reply
-from splitbrain.runtimes.base import Effect, Incident, Job, Tell
+from splitbrain.runtimes.base import Effect, Incident, Job, LastWords, Tell
 from splitbrain.runtimes.sim.calls import Call
 from splitbrain.runtimes.sim.event_wait import EventWait
 from splitbrain.runtimes.sim.handlers import HANDLERS
@@ -107,6 +107,12 @@ class SimCluster:
 
     def watch(self, tell: Tell) -> SimWatch:
         return SimWatch(self._hosts.values(), tell)
+
+    async def crashes_logged(self) -> Sequence[Incident]:
+        return ()
+
+    async def last_words(self, node: str) -> LastWords:
+        return LastWords(answer=None, log=())
 
     async def keep_disks(self) -> None:
         for host in self._hosts.values():
