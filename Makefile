@@ -7,6 +7,7 @@
 #   make test-quick                the tests that need neither an engine nor a browser
 #   make check                     ruff, ruff format, mypy --strict
 #   make dist                      source distribution and wheel, checked by twine
+#   make lock                      .ci/requirements.txt anew: the releases of LOCKED=1, which CI installs, with hashes
 #   make lint-js                   Biome over the JavaScript of the pages; fetched by npx, needs a network
 #   make hunt-<system>             search for a schedule that breaks a promise; SECONDS= SCHEDULES= SEED= change it
 #   make matrix                    every system under every class of fault; SYSTEMS= BUDGET= FULL=1 SEED= RUNTIME= choose
@@ -23,6 +24,7 @@
 PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 RUNTIME ?= docker
 
 options := --runtime $(RUNTIME)
@@ -31,21 +33,29 @@ options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(i
 options += $(if $(PRIVILEGED),--allow-privileged)
 
 .DEFAULT_GOAL := help
-.PHONY: help install engine test test-unit test-simulation test-browser test-engine test-quick check types lint-js format dist compare matrix nightly soak mutants bench bench-links bench-clocks clean
+.PHONY: help install lock engine test test-unit test-simulation test-browser test-engine test-quick check types lint-js format dist compare matrix nightly soak mutants bench bench-links bench-clocks clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
 
 install: $(VENV)/installed
 
-$(VENV)/installed: pyproject.toml
+# With LOCKED=1, as in continuous integration: the releases in .ci/requirements.txt, each checked by its hash.
+$(VENV)/installed: pyproject.toml $(if $(LOCKED),.ci/requirements.txt)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "splitbrain: Python 3.11 or newer is needed; name one with PYTHON=" >&2; exit 3; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 	  || { echo "splitbrain: this Python has no venv; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 3; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(if $(LOCKED),$(PIP) --require-hashes --requirement .ci/requirements.txt)
+	$(PIP) $(if $(LOCKED),--no-deps --no-build-isolation --editable .,--editable '.[dev]')
 	@touch $@
+
+# .ci/requirements.txt anew: the newest releases that pyproject.toml allows.
+lock: install
+	$(PIP) uv==0.13.9
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
+	  --custom-compile-command 'make lock' --output-file .ci/requirements.txt pyproject.toml
 
 engine:
 	@harness/runtimes/docker/engine.sh
@@ -143,9 +153,9 @@ bench-clocks: install engine
 	@$(BIN)/python -m splitbrain.bench.clocks
 
 dist: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[release]'
+	$(if $(LOCKED),,$(PIP) --editable '.[release]')
 	rm -rf build dist
-	$(BIN)/python -m build
+	$(BIN)/python -m build $(if $(LOCKED),--no-isolation)
 	$(BIN)/twine check --strict dist/*
 
 clean:

@@ -15,6 +15,10 @@ from splitbrain.checkers.fault_periods import PAUSES
 from splitbrain.checkers.history import History
 from splitbrain.checkers.incidents import disturbances
 from splitbrain.checkers.operations import Ints, Mask
+from splitbrain.checkers.verdict import TooLarge
+from splitbrain.checkers.words import counted
+
+MOST_STATES = 1 << 25  # of all links in all intervals: some hundreds of MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +52,10 @@ class ClusterHealth:
 
 
 def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
-    """Compute the health of the members and servers of ``bounds`` over the entire history."""
+    """Compute the health of the members and servers of ``bounds`` over the entire history.
+
+    Raises TooLarge for more links and changes of them than fit in memory.
+    """
     members = tuple(name for name in bounds.members or history.nodes if name not in bounds.servers)
     names = members + bounds.servers
     place = {name: at for at, name in enumerate(names)}
@@ -58,6 +65,8 @@ def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
         times += [*period.possible, *(period.certain or ())]
     edges = np.unique(np.clip(np.array(times, np.int64), 0, max(history.end, 0)))
     intervals, n = max(len(edges) - 1, 0), len(names)
+    if intervals * n * n > MOST_STATES:
+        raise TooLarge(f"{n} nodes with {counted(intervals, 'change')} of their health are too many to compare")
     intact, cut = np.ones((intervals, n, n), bool), np.zeros((intervals, n, n), bool)
     healthy, down = np.ones((intervals, n), bool), np.zeros((intervals, n), bool)
     paused = np.zeros((intervals, n), bool)

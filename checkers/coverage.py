@@ -113,9 +113,8 @@ def _brief_pauses(history: History, bounds: Bounds) -> set[int]:
     """The begin lines of the pauses that were over within the suspicion time, so that no node had to notice."""
     return {
         fault.begin_index
-        for at, fault in enumerate(history.faults)
-        if fault.f in PAUSES and fault.in_effect
-        if certain_ns(history.faults, at, history.end) < bounds.suspicion_ns
+        for fault, certain in zip(history.faults, certain_ns(history.faults, history.end), strict=True)
+        if fault.f in PAUSES and fault.in_effect and certain < bounds.suspicion_ns
     }
 
 

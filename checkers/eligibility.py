@@ -18,6 +18,7 @@ import numpy as np
 
 from splitbrain.checkers.cluster_health import ClusterHealth
 from splitbrain.checkers.operations import Ints, Mask
+from splitbrain.checkers.verdict import TooLarge
 from splitbrain.names import Eligibility
 
 MOST_ENUMERATED = 15
@@ -89,7 +90,9 @@ def serving(health: ClusterHealth, kind: Eligibility) -> Mask:
 
 
 def _ensembles(health: ClusterHealth, kind: Eligibility) -> Mask:
-    """The majorities of the servers, as a mask [majority, name]."""
+    """The majorities of the servers, as a mask [majority, name]. Raises TooLarge for more than can be enumerated."""
+    if len(health.servers) > MOST_ENUMERATED:
+        raise TooLarge(f"expected at most {MOST_ENUMERATED} servers, got {len(health.servers)}")
     sets = _all_majorities(len(health.servers), kind)
     return np.concatenate((np.zeros((len(sets), len(health.members)), bool), sets), axis=1)
 

@@ -6,8 +6,10 @@ The effects of the names are known only to ``checkers.fault_periods``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from reprlib import Repr
 from typing import Any, NamedTuple, Protocol
 
 from splitbrain.names import fault_class_of
@@ -25,11 +27,15 @@ class NemesisLine(Protocol):
     value: Any
 
 
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+
+
 class Malformed(ValueError):
-    """A malformed history line: what was expected, what was found, and the line's ``index`` (from 0)."""
+    """A malformed history line: what was expected, what was found (cut short), and the line's ``index`` (from 0)."""
 
     def __init__(self, expected: str, got: object, index: int) -> None:
-        super().__init__(f"expected {expected}, got {got!r}")
+        super().__init__(f"expected {expected}, got {_SHORT.repr(got)}")
         self.index = index
 
     @property
@@ -93,21 +99,29 @@ def pair_faults(lines: Iterable[NemesisLine]) -> tuple[Fault, ...]:
     """
     begun: list[_FaultHalf] = []
     done: dict[int, _FaultHalf] = {}
-    waiting: dict[str, list[int]] = {}
+    all_of: defaultdict[str, deque[int]] = defaultdict(deque)
+    with_id: defaultdict[tuple[str, int | str | None], deque[int]] = defaultdict(deque)
     for line in lines:
         half = read_nemesis_line(line)
-        queue = waiting.setdefault(line.f, [])
-        partner = next((at for at in queue if half.id is None or begun[at].id in (half.id, None)), None)
+        queues = [all_of[line.f]] if half.id is None else [with_id[line.f, half.id], with_id[line.f, None]]
+        partner = min((queue[0] for queue in queues if _has_open(queue, done)), default=None)
         phase = half.value.get("phase", "begin" if partner is None else "done")
         if phase == "begin":
-            queue.append(len(begun))
+            all_of[line.f].append(len(begun))
+            with_id[line.f, half.id].append(len(begun))
             begun.append(half)
         elif partner is None:
             raise Malformed(f"a begin of {line.f} {half.id} before its done", phase, line.index)
         else:
-            queue.remove(partner)
             done[partner] = half
     return tuple(_fault(half, done.get(at)) for at, half in enumerate(begun))
+
+
+def _has_open(queue: deque[int], done: Container[int]) -> bool:
+    """Drop the faults at the head of a queue that are done; True if another is left."""
+    while queue and queue[0] in done:
+        queue.popleft()
+    return bool(queue)
 
 
 def read_nemesis_line(line: NemesisLine) -> _FaultHalf:

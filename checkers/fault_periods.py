@@ -8,9 +8,11 @@ Every doubt therefore shortens the periods in which a checker expects the system
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from splitbrain.checkers.fault import Fault, Link
 
@@ -23,6 +25,10 @@ RESUMES = frozenset({"resume"})
 WIPES = frozenset({"wipe", "amnesia"})
 HEALS = frozenset({"heal"})
 REPAIRS = HEALS | RESTARTS | RESUMES
+
+Subject = str | Link | None
+RepairTimes = Callable[[Subject], tuple[int | None, int | None]]
+Repaired = tuple[str, int | Subject]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,54 +64,47 @@ def on_links(fault: Fault) -> bool:
 
 def fault_periods(faults: tuple[Fault, ...], end: int) -> Iterator[FaultPeriod]:
     """The periods of all faults, by fault and then by their ends; ``end`` (ns) is the end of the history."""
-    for at in range(len(faults)):
-        yield from _periods_of(faults, at, end)
+    for periods in periods_by_fault(faults, end):
+        yield from periods
 
 
-def certain_ns(faults: tuple[Fault, ...], at: int, end: int) -> int:
-    """The longest time (ns) for which fault number ``at`` was certainly active on any of its targets."""
-    certain = [period.certain for period in _periods_of(faults, at, end) if period.certain is not None]
-    return max((until - since for since, until in certain), default=0)
+def periods_by_fault(faults: tuple[Fault, ...], end: int) -> Iterator[list[FaultPeriod]]:
+    """The periods of each fault, by their ends."""
+    repairs = _Repairs(faults)
+    for at, fault in enumerate(faults):
+        yield list(_periods_of(fault, partial(repairs.times, at), end))
 
 
-def _periods_of(faults: tuple[Fault, ...], at: int, end: int) -> Iterator[FaultPeriod]:
-    """The periods of fault number ``at``, by their ends."""
-    fault = faults[at]
+def certain_ns(faults: tuple[Fault, ...], end: int) -> Iterator[int]:
+    """The longest time (ns) for which each fault was certainly active on any of its targets."""
+    for periods in periods_by_fault(faults, end):
+        certain = [period.certain for period in periods if period.certain is not None]
+        yield max((until - since for since, until in certain), default=0)
+
+
+def _periods_of(fault: Fault, repaired: RepairTimes, end: int) -> Iterator[FaultPeriod]:
+    """The periods of one fault, by their ends."""
     if fault.skipped is not None or fault.f in HEALS | RESUMES:
         return
-    later = [act for act in faults[at + 1 :] if act.skipped is None]
     if fault.f in RESTARTS:
         yield _fault_period(fault, fault.nodes, (), None, fault.done, end)
     elif fault.links and on_links(fault):
-        yield from _grouped_by_end(fault, fault.links, later, end)
+        yield from _grouped_by_end(fault, fault.links, repaired, end)
     else:
-        yield from _grouped_by_end(fault, fault.nodes or (None,), later, end)
+        yield from _grouped_by_end(fault, fault.nodes or (None,), repaired, end)
 
 
 def _grouped_by_end(
-    fault: Fault, subjects: Iterable[str | Link | None], later: list[Fault], end: int
+    fault: Fault, subjects: Iterable[Subject], repaired: RepairTimes, end: int
 ) -> Iterator[FaultPeriod]:
     """One FaultPeriod for all subjects that were repaired at the same time. The subject None is the entire cluster."""
-    periods: dict[tuple[int | None, int | None], list[str | Link | None]] = defaultdict(list)
+    periods: dict[tuple[int | None, int | None], list[Subject]] = defaultdict(list)
     for subject in subjects:
-        periods[_repair_times(fault, subject, later)].append(subject)
+        periods[repaired(subject)].append(subject)
     for (undoing, over), group in periods.items():
         links = tuple(subject for subject in group if isinstance(subject, tuple))
         nodes = tuple(subject for subject in group if isinstance(subject, str))
         yield _fault_period(fault, nodes, links, undoing, over, end)
-
-
-def _repair_times(fault: Fault, subject: str | Link | None, later: list[Fault]) -> tuple[int | None, int | None]:
-    """When the repair began, which ends the certain period, and when it was certainly done, which ends the possible
-    one; None for never."""
-    undoing = None
-    for act in later:
-        if _undoes(act, fault, subject):
-            undoing = act.begin if undoing is None else undoing
-            if act.done is not None and act.verified is not False:
-                return undoing, act.done
-    # A wipe is over at once, unless a restart shows that the node had yet to come back.
-    return undoing, fault.done if fault.f in WIPES else None
 
 
 def _fault_period(
@@ -125,17 +124,55 @@ def _fault_period(
     return FaultPeriod(fault=fault, nodes=nodes, links=links, possible=(fault.begin, last), certain=certain, cuts=cuts)
 
 
-def _undoes(act: Fault, fault: Fault, subject: str | Link | None) -> bool:
-    """True if ``act`` undoes the fault for the subject."""
+class _Repairs:
+    """The acts that repair, by what they repair, so that those of one fault are found without a search through all."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        self._faults = faults
+        self._begun: defaultdict[Repaired, list[int]] = defaultdict(list)
+        self._done: defaultdict[Repaired, list[int]] = defaultdict(list)
+        for at, act in enumerate(faults):
+            for what in _repaired_by(act) if act.skipped is None else ():
+                self._begun[what].append(at)
+                if act.done is not None and act.verified is not False:
+                    self._done[what].append(at)
+
+    def times(self, at: int, subject: Subject) -> tuple[int | None, int | None]:
+        """When the repair of fault number ``at`` began, which ends the certain period, and when it was certainly done,
+        which ends the possible one; None for never."""
+        fault = self._faults[at]
+        undoing, over = self._first(self._begun, at, subject), self._first(self._done, at, subject)
+        # A wipe is over at once, unless a restart shows that the node had yet to come back.
+        otherwise = fault.done if fault.f in WIPES else None
+        return None if undoing is None else undoing.begin, otherwise if over is None else over.done
+
+    def _first(self, acts: Mapping[Repaired, list[int]], at: int, subject: Subject) -> Fault | None:
+        """The first of these acts after fault number ``at`` that repairs it for the subject."""
+        fault, kind = self._faults[at], _kind(self._faults[at])
+        known = [acts[what] for what in (("id", fault.id), (kind, subject), (kind, None)) if what in acts]
+        later = [each[place] for each in known if (place := bisect_right(each, at)) < len(each)]
+        return self._faults[min(later)] if later else None
+
+
+def _repaired_by(act: Fault) -> Iterator[Repaired]:
+    """All that the act repairs: faults of certain ids, or those of a kind on its targets (None: on all)."""
     heals = act.asked.get("heals", act.effect.get("heals"))
     if isinstance(heals, list | tuple):
-        return fault.id in heals
-    if act.f in HEALS and on_links(fault):
-        return not act.links or subject in act.links
-    named = not act.nodes or subject in act.nodes
+        yield from {("id", fault) for fault in heals if isinstance(fault, int | str)}
+        return
+    targets: Iterable[Subject] = act.links if act.f in HEALS else act.nodes
+    for kind, acts in (("links", HEALS), ("down", RESTARTS), ("paused", RESUMES)):
+        if act.f in acts:
+            yield from ((kind, target) for target in targets or (None,))
+
+
+def _kind(fault: Fault) -> str:
+    """The kind of repair that undoes the fault; that of a fault with an unknown name is none."""
+    if on_links(fault):
+        return "links"
     if fault.f in KILLS | WIPES:
-        return act.f in RESTARTS and named
-    return fault.f in PAUSES and act.f in RESUMES and named
+        return "down"
+    return "paused" if fault.f in PAUSES else ""
 
 
 def touched(fault: Fault) -> frozenset[str]:

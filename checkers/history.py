@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splitbrain.checkers.fault import Fault, Malformed, pair_faults
+from splitbrain.checkers.files import MIB, lines_of, open_regular, read_rest
 from splitbrain.checkers.formats import foreign
 from splitbrain.checkers.leaderships import Leaderships, leaderships
 from splitbrain.checkers.operations import Ints, Mask, Observations, Operations
-from splitbrain.checkers.reading import HistoryError, record_entries, record_foreign, record_lines
+from splitbrain.checkers.reading import MOST_LINE, HistoryError, record_entries, record_foreign, record_lines
 from splitbrain.checkers.recording import OBSERVATION, ROW, SAMPLE, HistoryEntry, Recording, Table, UncheckedRecording
 from splitbrain.names import Model
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HEAD = 1 << 16  # bytes of a file that show its format
+MOST_FOREIGN = 64 * MIB  # some half a million operations, which are all in memory at once
 
 __all__ = [
     "Canary",
@@ -94,14 +96,14 @@ class History:
     def read(cls, path: Path | str) -> History:
         """Read a file of JSON lines, or one in a foreign format (``checkers.formats``).
 
-        Raises HistoryError for a malformed line, OSError if the file cannot be read.
+        Raises HistoryError for a malformed line, OSError if the file cannot be read or is no regular file.
         """
-        with Path(path).open("rb") as file:
+        with open_regular(Path(path)) as file:
             beginning = file.read(HEAD)
+            file.seek(0)
             if not foreign(beginning):
-                file.seek(0)
-                return cls.from_lines(file, str(path))
-            return _history(record_foreign(beginning + file.read(), str(path)), str(path))
+                return cls.from_lines(lines_of(file, MOST_LINE), str(path))
+            return _history(record_foreign(read_rest(file, MOST_FOREIGN), str(path)), str(path))
 
     @classmethod
     def from_lines(cls, lines: Iterable[bytes], source: str = "history.jsonl") -> History:

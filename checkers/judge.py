@@ -33,7 +33,7 @@ from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.history import History
 from splitbrain.checkers.incidents import described
 from splitbrain.checkers.judgement import JudgedProperty, Judgement, hold
-from splitbrain.checkers.verdict import Observed, Verdict
+from splitbrain.checkers.verdict import Observed, TooLarge, Verdict
 from splitbrain.checkers.words import listed
 from splitbrain.names import GUARANTEES, Guarantee, Promises
 
@@ -213,6 +213,8 @@ def _observed(tested: Property, history: History, bounds: Bounds, promised: Prom
         return Verdict(property=tested.name, observed=Observed.NOT_JUDGED, words=why_not)
     try:
         return tested.check(history, bounds)
+    except TooLarge as limit:
+        return Verdict(property=tested.name, observed=Observed.UNDECIDED, words=str(limit))
     except Exception as failure:  # a bug in the checker: undecided, and the others go on
         words = f"the checker failed: {type(failure).__name__}: {failure}"
         return Verdict(property=tested.name, observed=Observed.UNDECIDED, words=words)

@@ -16,7 +16,8 @@ from splitbrain.checkers.fault import Malformed
 from splitbrain.checkers.formats import FormatError, foreign_entries
 from splitbrain.checkers.recording import HistoryEntry, Recording
 
-BATCH = 512
+BATCH = 64  # lines decoded at a time
+MOST_LINE = 1 << 20  # bytes; an honest line has a few hundred
 
 
 class HistoryError(ValueError):
@@ -79,7 +80,7 @@ def _decoded(lines: Iterable[bytes], source: str, recording: Recording) -> Itera
     remaining = iter(lines)
     while batch := list(islice(remaining, BATCH)):
         try:
-            entries = decoder.decode_lines(b"\n".join(batch))
+            entries = decoder.decode_lines(b"\n".join(batch)) if max(map(len, batch)) <= MOST_LINE else []
         except (ValueError, RecursionError):
             entries = []
         if len(entries) == len(batch):
@@ -94,6 +95,8 @@ def _decoded_singly(
     first = recording.count + 1
     decoder = msgspec.json.Decoder(HistoryEntry)
     for number, line in enumerate(batch, first):
+        if len(line) > MOST_LINE:
+            raise HistoryError(source, number, f"expected a line of at most {MOST_LINE} bytes, got a longer one")
         try:
             entry = decoder.decode(line)
         except (ValueError, RecursionError) as problem:

@@ -25,7 +25,7 @@ PROBES = ("observe", "confirm")
 MOST_REASONS = 1_000
 OUTCOMES = {"ok": OK, "fail": FAIL, "info": INFO}
 NODE_EVENTS = frozenset({"led", "followed"})
-MOST_NODES = 2**15 - 1
+MOST_NODES = 1_000  # checkers compare every two of them
 
 
 class HistoryEntry(msgspec.Struct, gc=False):

@@ -16,6 +16,10 @@ from typing import Any
 from splitbrain.names import Guarantee, Promise
 
 
+class TooLarge(ValueError):
+    """A history of more nodes, servers or faults than a checker can compare; the property is then unknown."""
+
+
 class Outcome(IntEnum):
     """The three outcomes, ordered so that the worst of several is their ``max``."""
 

@@ -195,13 +195,16 @@ def check(
 @click.argument("path", type=click.Path(path_type=Path))
 def report(path: Path) -> None:
     """Judge a run's directory and draw its report again."""
-    from splitbrain.core.run import draw
+    from splitbrain.core.run import FailedAfterVerdict, draw
     from splitbrain.core.store import SCHEDULE, existing_run
 
     run = existing_run(path)
     with _verdict_first(as_json=False):
         stored, record = _judge_again(run, None, strict=False)
-        draw(stored, record, run.read_json(SCHEDULE))
+        try:
+            draw(stored, record, run.read_json(SCHEDULE))
+        except OSError as failure:
+            raise FailedAfterVerdict(f"no report was written: {words_of(failure)}", stored) from failure
     click.echo(str(run.report))
 
 
@@ -218,7 +221,7 @@ def _judge_again(
     """
     from splitbrain.core.judging import judge_stored, read_history
     from splitbrain.core.run import FailedAfterVerdict, StoredRun
-    from splitbrain.core.store import EXPERIMENT, VERDICTS
+    from splitbrain.core.store import EXPERIMENT, VERDICTS, ReadOnly
     from splitbrain.core.stored_system import stored_system
 
     record = run.read_json(EXPERIMENT)
@@ -230,6 +233,8 @@ def _judge_again(
     try:
         if only is None:
             run.write_json(VERDICTS, stored.as_json())
+    except ReadOnly as refused:
+        click.echo(f"note: {refused}; nothing was written", err=True)
     except EnvironmentFailure as failure:
         raise FailedAfterVerdict(str(failure), stored) from failure
     return stored, {**record, **judged.contract.as_json()}

@@ -19,6 +19,7 @@ from splitbrain.nodes.protocol import Answer, Json
 CONFIRM_TIMEOUT_S: Final = 10.0
 MAX_LINE: Final = 8192
 MAX_HEADERS: Final = 100
+MAX_BODY: Final = 65_536
 
 
 class ServedNode(Protocol):
@@ -96,13 +97,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.command, self.requestline = "", str(self.raw_requestline, "iso-8859-1").rstrip("\r\n")
         parts = self.requestline.split()
         headers = self._read_headers()
-        if len(parts) != 3 or not parts[2].startswith("HTTP/1.") or headers is None:
+        length = "" if headers is None else headers.get("content-length", "0")
+        short = length.isdecimal() and len(length) < 10 and int(length) <= MAX_BODY
+        if len(parts) != 3 or not parts[2].startswith("HTTP/1.") or headers is None or not short:
             self._reply(HTTPStatus.BAD_REQUEST, {"error": "expected a short HTTP/1.1 request"})
             return False
         self.command, self.path, self.request_version = parts
         default = "close" if self.request_version == "HTTP/1.0" else "keep-alive"
         self.close_connection = headers.get("connection", default).lower() == "close"
-        self.rfile.read(int(headers.get("content-length", "0")))  # discarded: the next request begins after the body
+        self.rfile.read(int(length))  # discarded: the next request begins after the body
         return True
 
     def _read_headers(self) -> dict[str, str] | None:

@@ -6,6 +6,6 @@ verdict.
 
 from splitbrain.reports.matrix import write as matrix
 from splitbrain.reports.run import render
-from splitbrain.reports.store import index
+from splitbrain.reports.store import index, index_page
 
-__all__ = ["index", "matrix", "render"]
+__all__ = ["index", "index_page", "matrix", "render"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from splitbrain.checkers.fault import Fault, Link
-from splitbrain.checkers.fault_periods import KILLS, PAUSES, FaultPeriod, fault_periods, is_repair, on_links
+from splitbrain.checkers.fault_periods import KILLS, PAUSES, FaultPeriod, is_repair, on_links, periods_by_fault
 from splitbrain.checkers.history import History
 
 SLACK = 50_000_000  # ns by which the measured end of a cut may lie outside the window of its fault
@@ -92,25 +92,12 @@ class NodeFaultSpan:
 
 def windows(history: History) -> tuple[FaultWindow, ...]:
     """The windows of all faults of a history by begin, without repairs."""
+    periods = periods_by_fault(history.faults, history.end)
     return tuple(
-        _window(fault, _of(history, at), history.end) for at, fault in enumerate(history.faults) if not is_repair(fault)
+        _window(fault, each, history.end)
+        for fault, each in zip(history.faults, periods, strict=True)
+        if not is_repair(fault)
     )
-
-
-def _of(history: History, at: int) -> list[FaultPeriod]:
-    """The periods of fault number `at` alone: a later repair, such as a restart, disturbs its node too."""
-    fault = history.faults[at]
-    if fault.skipped is not None:
-        return []
-    left = set[object](fault.links if fault.links and on_links(fault) else fault.nodes)
-    repairs = (act for act in history.faults[at + 1 :] if is_repair(act))
-    found = []
-    for period in fault_periods((fault, *repairs), history.end):
-        found.append(period)
-        left.difference_update(period.links, period.nodes)
-        if not left:
-            break
-    return found
 
 
 def _window(fault: Fault, did: Sequence[FaultPeriod], end: int) -> FaultWindow:

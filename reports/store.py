@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from splitbrain.checkers.files import read_whole
 from splitbrain.checkers.verdict import Observed
 from splitbrain.reports import atomic, page, words
 
@@ -75,13 +76,18 @@ class _Experiment(msgspec.Struct, kw_only=True):
 
 def index(store: Path) -> Path:
     """Write `store`/index.html and return its path. Raises OSError when it cannot be written."""
+    return atomic.write(store / "index.html", index_page(store))
+
+
+def index_page(store: Path) -> bytes:
+    """The page that lists the runs of a store."""
     made = page.environment()
     text = made.get_template("index.html").render(
         runs=runs(store),
         page_css=page.asset(made, "page.css"),
         index_js=page.script(made, "index.mjs"),
     )
-    return atomic.write(store / "index.html", text.encode())
+    return text.encode()
 
 
 def runs(store: Path) -> list[RunRow]:
@@ -102,7 +108,7 @@ def _directories(store: Path) -> Iterator[Path]:
 def _row(store: Path, directory: Path) -> RunRow:
     experiment, note = _experiment(directory / _EXPERIMENT)
     try:
-        judged = msgspec.json.decode((directory / _VERDICT).read_bytes(), type=_Verdicts)
+        judged = msgspec.json.decode(read_whole(directory / _VERDICT), type=_Verdicts)
         verdict = words.verdict_of({"verdict": judged.verdict})
     except Exception as error:  # one unreadable run must not hide the others
         judged, verdict = _Verdicts(verdict="unreadable"), "unreadable"
@@ -144,7 +150,7 @@ def _started(run: str) -> str:
 
 def _experiment(path: Path) -> tuple[_Experiment, str]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Experiment), ""
+        return msgspec.json.decode(read_whole(path), type=_Experiment), ""
     except Exception as error:  # as above
         return _Experiment(), _reason(path.name, error)
 

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, cast
 
 from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.files import read_whole
 from splitbrain.core.promises import bounds_of
 from splitbrain.errors import UsageError
 from splitbrain.nemesis import schedules
@@ -245,10 +246,10 @@ def pace_of(system: System) -> float:
 def read_json(path: Path) -> Any:
     """The file's JSON; raises UsageError when it cannot be read or is not JSON."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_whole(path))
     except OSError as failure:
         raise UsageError(f"{path}: cannot be read: {failure.strerror}") from failure
-    except ValueError as wrong:
+    except (ValueError, RecursionError) as wrong:
         raise UsageError(f"{path}: expected JSON: {wrong}") from wrong
 
 

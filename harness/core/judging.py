@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import reprlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from splitbrain.core.promises import (
     promises_of,
     promises_to_writers,
 )
+from splitbrain.core.store import EXPERIMENT
 from splitbrain.errors import UsageError
 from splitbrain.names import FaultClass, Promises, did_you_mean
 from splitbrain.nemesis.nemeses import ALL, NEMESES, Nemesis, RecordedKind, recorded_kinds
@@ -176,19 +178,28 @@ def judge_stored(
 ) -> Judged:
     """Judge a history by ``system`` and by the ``experiment.json`` stored with it; without a system, all is promised.
 
-    ``record`` may lack any key: an incomplete record hinders no judging.
+    ``record`` may lack any key: an incomplete record hinders no judging. Raises UsageError for names that are no list.
     """
     if system is None:
         return judge_by(history, EVERYTHING_PROMISED, strict=strict, only=only)
+    workload = record.get("workload")
     contract = contract_of(
         system,
         history,
-        nodes=record.get("node_names", ()),
-        servers=record.get("server_names", ()),
-        workload=record.get("workload", {}).get("kind", "election"),
-        nemeses=record.get("nemesis", ()),
+        nodes=_names(record, "node_names"),
+        servers=_names(record, "server_names"),
+        workload=str(workload.get("kind", "election")) if isinstance(workload, Mapping) else "election",
+        nemeses=_names(record, "nemesis"),
     )
     return judge_by(history, contract, strict=strict, only=only)
+
+
+def _names(record: Mapping[str, Any], key: str) -> Sequence[str]:
+    """The names under a key of a stored record. A text would be taken for a list of letters."""
+    names = record.get(key, [])
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"{EXPERIMENT}: {key}: expected a list of names, got {reprlib.repr(names)}")
+    return names
 
 
 def properties_named(names: str) -> frozenset[str]:

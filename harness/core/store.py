@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from splitbrain.checkers.files import read_whole
 from splitbrain.errors import EnvironmentFailure, UsageError
+from splitbrain.reports import atomic
 
 HISTORY = "history.jsonl"
 EXPERIMENT = "experiment.json"
@@ -22,6 +24,10 @@ SCHEDULE = "schedule.json"
 VERDICTS = "verdicts.json"
 REPORT = "report.html"
 LATEST = "latest"
+
+
+class ReadOnly(EnvironmentFailure):
+    """A run in a folder that may not be changed: its verdict can still be printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +49,13 @@ class RunDirectory:
         return self.path / "logs"
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Raises EnvironmentFailure when the disk does not take it."""
+        """Raises EnvironmentFailure when the disk does not take it, ReadOnly for a folder that may not be changed."""
         target = self.path / name
-        beside = target.with_name(f".{name}.new")
         try:
-            beside.write_text(json.dumps(value, indent=2) + "\n")
-            beside.replace(target)
+            atomic.write(target, (json.dumps(value, indent=2) + "\n").encode())
         except OSError as failure:
-            beside.unlink(missing_ok=True)
-            raise EnvironmentFailure(_words(target, failure)) from failure
+            kind = ReadOnly if failure.errno in (errno.EROFS, errno.EACCES, errno.EPERM) else EnvironmentFailure
+            raise kind(_words(target, failure)) from failure
 
     def read_json(self, name: str) -> dict[str, Any]:
         """The object in a file; an empty one if there is no such file or it holds no object.
@@ -59,8 +63,8 @@ class RunDirectory:
         The records of a run help to show it, and an incomplete run can still be judged.
         """
         try:
-            value = json.loads((self.path / name).read_bytes())
-        except (OSError, ValueError):
+            value = json.loads(read_whole(self.path / name))
+        except (OSError, ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 

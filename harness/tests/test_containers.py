@@ -9,6 +9,7 @@ import pytest
 from docker.errors import APIError
 
 from splitbrain.errors import EnvironmentFailure
+from splitbrain.nodes.systems.base import OUR_NODE
 from splitbrain.runtimes.docker.containers import Containers
 from splitbrain.runtimes.docker.hosts import HostContainer
 
@@ -33,7 +34,7 @@ def freeze(container: Container) -> None:
     async def silence(node: str) -> str | None:
         return None
 
-    hosts = {"n1": HostContainer("n1", "10.0.0.1", cast(Any, None), {}, cast(Any, container))}
+    hosts = {"n1": HostContainer("n1", "10.0.0.1", cast(Any, None), {}, cast(Any, container), OUR_NODE)}
     asyncio.run(Containers(hosts, blocking, silence).freeze("n1"))
 
 

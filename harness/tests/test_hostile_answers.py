@@ -248,6 +248,12 @@ def test_an_acknowledgement_is_a_status_and_no_body(status: str, outcome: type[R
     assert isinstance(reply, outcome)
 
 
+def test_an_acknowledgement_that_cannot_be_read_may_have_happened() -> None:
+    sent = HOSTILE["more than a mebibyte"].sent
+    reply = asyncio.run(asked(sent, lambda client: reply_to(client.confirm("n1"), 30_000_000_000)))
+    assert isinstance(reply, Unknown) and "got more" in reply.error
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(st.characters(), max_size=30),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

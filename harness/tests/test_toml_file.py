@@ -97,7 +97,7 @@ def test_a_store_may_have_promises_of_its_own(tmp_path: Path) -> None:
         ("colour = 'red'\n" + LEAST, "unknown key colour"),
         ("nodes = 'three'\n" + LEAST, "nodes: expected a whole number"),
         ("nodes = true\n" + LEAST, "nodes: expected a whole number"),
-        ("min_nodes = 5\nmax_nodes = 4\n" + LEAST, "max_nodes: expected a whole number from 5, got 4"),
+        ("min_nodes = 5\nmax_nodes = 4\n" + LEAST, "max_nodes: expected a whole number from 5 to 50, got 4"),
         ("nodes = 3\nmin_nodes = 5\n" + LEAST, "nodes: expected a number from min_nodes to max_nodes, 5 to 9, got 3"),
         ("restart = 'sometimes'\n" + LEAST, "restart: expected one of always, on-failure, never, got 'sometimes'"),
         ("command = ['{nome}']\n" + LEAST, r"command: expected .*\(unknown placeholder \{nome\}\)"),

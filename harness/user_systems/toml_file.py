@@ -14,9 +14,11 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, Final, TypeVar, get_args
 
+from splitbrain.checkers.files import MIB, read_whole
 from splitbrain.errors import UsageError
 from splitbrain.names import FAULT_CLASSES, NODE_FAULT_CLASSES, Electors, PromiseTable, did_you_mean
 from splitbrain.nodes.systems.base import (
+    CAPABILITIES,
     HttpProbe,
     Machine,
     NoOptions,
@@ -37,14 +39,19 @@ from splitbrain.user_systems.promises import (
 T = TypeVar("T")
 
 OF_IMAGE: Final = frozenset(("image", "folder", "command", "peer", "separator", "env"))
-OF_SOFTWARE: Final = frozenset(("port", "data", "ready_s", "restart", "restart_delay_ms")) | OF_IMAGE
+OF_CONTAINER: Final = frozenset(("capabilities", "memory_mb", "pids"))
+OF_SOFTWARE: Final = frozenset(("port", "data", "ready_s", "restart", "restart_delay_ms")) | OF_IMAGE | OF_CONTAINER
 OF_BOUNDS: Final = frozenset(
     ("nodes", "min_nodes", "max_nodes", "stall_bound_ms", "suspicion_ms", "round_ms", "eligibility", "elects")
 ) | {"wait_for_leader_s"}
 TABLES: Final = frozenset(("probe", "confirm", "promises", "servers"))
 KEYS: Final = frozenset(("help",)) | TABLES | OF_SOFTWARE | OF_BOUNDS
 SERVER_KEYS: Final = frozenset(("count",)) | OF_SOFTWARE
+MOST_NODES: Final = 50
 MOST_SERVERS: Final = 9
+A_DAY_MS: Final = 86_400_000
+ROOT_GIVEN_UP: Final = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
+"""The capabilities of most images whose first process starts as root and continues as another user."""
 PROBE_PATHS: Final = frozenset(("leader", "leader_term", "term", "reign"))
 PROBE_KEYS: Final = frozenset(("path", "status", "leading")) | PROBE_PATHS
 CONFIRM_KEYS: Final = frozenset(("path", "method"))
@@ -100,7 +107,7 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 def described(path: Path) -> System:
     """The system that the file describes. Raises UsageError."""
     try:
-        return described_as(path, path.read_text())
+        return described_as(path, read_whole(path, MIB).decode())
     except OSError as failure:
         raise UsageError(f"{path}: cannot be read: {failure.strerror}") from failure
     except UnicodeDecodeError as wrong:
@@ -111,7 +118,7 @@ def described_as(path: Path, text: str) -> System:
     """The system that a file with this text describes, which may be kept elsewhere by now. Raises UsageError."""
     try:
         given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as wrong:
+    except (ValueError, RecursionError) as wrong:  # numbers of thousands of digits are a plain ValueError
         raise UsageError(f"{path}: no TOML: {wrong}") from wrong
     return replace(_system(_Table(str(path), given, KEYS), path), origin={"description": text})
 
@@ -148,13 +155,13 @@ class _Table:
             raise self.refuse(key, "a text", value)
         return value
 
-    def number(self, key: str, usual: int | None, least: int = 1, most: int | None = None) -> int:
+    def number(self, key: str, usual: int | None, least: int = 1, most: int = A_DAY_MS) -> int:
         """The whole number under a key, which must be there if there is no usual one."""
         if key not in self.given and usual is None:
             raise self.refusal(f"{self._prefix}{key} is missing")
         value = self.given.get(key, usual)
-        if type(value) is not int or value < least or (most is not None and value > most):
-            raise self.refuse(key, f"a whole number from {least}" + (f" to {most}" if most else ""), value)
+        if type(value) is not int or not least <= value <= most:
+            raise self.refuse(key, f"a whole number from {least} to {most}", value)
         return value
 
     def table(self, key: str, keys: Collection[str] | None = None) -> _Table:
@@ -194,9 +201,9 @@ def _system(root: _Table, path: Path) -> System:
 
 def _sizes(root: _Table) -> tuple[int, int, int]:
     """The smallest, the usual and the largest number of nodes."""
-    usual = root.number("nodes", 3)
-    least = root.number("min_nodes", min(2, usual))
-    most = root.number("max_nodes", max(9, usual, least), least=least)
+    usual = root.number("nodes", 3, most=MOST_NODES)
+    least = root.number("min_nodes", min(2, usual), most=MOST_NODES)
+    most = root.number("max_nodes", max(9, usual, least), least=least, most=MOST_NODES)
     if "nodes" not in root.given:
         usual = min(max(usual, least), most)
     if not least <= usual <= most:
@@ -225,9 +232,12 @@ def _software(table: _Table, beside: Path, servers: str | None, *, port: int | N
         environment=_environment(table, servers),
         ports=(table.number("port", port, most=65_535),),
         data=table.text("data", "/data"),
-        ready_s=float(table.number("ready_s", 30)),
+        ready_s=float(table.number("ready_s", 30, most=3_600)),
         restart=_restart(table),
         restart_delay_ms=table.number("restart_delay_ms", 1_000, least=0),
+        capabilities=_capabilities(table),
+        memory_mb=table.number("memory_mb", 1024, least=8),
+        pids=table.number("pids", 1024),
     )
 
 
@@ -236,6 +246,13 @@ def _restart(table: _Table) -> RestartPolicy:
     if policy not in get_args(RestartPolicy):
         raise table.refuse("restart", f"one of {', '.join(get_args(RestartPolicy))}", policy)
     return policy  # type: ignore[return-value]
+
+
+def _capabilities(table: _Table) -> tuple[str, ...]:
+    given = table.given.get("capabilities", list(ROOT_GIVEN_UP))
+    if not isinstance(given, list) or not all(each in CAPABILITIES for each in given):
+        raise table.refuse("capabilities", f"a list of some of {', '.join(CAPABILITIES)}", given)
+    return tuple(given)
 
 
 def _image(table: _Table, beside: Path) -> OwnImage:

@@ -72,9 +72,8 @@ class HttpClient:
 
     async def _ask(self, method: str, path: str, node: str) -> Mapping[str, Any]:
         nonce = str(next(self._nonces))
-        answer = await self._session.ask(method, f"{self._urls[node]}/{path}?nonce={nonce}")
         try:
-            return _checked(node, nonce, answer)
+            return _checked(node, nonce, await self._session.ask(method, f"{self._urls[node]}/{path}?nonce={nonce}"))
         except WrongAnswer as wrong:
             raise OutcomeUnknown(str(wrong)) from wrong
 

@@ -45,7 +45,10 @@ class ProbeClient:
         """The system's acknowledgement, by its status; it needs no body."""
         if self._probe.confirm_path is None:
             raise OperationFailed("the description has no [confirm]")
-        answer = await self._ask(self._probe.confirm_method, self._probe.confirm_path, node)
+        try:
+            answer = await self._ask(self._probe.confirm_method, self._probe.confirm_path, node)
+        except WrongAnswer as wrong:  # it was asked for, whatever the answer is
+            raise OutcomeUnknown(str(wrong)) from wrong
         if answer.status >= 500:
             raise OutcomeUnknown(answer.refusal)
         if answer.status >= 300:

@@ -58,6 +58,10 @@ class WebSession:
             raise OperationFailed(f"no connection: {failure.strerror or failure}") from failure
         except aiohttp.ServerDisconnectedError as closed:
             raise OutcomeUnknown("the connection was closed before an answer") from closed
+        except aiohttp.ClientOSError as broken:
+            raise OutcomeUnknown(f"the connection broke: {broken.strerror or broken}") from broken
+        except aiohttp.ClientPayloadError as broken:
+            raise OutcomeUnknown("incomplete answer: the connection was closed") from broken
         except aiohttp.ClientResponseError as wrong:
             raise OutcomeUnknown(f"expected HTTP: {wrong.message.partition(chr(10))[0].rstrip(':')}") from wrong
         except (aiohttp.ClientError, OSError, ValueError) as broken:

@@ -127,7 +127,9 @@ class Software:
     ``image`` is a folder of ``nodes/`` with a Dockerfile; ``command`` gives the container's arguments, ``environment``
     variables beside those of the image. Clients connect to ``ports``. ``data`` is the folder of its durable state, None
     if it keeps none, and ``ready_s`` the longest time until its first answer. Where it ends and no fault asked for
-    that, ``restart`` says if it is started again, ``restart_delay_ms`` later.
+    that, ``restart`` says if it is started again, ``restart_delay_ms`` later. Its container has these Linux
+    ``capabilities`` (of ``CAPABILITIES``) only, and may use ``memory_mb`` of memory and have ``pids`` processes and
+    threads.
     """
 
     image: str | OwnImage
@@ -138,11 +140,32 @@ class Software:
     ready_s: float = 30.0
     restart: RestartPolicy = "never"
     restart_delay_ms: int = 1_000
+    capabilities: tuple[str, ...] = ()
+    memory_mb: int = 1024
+    pids: int = 1024
 
     def restarts_after(self, status: int) -> bool:
         """True if it is to be started again after it ended with that status."""
         return self.restart == "always" or (self.restart == "on-failure" and status != 0)
 
+
+CAPABILITIES: Final = (
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+)
+"""The Linux capabilities that software may have: Docker's usual ones without NET_RAW, since a node that forges packets
+or reads those of others passes cuts."""
 
 OUR_NODE: Final = Software(image="images/node", command=run_node)
 OUR_SERVER: Final = Software(image="images/node", command=run_server)

@@ -260,15 +260,13 @@ class DockerCluster:
         container = await self._blocking(
             machines.create_host, client, self._run, network, name, address, images.host, ports, disk
         )
-        machine = self._machine(name)
-        command, environment = software.command(machine), software.environment(machine)
-        image = images.of[software.image]
+        machine, image = self._machine(name), images.of[software.image]
         with loops.explained() if self._disks == "loop" else contextlib.nullcontext():
             node = await self._blocking(
-                machines.create_node, client, self._run, name, container, image, command, environment, disk
+                machines.create_node, client, self._run, machine, software, image, container, disk
             )
         published = await self._blocking(machines.published_ports, container, name, ports)
-        self._hosts[name] = HostContainer(name, address, container, published, node)
+        self._hosts[name] = HostContainer(name, address, container, published, node, software)
         loop = asyncio.get_running_loop()
         with translated(f"starting the agent on host {name}"):
             agent = await self._blocking(AgentChannel.open, client, container.id, name, loop)

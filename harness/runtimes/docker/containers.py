@@ -154,17 +154,15 @@ class Containers:
     async def ended_by_kernel(self, node: str) -> bool:
         """Wait for a node's end, and return True if the kernel killed it for lack of memory.
 
-        Its limit is raised to all memory of the machine, as the engine cannot remove a limit.
+        Its limit is the usual one again afterwards.
         """
         container = self._hosts[node].node
         with translated(f"inspecting how node {node} ended"):
-            client = container.client
-            assert client is not None, "a client created it"
             await self._blocking(container.wait, timeout=END_SECONDS)
             await self._blocking(container.reload)
             killed = bool(container.attrs["State"]["OOMKilled"])
-            total = (await self._blocking(client.info))["MemTotal"]
-            await self._blocking(container.update, mem_limit=total, memswap_limit=UNLIMITED)
+            usual = self._hosts[node].memory
+            await self._blocking(container.update, mem_limit=usual, memswap_limit=usual)
         return killed
 
     async def spent(self, node: str) -> Spent:

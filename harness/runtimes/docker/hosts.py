@@ -1,6 +1,9 @@
 """One machine of the cluster: a host container that owns the address, and a node container that joins it.
 
-The node container shares the host's network and process namespaces and gets no extra capability, so any image will do.
+The node container shares the host's network and process namespaces. It has the capabilities that its software states,
+gains none later, and is limited in memory and processes. A node that runs as root can still end its host's agent, as
+they share a process namespace; the run then fails, at the latest when it heals (``channel``).
+
 Killing or restarting the node leaves address, links and cuts in place, as on a real machine. All functions block; call
 them from worker threads.
 """
@@ -17,6 +20,7 @@ from docker.models.networks import Network
 from docker.types import IPAMConfig, IPAMPool, Mount
 
 from splitbrain.errors import EnvironmentFailure
+from splitbrain.nodes.systems.base import Machine, Software
 from splitbrain.runtimes.docker.agent.disks import DISK
 from splitbrain.runtimes.docker.engine import CONTROLLER_LABEL, RUN_LABEL, controller_mark, translated
 
@@ -40,13 +44,27 @@ class NodeDisk:
 
 @dataclass(frozen=True, slots=True)
 class HostContainer:
-    """A host and the container of its node or server. ``ports`` maps ports to the published ones on 127.0.0.1."""
+    """A host and the container of its node or server, which runs ``software``.
+
+    ``ports`` maps ports to the published ones on 127.0.0.1.
+    """
 
     name: str
     address: str
     container: Container
     ports: Mapping[int, int]
     node: Container
+    software: Software
+
+    @property
+    def memory(self) -> int:
+        """The usual limit of the node's memory, in bytes."""
+        return memory_of(self.software)
+
+
+def memory_of(software: Software) -> int:
+    """The limit of memory for a container of this software, in bytes."""
+    return software.memory_mb << 20
 
 
 def labels(run: str) -> dict[str, str]:
@@ -132,23 +150,28 @@ def create_disk(client: docker.DockerClient, run: str, name: str, where: str) ->
 def create_node(
     client: docker.DockerClient,
     run: str,
-    name: str,
-    host: Container,
+    machine: Machine,
+    software: Software,
     image: str,
-    command: Sequence[str],
-    environment: Mapping[str, str],
+    host: Container,
     disk: NodeDisk | None,
 ) -> Container:
-    """Start the node's container in the namespaces of its host."""
-    with translated(f"starting node {name}"):
+    """Start the node's container in the namespaces of its host, with no more rights than its software states."""
+    with translated(f"starting node {machine.name}"):
         return client.containers.run(
             image,
-            list(command),
-            name=f"splitbrain-{run}-{name}",
+            list(software.command(machine)),
+            name=f"splitbrain-{run}-{machine.name}",
             detach=True,
-            environment=dict(environment),
+            environment=dict(software.environment(machine)),
             network_mode=f"container:{host.id}",
             pid_mode=f"container:{host.id}",
+            cap_drop=["ALL"],
+            cap_add=list(software.capabilities),
+            security_opt=["no-new-privileges"],
+            mem_limit=memory_of(software),
+            memswap_limit=memory_of(software),
+            pids_limit=software.pids,
             labels=labels(run),
             mounts=[Mount(disk.where, disk.volume, "volume")] if disk else [],
             stop_signal="SIGKILL",

@@ -31,7 +31,7 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound
 
 from splitbrain import names, nodes
-from splitbrain.errors import EnvironmentFailure
+from splitbrain.errors import EnvironmentFailure, UsageError
 from splitbrain.nodes.systems.base import OwnImage
 from splitbrain.runtimes.docker.engine import translated
 
@@ -39,6 +39,7 @@ DEBIAN = "debian:bookworm-slim"
 SUITE = "bookworm"
 IMAGES_PYTHON = "3.11"  # of that suite
 PULL_SECONDS = 20
+MOST_CONTEXT = 256 << 20  # bytes of a user's folder, which are read into memory
 LABEL = "splitbrain.image"
 AGENT = "splitbrain/runtimes/docker/agent"  # the package keeps its name in the image, and nothing above it is there
 
@@ -82,7 +83,7 @@ class ImageBuilder:
                 return self._built_folder(image, base)
             case OwnImage(folder=str(folder)):
                 root = Path(folder)
-                files = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
+                files = files_within(root)
                 del files["Dockerfile"]
                 return self._built("own", root, files, base)
             case OwnImage(tag=tag):
@@ -174,8 +175,10 @@ class ImageBuilder:
             self._client.api.import_image_from_file(str(archive), *_repository_and_tag(tag))
 
     def _fetch_wheels(self, wanted: Path, to: Path) -> None:
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download", "--only-binary=:all:"]
-        self._run([*pip, "--python-version", IMAGES_PYTHON, "--requirement", str(wanted), "--dest", str(to)])
+        """Download what ``wanted`` names into the folder ``to``; each file must have a hash that stands there."""
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "download"]
+        of_images = ["--only-binary=:all:", "--python-version", IMAGES_PYTHON, "--require-hashes"]
+        self._run([*pip, *of_images, "--requirement", str(wanted), "--dest", str(to)])
 
     def _run(self, command: list[str]) -> None:
         """Run a tool of the host, ended when the run is."""
@@ -235,6 +238,20 @@ class ImageBuilder:
                     raise EnvironmentFailure(f"image {tag} did not build: {event['error']}\n{last}")
         except APIError as failure:
             raise EnvironmentFailure(f"image {tag} did not build: {failure.explanation}") from failure
+
+
+def files_within(root: Path) -> dict[str, Path]:
+    """The files of a user's folder, by their path in it. Raises UsageError for a link out of it, and for too many."""
+    files, size = {}, 0
+    for path in sorted(root.rglob("*")):
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise UsageError(f"{path}: expected a file within {root}, got a link to {path.resolve()}")
+        if path.is_file():
+            files[path.relative_to(root).as_posix()] = path
+            size += path.stat().st_size
+        if size > MOST_CONTEXT:
+            raise UsageError(f"{root}: expected at most {MOST_CONTEXT >> 20} MiB of files for an image, got more")
+    return files
 
 
 def image_ids(client: docker.DockerClient, tags: Iterable[str]) -> dict[str, str]:

@@ -111,7 +111,13 @@ PATRONI_SYSTEM: Final = System(
     message_complexity="n-1 questions of each candidate when the key runs out, then one renewal a second",
     options=NoOptions(),
     factory=None,
-    software=Software(image="systems/patroni/image", command=patroni, ports=(POSTGRES_PORT,), ready_s=60.0),
+    software=Software(
+        image="systems/patroni/image",
+        command=patroni,
+        ports=(POSTGRES_PORT,),
+        ready_s=60.0,
+        capabilities=("CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID"),  # its first process gives root up
+    ),
     servers=Servers(count=3, software=software(Timing(), "servers")),
     client="splitbrain.nodes.systems.patroni.client:PatroniClient",
     features=frozenset({"set"}),
