@@ -28,6 +28,8 @@ class Bounds:
     - ``without_effect``: the nemeses that were asked for and of which no fault took effect.
     - ``elects``: the machines of which a majority elects (``splitbrain.names.ELECTORS``).
     - ``round_ns``: the longest round of an election. An answer to a candidate that comes later does not count.
+    - ``planned_ns``: the planned length of the fault phase; None for a history without a plan.
+    - ``closed``: the history ends with a line that says so if the run was completed.
     """
 
     stall_ns: int = 2_100 * MS
@@ -41,3 +43,5 @@ class Bounds:
     without_effect: tuple[str, ...] = ()
     elects: Electors = "nodes"
     round_ns: int = 2_100 * MS
+    planned_ns: int | None = None
+    closed: bool = False

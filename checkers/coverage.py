@@ -1,10 +1,11 @@
 """Coverage: the faults and observations of a run sufficed to test something. A run that tested nothing does not pass.
 
 The outcome is never invalid. It is unknown if no fault took effect, if a nemesis that was asked for had no effect, if a
-fault was not verified, if no leader was seen or affected by a fault (nor a server that elections rest on), if a node
-never answered, or if the machine was too late throughout. A skipped fault tests nothing: other harnesses passed runs in
-which the faults never happened (openraft issues 1878, 1910 and 1919). Neither does a pause that is over before any node
-can suspect the paused one. Answers that could not be used are named with their reasons.
+fault was not verified or lost before it was undone, if no leader was seen or affected by a fault (nor a server that
+elections rest on), if a node hardly answered, if the run was cut short, or if the machine was too late throughout. A
+skipped fault tests nothing: other harnesses passed runs in which the faults never happened (openraft issues 1878, 1910
+and 1919). Neither does a pause that is over before any node can suspect the paused one. Answers that
+could not be used are named with their reasons.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from typing import Any
 import numpy as np
 
 from splitbrain.checkers import failed_probes
+from splitbrain.checkers.answering import answered_shares, hardly_observed
 from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.completeness import completed, missing_part
 from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.fault_periods import PAUSES, affected, certain_ns, is_repair, touched
 from splitbrain.checkers.history import History, natural
 from splitbrain.checkers.incidents import down_for_good
 from splitbrain.checkers.leaderships import leading_at
 from splitbrain.checkers.operations import FAIL, INFO, OK, Operations
+from splitbrain.checkers.refutation import refutations
 from splitbrain.checkers.verdict import Observed, Verdict
-from splitbrain.checkers.words import counted, duration, listed
+from splitbrain.checkers.words import counted, duration, instant, listed
 from splitbrain.names import NO_ELECTION
 
 PROPERTY = "coverage"
@@ -36,9 +40,13 @@ def check(history: History, bounds: Bounds | None = None) -> Verdict:
     injected = [fault for fault in history.faults if not is_repair(fault)]
     effective = effective_faults(history, bounds)
     touching = _touching_leaders(history, effective, frozenset(bounds.servers))
+    shares = answered_shares(history, bounds)
     facts = {
+        "answered_share": {name: round(share, 4) for name, share in shares.items()},
         "observations": int(history.observations.ok.sum()),
         "truncated": history.truncated,
+        "completed": completed(history),
+        "refuted": refutations(history, bounds),
         **_faults(history, injected, effective, touching),
         "pauses_too_short": sum(fault.in_effect for fault in injected) - len(effective),
         **_probes(history, effective),
@@ -84,15 +92,26 @@ def _gaps(
     """
     if (reason := no_election(history)) is not None:
         yield reason
+    if incomplete := missing_part(history, bounds):
+        yield incomplete
     if not facts["observations"]:
         yield "no node was observed"
     elif not len(history.leaderships):
         yield "no node was seen leading"
-    if facts["observations"] and (silent := _never_answered(history, bounds)):
+    silent = _never_answered(history, bounds) if facts["observations"] else []
+    if silent:
         why = failed_probes.reasons(history, silent)
         yield f"{listed(silent)} never answered" + (f" ({why})" if why else "")
     if dead := down_for_good(history):
         yield f"{listed(sorted(dead, key=natural))} ended and {'were' if len(dead) > 1 else 'was'} not started again"
+    shares: dict[str, float] = facts["answered_share"]
+    if hardly := hardly_observed({name: share for name, share in shares.items() if name not in silent}):
+        yield hardly
+    lost = [fault for fault in history.faults if fault.lost]
+    if lost:
+        yield f"{counted(len(lost), 'fault')} ended before it was undone: {'; '.join(map(_loss, lost[:5]))}"
+    if facts["refuted"]:
+        yield f"the history refutes its faults: {'; '.join(facts['refuted'][:5])}"
     unverified = [fault for fault in history.faults if fault.verified is False and fault.skipped is None]
     if unverified:
         names = [f"{fault.f} {fault.id}" for fault in unverified[:5]]
@@ -107,6 +126,12 @@ def _gaps(
         yield f"asked for, but without effect: {listed(bounds.without_effect)}"
     if facts["canary_late_share"] is not None and facts["canary_late_share"] > 0.5:
         yield f"the machine was late throughout (median lateness of the canary {duration(facts['canary_p50_ns'])})"
+
+
+def _loss(fault: Fault) -> str:
+    """A fault that something else ended, with the first sign of it."""
+    seen = "not seen again" if fault.last_seen is None else f"last seen at {instant(fault.last_seen)}"
+    return f"{fault.f} {fault.id} ({fault.lost[0]}; {seen})"
 
 
 def _brief_pauses(history: History, bounds: Bounds) -> set[int]:
@@ -148,6 +173,8 @@ def _faults(history: History, injected: list[Fault], effective: list[Fault], tou
         "faults_in_effect": sum(fault.in_effect for fault in injected),
         "faults_verified": sum(fault.verified is True for fault in tried),
         "faults_not_verified": sum(fault.verified is False for fault in tried),
+        "faults_seen_again": sum(fault.seen_again > 0 for fault in tried),
+        "faults_lost": sum(bool(fault.lost) for fault in tried),
         "faults_unfinished": sum(fault.done is None for fault in tried),
         "faults_skipped": len(skipped),
         "skipped_because": dict(Counter(str(fault.skipped) for fault in skipped)),

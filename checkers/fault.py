@@ -7,7 +7,7 @@ The effects of the names are known only to ``checkers.fault_periods``.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from reprlib import Repr
 from typing import Any, NamedTuple, Protocol
@@ -51,7 +51,9 @@ class Fault:
     ``begin`` and ``done`` are ns; ``done`` is None if the history ends before it. ``links`` are directed: from, to.
     ``asked`` and ``effect`` are the values of the begin line and the done line. ``verified`` says whether the fault was
     seen to take effect; None, if the history does not say, counts as yes. ``skipped`` is the reason for not trying.
-    ``fault_class`` is the name of its class, also where an old history has a code.
+    ``fault_class`` is the name of its class, also where an old history has a code. ``seen_again`` says how often it was
+    verified again while it was in force, ``last_seen`` is when last (ns), and ``lost`` are the signs, later than that,
+    that something else had ended it.
     """
 
     id: int | str
@@ -67,6 +69,9 @@ class Fault:
     verified: bool | None = None
     skipped: str | None = None
     fault_class: str | None = None
+    seen_again: int = 0
+    last_seen: int | None = None
+    lost: tuple[str, ...] = ()
 
     @property
     def in_effect(self) -> bool:
@@ -114,7 +119,19 @@ def pair_faults(lines: Iterable[NemesisLine]) -> tuple[Fault, ...]:
             raise Malformed(f"a begin of {line.f} {half.id} before its done", phase, line.index)
         else:
             done[partner] = half
-    return tuple(_fault(half, done.get(at)) for at, half in enumerate(begun))
+    rechecked = {key: seen for half in done.values() for key, seen in _seen_again(half.value)}
+    return tuple(
+        _fault(half, done.get(at), {} if half.id is None else rechecked.get(half.id, {}))
+        for at, half in enumerate(begun)
+    )
+
+
+def _seen_again(value: Mapping[str, Any]) -> Iterator[tuple[int | str, Mapping[str, Any]]]:
+    """The faults that a repair found when it began, by their ids; malformed entries are left out."""
+    entries = value.get("seen_again")
+    for entry in entries if isinstance(entries, list | tuple) else ():
+        if isinstance(entry, Mapping) and isinstance(entry.get("id"), int | str):
+            yield entry["id"], entry
 
 
 def _has_open(queue: deque[int], done: Container[int]) -> bool:
@@ -141,7 +158,7 @@ def read_nemesis_line(line: NemesisLine) -> _FaultHalf:
     return _FaultHalf(line, value, fault)
 
 
-def _fault(begun: _FaultHalf, done: _FaultHalf | None) -> Fault:
+def _fault(begun: _FaultHalf, done: _FaultHalf | None, rechecked: Mapping[str, Any]) -> Fault:
     line, asked = begun.line, begun.value
     effect = done.value if done is not None else {}
     named = (line.node,) if line.node is not None else ()
@@ -160,6 +177,9 @@ def _fault(begun: _FaultHalf, done: _FaultHalf | None) -> Fault:
         verified=None if verified is None else bool(verified),
         skipped=None if skipped in (None, False) else str(skipped),
         fault_class=_class(asked, "class", "cell") or _class(effect, "class", "cell"),
+        seen_again=times if isinstance(times := rechecked.get("times"), int) else 0,
+        last_seen=last if isinstance(last := rechecked.get("last"), int) else None,
+        lost=tuple(map(str, signs)) if isinstance(signs := rechecked.get("lost"), list | tuple) else (),
     )
 
 

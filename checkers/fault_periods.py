@@ -117,11 +117,18 @@ def _fault_period(
 ) -> FaultPeriod:
     certain = None
     if fault.in_effect and fault.done is not None and fault.f not in RESTARTS:
-        certain = (fault.done, end if undoing is None else undoing)
+        certain = (fault.done, _surely_until(fault, fault.done, end if undoing is None else undoing))
     # In a simulation an act takes no time; it disturbs its targets for 1 ns all the same.
     last = end + 1 if over is None else max(over, fault.begin + 1)
     cuts = is_cut(fault) if links else fault.f in KILLS
     return FaultPeriod(fault=fault, nodes=nodes, links=links, possible=(fault.begin, last), certain=certain, cuts=cuts)
+
+
+def _surely_until(fault: Fault, done: int, undoing: int) -> int:
+    """Until when the fault was certainly active: one that something else ended, until it was last verified."""
+    if not fault.lost:
+        return undoing
+    return done if fault.last_seen is None else min(max(done, fault.last_seen), undoing)
 
 
 class _Repairs:

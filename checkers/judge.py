@@ -10,7 +10,7 @@ of the cluster are known, their observations are expected, and their absence is 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from splitbrain.checkers import (
@@ -29,7 +29,9 @@ from splitbrain.checkers import (
     term_safety,
     vote_safety,
 )
+from splitbrain.checkers.answering import answered_shares, hardly_observed
 from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.completeness import missing_part
 from splitbrain.checkers.history import History
 from splitbrain.checkers.incidents import described
 from splitbrain.checkers.judgement import JudgedProperty, Judgement, hold
@@ -193,16 +195,22 @@ def judge(
     A guarantee without a promise counts as guaranteed. ``bounds`` are in ns. With ``strict``, a known weakness that was
     not reproduced makes the run invalid. ``only`` names the properties to judge; None means all.
     """
+    bounds = bounds or Bounds()
+    hidden = hardly_observed(answered_shares(history, bounds))
     judged: list[JudgedProperty] = []
     not_judged: list[JudgedProperty] = []
     for tested in PROPERTIES:
         if only is None or tested.name in only:
             promised = {guarantee: promises.get(guarantee, "guaranteed") for guarantee in tested.guarantees}
-            found = _observed(tested, history, bounds or Bounds(), promised)
+            found = _unless_hidden(tested, _observed(tested, history, bounds, promised), hidden)
             where = not_judged if found.observed is Observed.NOT_JUDGED else judged
             where.append(hold(found, promised, strict=strict, system=system))
     return Judgement(
-        properties=tuple(judged), not_judged=tuple(not_judged), incidents=described(history), system=system
+        properties=tuple(judged),
+        not_judged=tuple(not_judged),
+        incidents=described(history),
+        system=system,
+        missing=missing_part(history, bounds),
     )
 
 
@@ -218,6 +226,15 @@ def _observed(tested: Property, history: History, bounds: Bounds, promised: Prom
     except Exception as failure:  # a bug in the checker: undecided, and the others go on
         words = f"the checker failed: {type(failure).__name__}: {failure}"
         return Verdict(property=tested.name, observed=Observed.UNDECIDED, words=words)
+
+
+def _unless_hidden(tested: Property, found: Verdict, hidden: str | None) -> Verdict:
+    """The verdict; undecided if it rests on the silence of those that hardly answered, in words in ``hidden``."""
+    asked = {OBSERVE, CONFIRM, *epoch_safety.NEEDS}
+    if hidden is None or found.observed not in (Observed.HELD, Observed.NOT_SHOWN) or asked.isdisjoint(tested.needs):
+        return found
+    words = f"{hidden}, which may hide a violation"
+    return replace(found, observed=Observed.UNDECIDED, words=words, detail=found.words)
 
 
 def _undefined(promised: Promises) -> str | None:

@@ -133,13 +133,15 @@ def hold(found: Verdict, promises: Promises, *, strict: bool = False, system: st
 class Judgement:
     """The properties of one run, those judged and those not, and the worst of their outcomes.
 
-    ``incidents`` are sentences about what happened unasked (``checkers.incidents``), beside the verdict.
+    ``incidents`` are sentences about what happened unasked (``checkers.incidents``), beside the verdict. ``missing`` is
+    the part of the run that the history lacks (``checkers.completeness``); None if it lacks none.
     """
 
     properties: tuple[JudgedProperty, ...]
     not_judged: tuple[JudgedProperty, ...] = ()
     incidents: tuple[str, ...] = ()
     system: str | None = None
+    missing: str | None = None
 
     def __getitem__(self, name: str) -> JudgedProperty:
         """The judged property of that name, which must exist."""
@@ -147,15 +149,20 @@ class Judgement:
 
     @property
     def outcome(self) -> Outcome:
-        """The worst outcome; unknown if all passed and nothing that is promised was put to the test."""
-        return Outcome.UNKNOWN if self._nothing_tested else worst(judged.outcome for judged in self.properties)
+        """The worst outcome; unknown if all passed in a part of the run, or without a test of what is promised."""
+        if self._nothing_tested or (self._passed and self.missing is not None):
+            return Outcome.UNKNOWN
+        return worst(judged.outcome for judged in self.properties)
+
+    @property
+    def _passed(self) -> bool:
+        return worst(judged.outcome for judged in self.properties) is Outcome.VALID
 
     @property
     def _nothing_tested(self) -> bool:
         promises = {promise for judged in self.properties for promise in judged.promises.values()}
-        passed = worst(judged.outcome for judged in self.properties) is Outcome.VALID
         about_promises = any(judged.guarantees for judged in self.properties + self.not_judged)
-        return passed and about_promises and promises.isdisjoint(("guaranteed", "known-weakness"))
+        return self._passed and about_promises and promises.isdisjoint(("guaranteed", "known-weakness"))
 
     @property
     def observed(self) -> Mapping[Guarantee, Observed]:
@@ -176,12 +183,14 @@ class Judgement:
         passed = [judged for judged in self.properties if judged.outcome is Outcome.VALID]
         permitted = [judged for judged in passed if judged.observed in (Observed.VIOLATED, Observed.NOT_SHOWN)]
         told = sorted(failed, key=lambda judged: -judged.outcome) + permitted
-        yield from (judged.headline for judged in told)
+        yield from dict.fromkeys(judged.headline for judged in told)  # several may share a reason
         held = [judged for judged in passed if judged.observed is Observed.HELD]
         yield from _all_held([judged.name for judged in held if judged.guarantees], bool(told))
         yield from (judged.headline for judged in held if not judged.guarantees)
         if undecided := [judged.name for judged in passed if judged.observed is Observed.UNDECIDED]:
             yield f"undecided, and not promised: {listed(undecided)}"
+        if self._passed and self.missing is not None:  # coverage, which says it too, is not among those judged
+            yield self.missing
         if self._nothing_tested:
             yield f"passed, but nothing that {self.system or 'this system'} promises was put to the test"
 

@@ -147,6 +147,11 @@ NEAR: Final = 0.7
 """How alike two names must be for one to be suggested in place of the other: "oom" is not near to "foo"."""
 
 MS: Final = 1_000_000
+
+RUN: Final = "run"
+"""The process of lines about the run itself."""
+COMPLETE: Final = "complete"
+"""The ``f`` of the line at the end of a run that was carried out to its end."""
 """Nanoseconds in a millisecond: times are integer nanoseconds."""
 
 WATCHER: Final = "watcher"

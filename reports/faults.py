@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.words import counted
 from splitbrain.reports import words
 from splitbrain.reports.fault_windows import FaultWindow, LinkRecovery, of_window
@@ -52,7 +53,8 @@ def fault_words(window: FaultWindow) -> str:
     if window.effect is not None:
         text += f", in effect {(window.effect - window.begin) / 1e6:.1f} ms later"
     text += f", undone at {window.end / 1e9:.3f} s" if window.undone else ", never undone"
-    return text + ("\neffect NOT verified" if fault.verified is False else "")
+    text += "\neffect NOT verified" if fault.verified is False else ""
+    return text + (f"\nLOST: {fault.lost[0]}" if fault.lost else "")
 
 
 def targets(window: FaultWindow) -> str:
@@ -71,14 +73,13 @@ def fault_rows(frames: Frames) -> list[FaultRow]:
 
 def _fault_row(window: FaultWindow, frames: Frames) -> FaultRow:
     fault, impact = window.fault, frames.impacts.get(str(window.fault.id))
-    verified = {True: "yes", False: "NO", None: "not stated"}[fault.verified]
     return FaultRow(
         id=str(fault.id),
         name=fault.f if window.shape == fault.f else f"{fault.f}: {window.shape}",
         targets=targets(window),
         begun=f"{window.begin / 1e9:.2f}",
         effect="–" if window.effect is None or fault.skipped else f"{(window.effect - window.begin) / 1e6:.1f}",
-        verified=f"skipped: {fault.skipped}" if fault.skipped else verified,
+        verified=_verified(fault),
         undone=f"{window.end / 1e9:.2f}" if window.undone else "–" if fault.skipped else "never",
         gap=words.seconds(impact.gap_s if impact else None),
         leader=_leader(impact),
@@ -88,6 +89,17 @@ def _fault_row(window: FaultWindow, frames: Frames) -> FaultRow:
         start=window.begin // 1000,
         end=window.end // 1000,
     )
+
+
+def _verified(fault: Fault) -> str:
+    """How the effect of a fault was verified: when it began, and until it was undone or lost."""
+    if fault.skipped:
+        return f"skipped: {fault.skipped}"
+    verified = {True: "yes", False: "NO", None: "not stated"}[fault.verified]
+    until = "" if fault.last_seen is None else f" until {fault.last_seen / 1e9:.2f} s"
+    if fault.lost:
+        return f"{verified}{until}, then LOST: {fault.lost[0]}"
+    return f"{verified}, {counted(fault.seen_again, 'time')} again{until}" if fault.seen_again else verified
 
 
 def _first_data(recoveries: Sequence[LinkRecovery]) -> str:
@@ -112,6 +124,8 @@ def faults_note(frames: Frames, schedule: Json) -> str:
     parts = [_injected(begun - skipped, begun, planned)]
     parts += [f"{skipped} skipped"] if skipped else []
     parts += [f"{unverified} not verified to have taken effect"] if unverified else []
+    lost = sum(1 for window in frames.faults if window.fault.lost)
+    parts += [f"{lost} lost before being undone"] if lost else []
     parts += [f"the first {MAX_FAULT_ROWS} are listed"] if begun > MAX_FAULT_ROWS else []
     return "; ".join(parts) + "."
 

@@ -129,7 +129,7 @@ def made(experiment: Json) -> list[Group]:
     """The options and versions of the experiment in groups, including unknown keys."""
     grouped = ("versions", "durations_s", "workload", "bounds", "promises")
     names = {"durations_s": "durations, s", "workload": "workload", "bounds": "bounds", "promises": "promises"}
-    apart = {*grouped, "command", "format", "node_names", "server_names", "notes", "judged_by", "origin"}
+    apart = {*grouped, "command", "format", "node_names", "server_names", "notes", "judged_by", "origin", "closed"}
     top = [(key, value) for key, value in experiment.items() if key not in apart]
     groups = [Group(name="experiment", rows=_rows(top))]
     for key in grouped:

@@ -162,7 +162,7 @@ def test_a_fault_on_a_server_affects_every_leader_and_one_on_a_follower_does_not
     def words(node: str) -> str:
         led = Story().led("n1", 0, 1, term=1).saw("n2", 0, 1, leader="n1", term=1)
         faulty = led.fault("pause", 10, 20, nodes=[node], effect={"verified": True}).until(100)
-        return coverage.check(faulty.history(), BOUNDS).words
+        return coverage.check(faulty.history(), replace(BOUNDS, stall_ns=100)).words
 
     assert words("s1") == "1 fault took effect, 1 on a leader or a server"
     assert words("n2") == "no fault affected a leader"

@@ -124,6 +124,7 @@ class Experiment:
             "workload": asdict(self.workload),
             "node_names": self.node_names,
             "server_names": self.server_names,
+            "closed": True,  # the history of the run, if completed, ends with a line that says so
         }
 
     @classmethod

@@ -21,7 +21,7 @@ from splitbrain.nemesis.schedules import Schedule, Step, step_rng
 from splitbrain.nemesis.state import state_of
 from splitbrain.nemesis.targets import Group, NoTarget, View
 from splitbrain.nemesis.triggers import OBSERVED, Trigger
-from splitbrain.runtimes.base import Alarm, Cluster, Effect
+from splitbrain.runtimes.base import Alarm, Cluster, Effect, Rechecked
 from splitbrain.units import MS
 
 LEADER_WAIT_NS = 2_000 * MS
@@ -187,8 +187,23 @@ class Injector:
         undone = {"id": next(self._ids), **value}
         undone.setdefault("nodes", [])
         self._note(f, "begin", undone)
+        ids = dict(self._in_force)
         effect = await undo()
-        self._note(f, "done", {"id": undone["id"], "nodes": undone["nodes"], **_measured(effect)})
+        seen_again = [self._seen_again(ids, plan, rechecked) for plan, rechecked in effect.rechecked]
+        again = {"seen_again": seen_again} if seen_again else {}
+        self._note(f, "done", {"id": undone["id"], "nodes": undone["nodes"], **_measured(effect), **again})
+
+    def _seen_again(self, ids: dict[int, Plan], plan: Plan, rechecked: Rechecked) -> dict[str, Any]:
+        """How often a fault was verified again, the time of the history (ns) at which it was last, and its loss."""
+        fault = next(key for key, each in ids.items() if each is plan)
+        del ids[fault]
+        ago = None if rechecked.last is None else self._cluster.now() - rechecked.last
+        return {
+            "id": fault,
+            "times": rechecked.times,
+            "last": None if ago is None else max(0, self._recorder.now() - ago),
+            **({"lost": list(rechecked.lost)} if rechecked.lost else {}),
+        }
 
     def _announce_in_force(self) -> None:
         self._announce("; ".join(planned.words for planned in self._in_force.values()) or None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -96,17 +97,25 @@ def contract_of(
     servers: Iterable[str] = (),
     workload: str = "election",
     nemeses: Iterable[str] = (),
+    planned_s: float | None = None,
+    closed: bool = True,
 ) -> Contract:
     """The promises of ``system`` under the faults in a history, adapted to the resource of its workload.
 
     ``nodes`` and ``servers`` name the cluster's machines, where they are known beyond what the history names, and
-    ``nemeses`` those that were asked for.
+    ``nemeses`` those that were asked for. ``planned_s`` is the planned length of the fault phase, and ``closed`` says
+    that a completed history ends with a line that says so.
     """
     fault_classes = fault_classes_of(exercised(history.faults), system)
     bounds = bounds_of(system, nodes, servers)
     return Contract(
         promises=promises_to_writers(promises_of(system, fault_classes), workload),
-        bounds=replace(bounds, without_effect=without_effect(nemeses, history, bounds)),
+        bounds=replace(
+            bounds,
+            without_effect=without_effect(nemeses, history, bounds),
+            planned_ns=None if planned_s is None else round(planned_s * 1e9),
+            closed=closed,
+        ),
         fault_classes=fault_classes,
         system=system.name,
     )
@@ -164,6 +173,7 @@ def judge_run(
         servers=experiment.server_names,
         workload=experiment.workload.kind,
         nemeses=experiment.nemesis,
+        planned_s=experiment.time_limit_s,
     )
     return judge_by(history, contract, strict=strict, only=only)
 
@@ -190,6 +200,8 @@ def judge_stored(
         servers=_names(record, "server_names"),
         workload=str(workload.get("kind", "election")) if isinstance(workload, Mapping) else "election",
         nemeses=_names(record, "nemesis"),
+        planned_s=_number(record.get("time_limit_s")),
+        closed=record.get("closed") is True,
     )
     return judge_by(history, contract, strict=strict, only=only)
 
@@ -200,6 +212,11 @@ def _names(record: Mapping[str, Any], key: str) -> Sequence[str]:
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise UsageError(f"{EXPERIMENT}: {key}: expected a list of names, got {reprlib.repr(names)}")
     return names
+
+
+def _number(value: object) -> float | None:
+    """A number of a record, None if it is something else."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def properties_named(names: str) -> frozenset[str]:

@@ -21,7 +21,7 @@ from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.recorder import Recorder
 from splitbrain.core.warm_up import until_led
 from splitbrain.errors import EnvironmentFailure
-from splitbrain.names import WATCHER
+from splitbrain.names import COMPLETE, RUN, WATCHER
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes import runtime_named
 from splitbrain.runtimes.base import Cluster, Facts, Incident, Say, Tell
@@ -118,6 +118,7 @@ async def run_phases(
 
     try:
         await cluster.run_all(phases(), [job for group in groups for job in group.jobs()])
+        recorder.note(RUN, COMPLETE, None, None)
     finally:
         recorder.stop_clock()
         with contextlib.suppress(EnvironmentFailure):  # the tear-down reads the logs too, and says what failed

@@ -25,18 +25,32 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Rechecked:
+    """How often a plan was verified again while it was in force, and when last (ns, as ``Cluster.now``).
+
+    ``lost`` are the signs that something else ended it, one sentence each; it was last verified before that.
+    """
+
+    times: int
+    last: int | None
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Effect:
     """The measured effect of a fault or of its healing.
 
     ``verified`` is False when real packets showed something else than was asked for; ``problems`` then says
     what. ``in_effect_ns`` is the time from asking to the last host's answer that it was applied, before the
-    verification; ``facts`` are further figures for the history.
+    verification; ``facts`` are further figures for the history. ``rechecked`` holds the plans that a healing ended and
+    that were rechecked until then.
     """
 
     verified: bool
     in_effect_ns: int
     problems: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    rechecked: Sequence[tuple[Plan, Rechecked]] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +69,7 @@ class Incident:
 Tell = Callable[[Incident], None]
 
 
-class Watch(Protocol):
+class Rechecks(Protocol):
     """A watch over the machines: ``jobs`` are its coroutines, which end soon after ``stop``."""
 
     def jobs(self) -> Sequence[Job]: ...
@@ -137,8 +151,8 @@ class Cluster(Protocol):
         """
         ...
 
-    def watch(self, tell: Tell) -> Watch:
-        """Watch all machines, and call ``tell`` at once when the software of one ends, starts again or is disturbed.
+    def watch(self, tell: Tell) -> Rechecks:
+        """Rechecks all machines, and call ``tell`` at once when the software of one ends, starts again or is disturbed.
 
         What has ended already is told first.
         """

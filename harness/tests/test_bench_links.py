@@ -79,7 +79,10 @@ class Skewable:
 
     async def processes(self, machine: str) -> Sequence[NodeProcess]:
         reborn = self._dies_after is not None and self._changes > self._dies_after
-        return [NodeProcess(pid=7, began=100 + reborn, threads=4), NodeProcess(pid=9, began=120, threads=1)]
+        return [
+            NodeProcess(pid=7, began=100 + reborn, threads=4, stopped=False),
+            NodeProcess(pid=9, began=120, threads=1, stopped=False),
+        ]
 
     async def patch_clocks_again(self, machine: str) -> Sequence[int]:
         await asyncio.sleep(0)

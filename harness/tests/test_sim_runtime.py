@@ -31,7 +31,7 @@ from splitbrain.workloads import Workload
 
 pytestmark = pytest.mark.simulation
 
-PINNED = "67e29788043525d72f57ec86acc48e7ca6e3b911ea301549881c26558297ae32"
+PINNED = "7afda88486c6e8ff30227cdc3050012fb13c5b2946a1a35577fc602c4f9c47dd"
 WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
 
 

@@ -73,6 +73,15 @@ class Clocks:
             facts={"clocks": facts} if facts else {},
         )
 
+    async def lost(self, nodes: Iterable[str]) -> tuple[str, ...]:
+        """The clocks that are not as set in the memory of these nodes' processes; the nodes are not asked."""
+        reports = await self._hands.ask({node: ReadClocks() for node in sorted(nodes)})
+        return tuple(
+            f"{node}: {words}"
+            for node, found in reports.items()
+            for words in (*found.problems, *self._not_as_asked(node, found))
+        )
+
     async def _look(self, node: str, silent: bool) -> Verification:
         seen = Verification()
         for _ in range(TRIES):  # an answer may be long on its way, and a process only just started

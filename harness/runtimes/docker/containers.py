@@ -43,6 +43,14 @@ class Spent:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A container that is ``frozen`` or not, and its quota of processor time (us)."""
+
+    frozen: bool
+    quota: int
+
+
 class Blocking(Protocol):
     """Runs a blocking function on a worker thread."""
 
@@ -104,6 +112,15 @@ class Containers:
         with translated(f"inspecting node {node}"):
             await self._blocking(container.reload)
         return bool(container.attrs["State"]["OOMKilled"])
+
+    async def held(self, node: str) -> Held:
+        """Return the freezer's state and the processor quota of a node's container, as the engine has them."""
+        container = self._hosts[node].node
+        with translated(f"inspecting node {node}"):
+            await self._blocking(container.reload)
+        return Held(
+            frozen=bool(container.attrs["State"]["Paused"]), quota=int(container.attrs["HostConfig"]["CpuQuota"])
+        )
 
     async def freeze(self, node: str) -> None:
         """Freeze a node with the cgroup freezer; returns when all its processes are frozen.

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 
 from splitbrain.nemesis.plans import Plan
 from splitbrain.nemesis.state import State, state_of
-from splitbrain.runtimes.base import Effect
+from splitbrain.runtimes.base import Effect, Rechecked
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
 from splitbrain.runtimes.docker.clocks import Clocks, Shown
 from splitbrain.runtimes.docker.containers import Containers
@@ -23,6 +23,7 @@ from splitbrain.runtimes.docker.handlers import HANDLERS, Make
 from splitbrain.runtimes.docker.links import Links
 from splitbrain.runtimes.docker.names import Names
 from splitbrain.runtimes.docker.processes import Processes
+from splitbrain.runtimes.docker.rechecks import PlanLook, Rechecks
 from splitbrain.units import MS
 
 
@@ -46,6 +47,9 @@ class FaultController:
 
     def __init__(self, hands: AgentPool, containers: Containers, shows: Callable[[str], Awaitable[Shown]]) -> None:
         self._in_force: list[Plan] = []
+        self._rechecks: list[tuple[Plan, Rechecks]] = []
+        self._hands = hands
+        self._containers = containers
         self._parts = Parts(
             links=Links(hands, self._wanted),
             names=Names(hands, self._wanted),
@@ -66,16 +70,34 @@ class FaultController:
     async def inflict(self, plan: Plan) -> Effect:
         self._in_force.append(plan)
         handler = HANDLERS[type(plan.fault)]
-        return await self._carry_out(plan, handler.inject)
+        effect = await self._carry_out(plan, handler.inject)
+        if effect.verified:
+            look = PlanLook(plan, self._hands, self._containers, self._parts, self._in_force)
+            self._rechecks.append((plan, Rechecks(look)))
+        return effect
 
     async def undo(self, plan: Plan) -> Effect:
+        rechecked = await self._end_rechecks([plan])
         self._in_force.remove(plan)
         handler = HANDLERS[type(plan.fault)]
-        return await self._carry_out(plan, handler.undo or handler.inject)
+        effect = await self._carry_out(plan, handler.undo or handler.inject)
+        return replace(effect, rechecked=rechecked)
 
     async def heal(self) -> Effect:
+        rechecked = await self._end_rechecks(self._in_force)
         self._in_force.clear()
-        return await _timed(self._make_healthy, self._verify_healthy)
+        return replace(await _timed(self._make_healthy, self._verify_healthy), rechecked=rechecked)
+
+    async def _end_rechecks(self, plans: Iterable[Plan]) -> list[tuple[Plan, Rechecked]]:
+        """End the rechecks of these plans; a plan that was not verified has none."""
+        ending = []
+        for plan in plans:
+            if (found := next((each for each in self._rechecks if each[0] is plan), None)) is not None:
+                self._rechecks.remove(found)
+                ending.append(found)
+        return [
+            *zip((plan for plan, _ in ending), await asyncio.gather(*(each.end() for _, each in ending)), strict=True)
+        ]
 
     def _wanted(self) -> State:
         return state_of(self._in_force)

@@ -15,6 +15,8 @@ from splitbrain.nemesis.state import LONGEST_QUEUE_MS, Flaws, State, gilbert
 from splitbrain.runtimes.docker.agent.impairments import Impairments
 from splitbrain.runtimes.docker.agent.messages import (
     CutManner,
+    HostState,
+    Inspect,
     PortCut,
     ProbesReceived,
     ReadChecksumErrors,
@@ -25,7 +27,7 @@ from splitbrain.runtimes.docker.agent.messages import (
     SetLinks,
 )
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
-from splitbrain.runtimes.verification import Heard, Measured, amiss, measured, problems, unnoticed
+from splitbrain.runtimes.verification import SOONER_MS, Heard, Measured, amiss, measured, problems, unnoticed
 from splitbrain.units import MS
 
 T = TypeVar("T")
@@ -35,6 +37,7 @@ VERIFY_AGAIN_SECONDS = 0.005
 PROBE_BYTES = 40
 HEADER_BYTES = 28  # of IP and UDP
 GRACE_NS = 40 * MS  # in which packets that are due must have come
+MOMENT_SECONDS = 0.01  # in which a packet that nothing keeps has come
 TRIES = 3
 CALM = Flaws()
 
@@ -120,6 +123,49 @@ class Links:
         """Verify all cuts and rules, and measure the links that a change is about."""
         seen = await self._verify_cuts() + await self._verify_ports()
         return seen + await self._verify_flaws(frozenset(about))
+
+    async def lost(self, links: Iterable[Link]) -> tuple[str, ...]:
+        """Look once, for a moment, for signs that cuts or flaws of these links have ended.
+
+        Only what another change leaves alone meanwhile counts.
+        """
+        before, looked_at = self._wanted(), sorted(links)
+        token = await self._probe(looked_at, Sample(1))
+        await asyncio.sleep(MOMENT_SECONDS)
+        receivers = sorted({receiver for _, receiver in looked_at})
+        seen = await self._hands.ask({node: ReadProbes(token=token) for node in receivers})
+        hosts = await self._hands.ask({node: Inspect() for node in receivers})
+        after = self._wanted()
+        found = [
+            self._missing(link, before, seen[link[1]], hosts[link[1]])
+            for link in looked_at
+            if _same(link, before, after)
+        ]
+        return tuple(sign for sign in found if sign is not None)
+
+    async def lost_ports(self, ports: Iterable[int]) -> tuple[str, ...]:
+        """Look once, for a moment, for signs that cuts of these ports are not as wanted."""
+        tokens = {port: await self._probe_port(port) for port in sorted(ports)}
+        await asyncio.sleep(MOMENT_SECONDS)
+        return tuple([words for port, token in tokens.items() for words in await self._wrong_ports(port, token)])
+
+    def _missing(self, link: Link, wanted: State, seen: ProbesReceived, host: HostState) -> str | None:
+        """The sign that a link is not as wanted; None if there is none."""
+        sender, receiver = link
+        came = self._named(seen.received).get(sender, ())
+        if link in wanted.cut:
+            if came:
+                return f"{sender} to {receiver} should be cut, and a packet came"
+            return None if sender in self._named(seen.dropped) else f"the rule that cuts {sender} to {receiver} is gone"
+        flaws = wanted.flaws.get(link, CALM)
+        if sender not in self._named(dict.fromkeys(seen.impaired)):
+            return f"the rule for the flaws of {sender} to {receiver} is gone"
+        if not host.chained:
+            return f"packets to {receiver} pass by the rules for their flaws"
+        if _impairments(flaws) is not None and not host.impairing:
+            return f"the process that impairs packets to {receiver} has ended"
+        early = [late_us for _, late_us in came if late_us / 1_000 < flaws.ms - SOONER_MS]
+        return f"{sender} to {receiver} should take {flaws.ms} ms more, and a packet came sooner" if early else None
 
     async def _verify_cuts(self) -> Verification:
         """Send real packets until the hosts have seen all cuts and no others, or the time is over.
@@ -304,6 +350,11 @@ class Links:
     def _named(self, by_address: Mapping[str, T]) -> dict[str, T]:
         names = {address: node for node, address in self._hands.addresses.items()}
         return {names[address]: told for address, told in by_address.items() if address in names}
+
+
+def _same(link: Link, before: State, after: State) -> bool:
+    """True if both states ask the same of a link."""
+    return (link in before.cut) == (link in after.cut) and before.flaws.get(link) == after.flaws.get(link)
 
 
 def _impairments(flaws: Flaws) -> Impairments | None:

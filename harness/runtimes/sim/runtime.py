@@ -22,12 +22,17 @@ def run(spec: ClusterSpec, work: Work, logs: Path, say: Say, phase: Callable[[st
     phase("set-up")
     log = Log()
     simulation = make(spec, log)
+    problems: tuple[str, ...] = ()
     try:
         drive(simulation, work)
     finally:
         phase("tear-down")
-        log.write(logs)
-    return Facts(versions={"simulated_s": round(simulation.now / 1e9, 3)})
+        try:
+            log.write(logs)
+        except OSError as failure:  # the run itself, or why it failed, is worth more than its logs
+            problems = (f"{logs}: the nodes' logs cannot be kept: {failure.strerror}",)
+            say(problems[0])
+    return Facts(versions={"simulated_s": round(simulation.now / 1e9, 3)}, problems=problems)
 
 
 def make(spec: ClusterSpec, instrument: Instrument | None = None) -> Simulation:

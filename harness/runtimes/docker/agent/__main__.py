@@ -36,6 +36,8 @@ from splitbrain.runtimes.docker.agent.messages import (
     FreeDisk,
     GrowMemory,
     Hello,
+    HostState,
+    Inspect,
     KillMatching,
     KillNode,
     ListProcesses,
@@ -141,6 +143,7 @@ class Agent:
         yield ListProcesses.handled_in("processes", lambda request: ProcessList(processes=processes.described()))
         yield CreateDisk.handled_in("disks", lambda request: self.disks.create(request.name))
         yield RestoreDisk.handled_in("disks", lambda request: self.disks.restore(request.name))
+        yield Inspect.handled_in("inspection", lambda request: self._inspect())
         # A process has one tracer at a time.
         yield GrowMemory.handled_in("tracing", lambda request: oom.grow(request.size))
         yield SetClocks.handled_in("tracing", self._set_clocks)
@@ -186,6 +189,14 @@ class Agent:
     def _set_links(self, request: SetLinks) -> Done:
         self.links.replace(request.cut, request.ports, request.loss, request.impaired)
         return Done()
+
+    def _inspect(self) -> HostState:
+        return HostState(
+            chained=links.chained(),
+            impairing=self.links.impairing,
+            processes=processes.described(),
+            filler=disks.filler_size(),
+        )
 
     def _send_probes(self, request: SendProbes) -> Done:
         self.probes.send(request.to, request.token, request.times, request.every_us, request.size)

@@ -108,6 +108,14 @@ def _room() -> int:
     return held.f_bavail * held.f_frsize
 
 
+def filler_size() -> int:
+    """Return the size of the file that takes the free space; 0 if there is none."""
+    try:
+        return (DISK / FILLER).stat().st_size
+    except OSError:
+        return 0
+
+
 def free() -> DiskFreed:
     """Give back the space that ``fill`` took."""
     (DISK / FILLER).unlink(missing_ok=True)

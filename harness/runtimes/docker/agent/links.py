@@ -66,6 +66,11 @@ class LinkRules:
         if self._queueing is not None:
             self._configure(settings)
 
+    @property
+    def impairing(self) -> bool:
+        """True while the process that applies impairments runs."""
+        return self._queueing is not None and self._queueing.poll() is None
+
     def _configure(self, settings: QueueSettings) -> None:
         """Send the settings to the process, and wait until they are in effect."""
         assert self._queueing is not None and self._queueing.stdin and self._queueing.stdout
@@ -188,6 +193,12 @@ def parsed(listing: str) -> RulesInForce:
         else:
             found.dropped[address] = found.dropped.get(address, 0) + int(words[0])
     return found
+
+
+def chained() -> bool:
+    """True if all incoming packets go through our chain, before any other rule."""
+    first = next((line for line in run("iptables", "-S", "INPUT").splitlines() if line.startswith("-A")), "")
+    return first == f"-A INPUT -j {CHAIN}"
 
 
 def destroy_connections() -> int:

@@ -412,11 +412,12 @@ class PauseMatching(Request[Matched]):
 
 @dataclass(frozen=True, kw_only=True)
 class NodeProcess:
-    """A process of the node. ``began`` is in the kernel's clock ticks since boot."""
+    """A process of the node. ``began`` is in the kernel's clock ticks since boot, ``stopped`` by a signal."""
 
     pid: int
     began: int
     threads: int
+    stopped: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -429,6 +430,25 @@ class ProcessList:
 @dataclass(frozen=True, kw_only=True)
 class ListProcesses(Request[ProcessList]):
     """List the node's processes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostState:
+    """The state of a host on which its faults rest.
+
+    ``chained``: incoming packets go through our rules first. ``impairing``: the process that impairs packets runs.
+    ``processes`` are the node's. ``filler`` is the size in bytes of the file that fills the node's disk.
+    """
+
+    chained: bool
+    impairing: bool
+    processes: tuple[NodeProcess, ...]
+    filler: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspect(Request[HostState]):
+    """Read the state of the host, without changing it."""
 
 
 # The node's clocks

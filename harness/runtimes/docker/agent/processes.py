@@ -107,7 +107,8 @@ def described() -> tuple[NodeProcess, ...]:
     for pid in sorted(node_processes()):
         with contextlib.suppress(OSError):  # it has ended
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            found.append(NodeProcess(pid=pid, began=int(fields[19]), threads=int(fields[17])))
+            stopped = fields[0] in "Tt"
+            found.append(NodeProcess(pid=pid, began=int(fields[19]), threads=int(fields[17]), stopped=stopped))
     return tuple(found)
 
 
