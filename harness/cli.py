@@ -22,7 +22,7 @@ from splitbrain.campaigns.matrix.cli import matrix
 from splitbrain.campaigns.soak.cli import soak
 from splitbrain.ending import DEBUG_OPTION, conclude, words_of
 from splitbrain.errors import EnvironmentFailure, Interrupted, UsageError
-from splitbrain.names import ALLOW_PRIVILEGED, MODELS, Model
+from splitbrain.names import ALLOW_PRIVILEGED, MODELS, PRESET_AT, PRESETS, Model
 
 # Everything else is imported by the command that needs it, so that ``--help`` answers at once.
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ def cli() -> None:
     help="Time between two observations of a node, in ms; default: 20, in simulation 100.",
 )
 @click.option("--workload", "kind", default="election", show_default=True, help="See `splitbrain workloads`.")
+@click.option(
+    "--promises", type=click.Choice(list(PRESETS)), default=None, help="Hold SYSTEM to these promises, not its own."
+)
 @privileged_option
 @store_option
 @json_option
@@ -81,6 +84,7 @@ def test(
     seed: int | None,
     observe_period: int | None,
     kind: str,
+    promises: str | None,
     privileged: bool,
     store: Path,
     as_json: bool,
@@ -97,7 +101,8 @@ def test(
     if not 1 <= time_limit <= 86_400:
         raise UsageError(f"--time-limit: expected 1 to 86400 seconds, got {time_limit:g}")
     system, names = _system_and_nemeses(system, nemeses)
-    experiment = asked_for(find_system(system), names, runtime, nodes, time_limit, _seed(seed), observe_period, kind)
+    under_test = find_system(system if promises is None else f"{system}{PRESET_AT}{promises}")
+    experiment = asked_for(under_test, names, runtime, nodes, time_limit, _seed(seed), observe_period, kind)
     _perform(experiment, _schedule(experiment), store, as_json, strict, privileged)
 
 

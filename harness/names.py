@@ -107,6 +107,19 @@ MARKS: Final[Mapping[str, Promise]] = MappingProxyType(
 """How tables write each promise."""
 MARK_OF: Final[Mapping[Promise, str]] = MappingProxyType({promise: mark for mark, promise in MARKS.items()})
 
+Preset = Literal["quorum", "lease", "best-effort", "all"]
+PRESETS: Final[Mapping[Preset, str]] = MappingProxyType(
+    {
+        "quorum": "what Raft's election in the paper promises: one leader in each term, none that is the only one",
+        "lease": "the same, and no two leaders at one instant, as Raft with a leader lease promises it",
+        "best-effort": "what the Bully election promises: a working leader and agreement, no exclusivity",
+        "all": "every guarantee under every fault class",
+    }
+)
+"""Promises that users name instead of writing a table."""
+PRESET_AT: Final = "@"
+"""Stands between the name of a system and that of its preset, as in ``raft@quorum``."""
+
 Promises = Mapping[Guarantee, Promise]
 """Promises under some faults."""
 PromiseTable = Mapping[FaultClass, Promises]
@@ -218,6 +231,11 @@ def guarantee_of(stored: str) -> str:
 def fault_class_of(stored: str) -> str:
     """The name of a fault class that a stored run or an old file gives by name or by code."""
     return OLD_FAULT_CLASSES.get(stored, stored)
+
+
+def preset_named(given: object) -> Preset | None:
+    """The preset of that name; None if there is none."""
+    return next((known for known in PRESETS if given == known), None)
 
 
 def promise_of(stored: str) -> str:

@@ -216,6 +216,12 @@ def recorded_kinds(nemesis: Nemesis, machines: int) -> list[RecordedKind]:
     return [_recorded_kind(card) for card in nemesis.deck(machines)]
 
 
+def classes(nemesis: Nemesis, machines: int) -> set[FaultClass]:
+    """The classes of its faults on that many machines of its group, before it is known where the leader is."""
+    every = (card.fault(Random(0), SHORTEST_MS).fault_class for card in nemesis.deck(machines))
+    return {each if nemesis.among == "nodes" else of_servers(each) for each in every}
+
+
 def _recorded_kind(card: Card) -> RecordedKind:
     fault = card.fault(Random(0), SHORTEST_MS)
     fault_class = fault.fault_class if card.among == "nodes" else of_servers(fault.fault_class)

@@ -83,7 +83,8 @@ class Experiment:
     @property
     def name(self) -> str:
         """The name of the folder of its runs in the store, without the colons of a class's name."""
-        system = Path(self.system.name).stem if self.system.name.endswith(".toml") else self.system.name
+        name = self.system.name
+        system = Path(name).name.replace(".toml", "") if ".toml" in Path(name).suffix else name
         return re.sub(r"[^\w.+-]+", ".", f"{system}-{'+'.join(self.nemesis)}")
 
     @property

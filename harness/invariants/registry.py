@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from splitbrain.invariants.costs import message_count
-from splitbrain.invariants.events import ElectionTrace, Violation
+from splitbrain.invariants.events import ElectionTrace, Took, Violation, vote_of
 from splitbrain.invariants.highest import no_win_over_an_ok, one_result_an_election, result_goes_round, results_in_order
 from splitbrain.invariants.leadership import (
     confirmed_by_a_majority,
@@ -32,12 +32,14 @@ from splitbrain.nodes.systems.base import Feature
 class Invariant:
     """An invariant and its scope.
 
-    ``promise`` is the guarantee that it is part of: where that is not guaranteed, the invariant may be violated.
-    ``feature`` is one that a system must have for it. ``of_any_node`` is True if it means the same in every algorithm;
-    the others recognize messages by the names that they have in ours.
+    ``about`` is True for a trace with events that it is about. ``promise`` is the guarantee that it is part of: where
+    that is not guaranteed, the invariant may be violated. ``feature`` is one that a system must have for it.
+    ``of_any_node`` is True if it means the same in every algorithm; the others recognize messages by the names that
+    they have in ours.
     """
 
     check: Callable[[ElectionTrace], Iterator[Violation]]
+    about: Callable[[ElectionTrace], bool] = lambda trace: True
     promise: Guarantee | None = None
     feature: Feature | None = None
     of_any_node: bool = False
@@ -48,29 +50,49 @@ class Invariant:
         return promised and (self.feature is None or self.feature in features)
 
 
+def _votes(trace: ElectionTrace) -> bool:
+    return any(vote_of(event) is not None for event in trace.events)
+
+
+def _results(trace: ElectionTrace) -> bool:
+    return any(isinstance(event, Took) for event in trace.events)
+
+
 def _named(*invariants: Invariant) -> Mapping[str, Invariant]:
     return MappingProxyType({each.check.__name__.replace("_", "-"): each for each in invariants})
 
 
 INVARIANTS: Final = _named(
-    Invariant(check=one_vote_a_term),
-    Invariant(check=quorum_behind_win),
-    Invariant(check=term_order),
-    Invariant(check=durable_before_sent),
-    Invariant(check=one_reign_a_term),
-    Invariant(check=higher_term_adopted),
-    Invariant(check=message_count),
-    Invariant(check=no_win_over_an_ok),
-    Invariant(check=result_goes_round),
-    Invariant(check=one_result_an_election),
-    Invariant(check=results_in_order),
-    Invariant(check=confirmed_by_a_majority, of_any_node=True),
-    Invariant(check=one_leader_at_an_instant, of_any_node=True, promise="exclusivity"),
+    Invariant(check=one_vote_a_term, about=_votes),
+    Invariant(check=quorum_behind_win, about=_votes),
+    Invariant(check=term_order, about=_votes),
+    Invariant(check=durable_before_sent, about=_votes),
+    Invariant(check=one_reign_a_term, about=_votes),
+    Invariant(check=higher_term_adopted, about=_votes),
+    Invariant(check=message_count, about=lambda trace: _votes(trace) or _results(trace)),
+    Invariant(check=no_win_over_an_ok, about=_results),
+    Invariant(check=result_goes_round, about=_results),
+    Invariant(check=one_result_an_election, about=_results),
+    Invariant(check=results_in_order, about=_results),
+    Invariant(check=confirmed_by_a_majority, about=lambda trace: bool(trace.confirmed), of_any_node=True),
+    Invariant(
+        check=one_leader_at_an_instant,
+        about=lambda trace: bool(trace.reigns),
+        of_any_node=True,
+        promise="exclusivity",
+    ),
     Invariant(check=highest_leads, of_any_node=True, feature="highest"),
     Invariant(check=no_node_raises, of_any_node=True),
 )
 OF_ANY_NODE: Final = frozenset(name for name, invariant in INVARIANTS.items() if invariant.of_any_node)
 NO_PROMISES: Final[Promises] = MappingProxyType({})
+
+
+def tested(trace: ElectionTrace, promises: Promises, features: Collection[Feature]) -> frozenset[str]:
+    """The invariants that apply, and that the trace has events for."""
+    return frozenset(
+        name for name, each in INVARIANTS.items() if each.applies(promises, features) and each.about(trace)
+    )
 
 
 def violations(

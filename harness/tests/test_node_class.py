@@ -209,7 +209,9 @@ def test_a_function_or_a_system_is_accepted_as_a_class_is() -> None:
 
 def test_every_guarantee_is_promised_unless_the_class_says_otherwise() -> None:
     system = system_of(Calm, "calm")
-    assert system.promises == dict.fromkeys(NODE_FAULT_CLASSES, ALL_PROMISED)
+    lost = dict.fromkeys(ALL_PROMISED, "not-promised")
+    assert system.promises == {**dict.fromkeys(NODE_FAULT_CLASSES, ALL_PROMISED), "state-loss": lost}
+    assert "highest" not in system.features
     assert (system.stall_bound_ms, system.suspicion_ms, system.eligibility) == (2_100, 300, "clique")
     assert (system.elects, system.round_ms) == ("nodes", 2_100)
 
@@ -254,7 +256,7 @@ def test_a_class_declares_its_promises_and_bounds() -> None:
         ("promises", {"leader-isolated": "yes yes"}, "promises.leader-isolated: expected 7 of the marks"),
         ("promises", {"leader-isolated": {"safety": "guaranteed"}}, "expected guarantees, of term-safety,"),
         ("promises", {"leader-isolated": {"fencing": "yes"}}, "fencing: expected one of guaranteed,"),
-        ("promises", 7, "expected a table of promises, a row, or rows by fault class, got 7"),
+        ("promises", 7, "expected a preset, a table of promises, a row, or rows by fault class, got 7"),
         ("stall_bound_ms", 0.5, "expected a whole number from 1, got 0.5"),
         ("suspicion_ms", True, "expected a whole number from 1, got True"),
         ("max_nodes", 1, "expected a whole number from 2, got 1"),

@@ -85,7 +85,7 @@ def test_a_majority_of_the_servers_may_elect_where_there_are_some(tmp_path: Path
 def test_a_store_may_have_promises_of_its_own(tmp_path: Path) -> None:
     system = read(tmp_path, STORE + '[promises.server-state-loss]\nexclusivity = "known-weakness"\n')
     assert system.promises["server-state-loss"]["exclusivity"] == "known-weakness"
-    assert system.promises["state-loss"]["exclusivity"] == "guaranteed"
+    assert system.promises["state-loss"]["exclusivity"] == "not-promised"
 
 
 @pytest.mark.parametrize(

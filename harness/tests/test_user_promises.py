@@ -7,10 +7,20 @@ from typing import Any
 import pytest
 
 from splitbrain.checkers.judge import ALL_PROMISED
-from splitbrain.names import NODE_FAULT_CLASSES, OLD_FAULT_CLASSES, Electors, PromiseTable
+from splitbrain.errors import UsageError
+from splitbrain.names import NODE_FAULT_CLASSES, OLD_FAULT_CLASSES, PRESETS, Electors, PromiseTable
+from splitbrain.user_systems.lookup import find_system
 from splitbrain.user_systems.promises import WrongPromises, read_electors, read_promises, usual_promises
 
 WEAK = {**ALL_PROMISED, "exclusivity": "known-weakness"}
+NOTHING = dict.fromkeys(ALL_PROMISED, "not-promised")
+
+
+def under_all(row: Any) -> dict[str, Any]:
+    """The table of a system with that row, which says nothing of its disk."""
+    return {**dict.fromkeys(NODE_FAULT_CLASSES, row), "state-loss": NOTHING}
+
+
 TABLE = """
                  term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
 leader-isolated  +            +                !            +        +             +            +          # it leads on
@@ -38,11 +48,11 @@ def read(given: object, *, has_terms: bool = True, elects: Electors = "nodes") -
     ],
 )
 def test_one_exception_can_be_written_in_words_marks_codes_or_as_a_table(given: Any) -> None:
-    assert read(given) == {each: WEAK if each == "leader-isolated" else ALL_PROMISED for each in NODE_FAULT_CLASSES}
+    assert read(given) == {**under_all(ALL_PROMISED), "leader-isolated": WEAK}
 
 
 def test_without_a_table_every_guarantee_is_promised_except_those_about_missing_terms() -> None:
-    assert read({}) == dict.fromkeys(NODE_FAULT_CLASSES, ALL_PROMISED)
+    assert read({}) == under_all(ALL_PROMISED)
     assert read({}, has_terms=False)["crash"] == {
         **ALL_PROMISED,
         "term-safety": "undefined",
@@ -72,7 +82,32 @@ def test_elects_is_nodes_or_none_where_there_are_no_servers() -> None:
 def test_the_row_of_a_class_outweighs_the_row_for_all() -> None:
     found = read({"all": "++++++", "pause": {"exclusivity": "known-weakness"}})
     assert (found["crash"], found["pause"]) == (ALL_PROMISED, WEAK)
-    assert read("+!++++") == dict.fromkeys(NODE_FAULT_CLASSES, WEAK)
+    assert read("+!++++") == under_all(WEAK)
+
+
+def test_the_loss_of_a_disk_is_survived_only_where_a_row_says_so() -> None:
+    assert read({"state-loss": "++++++"})["state-loss"] == ALL_PROMISED
+    for given in ({}, "+++++++", {"all": "+++++++"}, TABLE):
+        assert read(given)["state-loss"] == NOTHING
+    assert read({}, elects="none")["state-loss"]["election-quorum"] == "undefined"
+
+
+def test_a_preset_leaves_undefined_what_has_no_meaning_for_the_system() -> None:
+    assert read("all") == dict.fromkeys(NODE_FAULT_CLASSES, ALL_PROMISED)
+    assert {row["exclusivity"] for row in read("quorum").values()} == {"not-promised"}
+    assert read("lease")["leader-isolated"]["exclusivity"] == "guaranteed"
+    undefined = {"term-safety", "fencing", "election-quorum"}
+    for guarantee, promise in read("quorum", has_terms=False, elects="none")["pause"].items():
+        assert promise == ("undefined" if guarantee in undefined else read("quorum")["pause"][guarantee])
+    assert all(set(row.values()) <= {"guaranteed", "not-promised"} for name in PRESETS for row in read(name).values())
+
+
+def test_a_preset_after_the_name_of_a_system_replaces_its_promises() -> None:
+    system = find_system("lease@quorum")
+    assert (system.name, system.promises["crash"]["exclusivity"]) == ("lease@quorum", "not-promised")
+    assert system.promises["server-throttle"] == system.promises["throttle"]
+    with pytest.raises(UsageError, match="unknown system 'lease@nothing'"):
+        find_system("lease@nothing")
 
 
 def test_a_file_that_has_no_row_for_throttle_means_its_row_for_pause() -> None:

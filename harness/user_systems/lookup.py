@@ -1,4 +1,8 @@
-"""Look up a system by the name that a user gives: built in, with a planted bug, a node class, or a TOML file."""
+"""Look up a system by the name that a user gives: built in, with a planted bug, a node class, or a TOML file.
+
+A name may end with a preset of promises, as in ``raft@quorum`` (``splitbrain.names.PRESETS``). It is part of the
+system's name from then on, so a run that is replayed is held to the same promises.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from splitbrain.errors import UsageError
+from splitbrain.names import PRESET_AT, Preset, preset_named
 from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
 from splitbrain.user_systems.node_class import system_at
+from splitbrain.user_systems.promises import with_preset
 from splitbrain.user_systems.toml_file import described, described_as
 
 
@@ -19,6 +25,18 @@ def find_system(name: str) -> System:
 
     Raises UsageError, which lists the systems there are.
     """
+    base, preset = _split(name)
+    return _find(base) if preset is None else with_preset(_find(base), preset)
+
+
+def _split(name: str) -> tuple[str, Preset | None]:
+    """The name without its preset, and the preset."""
+    base, _, last = name.rpartition(PRESET_AT)
+    preset = preset_named(last) if base else None
+    return (name if preset is None else base), preset
+
+
+def _find(name: str) -> System:
     if name in SYSTEMS:
         return SYSTEMS[name]
     if name in BROKEN:
@@ -36,6 +54,9 @@ def find_recorded(name: str, record: Mapping[str, Any], *, trusted: bool) -> Sys
 
     Raises UsageError for a class unless the record is ``trusted``: it would be imported and run.
     """
+    base, preset = _split(name)
+    if preset is not None:
+        return with_preset(find_recorded(base, record, trusted=trusted), preset)
     origin = record.get("origin")
     described_then = origin.get("description") if isinstance(origin, Mapping) else None
     if name.endswith(".toml") and isinstance(described_then, str):

@@ -46,6 +46,7 @@ ATTRIBUTES: Final = (
     "suspicion_ms",
     "round_ms",
     "terms",
+    "highest_leads",
     "min_nodes",
     "max_nodes",
 )
@@ -167,6 +168,7 @@ def _system(target: Callable[..., object], name: str, *, has_terms: bool) -> Sys
         origin=_origin(target),
         elects=elects,
         round_ms=declared("round_ms", stall_bound_ms),
+        features=frozenset({"tokens", "highest"} if _flag(target, name, "highest_leads", False) else {"tokens"}),
         min_nodes=min_nodes,
         max_nodes=declared("max_nodes", max(101, min_nodes), least=min_nodes),
     )
@@ -232,9 +234,13 @@ def _has_terms(target: Callable[..., Any], name: str) -> bool:
     node = _Guarding(name, target, None)("n1", ("n2", "n3"), None, Random(0), "trial")
     node.handle(Started(0))
     term = node.status(0).term
-    declared = getattr(target, "splitbrain_terms", term is not None)
+    return _flag(target, name, "terms", term is not None)
+
+
+def _flag(target: object, name: str, attribute: str, usual: bool) -> bool:
+    declared = getattr(target, f"{PREFIX}{attribute}", usual)
     if type(declared) is not bool:
-        raise UsageError(f"{name}.splitbrain_terms: expected True or False, got {declared!r}")
+        raise UsageError(f"{name}.{PREFIX}{attribute}: expected True or False, got {declared!r}")
     return declared
 
 

@@ -1,14 +1,19 @@
 """Reads the promises of a system that a user brings.
 
-Promises are given as a table (``nodes.systems.promises``), as one row for all fault classes, or as a mapping from fault
-classes to rows. A row is a mapping from guarantees to promises, or one mark for each in the order of
-``splitbrain.names.GUARANTEES``. Old files name fault classes by their codes, and their rows have six marks, for the
-guarantees of ``splitbrain.names.OLD_GUARANTEES``.
+Promises are given as the name of a preset (``splitbrain.names.PRESETS``), as a table (``nodes.systems.promises``), as
+one row for all fault classes, or as a mapping from fault classes to rows. A row is a mapping from guarantees to
+promises, or one mark for each in the order of ``splitbrain.names.GUARANTEES``. Old files name fault classes by their
+codes, and their rows have six marks, for the guarantees of ``splitbrain.names.OLD_GUARANTEES``.
+
+A system that says nothing of its disk is not held to have survived the loss of it: ``state-loss`` needs a row of its
+own, and one for all fault classes does not include it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Final, get_args
 
 from splitbrain.names import (
@@ -17,23 +22,54 @@ from splitbrain.names import (
     NODE_FAULT_CLASSES,
     OLD_GUARANTEES,
     PART_OF_BEFORE,
+    PRESET_AT,
+    SERVER,
     Electors,
     Eligibility,
     FaultClass,
     Guarantee,
+    Preset,
     Promise,
     Promises,
     PromiseTable,
     fault_class_of,
+    preset_named,
     promise_of,
 )
+from splitbrain.nodes.systems.base import System
+from splitbrain.nodes.systems.bully import PROMISES as BULLY_PROMISES
 from splitbrain.nodes.systems.promises import PromiseTableError, promise_table
+from splitbrain.nodes.systems.raft import BASIC_PROMISES, LEASE_PROMISES
 
 ABOUT_TERMS: Final[tuple[Guarantee, ...]] = ("term-safety", "fencing")
 ELECTORS_OF_USERS: Final[tuple[Electors, ...]] = ("nodes", "none")
 ELECTORS_WITH_SERVERS: Final[tuple[Electors, ...]] = ("nodes", "servers", "none")
+LOSSES: Final[tuple[FaultClass, ...]] = ("state-loss", "server-state-loss")
 ALL: Final = "all"
-"""The row of a mapping for every fault class that it does not name."""
+"""The row of a mapping for every fault class that it does not name, but for ``state-loss``."""
+
+
+def _certain(row: Promises, **other: Promise) -> Promises:
+    """What a row guarantees, nothing else being promised, with ``other`` in place of some of it."""
+    sure: Promises = {each: "guaranteed" if row[each] == "guaranteed" else "not-promised" for each in GUARANTEES}
+    return {**sure, **other}  # type: ignore[dict-item]
+
+
+PROMISES_OF: Final[Mapping[Preset, PromiseTable]] = MappingProxyType(
+    {
+        "quorum": {each: _certain(BASIC_PROMISES[each], exclusivity="not-promised") for each in NODE_FAULT_CLASSES},
+        "lease": {
+            each: _certain(BASIC_PROMISES[each], exclusivity=_certain(LEASE_PROMISES[each])["exclusivity"])
+            for each in NODE_FAULT_CLASSES
+        },
+        "best-effort": {
+            each: _certain(BULLY_PROMISES[each], exclusivity="not-promised", stability="not-promised")
+            for each in NODE_FAULT_CLASSES
+        },
+        "all": dict.fromkeys(NODE_FAULT_CLASSES, dict.fromkeys(GUARANTEES, "guaranteed")),
+    }
+)
+"""The tables of the presets, without known weaknesses: whether another system has them is not known."""
 
 
 class WrongPromises(ValueError):
@@ -59,24 +95,68 @@ def read_promises(
 
     Raises WrongPromises.
     """
-    base: PromiseTable = dict.fromkeys(classes, usual)
+    base: PromiseTable = _without_disks(dict.fromkeys(classes, usual))
     match given:
+        case str() if (known := preset_named(given)) is not None:
+            return preset(known, base)
         case str() if "\n" in given:
             try:
-                return promise_table(key, given, base, usual)
+                table = promise_table(key, given, base, usual)
             except PromiseTableError as wrong:
                 raise WrongPromises(wrong.where, wrong.expected, wrong.got) from wrong
+            named = {words[0] for line in given.splitlines() if (words := line.split())}
+            return {each: table[_before(each)] if each not in named else row for each, row in table.items()}
         case str():
-            return dict.fromkeys(classes, _row(key, given, usual))
+            return _without_disks(dict.fromkeys(classes, _row(key, given, usual)))
         case Mapping():
             rows: dict[FaultClass | str, Promises] = {}
             for name, row in given.items():
                 if (row_name := _row_name(key, name, classes)) in rows:
                     raise WrongPromises(key, f"one row for {row_name}", name)
                 rows[row_name] = _row(f"{key}.{name}", row, usual)
-            return {each: rows.get(each, rows.get(_before(each), rows.get(ALL, usual))) for each in classes}
+            base = _without_disks(dict.fromkeys(classes, rows.get(ALL, usual)))
+            return {each: rows.get(each, rows.get(_before(each), base[each])) for each in classes}
         case _:
-            raise WrongPromises(key, "a table of promises, a row, or rows by fault class", given)
+            raise WrongPromises(key, "a preset, a table of promises, a row, or rows by fault class", given)
+
+
+def preset(name: Preset, base: PromiseTable) -> PromiseTable:
+    """The promises of that preset for the fault classes of ``base``; what that leaves undefined stays so.
+
+    A fault among servers promises what the same one among nodes does.
+    """
+    table = {each: PROMISES_OF[name][each.removeprefix(SERVER)] for each in base}  # type: ignore[index]
+    return {
+        each: {**table[each], **{key: value for key, value in row.items() if value == "undefined"}}
+        for each, row in base.items()
+    }
+
+
+def with_preset(system: System, name: Preset) -> System:
+    """The same system under another set of promises, by which it is named too."""
+    return replace(system, name=f"{system.name}{PRESET_AT}{name}", promises=preset(name, system.promises))
+
+
+def says_nothing(table: PromiseTable) -> bool:
+    """True for the promises of a system that states none: all that has a meaning for it, but where disks are lost."""
+    return (
+        all(
+            promise in ("guaranteed", "undefined")
+            for fault_class, row in table.items()
+            if fault_class not in LOSSES
+            for promise in row.values()
+        )
+        and "guaranteed" not in table["state-loss"].values()
+    )
+
+
+def _without_disks(table: PromiseTable) -> PromiseTable:
+    """The table with nothing promised where durable state is lost."""
+    return {each: _certain_of_none(row) if each in LOSSES else row for each, row in table.items()}
+
+
+def _certain_of_none(row: Promises) -> Promises:
+    return {each: "undefined" if promise == "undefined" else "not-promised" for each, promise in row.items()}
 
 
 def read_eligibility(key: str, given: object) -> Eligibility:

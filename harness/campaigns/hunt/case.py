@@ -13,18 +13,20 @@ from splitbrain.campaigns.hunt.trace import Trace
 from splitbrain.checkers.history import History
 from splitbrain.checkers.judge import PROPERTIES
 from splitbrain.checkers.judgement import Judgement
+from splitbrain.checkers.verdict import Outcome
 from splitbrain.core.experiment import Experiment, probe_timeout_ms
 from splitbrain.core.judging import judge_run
 from splitbrain.core.simulate import ColumnsRecorder, simulate
 from splitbrain.invariants.accuracy import RunWithTruth, compare
 from splitbrain.invariants.events import ElectionRecorder, NodeRecorder, Violation
-from splitbrain.invariants.registry import INVARIANTS, OF_ANY_NODE, violations
+from splitbrain.invariants.registry import INVARIANTS, OF_ANY_NODE, tested, violations
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes.sim.ground_truth import TrueReign, overlaps
 from splitbrain.runtimes.sim.instruments import Instruments
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
 from splitbrain.user_systems.lookup import find_system
-from splitbrain.workloads import Workload
+from splitbrain.user_systems.node_class import NodeFailure
+from splitbrain.workloads import Kind, Workload
 
 NEMESIS = "hunt"
 WHITE_BOX = "white-box"
@@ -41,6 +43,7 @@ class Case:
     nodes: int
     seed: int
     schedule: Schedule
+    workload: Kind = "election"
 
     @property
     def experiment(self) -> Experiment:
@@ -53,6 +56,7 @@ class Case:
             time_limit_s=self.schedule.length_ms / 1000,
             seed=self.seed,
             workload=Workload(
+                kind=self.workload,
                 observe_period_ms=OBSERVE_MS,
                 confirm_period_ms=CONFIRM_MS,
                 probe_timeout_ms=probe_timeout_ms(system),
@@ -80,7 +84,12 @@ class FailureSignature:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaseRun:
-    """The run of a case: its recorded history, the judgement, and the events and reigns inside the nodes."""
+    """The run of a case: its recorded history, the judgement, and the events and reigns inside the nodes.
+
+    ``tested`` names the properties and invariants that could have been found violated: their promises hold under the
+    faults of the run, and the run had the events that they are about. ``complete`` is False if a node of a user's
+    class raised, which ends a run.
+    """
 
     case: Case
     history: History
@@ -89,6 +98,8 @@ class CaseRun:
     reigns: tuple[TrueReign, ...]
     simulated_ns: int
     violations: tuple[Violation, ...]
+    tested: frozenset[str]
+    complete: bool
 
     @property
     def simulated_s(self) -> float:
@@ -138,6 +149,15 @@ def signatures_of(judgement: Judgement) -> Iterator[FailureSignature]:
                 yield FailureSignature(judged.name, finding.guarantee, judged.found.kind or "")
 
 
+def tested_by(judgement: Judgement) -> frozenset[str]:
+    """The properties that were decided, and of which something is guaranteed under the faults of the run."""
+    return frozenset(
+        judged.name
+        for judged in judgement.properties
+        if judged.found.outcome is not Outcome.UNKNOWN and "guaranteed" in judged.promises.values()
+    )
+
+
 def run_case(case: Case, *, white_box: bool = False, wanted: str | None = None) -> CaseRun:
     """Run a case in memory and judge it, and check the invariants that mean the same for any node.
 
@@ -146,10 +166,18 @@ def run_case(case: Case, *, white_box: bool = False, wanted: str | None = None) 
     """
     experiment, recorder, trace = case.experiment, ColumnsRecorder(), Trace()
     recorded = ElectionRecorder() if white_box else NodeRecorder()
-    simulation = simulate(experiment, case.schedule, recorder, Instruments(recorded, trace))
+    raised: tuple[Violation, ...] = ()
+    try:
+        simulate(experiment, case.schedule, recorder, Instruments(recorded, trace))
+    except NodeFailure as failure:  # the run ends there; a node of our own that raises only dies
+        lines = str(failure).splitlines()
+        words = ": ".join(dict.fromkeys((lines[0], lines[-1])))
+        raised = (Violation("no-node-raises", START_WITHIN_NS + recorder.now(), "", words),)
+    now = START_WITHIN_NS + recorder.now()
     history = recorder.history()
     judged = judge_run(history, experiment, only=None if wanted is None else meant(wanted))
-    seen = recorded.trace(case.nodes, len(experiment.server_names), simulation.now)
+    seen = recorded.trace(case.nodes, len(experiment.server_names), now)
+    promises, features = judged.contract.promises, experiment.system.features
     checked = None if white_box else OF_ANY_NODE
     return CaseRun(
         case=case,
@@ -157,16 +185,21 @@ def run_case(case: Case, *, white_box: bool = False, wanted: str | None = None) 
         judgement=judged.judgement,
         trace=trace,
         reigns=seen.reigns,
-        simulated_ns=simulation.now,
-        violations=violations(seen, judged.contract.promises, experiment.system.features, checked),
+        simulated_ns=now,
+        violations=(*violations(seen, promises, features, checked), *raised),
+        tested=tested_by(judged.judgement) | tested(seen, promises, features),
+        complete=not raised,
     )
 
 
-def broken_promises(system: str, schedule: Schedule, *, nodes: int, seed: int) -> frozenset[str]:
+def broken_promises(
+    system: str, schedule: Schedule, *, nodes: int, seed: int, workload: Kind = "election"
+) -> frozenset[str]:
     """The names of the promised properties and of the election invariants that a run violates.
 
     The tests that a hunt generates call this function.
     """
-    run = run_case(Case(system=system, nodes=nodes, seed=seed, schedule=schedule), white_box=True)
+    case = Case(system=system, nodes=nodes, seed=seed, schedule=schedule, workload=workload)
+    run = run_case(case, white_box=True)
     broken = {signature.property for signature in signatures_of(run.judgement)}
     return frozenset(broken | {violation.invariant for violation in run.violations})

@@ -1,7 +1,7 @@
 """The command ``splitbrain hunt``: search, shrink, save.
 
-Exit status: 0 nothing found within the limits, 1 a promise was broken, 2 no schedule was run, 3 the harness or its
-environment failed, 64 wrong usage.
+Exit status: 0 nothing found within the limits, 1 a promise was broken, 2 nothing was put to the test, 3 the harness or
+its environment failed, 64 wrong usage.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import os
 import secrets
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +22,14 @@ import click
 
 from splitbrain import errors
 from splitbrain.errors import UsageError
+from splitbrain.names import PRESET_AT, PRESETS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from splitbrain.campaigns.hunt.coverage import Coverage
     from splitbrain.campaigns.hunt.save import SavedFinding
-    from splitbrain.campaigns.hunt.search import HuntTarget, SearchResult
+    from splitbrain.campaigns.hunt.search import Hit, HuntTarget, SearchResult
 
 SECONDS = 60.0
 STATUS = {"valid": errors.EXIT_VALID, "unknown": errors.EXIT_UNKNOWN, "invalid": errors.EXIT_INVALID}
@@ -50,7 +53,20 @@ NINETY_FIVE_PERCENT = 3  # rule of three: after N cases without a hit, the hit r
 )
 @click.option("--cores", type=int, default=None, help="Number of processes; default: one per core.")
 @click.option("--seed", type=int, default=None, help="Seed of the stream of cases; default: random.")
-@click.option("--nodes", default=5, show_default=True, help="Size of the largest cluster.")
+@click.option(
+    "--nodes", type=int, default=None, help="Size of the largest cluster; default: 5, and sometimes 11 or 12."
+)
+@click.option("--nemesis", "nemeses", default=None, help="Draw faults from these nemeses only, with commas.")
+@click.option(
+    "--without", default=None, help="Draw no faults of these nemeses or fault classes, with commas: state-loss,drift."
+)
+@click.option(
+    "--workload", "kind", default=None, help="The workload; default: election, and those that the promises concern."
+)
+@click.option(
+    "--promises", type=click.Choice(list(PRESETS)), default=None, help="Hold SYSTEM to these promises, not its own."
+)
+@click.option("--keep-going", is_flag=True, help="Search on after a find, and report each broken promise once.")
 @click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Directory for stored runs.")
 @click.option("--coverage", "show_coverage", is_flag=True, help="Print the coverage of the search.")
 @click.option(
@@ -68,7 +84,12 @@ def hunt(
     schedules: int | None,
     cores: int | None,
     seed: int | None,
-    nodes: int,
+    nodes: int | None,
+    nemeses: str | None,
+    without: str | None,
+    kind: str | None,
+    promises: str | None,
+    keep_going: bool,
     store: Path,
     show_coverage: bool,
     confirm_times: int,
@@ -84,14 +105,25 @@ def hunt(
     from splitbrain.core.store import make_store
     from splitbrain.progress import display
 
-    target = _target(system, nodes, property_)
+    target = _target(
+        system if promises is None else f"{system}{PRESET_AT}{promises}", nodes, property_, nemeses, without, kind
+    )
     _check_limits(seconds=seconds, schedules=schedules, cores=cores)
     make_store(store)
     seed = secrets.randbelow(2**31) if seed is None else seed
     console = display()
-    limits = {"--property": property_, "--seconds": seconds, "--schedules": schedules}
-    given = "".join(f" {option} {value}" for option, value in limits.items() if value is not None)
-    command = f"splitbrain hunt {shlex.quote(system)} --nodes {nodes} --seed {seed}{given}"
+    options = {
+        "--nodes": nodes,
+        "--seed": seed,
+        "--property": property_,
+        "--nemesis": nemeses,
+        "--without": without,
+        "--workload": kind,
+        "--seconds": seconds,
+        "--schedules": schedules,
+    }
+    given = "".join(f" {option} {value}" for option, value in options.items() if value is not None)
+    command = f"splitbrain hunt {shlex.quote(target.system)}{given}{' --keep-going' if keep_going else ''}"
     console.print(f"seed {seed}: {command}", markup=False, highlight=False, soft_wrap=True)
     with console.status("hunting") as status:
         result = search(
@@ -100,32 +132,75 @@ def hunt(
             seconds=seconds or (SECONDS if schedules is None else inf),
             schedules=schedules,
             cores=cores or os.cpu_count() or 1,
+            keep_going=keep_going,
             so_far=lambda result: status.update(f"hunting: {_amount(result)}"),
         )
-        finding = _shrink_and_save(result, store, status.update)
-    folder = store / target.name if finding is None else _folder(finding)
-    write_coverage(result.coverage, folder)
-    confirmed = _confirm(finding, confirm_times, store, console) if finding is not None and confirm_times else None
-    _print(finding, result, confirmed, as_json)
+        findings = [_shrink_and_save(hit, store, status.update) for hit in result.hits.values()]
+    for folder in [_folder(finding) for finding in findings] or [store / target.name]:
+        write_coverage(result.coverage, folder)
+    confirmed = [_confirm(finding, confirm_times, store, console) for finding in findings if confirm_times]
+    _print(target, findings, result, confirmed, as_json)
     if show_coverage:
         _print_coverage(result.coverage, as_json)
-    sys.exit(STATUS[_verdict(finding, result)])
+    sys.exit(STATUS[_verdict(findings, result)])
 
 
-def _target(system: str, nodes: int, property_: str | None) -> HuntTarget:
+def _target(
+    system: str, nodes: int | None, property_: str | None, nemeses: str | None, without_: str | None, kind: str | None
+) -> HuntTarget:
     """The target of the hunt. Raises UsageError for an invalid one."""
-    from splitbrain.campaigns.hunt.search import HuntTarget
-    from splitbrain.checkers.judge import PROPERTIES
-    from splitbrain.core.experiment import refuse_cluster
-    from splitbrain.invariants.registry import INVARIANTS
+    from splitbrain.campaigns.hunt.search import HuntTarget, rare_sizes_of, sizes, usual_size, without, workloads_of
+    from splitbrain.core.experiment import asked_for
     from splitbrain.user_systems.lookup import find_system
 
     under_test = find_system(system)
-    refuse_cluster(under_test, "sim", nodes)
-    known = [tested.name for tested in PROPERTIES if tested.guarantees and not tested.needs] + ["votes", *INVARIANTS]
+    largest = usual_size(under_test) if nodes is None else nodes
+    asked_for(under_test, (), "sim", largest, SECONDS, 0, None, "election" if kind is None else kind)
+    wanted = _wanted(property_)
+    target = HuntTarget(
+        system=system,
+        nodes=largest,
+        wanted=wanted,
+        rare_sizes=rare_sizes_of(under_test) if nodes is None else (),
+        nemeses=_nemeses("--nemesis", nemeses),
+        workloads=workloads_of(under_test, wanted) if kind is None else (kind,),  # type: ignore[arg-type]
+    )
+    if not target.workloads:
+        raise UsageError(f"--property: {property_} is about operations that no workload of the simulation has")
+    if without_ is not None:
+        target = replace(target, nemeses=without(target, _excluded(without_)))
+    if not sizes(target):
+        raise UsageError(f"--nemesis, --without: no nemesis is left that {system} on up to {largest} nodes can have")
+    return target
+
+
+def _wanted(property_: str | None) -> str | None:
+    from splitbrain.checkers.judge import PROPERTIES
+    from splitbrain.invariants.registry import INVARIANTS
+
+    known = [tested.name for tested in PROPERTIES if tested.guarantees] + ["votes", *INVARIANTS]
     if property_ is not None and property_ not in known:
         raise UsageError(f"--property: expected one of {', '.join(known)}, got {property_!r}")
-    return HuntTarget(system=system, nodes=nodes, wanted=property_)
+    return property_
+
+
+def _nemeses(option: str, names: str | None, also: Collection[str] = ()) -> tuple[str, ...] | None:
+    """The names that commas separate; None for all."""
+    from splitbrain.nemesis.nemeses import ALL, NEMESES
+
+    asked = None if names is None or names == ALL else tuple(dict.fromkeys(names.split(",")))
+    for name in asked or ():
+        if name == ALL or name not in (*NEMESES, *also):
+            near = get_close_matches(name, [*NEMESES, *also], n=1)
+            hint = f"; perhaps {near[0]}?" if near else f": expected some of {', '.join((*NEMESES, *also))}"
+            raise UsageError(f"{option}: there is no {name!r}{hint}")
+    return asked
+
+
+def _excluded(names: str) -> tuple[str, ...]:
+    from splitbrain.names import FAULT_CLASSES
+
+    return _nemeses("--without", names, FAULT_CLASSES) or ()
 
 
 def _check_limits(*, seconds: float | None, schedules: int | None, cores: int | None) -> None:
@@ -136,60 +211,90 @@ def _check_limits(*, seconds: float | None, schedules: int | None, cores: int | 
             raise UsageError(f"--{name}: expected at least 1, got {value}")
 
 
-def _shrink_and_save(result: SearchResult, store: Path, say: Callable[[str], None]) -> SavedFinding | None:
+def _shrink_and_save(hit: Hit, store: Path, say: Callable[[str], None]) -> SavedFinding:
     from splitbrain.campaigns.hunt.save import save
     from splitbrain.campaigns.hunt.shrink import shrink
 
-    if result.hit is None:
-        return None
-    faults = len(result.hit.case.schedule.steps)
-    say(f"found {result.hit.signature} with {faults} faults; shrinking")
-    small = shrink(result.hit.case, result.hit.signature)
+    say(f"found {hit.signature} with {len(hit.case.schedule.steps)} faults; shrinking")
+    small = shrink(hit.case, hit.signature)
     say(f"shrunk to {len(small.case.schedule.steps)} faults; storing the run")
-    return save(small.case, result.hit.signature, store)
+    return save(small.case, hit.signature, store)
 
 
 def _folder(finding: SavedFinding) -> Path:
     return finding.stored.directory.path
 
 
-def _print(finding: SavedFinding | None, result: SearchResult, confirmed: dict[str, Any] | None, as_json: bool) -> None:
+def _print(
+    target: HuntTarget,
+    findings: Sequence[SavedFinding],
+    result: SearchResult,
+    confirmed: Sequence[dict[str, Any]],
+    as_json: bool,
+) -> None:
     if as_json:
-        click.echo(json.dumps(_as_json(finding, result, confirmed)))
-    elif not result.cases:
-        click.echo("UNKNOWN: no schedule was run to its end within the time, so nothing was searched")
-    elif finding is None:
-        click.echo(f"NOTHING FOUND in {_amount(result)}{_bound(result)}{_overlaps(result)}")
-    else:
+        click.echo(json.dumps(_as_json(findings, result, confirmed)))
+    elif not findings:
+        click.echo(_nothing(target, result))
+    for at, finding in enumerate(() if as_json else findings):
         click.echo(f"{finding.story}\n\nagain: {finding.replay}\n\n{finding.test}")
-        if confirmed is not None:
-            click.echo(confirmed["words"])
+        if confirmed:
+            click.echo(confirmed[at]["words"])
         click.echo(f"BROKEN {finding.signature} after {_amount(result)}  {_folder(finding) / 'report.html'}")
+    if findings and not as_json and _declares_nothing(target.system):
+        click.echo(
+            f"note: {target.system} declares no promises, so it is held to all of them; a plain Raft keeps those of "
+            "--promises quorum"
+        )
 
 
-def _verdict(finding: SavedFinding | None, result: SearchResult) -> str:
-    if finding is not None:
+def _declares_nothing(system: str) -> bool:
+    """True for a class whose promises are those of every class that says nothing."""
+    from splitbrain.user_systems.lookup import find_system
+    from splitbrain.user_systems.promises import says_nothing
+
+    return ":" in system and says_nothing(find_system(system).promises)
+
+
+def _nothing(target: HuntTarget, result: SearchResult) -> str:
+    if not result.cases:
+        return "UNKNOWN: no schedule was run to its end within the time, so nothing was searched"
+    if not result.tested:
+        return (
+            f"UNKNOWN: none of {_amount(result)} put {target.wanted or 'a promise'} to the test: {target.system} does "
+            "not guarantee it under these faults, or has no such messages, answers or operations"
+        )
+    return f"NOTHING FOUND in {_amount(result)}{_bound(result)}{_overlaps(result)}"
+
+
+def _verdict(findings: Sequence[SavedFinding], result: SearchResult) -> str:
+    if findings:
         return "invalid"
-    return "valid" if result.cases else "unknown"
+    return "valid" if result.tested else "unknown"
 
 
-def _as_json(finding: SavedFinding | None, result: SearchResult, confirmed: dict[str, Any] | None) -> dict[str, Any]:
-    """The object that ``--json`` prints: the fields of ``test``, and ``hunt``.
+def _as_json(
+    findings: Sequence[SavedFinding], result: SearchResult, confirmed: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """The object that ``--json`` prints: the fields of ``test`` for the first finding, and ``hunt``.
 
     A white-box finding makes the verdict invalid even where every judged property holds.
     """
-    verdict = {"run": None, "properties": {}} if finding is None else finding.stored.as_json()
+    verdict = findings[0].stored.as_json() if findings else {"run": None, "properties": {}}
+    found = [finding.as_json() for finding in findings]
     return {
         **verdict,
-        "verdict": _verdict(finding, result),
+        "verdict": _verdict(findings, result),
         "hunt": {
             "schedules": result.cases,
+            "tested": result.tested,
             "simulated_s": round(result.simulated_s, 1),
             "cpu_s": round(result.cpu_s, 1),
             "states": len(result.coverage.states),
             "overlaps": {"true": result.overlaps, "proven": result.proven},
-            "found": None if finding is None else finding.as_json(),
-            **({} if confirmed is None else {"confirmed": confirmed}),
+            "found": found[0] if found else None,
+            "all_found": found,
+            **({"confirmed": confirmed[0]} if confirmed else {}),
         },
     }
 
@@ -201,10 +306,11 @@ def _amount(result: SearchResult) -> str:
 
 def _bound(result: SearchResult) -> str:
     """Upper bound of the hit rate after a search without a hit, in words (the rule of three)."""
-    if result.cases <= NINETY_FIVE_PERCENT:
+    if result.tested <= NINETY_FIVE_PERCENT:
         return ""
-    share = NINETY_FIVE_PERCENT / result.cases
-    return f": fewer than {share:.2%} of schedules drawn this way break a promise, at 95 % confidence"
+    share = NINETY_FIVE_PERCENT / result.tested
+    untested = "" if result.tested == result.cases else f" (of {result.tested} that put it to the test)"
+    return f": fewer than {share:.2%} of schedules drawn this way{untested} break a promise, at 95 % confidence"
 
 
 def _overlaps(result: SearchResult) -> str:

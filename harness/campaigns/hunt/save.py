@@ -5,9 +5,10 @@ The case is run once more as an ordinary run. So the folder has the files of any
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,15 @@ from splitbrain.campaigns.hunt.coverage import PHASES, Coverage, FaultHit
 from splitbrain.campaigns.hunt.snippet import snippet
 from splitbrain.campaigns.hunt.story import story
 from splitbrain.core import store as stores
-from splitbrain.core.run import StoredRun, draw, perform, replay_of
+from splitbrain.core.experiment import Experiment
+from splitbrain.core.judging import judge_run, read_history
+from splitbrain.core.recorder import HistoryFile, Recorder
+from splitbrain.core.run import RunWriter, StoredRun, draw, perform, replay_of
+from splitbrain.core.simulate import simulate
 from splitbrain.core.store import RunDirectory
 from splitbrain.nemesis import schedules
+from splitbrain.nemesis.schedules import Schedule
+from splitbrain.user_systems.node_class import NodeFailure
 
 COVERAGE_CSV = "coverage.csv"
 COVERAGE_JSON = "coverage.json"
@@ -51,14 +58,32 @@ class SavedFinding:
 
 def save(case: Case, signature: FailureSignature, store: Path) -> SavedFinding:
     """Store the run of a case that breaks a promise, with its report and its story."""
-    line = story(run_case(case, white_box=signature.guarantee == WHITE_BOX), signature)
-    stored = perform(case.experiment, case.schedule, store, notes=(line,))
+    run = run_case(case, white_box=signature.guarantee == WHITE_BOX)
+    line = story(run, signature)
+    keep = perform if run.complete else _perform_until_it_raises
+    stored = keep(case.experiment, case.schedule, store, notes=(line,))
     replay = replay_of(stored.directory, case.system)
     finding = SavedFinding(
         case=case, stored=stored, signature=signature, story=line, replay=replay, test=snippet(case, signature)
     )
     stored.directory.write_json(FOUND, finding.as_json())
     return finding
+
+
+def _perform_until_it_raises(
+    experiment: Experiment, schedule: Schedule, store: Path, *, notes: Iterable[str]
+) -> StoredRun:
+    """Run, store, judge and draw as ``perform`` does, until a node of a user's class raises."""
+    writer = RunWriter(experiment, schedule, store, notes=notes)
+    recorder = Recorder(HistoryFile(writer.directory.history))
+    with contextlib.suppress(NodeFailure):
+        simulate(experiment, schedule, recorder)
+    recorder.close()
+    judged = judge_run(read_history(writer.directory.history), experiment)
+    stored = writer.store_verdicts(judged)
+    writer.draw(judged)
+    writer.close()
+    return stored
 
 
 def save_confirmed(finding: SavedFinding, confirmed: Confirmed, store: Path) -> None:

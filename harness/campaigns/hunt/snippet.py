@@ -20,9 +20,14 @@ from splitbrain.nemesis.schedules import loads
 
 def test_{_identifier(case.system)}_keeps_{_identifier(signature.property)}() -> None:
     schedule = loads("""{_lines(case)}""")
-    broken = broken_promises({json.dumps(case.system)}, schedule, nodes={case.nodes}, seed={case.seed})
+    broken = broken_promises({_arguments(case)})
     assert {json.dumps(signature.property)} not in broken
 '''
+
+
+def _arguments(case: Case) -> str:
+    workload = "" if case.workload == "election" else f", workload={json.dumps(case.workload)}"
+    return f"{json.dumps(case.system)}, schedule, nodes={case.nodes}, seed={case.seed}{workload}"
 
 
 def _identifier(name: str) -> str:

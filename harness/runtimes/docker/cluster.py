@@ -20,7 +20,7 @@ import docker
 from docker.models.containers import Container
 
 from splitbrain.errors import EnvironmentFailure
-from splitbrain.names import LOGGED
+from splitbrain.names import LOGGED, PRESET_AT
 from splitbrain.nemesis.plans import Plan
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.nodes.clients import Endpoint, SystemClient, client_of
@@ -295,7 +295,7 @@ class DockerCluster:
     def _machine(self, name: str) -> Machine:
         return Machine(
             name=name,
-            system=self._spec.system.name,
+            system=self._spec.system.name.partition(PRESET_AT)[0],
             seed=Random(f"{self._spec.seed}/node/{name}").getrandbits(32),
             nodes={node: self._addresses[node] for node in self.nodes},
             servers={server: self._addresses[server] for server in self.servers},
