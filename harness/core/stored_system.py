@@ -23,7 +23,7 @@ from splitbrain.names import (
 )
 from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.systems import SYSTEMS
-from splitbrain.nodes.systems.base import NoOptions, System
+from splitbrain.nodes.systems.base import System
 
 JUDGED_BY: Final = "judged_by"
 ORIGIN: Final = "origin"
@@ -102,8 +102,5 @@ def _system(name: str, table: Any, bounds: Mapping[str, Any], *, stall_bound_ms:
         eligibility=eligibility,
         elects=elects,
         round_ms=int(bounds.get("round_ms", stall_bound_ms)),
-        message_complexity="not stated",
-        options=NoOptions(),
-        factory=None,
         features=frozenset(bounds.get("features", ())),
     )

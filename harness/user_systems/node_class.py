@@ -162,8 +162,6 @@ def _system(target: Callable[..., object], name: str, *, has_terms: bool) -> Sys
         stall_bound_ms=stall_bound_ms,
         suspicion_ms=declared("suspicion_ms", 300),
         eligibility=_eligibility(target, name),
-        message_complexity="not stated",
-        options=NoOptions(),
         factory=_Guarding(name, target, has_terms),
         origin=_origin(target),
         elects=elects,

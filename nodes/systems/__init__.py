@@ -12,7 +12,8 @@ from splitbrain.nodes.systems.etcd.system import ETCD_PRE_VOTE_SYSTEM, ETCD_SYST
 from splitbrain.nodes.systems.etcd_election.system import ETCD_ELECTION_SAFE_SYSTEM, ETCD_ELECTION_SYSTEM
 from splitbrain.nodes.systems.lease import LEASE_STRICT_SYSTEM, LEASE_SYSTEM, LEASE_WALL_SYSTEM
 from splitbrain.nodes.systems.patroni.system import PATRONI_SYSTEM
-from splitbrain.nodes.systems.pysyncobj.system import PYSYNCOBJ_0_3_14_SYSTEM, PYSYNCOBJ_SYSTEM
+from splitbrain.nodes.systems.pysyncobj.system import PYSYNCOBJ_SYSTEM
+from splitbrain.nodes.systems.pysyncobj_0_3_14.system import PYSYNCOBJ_0_3_14_SYSTEM
 from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM, RAFT_LEASE_SYSTEM, RAFT_SYSTEM
 from splitbrain.nodes.systems.redlock.system import REDLOCK_SYSTEM, REDLOCK_TRUSTING_SYSTEM
 from splitbrain.nodes.systems.ring import RING_APPEND_SYSTEM, RING_SYSTEM

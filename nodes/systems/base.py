@@ -234,9 +234,9 @@ class System:
     stall_bound_ms: int
     suspicion_ms: int
     eligibility: Eligibility
-    message_complexity: str
-    options: Any
-    factory: Factory | None
+    message_complexity: str = "not stated"
+    options: Any = NoOptions()
+    factory: Factory | None = None
     elects: Electors = "none"
     round_ms: int = 0
     wait_for_leader_s: float = 30.0

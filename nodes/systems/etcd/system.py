@@ -28,11 +28,9 @@ schedule holds several elections, and still far above the time that flushing its
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from splitbrain.names import FaultClass, PromiseTable
 from splitbrain.nodes.systems.base import DATA, SHARED_SCHEDULES, Machine, Pin, Software, System
 from splitbrain.nodes.systems.promises import promise_table
 
@@ -118,52 +116,38 @@ def software(timing: Timing, group: Literal["nodes", "servers"]) -> Software:
     return Software(image="systems/etcd/image", command=command, ports=(CLIENTS_PORT,))
 
 
-def _system(
-    name: str,
-    help: str,
-    promises: PromiseTable,
-    timing: Timing,
-    complexity: str,
-    pins: Mapping[FaultClass, Pin] = MappingProxyType({}),
-) -> System:
-    return System(
-        name=name,
-        help=help,
-        promises=promises,
-        stall_bound_ms=STALL_BOUND_MS,
-        suspicion_ms=2 * timing.election_timeout_ms,
-        elects="nodes",
-        round_ms=2 * timing.election_timeout_ms,
-        # It does not promise to serve a hub: a node with an incomplete log cannot be elected.
-        eligibility="clique",
-        message_complexity=complexity,
-        options=timing,
-        factory=None,
-        software=software(timing, "nodes"),
-        client="splitbrain.nodes.systems.etcd.client:EtcdClient",
-        usual_nodes=3,
-        max_nodes=7,
-        pins={"docker": pins},
-    )
-
-
-ETCD_SYSTEM: Final = _system(
-    "etcd",
-    "the servers of Debian's etcd 3.4 as they come: no pre-vote, a leader that steps down without its quorum",
-    PROMISES,
-    Timing(),
-    "2(n-1) for each round of votes, then 2(n-1) every heartbeat",
-    {
-        "partition": Pin(schedule=SHARED_SCHEDULES / "follower-and-leader-cut-off-by-turns.json", seed=1),
-        "follower-deaf": Pin(schedule=SHARED_SCHEDULES / "follower-deaf-five-times.json", seed=1),
-        "partial-partition": Pin(schedule=SHARED_SCHEDULES / "leader-misses-a-link-five-times.json", seed=1),
+ETCD_SYSTEM: Final = System(
+    name="etcd",
+    help="the servers of Debian's etcd 3.4 as they come: no pre-vote, a leader that steps down without its quorum",
+    promises=PROMISES,
+    stall_bound_ms=STALL_BOUND_MS,
+    suspicion_ms=2 * Timing().election_timeout_ms,
+    elects="nodes",
+    round_ms=2 * Timing().election_timeout_ms,
+    # It does not promise to serve a hub: a node with an incomplete log cannot be elected.
+    eligibility="clique",
+    message_complexity="2(n-1) for each round of votes, then 2(n-1) every heartbeat",
+    options=Timing(),
+    software=software(Timing(), "nodes"),
+    client="splitbrain.nodes.systems.etcd.client:EtcdClient",
+    usual_nodes=3,
+    max_nodes=7,
+    pins={
+        "docker": {
+            "partition": Pin(schedule=SHARED_SCHEDULES / "follower-and-leader-cut-off-by-turns.json", seed=1),
+            "follower-deaf": Pin(schedule=SHARED_SCHEDULES / "follower-deaf-five-times.json", seed=1),
+            "partial-partition": Pin(schedule=SHARED_SCHEDULES / "leader-misses-a-link-five-times.json", seed=1),
+        }
     },
 )
 
-ETCD_PRE_VOTE_SYSTEM: Final = _system(
-    "etcd-prevote",
-    "the same with pre-vote, so that a member that was cut off deposes no leader when it returns",
-    PRE_VOTE_PROMISES,
-    Timing(pre_vote=True),
-    "4(n-1) to elect when no vote is split, then 2(n-1) every heartbeat",
+ETCD_PRE_VOTE_SYSTEM: Final = replace(
+    ETCD_SYSTEM,
+    name="etcd-prevote",
+    help="the same with pre-vote, so that a member that was cut off deposes no leader when it returns",
+    promises=PRE_VOTE_PROMISES,
+    message_complexity="4(n-1) to elect when no vote is split, then 2(n-1) every heartbeat",
+    options=Timing(pre_vote=True),
+    software=software(Timing(pre_vote=True), "nodes"),
+    pins={},
 )

@@ -29,15 +29,15 @@ until the servers check, and an election of the servers with the time that it ad
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
-from splitbrain.names import FaultClass, PromiseTable
+from splitbrain.names import FaultClass
 from splitbrain.nodes.systems.base import (
     CLIENT_PORT,
     SHARED_SCHEDULES,
     Machine,
-    NoOptions,
     Pin,
     Servers,
     Software,
@@ -129,61 +129,45 @@ def _contender(manner: Literal["stock", "safe"]) -> Software:
     return Software(image="images/contender", command=command, data=None)
 
 
-def _system(
-    name: str,
-    help: str,
-    promises: PromiseTable,
-    manner: Literal["stock", "safe"],
-    pins: Mapping[FaultClass, Pin],
-) -> System:
-    timing = Timing()
-    return System(
-        name=name,
-        help=help,
-        promises=promises,
-        stall_bound_ms=LEASE_MS + 500 + 7 * timing.election_timeout_ms,
-        suspicion_ms=LEASE_MS + 500,
-        elects="servers",
-        round_ms=LEASE_MS + 500,
-        eligibility="clique",
-        message_complexity="one transaction to stand, one read for each look, one renewal each third of a lease",
-        options=NoOptions(),
-        factory=None,
-        software=_contender(manner),
-        servers=Servers(count=SERVERS, software=software(timing, "servers")),
-        client="splitbrain.nodes.systems.etcd_election.client:EtcdElectionClient",
-        usual_nodes=3,
-        max_nodes=9,
-        pins={"docker": pins},
-    )
-
-
 SAFE_PINS: Final[Mapping[FaultClass, Pin]] = {
     "clock-rate": Pin(schedule=SHARED_SCHEDULES / "leader-isolated-with-slow-clock.json", seed=1),
     "server-pause": Pin(schedule=SCHEDULES / "servers-leader-paused-four-times.json", seed=1),
     "server-clock-jump": Pin(schedule=SCHEDULES / "leading-server-back-in-time-as-leader-dies.json", seed=1),
 }
 
-ETCD_ELECTION_SYSTEM: Final = _system(
-    "etcd-election",
-    "etcd's election API as its stock client uses it: leases counted from the answer, checked once a second",
-    PROMISES,
-    "stock",
-    {
-        **SAFE_PINS,
-        "partition": Pin(
-            schedule=SHARED_SCHEDULES / "follower-and-leader-cut-off-by-turns.json", seed=1, workload="lock"
-        ),
-        "leader-isolated": Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
-        "leader-deaf": Pin(schedule=SHARED_SCHEDULES / "leader-deaf-five-times.json", seed=1, workload="lock"),
-        "leader-mute": Pin(schedule=SCHEDULES / "leader-mute-five-times.json", seed=1, workload="lock"),
+ETCD_ELECTION_SYSTEM: Final = System(
+    name="etcd-election",
+    help="etcd's election API as its stock client uses it: leases counted from the answer, checked once a second",
+    promises=PROMISES,
+    stall_bound_ms=LEASE_MS + 500 + 7 * Timing().election_timeout_ms,
+    suspicion_ms=LEASE_MS + 500,
+    elects="servers",
+    round_ms=LEASE_MS + 500,
+    eligibility="clique",
+    message_complexity="one transaction to stand, one read for each look, one renewal each third of a lease",
+    software=_contender("stock"),
+    servers=Servers(count=SERVERS, software=software(Timing(), "servers")),
+    client="splitbrain.nodes.systems.etcd_election.client:EtcdElectionClient",
+    usual_nodes=3,
+    max_nodes=9,
+    pins={
+        "docker": {
+            **SAFE_PINS,
+            "partition": Pin(
+                schedule=SHARED_SCHEDULES / "follower-and-leader-cut-off-by-turns.json", seed=1, workload="lock"
+            ),
+            "leader-isolated": Pin(nemesis=("isolated-leader",), seed=1, workload="lock"),
+            "leader-deaf": Pin(schedule=SHARED_SCHEDULES / "leader-deaf-five-times.json", seed=1, workload="lock"),
+            "leader-mute": Pin(schedule=SCHEDULES / "leader-mute-five-times.json", seed=1, workload="lock"),
+        }
     },
 )
 
-ETCD_ELECTION_SAFE_SYSTEM: Final = _system(
-    "etcd-election-safe",
-    "the same with a client that counts its lease from the sending and checks its own key",
-    SAFE_PROMISES,
-    "safe",
-    SAFE_PINS,
+ETCD_ELECTION_SAFE_SYSTEM: Final = replace(
+    ETCD_ELECTION_SYSTEM,
+    name="etcd-election-safe",
+    help="the same with a client that counts its lease from the sending and checks its own key",
+    promises=SAFE_PROMISES,
+    software=_contender("safe"),
+    pins={"docker": SAFE_PINS},
 )

@@ -26,7 +26,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from splitbrain.nodes.systems.base import Machine, NoOptions, Pin, Servers, Software, System
+from splitbrain.nodes.systems.base import Machine, Pin, Servers, Software, System
 from splitbrain.nodes.systems.etcd.system import CLIENTS_PORT, Timing, software
 from splitbrain.nodes.systems.promises import promise_table
 
@@ -109,8 +109,6 @@ PATRONI_SYSTEM: Final = System(
     round_ms=12_000,  # a promotion included
     eligibility="clique",
     message_complexity="n-1 questions of each candidate when the key runs out, then one renewal a second",
-    options=NoOptions(),
-    factory=None,
     software=Software(
         image="systems/patroni/image",
         command=patroni,

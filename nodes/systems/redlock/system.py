@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Final
 
 from splitbrain.names import FaultClass
-from splitbrain.nodes.systems.base import SHARED_SCHEDULES, Machine, NoOptions, Pin, Servers, Software, System
+from splitbrain.nodes.systems.base import SHARED_SCHEDULES, Machine, Pin, Servers, Software, System
 from splitbrain.nodes.systems.promises import promise_table
 
 SCHEDULES: Final = Path(__file__).parent / "schedules"
@@ -120,8 +120,6 @@ REDLOCK_SYSTEM: Final = System(
     round_ms=2_000,
     eligibility="clique",
     message_complexity="2s for each try and s for each extension, of s servers; nothing among the contenders",
-    options=NoOptions(),
-    factory=None,
     software=Software(image="systems/redlock/image", command=partial(contender, ()), data=None),
     servers=Servers(count=5, software=Software(image="images/redis", command=redis, ports=(REDIS_PORT,))),
     client="splitbrain.nodes.systems.redlock.client:RedlockClient",

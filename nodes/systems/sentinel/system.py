@@ -46,7 +46,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from splitbrain.nodes.systems.base import Machine, NoOptions, Pin, Servers, Software, System
+from splitbrain.nodes.systems.base import Machine, Pin, Servers, Software, System
 from splitbrain.nodes.systems.promises import promise_table
 
 SCHEDULES: Final = Path(__file__).parent / "schedules"
@@ -198,8 +198,6 @@ SENTINEL_SYSTEM: Final = System(
     suspicion_ms=1_500,
     eligibility="clique",
     message_complexity="s-1 questions a second of each Sentinel that suspects, 2(s-1) a round of votes, then 5 orders",
-    options=NoOptions(),
-    factory=None,
     software=Software(image="images/redis", command=partial(redis, ()), ports=(REDIS_PORT,)),
     servers=_software(2),
     client="splitbrain.nodes.systems.sentinel.client:RedisClient",

@@ -216,7 +216,6 @@ ZOOKEEPER_SYSTEM: Final = System(
     eligibility="clique",
     message_complexity="3 requests to join; 1 notification and 2 requests when a leader goes",
     options=CAREFUL,
-    factory=None,
     software=Software(image="systems/zookeeper/contender_image", command=contender("careful", CAREFUL), data=None),
     servers=servers(CAREFUL),
     client="splitbrain.nodes.systems.zookeeper.client:ZooKeeperClient",
