@@ -44,7 +44,9 @@ def disagreements(
 ) -> Disagreements:
     """The fault-free periods longer than ``bound`` (ns) in which the nodes never agreed.
 
-    ``quiet`` are the fault-free periods. ``stall_ns`` is twice the longest time allowed between answers of a node.
+    ``quiet`` are the fault-free periods. ``stall_ns`` is twice the longest time allowed between answers of a node. If
+    no part is long enough in which every node was observed, those that were observed throughout one are judged: where
+    some never agree, all never do.
     """
     long = [period for period in quiet if period.end - period.start > bound]
     members = [_Member.of(history, name) for name in long[0].witness] if long else []
@@ -57,12 +59,15 @@ def disagreements(
     doubts: list[str] = []
     for period in long:
         free = [replace(period, start=start, end=end) for start, end in starved.free(period.start, period.end)]
-        seen = [part for each in free for part in _well_observed(each, members, stall_ns // 2)]
+        enough = [part for part in free if part.end - part.start > bound]
+        seen = [part for each in enough for part in _well_observed(each, members, stall_ns // 2)]
         decisive = [part for part in seen if part.end - part.start > bound]
-        proven = [part for part in decisive if not _agreed(history, [each.within(part) for each in members])]
-        found += [_finding(history, part, [each.within(part) for each in members]) for part in proven]
-        if not decisive and not _agreed(history, [each.within(period) for each in members]):
-            enough = any(part.end - part.start > bound for part in free)
+        watched = [(part, members) for part in decisive] or [
+            (part, [each for each in members if not any(each.silences(part, stall_ns // 2))]) for part in enough
+        ]
+        proven = [(part, some) for part, some in watched if not _agreed(history, [each.within(part) for each in some])]
+        found += [_finding(history, part, some) for part, some in proven]
+        if not decisive and not proven and not _agreed(history, [each.within(period) for each in members]):
             why = "some nodes were not observed often enough" if enough else "the machine was starved"
             doubts.append(f"{why} between {instant(period.start)} and {instant(period.end)}")
     return Disagreements(findings=tuple(found), doubts=tuple(doubts))
@@ -125,7 +130,9 @@ def _well_observed(period: Period, members: Iterable[_Member], longest: int) -> 
 
 
 def _agreed(history: History, answers: list[Ints]) -> bool:
-    """True if for some leader and term all nodes may have named it at one instant."""
+    """True if for some leader and term all nodes may have named it at one instant, or if there are fewer than two."""
+    if len(answers) < 2:
+        return True
     named_by = [_widest_intervals(history, rows) for rows in answers]
     for view in {view for each in named_by for view in each}:
         intervals = [interval for each in named_by if (interval := _compatible(each, view)) is not None]
@@ -157,11 +164,11 @@ def _widest_intervals(history: History, rows: Ints) -> dict[_View, tuple[int, in
     return found
 
 
-def _finding(history: History, period: Period, answers: list[Ints]) -> Finding:
+def _finding(history: History, period: Period, members: list[_Member]) -> Finding:
     """A finding with the last answer of each node as evidence."""
     seen = history.observations
-    last = [int(rows[-1]) for rows in answers]
-    named_by = [f"{node} named {_leader_words(history, row)}" for node, row in zip(period.witness, last, strict=True)]
+    last = [int(each.within(period)[-1]) for each in members]
+    named_by = [f"{each.name} named {_leader_words(history, row)}" for each, row in zip(members, last, strict=True)]
     return Finding(
         guarantee=CONVERGENCE,
         words=f"the nodes never agreed on a leader during {duration(period.end - period.start)} without faults: "
@@ -169,7 +176,7 @@ def _finding(history: History, period: Period, answers: list[Ints]) -> Finding:
         evidence=tuple(sorted(int(seen.complete_index[row]) for row in last)),
         start=period.start,
         end=period.end,
-        nodes=period.witness,
+        nodes=tuple(each.name for each in members),
     )
 
 

@@ -16,7 +16,7 @@ is an object with a ``key``, and with ``value`` for the value read, written or a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -294,5 +294,4 @@ def _part(value: object, asked: object) -> object:
     return value.get("value") if key_of(asked) is not None and isinstance(value, Mapping) else value
 
 
-def _json(value: object) -> Value:
-    return msgspec.json.encode(value, order="sorted")
+_json: Callable[[object], Value] = msgspec.json.Encoder(order="sorted").encode

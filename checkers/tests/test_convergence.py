@@ -114,6 +114,17 @@ def test_an_observation_that_is_missing_hides_no_lasting_disagreement() -> None:
     ]
 
 
+def test_a_node_that_is_never_observed_hides_no_disagreement_of_the_others() -> None:
+    verdict = judged(cluster(("n1", "n1", 1), ("n2", "n2", 2)).saw("n3", 0, 2, leader="n1", term=1))
+    assert verdict.outcome is Outcome.INVALID
+    assert [finding.nodes for finding in verdict.findings] == [("n1", "n2")]
+
+
+def test_one_node_alone_disagrees_with_no_other() -> None:
+    story = cluster(("n1", "n1", 1)).saw("n2", 0, 2, leading=True, term=2).saw("n3", 0, 2, leader="n2", term=2)
+    assert judged(story).outcome is Outcome.UNKNOWN
+
+
 DIVIDED = (("n1", "n1", 1), ("n2", "n2", 2), ("n3", "n1", 1))
 AGREED = (("n1", "n1", 1), ("n2", "n1", 1), ("n3", "n1", 1))
 
