@@ -1,7 +1,7 @@
-"""Failed probes: why observations and confirmations failed, counted by node and reason.
+"""Failed probes: the reasons why observations and confirmations failed, counted by node.
 
 A node that is down or cut off answers late or not at all, which faults explain. An answer that came and could not be
-used is never explained by a fault: it shows a wrong description, or a node that does not tell the truth about itself.
+used is seldom explained by a fault: it shows a wrong description, or a node that answers wrongly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MOST_SAID: Final = 3
 
 
 def failed(history: History, f: str) -> Mapping[str, int]:
-    """How often ``f`` failed, by ``node: reason``, the most frequent first; rare ones of many are taken together."""
+    """The failures of ``f`` counted by ``node: reason``, the most frequent first; rare ones of many taken together."""
     counts = Counter({f"{node}: {reason}": n for (probe, node, reason), n in history.failures.items() if probe == f})
     listed = dict(counts.most_common(MOST_LISTED - 1 if len(counts) > MOST_LISTED else None))
     rest = counts.total() - sum(listed.values())
@@ -27,7 +27,7 @@ def failed(history: History, f: str) -> Mapping[str, int]:
 
 
 def reasons(history: History, nodes: Collection[str]) -> str:
-    """Why observations of these nodes failed, with counts; empty if none did."""
+    """The reasons why observations of these nodes failed, with counts; empty if none did."""
     failures = history.failures.items()
     return _words(Counter({f"{node}: {why}": n for (f, node, why), n in failures if f == "observe" and node in nodes}))
 

@@ -18,6 +18,7 @@ from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.recorder import Recorder
 from splitbrain.errors import EnvironmentFailure, SplitbrainError, UsageError
 from splitbrain.names import NO_ELECTION
+from splitbrain.nodes.clients.answers import printable
 from splitbrain.nodes.clients.base import Ok, Reply
 from splitbrain.nodes.systems.base import HttpProbe
 from splitbrain.runtimes.base import Cluster, LastWords
@@ -89,7 +90,7 @@ def _told(node: str, reply: Reply, words: LastWords) -> Iterable[str]:
         yield f"  {node} answered: {_cut(words.answer)}"
     yield f"  {node} {_read_as(reply.value)}" if isinstance(reply, Ok) else f"  {node} gave no claim: {reply.error}"
     yield f"  the log of {node}" + (" ends:" if words.log else " is empty")
-    yield from (f"    {line}" for line in words.log)
+    yield from (f"    {printable(line)}" for line in words.log)
 
 
 def _read_as(claim: Any) -> str:
@@ -99,4 +100,4 @@ def _read_as(claim: Any) -> str:
 
 def _cut(answer: str) -> str:
     line = " ".join(answer.split())
-    return line if len(line) <= QUOTED else f"{line[:QUOTED]}…"
+    return printable(line if len(line) <= QUOTED else f"{line[:QUOTED]}…")

@@ -284,4 +284,9 @@ def test_whatever_comes_over_the_connection_the_history_reads_back(sent: bytes) 
 @given(st.text(st.characters()))
 def test_words_for_a_history_are_short_and_printable(words: str) -> None:
     assert len(printable(words)) <= MOST_WORDS
+    assert printable(words).isprintable()
     printable(words).encode()
+
+
+def test_words_cannot_steer_a_terminal() -> None:
+    assert printable("\x1b[2J\ngone") == r"\x1b[2J\ngone"

@@ -339,7 +339,7 @@ def _promises(root: _Table, elects: Electors, servers: bool) -> PromiseTable:
 
 
 def _read(root: _Table, key: str, usual: object, read: Callable[[str, object], T]) -> T:
-    """What ``read`` makes of the value under a key. Raises UsageError."""
+    """The value under a key, converted by ``read``. Raises UsageError."""
     try:
         return read(key, root.given.get(key, usual))
     except WrongPromises as wrong:

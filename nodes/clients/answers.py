@@ -68,8 +68,9 @@ def shown(value: object) -> str:
 
 
 def printable(words: str) -> str:
-    """Words that a history can hold: at most ``MOST_WORDS`` characters, none of them a lone surrogate."""
-    return words.encode("utf-8", "backslashreplace")[: 4 * MOST_WORDS].decode("utf-8", "ignore")[:MOST_WORDS]
+    """Words that a history and a terminal can hold: at most ``MOST_WORDS`` characters, control characters escaped."""
+    escaped = (each if each.isprintable() else ascii(each)[1:-1] for each in words[:MOST_WORDS])
+    return "".join(escaped)[:MOST_WORDS]
 
 
 def whole(value: object, place: str) -> int | None:
