@@ -215,7 +215,7 @@ def draw(stored: StoredRun, record: Mapping[str, Any], schedule: Mapping[str, An
 def _kept(run: RunDirectory) -> str:
     if run.history.is_file() and run.history.stat().st_size:
         return f"the history so far is kept: splitbrain check {run.path}"
-    return f"nothing was recorded yet; the record of the run is in {run.path}"
+    return f"no history was kept; the record of the run is in {run.path}"
 
 
 class PhaseTimes:

@@ -56,7 +56,7 @@ class Told:
         hosts: Any = {name: Host(name) for name in ("n1", "n2")}
         nothing: Any = None
         self.watcher = Watcher(
-            nothing, "run", hosts, self.engine, nothing, nothing, lambda node: software, self.incidents.append
+            nothing, "run", hosts, self.engine, nothing, lambda node: software, self.incidents.append
         )
 
     async def reported(self, action: str, node: str = "n1", **attributes: str) -> None:
@@ -153,6 +153,18 @@ def test_processor_time_that_is_withheld_is_told_from_the_reading_before(withhel
     incidents = asyncio.run(story())
     assert len(incidents) == told_of
     assert all(time.monotonic_ns() - each.at >= 10**9 for each in incidents)
+
+
+def test_processor_time_that_the_nemesis_withholds_is_no_incident_even_if_that_is_over() -> None:
+    async def story() -> list[Incident]:
+        made = Told()
+        before = Spent(at_ms=time.monotonic() * 1e3 - 1_000, cpu_ms=10.0, throttled_ms=0.0)
+        made.engine.intents.begin("n1", "ration")
+        made.engine.intents.end("n1", "ration")
+        made.watcher._compare("n1", before, Spent(at_ms=before.at_ms + 1_000, cpu_ms=20.0, throttled_ms=900.0))
+        return made.incidents
+
+    assert asyncio.run(story()) == []
 
 
 @pytest.mark.engine

@@ -20,7 +20,7 @@ import docker
 from docker.models.containers import Container
 
 from splitbrain.errors import EnvironmentFailure
-from splitbrain.names import LOGGED, PRESET_AT
+from splitbrain.names import LOGGED, POLICY, PRESET_AT
 from splitbrain.nemesis.plans import Plan
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.nodes.clients import Endpoint, SystemClient, client_of
@@ -103,6 +103,7 @@ class DockerCluster:
         self._say = say
         self._backing = ""
         self._stop = threading.Event()
+        self._watched = False
         self._workers = ThreadPoolExecutor(max_workers=16, thread_name_prefix="engine")
         self._client: docker.DockerClient | None = None
         self._hosts: dict[str, HostContainer] = {}
@@ -166,9 +167,8 @@ class DockerCluster:
 
     def watch(self, tell: Tell) -> Watcher:
         assert self._client is not None, "set_up comes first"
-        return Watcher(
-            self._client, self._run, self._hosts, self._containers, self._faults, self._blocking, self._software, tell
-        )
+        self._watched = True
+        return Watcher(self._client, self._run, self._hosts, self._containers, self._blocking, self._software, tell)
 
     async def crashes_logged(self) -> Sequence[Incident]:
         assert self._client is not None, "set_up comes first"
@@ -317,13 +317,24 @@ class DockerCluster:
         give_up, look = self.now() + int(seconds * 1e9), self.now() + LOOK_NS
         while not isinstance(reply := await reply_to(self._asks.awake(name), 500 * MS), Ok):
             if self.now() >= look:
-                if (status := await self._containers.ended(name)) is not None:
+                status = await self._containers.ended(name)
+                if status is not None and not await self._restarts(name, status):
                     return f"{name} ended with status {status} before it answered"
                 look = self.now() + LOOK_NS
             if self.now() >= give_up:
                 return f"{name} gave no usable answer within {seconds:.0f} s: {reply.error}"
             await asyncio.sleep(0.02)
         return None
+
+    async def _restarts(self, name: str, status: int) -> bool:
+        """True if a machine that ended with that status is started again by its policy: here until there is a watch."""
+        software = self._software(name)
+        if not software.restarts_after(status):
+            return False
+        if not self._watched:
+            await asyncio.sleep(software.restart_delay_ms / 1e3)
+            await self._containers.start(name, POLICY)
+        return True
 
     async def tear_down(self, logs: Path) -> None:
         """Keep the nodes' logs, then remove everything of this run, whatever state it is in.

@@ -151,9 +151,13 @@ class Containers:
         """
         period, quota = rationed(per_mille)
         container = self._hosts[node].node
+        if per_mille:
+            self.intents.begin(node, "ration")
         with translated(f"limiting the processor time of node {node}"):
             await self._blocking(container.update, cpu_period=period, cpu_quota=quota)
             await self._blocking(container.reload)
+        if not per_mille:
+            self.intents.end(node, "ration")
         held: Mapping[str, Any] = container.attrs["HostConfig"]
         return bool(held["CpuQuota"] == quota)
 

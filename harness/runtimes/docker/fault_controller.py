@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
 from splitbrain.nemesis.plans import Plan
@@ -58,11 +58,6 @@ class FaultController:
             clocks=Clocks(hands, shows),
             wanted=self._wanted,
         )
-
-    @property
-    def rationed(self) -> Collection[str]:
-        """The nodes from which processor time is taken now."""
-        return self._wanted().per_mille.keys()
 
     async def keep_disks(self) -> None:
         await self._parts.processes.restarts.keep_disks()

@@ -13,8 +13,8 @@ from typing import Final, Literal
 
 from splitbrain.names import NEMESIS
 
-Action = Literal["die", "start", "pause", "unpause"]
-"""Actions as the engine names them."""
+Action = Literal["die", "start", "pause", "ration"]
+"""Actions as the engine names them, and ``ration``, which lasts from its beginning to its end."""
 
 REMEMBERED: Final = 64  # past intents of one node and action; reports come within seconds
 
@@ -45,6 +45,10 @@ class Intents:
         """At what instance of the harness this happened at ``at``; None if it was not the harness."""
         known = (each for each in self._intents[node, action] if each.since <= at <= (each.until or at))
         return next((each.by for each in known), None)
+
+    def since(self, node: str, action: Action, at: int) -> bool:
+        """True if this was under way at any time since ``at``."""
+        return any(intent.until is None or intent.until >= at for intent in self._intents[node, action])
 
     def under_way(self, node: str, action: Action) -> bool:
         """True if this has been begun and is not over."""

@@ -25,7 +25,6 @@ from splitbrain.nodes.systems.base import Software
 from splitbrain.runtimes.base import Incident, Job, Tell
 from splitbrain.runtimes.docker.containers import Blocking, Containers, Spent, spent
 from splitbrain.runtimes.docker.engine import RUN_LABEL, clock_ahead, translated
-from splitbrain.runtimes.docker.fault_controller import FaultController
 from splitbrain.runtimes.docker.hosts import HostContainer
 from splitbrain.runtimes.docker.intents import Intents
 
@@ -49,7 +48,6 @@ class Watcher:
         run: str,
         hosts: Mapping[str, HostContainer],
         containers: Containers,
-        faults: FaultController,
         blocking: Blocking,
         software: Callable[[str], Software],
         tell: Tell,
@@ -60,7 +58,6 @@ class Watcher:
         self._hosts = hosts
         self._readers = ThreadPoolExecutor(max_workers=len(hosts), thread_name_prefix="accounts")
         self._containers = containers
-        self._faults = faults
         self._blocking = blocking
         self._software = software
         self._tell = tell
@@ -174,15 +171,12 @@ class Watcher:
     async def _account(self) -> None:
         """Tell of nodes from which the kernel withheld processor time though the nemesis rationed none."""
         before: dict[str, Spent] = {}
-        rationed: set[str] = set()
         while not self._over.is_set():
             due = time.monotonic() + ACCOUNT_SECONDS
             readings = await self._readings()
-            now_rationed = set(self._faults.rationed)
-            for node, reading in readings.items():
-                if node in before and node not in rationed | now_rationed:
-                    self._compare(node, before[node], reading)
-            before, rationed = readings, now_rationed
+            for node in readings.keys() & before.keys():
+                self._compare(node, before[node], readings[node])
+            before = readings
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), max(0.0, due - time.monotonic()))
         self._readers.shutdown(wait=False)
@@ -197,10 +191,11 @@ class Watcher:
 
     def _compare(self, node: str, before: Spent, now: Spent) -> None:
         had = now.since(before)
-        if had.cpu_ms >= 0 and had.throttled_ms >= THROTTLED_MS:
-            ago = time.monotonic() * 1e3 - before.at_ms
-            facts = {"throttled_ms": round(had.throttled_ms, 1), "cpu_ms": round(had.cpu_ms, 1)}
-            self._note(THROTTLED, node, time.time_ns() - int(ago * 1e6), by=OUTSIDE, **facts)
+        began = time.time_ns() - int((time.monotonic() * 1e3 - before.at_ms) * 1e6)
+        if had.cpu_ms < 0 or had.throttled_ms < THROTTLED_MS or self._intents.since(node, "ration", began):
+            return  # started in between, or the nemesis took the time
+        facts = {"throttled_ms": round(had.throttled_ms, 1), "cpu_ms": round(had.cpu_ms, 1)}
+        self._note(THROTTLED, node, began, by=OUTSIDE, **facts)
 
     def _note(self, f: str, node: str, at: int, **facts: Any) -> None:
         """Tell of what happened at ``at`` on this machine's wall clock (ns)."""
