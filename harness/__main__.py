@@ -1,18 +1,32 @@
-"""The entry of the command ``splitbrain``, in place before the command line is imported."""
+"""The entry of the command ``splitbrain``: signals end it with status 3 and no traceback from its first line on."""
 
 from __future__ import annotations
 
+# The module ``signal`` imports much, and a signal may come meanwhile.
+import _signal  # type: ignore[import-not-found]
+import os
 import sys
 
-from splitbrain.ending import DEBUG_OPTION, conclude, leave_at_once
+SIGNALS = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM)
+
+
+def _leave(number: int, frame: object) -> None:
+    os._exit(3)  # nothing has begun yet, and no name of a status has been imported
+
+
+for each in SIGNALS:
+    if _signal.getsignal(each) is not _signal.SIG_IGN:  # as under ``nohup``
+        _signal.signal(each, _leave)
+
+from splitbrain.ending import DEBUG_OPTION, conclude, ignore_signals  # noqa: E402  # after the signals
 
 
 def main() -> None:
-    """Run the command line; signals end it with status 3 from here until the process ends."""
+    """Run the command line; signals end it until it has concluded."""
     try:
         conclude(_command_line, debug=DEBUG_OPTION in sys.argv)
     finally:
-        leave_at_once()
+        ignore_signals()
 
 
 def _command_line() -> None:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -18,6 +19,7 @@ from typing import NoReturn
 from splitbrain.errors import EXIT_FAILED, EXIT_VALID, Interrupted, SplitbrainError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN_SECONDS = 0.01
 DEBUG_OPTION = "--debug"
 DEBUG_VARIABLE = "SPLITBRAIN_DEBUG"
 
@@ -93,18 +95,39 @@ def _complain(failure: BaseException, debug: bool) -> None:
 def _interruptible() -> Iterator[None]:
     """Signals raise Interrupted inside the block."""
     before = {number: signal.signal(number, _interrupt) for number in ending_signals()}
+    hook, sys.unraisablehook = sys.unraisablehook, _interrupt_again
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    raise Interrupted(f"interrupted by {signal.Signals(number).name}")
+    raise _Signalled(signal.Signals(number))
 
 
-def leave_at_once() -> None:
-    """From here on a signal ends the process with status 3: the command has concluded and the interpreter ends."""
+class _Signalled(Interrupted):
+    """An interruption that knows its signal."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(f"interrupted by {number.name}")
+        self.number = number
+
+
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Send a signal again that came during a finalizer, from which no exception gets out."""
+    if isinstance(unraisable.exc_value, _Signalled):
+        threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), unraisable.exc_value.number)).start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
+def ignore_signals() -> None:
+    """Ignore signals from here on: the command has concluded, and its status stands while the interpreter ends.
+
+    The interpreter removes handlers before it has ended, so that a signal would decide the status again.
+    """
     for number in ending_signals():
-        signal.signal(number, lambda number, frame: os._exit(EXIT_FAILED))
+        signal.signal(number, signal.SIG_IGN)
