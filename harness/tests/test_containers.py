@@ -15,7 +15,7 @@ from splitbrain.runtimes.docker.hosts import HostContainer
 
 
 class Container:
-    """Refuses to pause with these words, one after another, and then does."""
+    """Refuses to pause, or to go on, with these words, one after another, and then does."""
 
     def __init__(self, *refusals: str) -> None:
         self.refusals = list(refusals)
@@ -26,8 +26,17 @@ class Container:
             raise APIError(self.refusals.pop(0))
         self.paused = True
 
+    def unpause(self) -> None:
+        if self.refusals:
+            raise APIError(self.refusals.pop(0))
+        self.paused = False
+
 
 def freeze(container: Container) -> None:
+    asyncio.run(containers(container).freeze("n1"))
+
+
+def containers(container: Container) -> Containers:
     async def blocking(work: Any, *arguments: Any, **named: Any) -> Any:
         return work(*arguments, **named)
 
@@ -35,7 +44,7 @@ def freeze(container: Container) -> None:
         return None
 
     hosts = {"n1": HostContainer("n1", "10.0.0.1", cast(Any, None), {}, cast(Any, container), OUR_NODE)}
-    asyncio.run(Containers(hosts, blocking, silence).freeze("n1"))
+    return Containers(hosts, blocking, silence)
 
 
 def test_freezing_is_retried_while_processes_are_busy() -> None:
@@ -49,3 +58,9 @@ def test_freezing_is_not_retried_after_other_errors() -> None:
     with pytest.raises(EnvironmentFailure, match=r"freezing node n1: the engine says: .*not running"):
         freeze(container)
     assert container.refusals == ["unable to freeze"]
+
+
+def test_a_node_that_something_else_has_thawed_is_left_alone() -> None:
+    asyncio.run(containers(Container("Container 28fd is not paused")).thaw("n1"))
+    with pytest.raises(EnvironmentFailure, match="thawing node n1"):
+        asyncio.run(containers(Container("No such container: 28fd")).thaw("n1"))

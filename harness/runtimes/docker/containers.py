@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from docker.errors import APIError
 from docker.models.containers import Container
+from requests.exceptions import RequestException
 
 from splitbrain.names import NEMESIS
 from splitbrain.runtimes.docker.agents import Verification
@@ -87,7 +89,8 @@ class Containers:
         container = self._hosts[node].node
         with translated(f"starting node {node} again"):
             async with self._starting[node]:
-                await self._blocking(container.wait, timeout=END_SECONDS)
+                with contextlib.suppress(RequestException):  # it runs: something else has started it
+                    await self._blocking(container.wait, timeout=END_SECONDS)
                 self.intents.begin(node, "start", by)
                 await self._blocking(container.start)
                 self.intents.end(node, "start")
@@ -140,9 +143,13 @@ class Containers:
                         raise
 
     async def thaw(self, node: str) -> None:
-        """Let a frozen node run again."""
+        """Let a frozen node run again; one that something else has thawed is left alone."""
         with translated(f"thawing node {node}"):
-            await self._blocking(self._hosts[node].node.unpause)
+            try:
+                await self._blocking(self._hosts[node].node.unpause)
+            except APIError as failure:
+                if "is not paused" not in str(failure):
+                    raise
 
     async def ration(self, node: str, per_mille: int) -> bool:
         """Take ``per_mille`` thousandths of one processor from the node; zero ends the limit.
