@@ -2,7 +2,8 @@
 
 A node that cannot be asked hides what it does. An instant counts as observed if an answer was complete no longer than
 half the stall bound ago. Time in which a fault or an incident may have been on the node itself does not count, as it
-need not answer then; faults of links do not keep observers away.
+need not answer then, and neither does time in which the observers themselves were starved; faults of links keep no
+observer away.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.history import History, natural
 from splitbrain.checkers.incidents import disturbances
 from splitbrain.checkers.operations import Operations
+from splitbrain.checkers.starvation import Starvation
 
 LEAST_SHARE = 0.8
 """A node that answered for less of the time leaves in doubt all that is judged by observations."""
@@ -29,10 +31,13 @@ def answered_shares(history: History, bounds: Bounds) -> dict[str, float]:
     A node that had no time longer than the stall bound without one is left out.
     """
     nodes = {name for name in bounds.members or _asked(history, history.observations) if name not in bounds.servers}
-    shares = {}
+    shares, disturbed = {}, disturbances(history)
+    starved = Starvation.of(history, bounds)
+    late = [*zip(starved.start.tolist(), starved.end.tolist(), strict=True)]
     for names, answers in ((nodes, history.observations), _servers(history)):
         for name in sorted(names, key=natural):
-            expected = _undisturbed(history, name)
+            on_it = [each.possible for each in disturbed if name in each.nodes or not (each.nodes or each.links)]
+            expected = _rest([*late, *on_it], history.end)
             length = sum(end - start for start, end in expected)
             if length > bounds.stall_ns:
                 shares[name] = _overlap(_answered(history, answers, name, bounds.stall_ns // 2), expected) / length
@@ -54,19 +59,14 @@ def _asked(history: History, operations: Operations) -> set[str]:
     return {history.nodes[code] for code in np.unique(operations.node).tolist() if code >= 0}
 
 
-def _undisturbed(history: History, name: str) -> Periods:
-    """The parts of the history in which no fault or incident was possibly on the node."""
+def _rest(taken: Periods, end: int) -> Periods:
+    """The parts of [0, end] (ns) outside all of these periods."""
     free, since = [], 0
-    disturbed = (
-        period.possible
-        for period in disturbances(history)
-        if name in period.nodes or not (period.nodes or period.links)
-    )
-    for start, end in sorted(disturbed):
+    for start, until in sorted(taken):
         if start > since:
             free.append((since, start))
-        since = max(since, end)
-    return [*free, (since, history.end)] if since < history.end else free
+        since = max(since, until)
+    return [*free, (since, end)] if since < end else free
 
 
 def _answered(history: History, operations: Operations, name: str, reach: int) -> Periods:
@@ -89,5 +89,10 @@ def _merged(starts: list[int], ends: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def _overlap(some: Periods, others: Periods) -> int:
-    """The length (ns) that two sets of disjoint periods have in common."""
-    return sum(max(0, min(end, until) - max(start, since)) for start, end in some for since, until in others)
+    """The length (ns) that two series of disjoint periods, each in order, have in common."""
+    common = at = other = 0
+    while at < len(some) and other < len(others):
+        (start, end), (since, until) = some[at], others[other]
+        common += max(0, min(end, until) - max(start, since))
+        at, other = (at + 1, other) if end <= until else (at, other + 1)
+    return common

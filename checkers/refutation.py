@@ -18,10 +18,9 @@ import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.cluster_health import ClusterHealth, cluster_health
-from splitbrain.checkers.election_quorum import exchanges
 from splitbrain.checkers.fault_periods import KILLS, PAUSES, RESTARTS, WIPES, fault_periods
 from splitbrain.checkers.history import History
-from splitbrain.checkers.operations import NONE, Mask, Operations
+from splitbrain.checkers.operations import NONE, Ints, Mask, Operations
 from splitbrain.checkers.words import counted, instant
 
 
@@ -35,64 +34,67 @@ def refutations(history: History, bounds: Bounds) -> list[str]:
 
 
 def _answers(history: History) -> Iterator[str]:
+    asked = [history.operations(f) for f in ("observe", "confirm")]
     for period in fault_periods(history.faults, history.end):
         certain, fault = period.certain, period.fault
         if certain is None or fault.f not in KILLS | PAUSES or "process" in fault.asked:
             continue  # of a fault of single processes the others may answer
         for node in period.nodes:
-            rows = [_within(history.operations(f), history.code[node], *certain) for f in ("observe", "confirm")]
-            if count := sum(int(within.sum()) for within in rows):
+            code = history.code[node]
+            count = sum(int(np.sum(each.node[rows] == code)) for each in asked for rows in [_within(each, *certain)])
+            if count:
                 yield f"{node} answered {counted(count, 'time')} while {fault.f} {fault.id} was in force"
 
 
-def _within(asked: Operations, node: int, start: int, end: int) -> Mask:
-    """The operations of the node that were answered, all of them within the open period (ns)."""
-    within: Mask = asked.ok & (asked.node == node) & (asked.invoke > start) & (asked.complete < end)
-    return within
+def _within(asked: Operations, start: int, end: int) -> Ints:
+    """The rows of the operations that were answered, all of them within the open period (ns)."""
+    first, last = np.searchsorted(asked.invoke, start, side="right"), np.searchsorted(asked.invoke, end)
+    rows: Ints = np.arange(first, last)
+    return rows[asked.ok[rows] & (asked.complete[rows] < end)]
 
 
 def _confirmations(history: History, health: ClusterHealth) -> Iterator[str]:
-    confirms, majority = history.operations("confirm"), len(health.members) // 2 + 1
-    count = dict.fromkeys(health.members, 0)
-    for start, end in _intervals(health):
-        exchanged = exchanges(health, start + 1, end - 1)[:, : len(health.members)]
-        np.fill_diagonal(exchanged, True)
-        for at in np.flatnonzero(exchanged.sum(axis=1) < majority):
-            if at < len(health.members) and (name := health.members[at]) in history.code:
-                count[name] += int(_within(confirms, history.code[name], start, end).sum())
-    for name, times in count.items():
-        if times:
-            yield f"{name} was confirmed {counted(times, 'time')} while a cut kept it from every majority"
+    confirms, members = history.operations("confirm"), len(health.members)
+    place = np.full(len(history.nodes) + 1, NONE)  # the last entry serves code -1, which is no node
+    for at, name in enumerate(health.members):
+        if name in history.code:
+            place[history.code[name]] = at
+    rows = np.flatnonzero(confirms.ok & (place[confirms.node] != NONE))
+    interval = np.searchsorted(health.edges, confirms.invoke[rows], side="right") - 1
+    inside = (interval >= 0) & (interval < len(health.edges) - 1)
+    rows, interval = rows[inside], interval[inside]
+    inside = (confirms.invoke[rows] > health.edges[interval]) & (confirms.complete[rows] < health.edges[interval + 1])
+    rows, interval = rows[inside], interval[inside]
+    node = place[confirms.node[rows]]
+    both = health.maybe_open[interval, node, :members] & health.maybe_open[interval, :members, node]
+    exchanged = both & ~health.down[interval, :members]
+    exchanged[np.arange(len(rows)), node] = True
+    alone = np.bincount(node[exchanged.sum(axis=1) <= members // 2], minlength=members)
+    for at in np.flatnonzero(alone).tolist():
+        times = counted(int(alone[at]), "time")
+        yield f"{health.members[at]} was confirmed {times} while a cut kept it from every majority"
 
 
 def _messages(history: History, health: ClusterHealth) -> Iterator[str]:
     seen = history.observations
     codes = [history.code.get(name, NONE) for name in health.members]
     ended = {node for fault in history.faults if fault.f in KILLS | RESTARTS | WIPES for node in fault.nodes}
-    for start, end in _intervals(health):
-        reaches = _reachable(health.maybe_open[int(np.searchsorted(health.edges, start))])
-        within = seen.ok & (seen.invoke > start) & (seen.complete < end) & (seen.term != NONE)
-        for node, other in np.argwhere(~reaches.T[: len(codes), : len(codes)]).tolist():
-            if health.members[other] in ended:
+    for at in np.flatnonzero((~health.maybe_open).any(axis=(1, 2))).tolist():
+        rows = _within(seen, int(health.edges[at]), int(health.edges[at + 1]))
+        rows = rows[seen.term[rows] != NONE]
+        for node, other in np.argwhere(~_reachable(health.maybe_open[at]).T[: len(codes), : len(codes)]).tolist():
+            earlier = rows[seen.node[rows] == codes[other]]
+            if not len(earlier) or health.members[other] in ended:
                 continue  # what it showed before it ended may have been forgotten
-            earlier = np.flatnonzero(within & (seen.node == codes[other]))
-            if not len(earlier):
-                continue
-            first = earlier[0]
-            named = (seen.leader == codes[other]) | (seen.vote == codes[other])
-            later = within & (seen.node == codes[node]) & named & (seen.complete > seen.invoke[first])
-            if len(rows := np.flatnonzero(later & (seen.term > seen.term[first]))):
-                term, at = int(seen.term[rows[0]]), instant(int(seen.complete[rows[0]]))
+            later = rows[(seen.node[rows] == codes[node]) & (seen.complete[rows] > seen.invoke[earlier[0]])]
+            named = (seen.leader[later] == codes[other]) | (seen.vote[later] == codes[other])
+            found = later[named & (seen.term[later] > seen.term[earlier[0]])]
+            if len(found):
+                term, when = int(seen.term[found[0]]), instant(int(seen.complete[found[0]]))
                 yield (
-                    f"{health.members[node]} named {health.members[other]} in term {term} at {at}, "
+                    f"{health.members[node]} named {health.members[other]} in term {term} at {when}, "
                     f"when a cut kept everything from it that {health.members[other]} sent in that term"
                 )
-
-
-def _intervals(health: ClusterHealth) -> list[tuple[int, int]]:
-    """The intervals (ns) in which some link was certainly cut or some node certainly down."""
-    some = (~health.maybe_open).any(axis=(1, 2)) | health.down.any(axis=1)
-    return [(int(health.edges[at]), int(health.edges[at + 1])) for at in np.flatnonzero(some)]
 
 
 def _reachable(open_links: Mask) -> Mask:

@@ -77,3 +77,9 @@ def test_the_silent_ones_are_named() -> None:
         "n2 answered for 50% of its time and s1 answered for 0% of its time"
     )
     assert hardly_observed({"n1": 0.9}) is None
+
+
+def test_time_in_which_the_observers_were_starved_does_not_count() -> None:
+    starved = both(101).canary(1_000, 850)
+    bounds = Bounds(stall_ns=100, members=("n1", "n2"), canary_late_ns=25)
+    assert answered_shares(starved.history(), bounds)["n2"] == 1.0
