@@ -20,7 +20,6 @@ from types import MappingProxyType
 
 from splitbrain.names import FaultClass, did_you_mean, of_servers
 from splitbrain.nemesis.faults import (
-    ANSWERS,
     CAPABILITY_NAMES,
     Bandwidth,
     Capability,
@@ -341,10 +340,6 @@ def _slow_fsync(rng: Random, target: Role) -> Fault:
     return SlowFsync(target=target, ms=rng.choice(FSYNCS_MS))
 
 
-def _dns(rng: Random, target: Role) -> Fault:
-    return Dns(target=target, answer=rng.choice(ANSWERS))
-
-
 def _storm(rng: Random, target: Role) -> Fault:
     return Kill(target=target, flap_ms=rng.choice(STORMS_MS))
 
@@ -422,7 +417,10 @@ FILLS = _aimed("leader", "follower", "minority", fault=lambda rng, role: Fill(ta
 FSYNC_FAILURES = _aimed("leader", "follower", "minority", fault=lambda rng, role: FailingFsync(target=role))
 SLOW_FSYNCS = _aimed("leader", "follower", "all", fault=_slow_fsync)
 # Not in ``all`` either: systems that are configured with addresses look no name up.
-RESOLUTIONS = _aimed("leader", "follower", "all", fault=_dns)
+RESOLUTIONS = (
+    *_aimed("leader", "follower", "all", fault=lambda rng, role: Dns(target=role)),
+    *_aimed("leader", "follower", "all", fault=lambda rng, role: Dns(target=role, answer="stale")),
+)
 FREEZES = (
     *_aimed("leader", "follower", "minority", fault=lambda rng, role: Freeze(target=role)),
     *_aimed("leader", fault=lambda rng, role: Freeze(target=role, flap_ms=rng.choice(FLAPS_MS))),

@@ -1,4 +1,4 @@
-"""Real TCP connections between container hosts under each fault of links and machines."""
+"""Programs on container hosts: TCP connections, lookups and clocks under each fault of links, names and machines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from splitbrain.nemesis.faults import Crash, Delay, Dns, Fault, Kill, Partition
+from splitbrain.nemesis.faults import Crash, Delay, Dns, Fault, Kill, Partition, Skew
 from splitbrain.nemesis.plans import Plan, plan
 from splitbrain.nemesis.targets import View
 from splitbrain.runtimes.base import Effect
@@ -327,6 +327,28 @@ def test_a_heal_leaves_no_rule_of_names_or_ports(bench: Bench) -> None:
     assert bench.run("n1", RULES_LEFT).result()
     bench.world.tell(lambda cluster: verified(cluster.heal()))
     assert bench.run("n1", RULES_LEFT).result() == []
+
+
+HELPERS = """
+import json, subprocess, sys, time
+began = time.time() - time.monotonic()
+give_up = time.monotonic() + 8
+def off(now):
+    return round((now - time.monotonic() - began) / 3600, 2)
+while off(time.time()) != 1.0 and time.monotonic() < give_up:
+    time.sleep(0.01)
+time.sleep(0.1)  # by then new programs are waited for
+date = ["date", "+%s.%N"]
+print(json.dumps([off(float(subprocess.run(date, capture_output=True, text=True).stdout)) for _ in range(12)]))
+"""
+
+
+def test_helpers_that_live_for_a_millisecond_show_the_skewed_time(bench: Bench) -> None:
+    helpers = bench.run("n1", HELPERS, of_node=True)
+    for_a_while(1)  # it takes its bearings by the right time
+    skewed = bench.strike(Skew(target="leader", offset_ms=3_600_000), leader="n1")
+    assert helpers.result() == [1.0] * 12
+    bench.undo(skewed)
 
 
 def test_peers_notice_a_process_death_at_once_and_a_machine_crash_only_later(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from splitbrain.campaigns.hunt.search import (
     Draw,
     HuntTarget,
     SearchResult,
+    _names,
     batch,
     crowded,
     dealt,
@@ -25,6 +26,7 @@ from splitbrain.campaigns.hunt.search import (
     workloads_of,
 )
 from splitbrain.errors import UsageError
+from splitbrain.nemesis.nemeses import NEMESES
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.protocol import Effect, Event, Received, Send, Started, Status
 from splitbrain.nodes.systems import SYSTEMS
@@ -203,3 +205,8 @@ def test_a_node_of_a_users_class_that_raises_is_a_find_and_ends_its_run() -> Non
 def test_an_unknown_system_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="unknown system"):
         broken_promises("no-such-system", CALM, nodes=3, seed=0)
+
+
+def test_what_no_simulation_can_do_is_never_dealt() -> None:
+    drawn = {name for seed in range(200) for name in _names(Random(seed), 5)}
+    assert drawn == {name for name, nemesis in NEMESES.items() if nemesis.among == "nodes"} - {"none", "all", "dns"}

@@ -335,6 +335,15 @@ def test_a_slower_pace_makes_windows_longer_and_fewer() -> None:
     assert len(cramped.steps) == 1  # a schedule too short for it is scaled down to hold one round
 
 
+def test_faults_of_one_card_differ_in_numbers_only() -> None:
+    """By all else a history is searched for the faults of a nemesis."""
+    for nemesis in NEMESES.values():
+        for card in nemesis.cards:
+            figures = [card.fault(Random(seed), 1_000).figures() for seed in range(10)]
+            words = [{name: item for name, item in each.items() if isinstance(item, str)} for each in figures]
+            assert all(each == words[0] for each in words), nemesis.name
+
+
 # Every number of machines.
 
 

@@ -80,6 +80,8 @@ class HostClocks:
         self._errors = tuple(errors)
         if self.faulty or self._hooks:
             self._refused.clear()
+            if self._filters is not None:
+                self._filters.refused.clear()
             for pid, hooked in tuple(self._hooks.items()):
                 self._carefully(pid, hooked.show, self._for(pid))
             self.refresh()
