@@ -130,7 +130,7 @@ class HostClocks:
             monotonic=_state(monotonic, time.monotonic_ns()),
             processes=len(self._hooks),
             problems=(*self._refused.values(), *(f"process {pid} could not be reached" for pid in missing)),
-            stopped_ns=self._stopped_ns,
+            stopped_ns=max(self._stopped_ns, self._filters.stopped_ns if self._filters is not None else 0),
             started=self._started,
             late=self._found_late(),
         )

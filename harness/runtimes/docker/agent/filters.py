@@ -54,6 +54,7 @@ def program() -> bytes:
 class Filters:
     """The node's processes that have our filter; ``refused`` says why others have not.
 
+    ``stopped_ns`` is the longest stop of a process to have it install the filter.
     ``found`` lists the node's processes at the time of the call. ``listen`` takes over the listener of a new filter.
     Use it from one thread only, the processes' tracer.
     """
@@ -63,6 +64,7 @@ class Filters:
         self._listen = listen
         self._counts: dict[int, int] = {}  # the number of filters of each process that has ours
         self.refused: dict[int, str] = {}
+        self.stopped_ns = 0
         self._late: list[StoppedProcess] = []  # these may have threads that are still to be released
 
     @property
@@ -82,6 +84,7 @@ class Filters:
             try:
                 if not self._inherits(pid):
                     self._reach(pid)
+                    self.stopped_ns = max(self.stopped_ns, self._late[-1].stopped_ns)
                 self._counts[pid] = _filters(pid)
             except ProcessGone:
                 pass

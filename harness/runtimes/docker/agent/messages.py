@@ -479,7 +479,7 @@ class ClockState:
 
 @dataclass(frozen=True, kw_only=True)
 class ClockReport:
-    """The clocks as processes' memory has them. ``stopped_ns`` is the longest stop of a process to patch it.
+    """The clocks as processes' memory has them. ``stopped_ns`` is the longest stop of a process to reach it.
 
     ``started`` counts programs that were patched before they ran; ``late`` says why others are patched soon after.
     """
