@@ -90,6 +90,7 @@ def test_a_hunt_without_a_finding_exits_with_0_and_prints_its_extent(tmp_path: P
         (["raft", "--seconds", "0"], "--seconds"),
         (["raft", "--schedules", "0"], "--schedules"),
         (["raft", "--cores", "0"], "--cores"),
+        (["raft", "--nemesis", "kill,dns"], "what a simulation can do"),
     ],
 )
 def test_wrong_usage_is_a_usage_error_that_names_the_option(arguments: list[str], says: str) -> None:

@@ -162,7 +162,7 @@ def _target(
         nodes=largest,
         wanted=wanted,
         rare_sizes=rare_sizes_of(under_test) if nodes is None else (),
-        nemeses=_nemeses("--nemesis", nemeses),
+        nemeses=_simulated(_nemeses("--nemesis", nemeses)),
         workloads=workloads_of(under_test, wanted) if kind is None else (kind,),  # type: ignore[arg-type]
     )
     if not target.workloads:
@@ -195,6 +195,16 @@ def _nemeses(option: str, names: str | None, also: Collection[str] = ()) -> tupl
             hint = f"; perhaps {near[0]}?" if near else f": expected some of {', '.join((*NEMESES, *also))}"
             raise UsageError(f"{option}: there is no {name!r}{hint}")
     return asked
+
+
+def _simulated(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Return the names. Raises UsageError for one of which a simulation can do nothing."""
+    from splitbrain.nemesis.nemeses import NEMESES
+
+    for name in names or ():
+        if not NEMESES[name].simulated:
+            raise UsageError(f"--nemesis: expected what a simulation can do, in which hunts run, got {name!r}")
+    return names
 
 
 def _excluded(names: str) -> tuple[str, ...]:
