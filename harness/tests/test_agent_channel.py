@@ -73,6 +73,12 @@ def test_a_request_without_a_good_reply_fails_and_says_why(output: list[bytes], 
     assert words in str(failure.value)
 
 
+def test_an_agent_that_is_late_is_said_to_be_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{AgentChannel.__module__}.REPLY_SECONDS", 0.0)
+    with pytest.raises(EnvironmentFailure, match="host n1: expected a reply to FillDisk within 0 s, got none"):
+        asked(lambda frame: [])
+
+
 class Agent(AgentChannel):
     """Fills the disk by as much as its number says."""
 

@@ -68,13 +68,13 @@ class AgentChannel:
         try:
             self._socket.sendall(encode(RequestFrame.of(number, request)))
             return await asyncio.wait_for(reply, REPLY_SECONDS)
-        except OSError as failure:
-            raise EnvironmentFailure(f"the agent on host {self._host} cannot be reached: {failure}") from failure
-        except TimeoutError as late:
+        except TimeoutError as late:  # an OSError too
             name = type(request).__name__
             raise EnvironmentFailure(
                 f"host {self._host}: expected a reply to {name} within {REPLY_SECONDS:.0f} s, got none"
             ) from late
+        except OSError as failure:
+            raise EnvironmentFailure(f"the agent on host {self._host} cannot be reached: {failure}") from failure
         finally:
             self._waiting.pop(number, None)
 
