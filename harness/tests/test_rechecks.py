@@ -239,3 +239,23 @@ def test_a_fault_that_was_lost_at_once_was_never_seen_again() -> None:
 def test_a_look_that_fails_shows_nothing() -> None:
     seen = rechecked((), EnvironmentFailure("the agent on host n1 has ended"), ())
     assert seen.lost == () and seen.times >= 2
+
+
+def test_rechecking_that_is_cancelled_ends_its_look() -> None:
+    ended: list[str] = []
+
+    async def look() -> tuple[str, ...]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("look")
+        return ()
+
+    async def story() -> None:
+        rechecks = Rechecks(look)
+        await asyncio.sleep(0)
+        rechecks.cancel()
+        await asyncio.sleep(0)
+        assert ended == ["look"]
+
+    asyncio.run(story())

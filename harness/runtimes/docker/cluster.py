@@ -342,6 +342,7 @@ class DockerCluster:
         Raises EnvironmentFailure when something may have been left behind.
         """
         self._stop.set()
+        self._faults.close()
         if self._system_client is not None:
             await self._system_client.close()
         for agent in self._agents.values():

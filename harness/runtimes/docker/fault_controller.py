@@ -83,6 +83,11 @@ class FaultController:
         self._in_force.clear()
         return replace(await _timed(self._make_healthy, self._verify_healthy), rechecked=rechecked)
 
+    def close(self) -> None:
+        """Look at no plan any more: the machines are about to go."""
+        for _, rechecks in self._rechecks:
+            rechecks.cancel()
+
     async def _end_rechecks(self, plans: Iterable[Plan]) -> list[tuple[Plan, Rechecked]]:
         """End the rechecks of these plans; a plan that was not verified has none."""
         ending = []

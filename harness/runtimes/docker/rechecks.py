@@ -52,6 +52,10 @@ class Rechecks:
             await self._once()
         return Rechecked(times=self._times, last=self._verified if self._times else None, lost=self._lost)
 
+    def cancel(self) -> None:
+        """Look no more: the machines are about to go."""
+        self._looking.cancel()
+
     async def _run(self) -> None:
         await self._once()
         while not self._lost:
