@@ -26,6 +26,7 @@ from splitbrain.names import MS
 
 PERIOD = 20 * MS
 REIGN = 10_000 * MS
+CUT = 1_000 * MS  # how long a leader is cut off before the end of its reign, and after it
 KINDS = ("plausible", "adversarial", "overlapping", "keyless")
 
 
@@ -43,7 +44,7 @@ def _lines(observations: int, nodes: int, kind: str) -> Iterator[dict[str, Any]]
         start = turn * PERIOD
         reign, passed = divmod(start, REIGN)
         yield from _fault(start, passed, reign, names)
-        if turn % 5 == 0:
+        if turn % 5 == 0 and passed < REIGN - CUT:
             yield from _confirm(start, nodes, names[reign % nodes])
         asked = [start + rng.randrange(2 * MS) for _ in names]
         answered = [at + 1 + rng.randrange(5 * MS) for at in asked]
@@ -53,12 +54,13 @@ def _lines(observations: int, nodes: int, kind: str) -> Iterator[dict[str, Any]]
         ):
             line: dict[str, Any] = {"time": at, "process": process, "f": "observe", "node": names[process]}
             if done:
-                yield {**line, "type": "ok", "value": _claim(names, process, reign, turn, kind)}
+                yield {**line, "type": "ok", "value": _claim(names, process, start, turn, kind)}
             else:
                 yield {**line, "type": "invoke", "value": None}
 
 
-def _claim(names: list[str], process: int, reign: int, turn: int, kind: str) -> dict[str, Any]:
+def _claim(names: list[str], process: int, start: int, turn: int, kind: str) -> dict[str, Any]:
+    reign, passed = divmod(start, REIGN)
     leader = reign % len(names)
     match kind:
         case "adversarial":
@@ -67,6 +69,8 @@ def _claim(names: list[str], process: int, reign: int, turn: int, kind: str) -> 
             return _claim_to_lead(names[process], turn // 2)
         case "keyless":
             return {"leading": True, "leader": names[process], "term": None, "reign": None}
+        case _ if reign and passed < CUT and process == (reign - 1) % len(names):
+            return {"leading": False, "leader": None, "term": reign, "reign": None}  # cut off, it hears of no other
         case _:
             key = f"boot-{reign}" if process == leader else None
             leading = process == leader
@@ -81,13 +85,13 @@ def _fault(start: int, passed: int, reign: int, names: list[str]) -> Iterator[di
     """An isolation of the leader from the last second of its reign to the first of the next one."""
     line: dict[str, Any] = {"time": start, "process": "nemesis", "type": "info", "node": None}
     leader = names[reign % len(names)]
-    if passed == REIGN - 1_000 * MS:
+    if passed == REIGN - CUT:
         links = [[leader, name] for name in names if name != leader]
         links += [[receiver, sender] for sender, receiver in links]
         value = {"id": reign, "nodes": [leader], "links": links}
         yield {**line, "f": "partition", "value": {**value, "phase": "begin"}}
         yield {**line, "f": "partition", "value": {**value, "phase": "done", "verified": True}}
-    if passed == 1_000 * MS and reign:
+    if passed == CUT and reign:
         yield {**line, "f": "heal", "value": {"id": -reign, "phase": "begin", "heals": [reign - 1]}}
         yield {**line, "f": "heal", "value": {"id": -reign, "phase": "done", "verified": True}}
 
