@@ -81,6 +81,19 @@ def test_a_hunt_without_a_finding_exits_with_0_and_prints_its_extent(tmp_path: P
     assert (tmp_path / "raft-hunt" / "coverage.csv").is_file()
 
 
+def test_a_hunt_that_cannot_break_what_is_wanted_is_unknown(tmp_path: Path) -> None:
+    done = hunt("bully", "--property", "vote-safety", "--seed", 1, "--schedules", 2, "--store", tmp_path)
+    assert done.exit_code == 2, done.output
+    assert "UNKNOWN: none of 2 schedules" in done.stdout and "put vote-safety to the test" in done.stdout
+
+
+def test_the_promises_of_a_preset_are_part_of_the_systems_name(tmp_path: Path) -> None:
+    done = hunt("raft", "--promises", "quorum", "--seed", 1, "--schedules", 1, "--store", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "splitbrain hunt raft@quorum --seed 1 --schedules 1" in done.stderr
+    assert (tmp_path / "raft.quorum-hunt" / "coverage.csv").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -91,6 +104,11 @@ def test_a_hunt_without_a_finding_exits_with_0_and_prints_its_extent(tmp_path: P
         (["raft", "--schedules", "0"], "--schedules"),
         (["raft", "--cores", "0"], "--cores"),
         (["raft", "--nemesis", "kill,dns"], "what a simulation can do"),
+        (["raft", "--workload", "writes"], "--workload: raft keeps no set"),
+        (["raft", "--property", "epoch-safety"], "no workload"),
+        (["raft", "--nemesis", "pauze"], "perhaps pause?"),
+        (["raft", "--without", "stateloss"], "perhaps state-loss?"),
+        (["raft", "--nodes", "3", "--nemesis", "quorum-loss"], "no nemesis is left"),
     ],
 )
 def test_wrong_usage_is_a_usage_error_that_names_the_option(arguments: list[str], says: str) -> None:

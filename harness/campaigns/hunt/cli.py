@@ -156,6 +156,8 @@ def _target(
     under_test = find_system(system)
     largest = usual_size(under_test) if nodes is None else nodes
     asked_for(under_test, (), "sim", largest, SECONDS, 0, None, "election" if kind is None else kind)
+    if kind == "writes" and "set" not in under_test.features:
+        raise UsageError(f"--workload: {system} keeps no set that clients could write to, got writes")
     wanted = _wanted(property_)
     target = HuntTarget(
         system=system,
