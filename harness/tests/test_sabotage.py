@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,22 +84,17 @@ def end_packet_process(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "sabotage", "sign"),
-    [
-        (ISOLATED, flush_rules, "should be cut, and a packet came"),
-        (SLOWED, flush_rules, "the rule for the flaws of"),
-        (SLOWED, end_packet_process, "the process that impairs packets to"),
-    ],
+    ("fault", "sabotage"), [(ISOLATED, flush_rules), (SLOWED, flush_rules), (SLOWED, end_packet_process)]
 )
 def test_a_fault_that_is_ended_from_outside_makes_the_run_unknown(
-    tmp_path: Path, nothing_runs_on: list[Run], fault: dict[str, Any], sabotage: Any, sign: str
+    tmp_path: Path, nothing_runs_on: list[Run], fault: dict[str, Any], sabotage: Callable[[Run], None]
 ) -> None:
     run = Run(tmp_path, fault)
     nothing_runs_on.append(run)
     sabotage(run)
     out = run.end()
     assert run.process.returncode == EXIT_UNKNOWN, out
-    assert "1 fault ended before it was undone" in out and sign in out
+    assert f"1 fault ended before it was undone: {fault['f']} 0 (" in out
 
 
 def test_a_killed_run_is_unknown_and_says_what_is_missing(tmp_path: Path, nothing_runs_on: list[Run]) -> None:
