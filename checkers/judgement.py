@@ -183,7 +183,8 @@ class Judgement:
         passed = [judged for judged in self.properties if judged.outcome is Outcome.VALID]
         permitted = [judged for judged in passed if judged.observed in (Observed.VIOLATED, Observed.NOT_SHOWN)]
         told = sorted(failed, key=lambda judged: -judged.outcome) + permitted
-        yield from dict.fromkeys(judged.headline for judged in told)  # several may share a reason
+        clauses = dict.fromkeys(judged.headline for judged in told)  # several may share a reason
+        yield from (each for each in clauses if not any(more.startswith(f"{each}, ") for more in clauses))
         held = [judged for judged in passed if judged.observed is Observed.HELD]
         yield from _all_held([judged.name for judged in held if judged.guarantees], bool(told))
         yield from (judged.headline for judged in held if not judged.guarantees)

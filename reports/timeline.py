@@ -55,7 +55,7 @@ def data(frames: Frames) -> Markup:
             }
             for window, row in zip(frames.faults, packed(frames.faults), strict=True)
         ],
-        "overlaps": [_marked(mark, duration(mark.end - mark.start)) for mark in frames.overlaps],
+        "overlaps": [_marked(mark, _length(mark)) for mark in frames.overlaps],
         "stalls": [_marked(mark, f"stall {duration(mark.end - mark.start)}") for mark in frames.stalls],
         "quiet": [[_us(start), _us(end)] for start, end in confirmed.quiet],
         "confirmed": confirmed.total > 0,
@@ -86,6 +86,10 @@ def _reign(reign: DrawnReign, order: int) -> list[object]:
     number = KEYLESS if not keyed else (order if reign.term is None else reign.term) % TERM_COLOURS
     times = [_us(at) for at in (reign.earliest, reign.first, reign.last, reign.latest)]
     return [reign.node, *times, label, number, reign.claims, reign.line, int(keyed)]
+
+
+def _length(mark: PlacedFinding) -> str:
+    return duration(mark.end - mark.start) if mark.end > mark.start else "an instant"
 
 
 def _marked(mark: PlacedFinding, label: str) -> dict[str, object]:

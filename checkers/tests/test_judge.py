@@ -11,7 +11,7 @@ from splitbrain.checkers import judge as judging
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.history import History
 from splitbrain.checkers.judge import ALL_PROMISED, Property, judge
-from splitbrain.checkers.judgement import hold
+from splitbrain.checkers.judgement import JudgedProperty, Judgement, hold
 from splitbrain.checkers.tests.histories import Story, both_ways, from_text
 from splitbrain.checkers.verdict import Finding, Observed, Outcome, Verdict
 from splitbrain.names import Promises
@@ -166,6 +166,14 @@ def test_the_headline_says_what_happened_before_what_it_means(promise: Any, said
         f"two leaders once, for at least 75 ns (both running throughout), {said}; "
         "the other 6 properties held; 1 fault took effect, 1 on a leader"
     )
+
+
+def test_a_reason_that_several_properties_share_is_told_once() -> None:
+    def undecided(name: str, words: str) -> JudgedProperty:
+        return hold(Verdict(property=name, observed=Observed.UNDECIDED, words=words), {"stability": "guaranteed"})
+
+    shared = [undecided("a", "n2 was silent, which may hide a violation"), undecided("b", "n2 was silent")]
+    assert Judgement(properties=tuple(shared)).words == "n2 was silent, which may hide a violation"
 
 
 def test_an_overlap_of_a_paused_leader_is_told_with_what_both_could_do() -> None:
