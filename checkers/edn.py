@@ -140,7 +140,12 @@ class _Reader:
 
 def _unescaped(escape: re.Match[str]) -> str:
     letter = escape[1]
-    return chr(int(letter[1:], 16)) if len(letter) == 5 else _ESCAPES.get(letter, letter)
+    return _character(int(letter[1:], 16)) if len(letter) == 5 else _ESCAPES.get(letter, letter)
+
+
+def _character(code: int) -> str:
+    """The character of that number; half of a surrogate pair is none."""
+    return "\ufffd" if 0xD800 <= code < 0xE000 else chr(code)
 
 
 def _key(key: object) -> str:

@@ -98,7 +98,7 @@ def html(page: Page) -> bytes:
         report_css=asset(made, "report.css"),
         report_js=script(made, "report.mjs"),
     )
-    return text.encode()
+    return text.encode(errors="replace")  # half of a surrogate pair is no character
 
 
 def picture(file: str, description: str, png: bytes) -> Picture:

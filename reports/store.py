@@ -87,7 +87,7 @@ def index_page(store: Path) -> bytes:
         page_css=page.asset(made, "page.css"),
         index_js=page.script(made, "index.mjs"),
     )
-    return text.encode()
+    return text.encode(errors="replace")  # half of a surrogate pair is no character
 
 
 def runs(store: Path) -> list[RunRow]:

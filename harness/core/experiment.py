@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -10,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any, cast
+
+import msgspec
 
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.files import read_whole
@@ -248,7 +249,7 @@ def pace_of(system: System) -> float:
 def read_json(path: Path) -> Any:
     """The file's JSON; raises UsageError when it cannot be read or is not JSON."""
     try:
-        return json.loads(read_whole(path))
+        return msgspec.json.decode(read_whole(path))
     except OSError as failure:
         raise UsageError(f"{path}: cannot be read: {failure.strerror}") from failure
     except (ValueError, RecursionError) as wrong:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from splitbrain.checkers.files import read_whole
 from splitbrain.errors import EnvironmentFailure, UsageError
 from splitbrain.reports import atomic
@@ -63,7 +65,7 @@ class RunDirectory:
         The records of a run help to show it, and an incomplete run can still be judged.
         """
         try:
-            value = json.loads(read_whole(self.path / name))
+            value = msgspec.json.decode(read_whole(self.path / name))
         except (OSError, ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}

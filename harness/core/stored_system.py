@@ -69,6 +69,7 @@ def _read(name: str, contract: Mapping[str, Any]) -> System:
     if unknown := table.keys() - set(FAULT_CLASSES):
         raise ValueError(f"expected fault classes, got {sorted(unknown)}")
     table |= {each: table[was] for each, was in PART_OF_BEFORE.items() if was in table and each not in table}
+    table |= {each: _row({}) for each in FAULT_CLASSES if each not in table}
     return _system(name, table, contract, stall_bound_ms=int(contract["stall_bound_ms"]))
 
 
