@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from splitbrain.checkers.reading import MOST_LINE
 from splitbrain.errors import EnvironmentFailure
 
 Process = int | str
@@ -114,6 +115,10 @@ class Recorder:
         }
         if error is not None:
             line["error"] = error
-        self._sink.write(self._encode(line) + b"\n")
+        text = self._encode(line) + b"\n"
+        if len(text) > MOST_LINE:  # a ledger of some 20,000 entries; the reader would refuse the entire history
+            problem = f"an answer of {len(text)} bytes, more than a line holds"
+            text = self._encode({**line, "type": "info", "value": None, "error": problem}) + b"\n"
+        self._sink.write(text)
         self.lines += 1
         return time

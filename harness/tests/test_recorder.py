@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from splitbrain.checkers.history import History
 from splitbrain.core.recorder import HistoryFile, Recorder
 from splitbrain.errors import EnvironmentFailure
 
@@ -55,6 +56,18 @@ def test_a_line_has_every_key_that_readers_rely_on_and_an_index_that_counts() ->
             "error": "no answer in time",
         },
     ]
+
+
+def test_an_answer_that_no_line_holds_is_unknown_and_the_history_stays_readable() -> None:
+    lines = Lines()
+    recorder = Recorder(lines)
+    recorder.start_clock(Clock())
+    recorder.invoke(1, "read-set", None)
+    recorder.ok(1, "read-set", None, ["x" * 1_000] * 1_100)
+    last = lines.parsed()[-1]
+    assert (last["type"], last["value"]) == ("info", None)
+    assert "more than a line holds" in last["error"]
+    assert History.from_lines(lines.lines).lines == 2
 
 
 def test_time_never_decreases_even_when_the_clock_does() -> None:
