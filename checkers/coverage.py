@@ -21,7 +21,7 @@ from splitbrain.checkers.answering import answered_shares, hardly_observed
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.completeness import completed, missing_part
 from splitbrain.checkers.fault import Fault
-from splitbrain.checkers.fault_periods import PAUSES, affected, certain_ns, is_repair, touched
+from splitbrain.checkers.fault_periods import PAUSES, affected, is_repair, touched
 from splitbrain.checkers.history import History, natural
 from splitbrain.checkers.incidents import down_for_good
 from splitbrain.checkers.leaderships import leading_at
@@ -138,7 +138,7 @@ def _brief_pauses(history: History, bounds: Bounds) -> set[int]:
     """The begin lines of the pauses that were over within the suspicion time, so that no node had to notice."""
     return {
         fault.begin_index
-        for fault, certain in zip(history.faults, certain_ns(history.faults, history.end), strict=True)
+        for fault, certain in zip(history.faults, history.certain_ns, strict=True)
         if fault.f in PAUSES and fault.in_effect and certain < bounds.suspicion_ns
     }
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splitbrain.checkers.fault import Fault, Malformed, pair_faults
+from splitbrain.checkers.fault_periods import certain_ns
 from splitbrain.checkers.files import MIB, lines_of, open_regular, read_rest
 from splitbrain.checkers.formats import foreign
 from splitbrain.checkers.leaderships import Leaderships, leaderships
@@ -134,6 +135,11 @@ class History:
     def code(self) -> Mapping[str, int]:
         """The index of each node in ``nodes``, by its name."""
         return {name: code for code, name in enumerate(self.nodes)}
+
+    @cached_property
+    def certain_ns(self) -> tuple[int, ...]:
+        """The longest time (ns) for which each of the faults was certainly active on any of its targets."""
+        return tuple(certain_ns(self.faults, self.end))
 
     @cached_property
     def leaderships(self) -> Leaderships:

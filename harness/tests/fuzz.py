@@ -99,7 +99,7 @@ def _changed_once(rng: Random, value: Any) -> Any:
             del value[key]
         case 1 if isinstance(value, list):
             value.insert(key, copy.deepcopy(value[key]))
-        case 1:
+        case 1 if isinstance(value, dict):
             value[rng.choice(TEXTS)] = copy.deepcopy(value[key])
         case _:
             value[key] = _changed_once(rng, value[key])
