@@ -15,12 +15,16 @@ its node out of every majority that should have had a leader.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.fault_periods import KILLS, PAUSES, RESTARTS, FaultPeriod, fault_periods
+from splitbrain.checkers.operations import Ints
 from splitbrain.checkers.words import counted, duration, instant
 from splitbrain.names import ENDED, LOGGED, NEMESIS, OUTSIDE, PAUSED, RESUMED, STARTED, THROTTLED, WATCHER
 
@@ -100,10 +104,12 @@ def running_ns(stopped: Iterable[FaultPeriod], nodes: Iterable[str], start: int,
 def incident_periods(history: History) -> list[FaultPeriod]:
     """The periods in which an incident affected its node; only those of software that had ended are ever certain."""
     periods = []
+    known = incidents(history)
+    returns = {node: _Returns.of(history, node) for node in {each.node for each in known if each.ended}}
     over: dict[str, Incident] = {}  # for each node the next line by which the incident before it was over
-    for incident in reversed(incidents(history)):
+    for incident in reversed(known):
         if incident.ended:
-            periods.append(_down(history, incident, over.get(incident.node)))
+            periods.append(_down(incident, over.get(incident.node), returns[incident.node], history.end))
         elif incident.f == PAUSED:
             resumed = over.get(incident.node)
             periods.append(_period(incident, (incident.at, history.end + 1 if resumed is None else resumed.time)))
@@ -114,29 +120,50 @@ def incident_periods(history: History) -> list[FaultPeriod]:
     return periods[::-1]
 
 
-def _down(history: History, ended: Incident, again: Incident | None) -> FaultPeriod:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Returns:
+    """The acts that may have started one node again, by their begins, and its answers: when invoked, when complete."""
+
+    acts: list[tuple[int, int]]
+    invoked: Ints
+    complete: Ints
+    observed: bool
+
+    @classmethod
+    def of(cls, history: History, node: str) -> _Returns:
+        acts = [
+            (act.begin, act.begin if act.done is None else act.done)
+            for act in history.faults
+            if act.f in RESTARTS and act.skipped is None and node in act.nodes
+        ]
+        seen = history.observations
+        asked = seen.node == history.code[node]
+        answers = asked & seen.ok
+        return cls(
+            acts=sorted(acts),
+            invoked=seen.invoke[answers],
+            complete=seen.complete[answers],
+            observed=bool(asked.any()),
+        )
+
+    def answered(self, since: int, never: int) -> int:
+        """When the node had answered a question asked at ``since`` (ns) or later, if it is ever observed."""
+        first = int(np.searchsorted(self.invoked, since))
+        if not self.observed:
+            return since
+        return int(self.complete[first]) if first < len(self.complete) else never
+
+
+def _down(ended: Incident, again: Incident | None, returns: _Returns, end: int) -> FaultPeriod:
     """The period for which a node was down that nobody asked to end, until it was started ``again``."""
     starts = [] if again is None or again.f != STARTED else [(again.at, again.time)]
-    starts += [
-        (act.begin, act.begin if act.done is None else act.done)
-        for act in history.faults
-        if act.f in RESTARTS and act.skipped is None and ended.node in act.nodes and act.begin >= ended.time
-    ]
+    first = bisect_left(returns.acts, (ended.time, 0))
+    starts += returns.acts[first : first + 1]
     if not starts:
-        return _period(ended, (ended.at, history.end + 1), (ended.time, history.end))
+        return _period(ended, (ended.at, end + 1), (ended.time, end))
     began, started = min(starts)
-    answered = _answered(history, ended.node, started)
+    answered = returns.answered(started, never=end + 1)
     return _period(ended, (ended.at, answered), (ended.time, max(ended.time, began)))
-
-
-def _answered(history: History, node: str, since: int) -> int:
-    """When the node had answered again after ``since`` (ns), if it is ever observed."""
-    seen = history.observations
-    asked = seen.node == history.code[node]
-    if not asked.any():
-        return since
-    answers = seen.complete[asked & seen.ok & (seen.invoke >= since)]
-    return int(answers.min()) if len(answers) else history.end + 1
 
 
 def _period(incident: Incident, possible: tuple[int, int], certain: tuple[int, int] | None = None) -> FaultPeriod:
