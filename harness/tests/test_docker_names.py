@@ -63,6 +63,14 @@ def test_a_name_that_still_resolves_is_a_problem() -> None:
     )
 
 
+def test_an_answer_that_is_lost_later_is_found_at_one_look() -> None:
+    hosts = Resolvers()
+    names, _ = made(State(names={("n1", "n2"): "nothing"}), hosts)
+    assert asyncio.run(names.lost()) == ()
+    hosts.asked.clear()  # type: ignore[attr-defined]
+    assert asyncio.run(names.lost()) == ("on n1 the name n2 should resolve to nothing, and resolves to 10.0.0.12",)
+
+
 def test_nothing_is_looked_up_before_a_name_was_ever_wrong() -> None:
     names, _ = made(State(), Resolvers())
     assert asyncio.run(names.verify()) == asyncio.run(Names(Resolvers(), State).verify())

@@ -45,16 +45,21 @@ class Names:
     async def verify(self) -> Verification:
         """Look all names up on the hosts where a lookup was ever wrong, until all are as wanted or the time is over."""
         give_up = time.monotonic_ns() + VERIFY_NS
-        names = tuple(self._hands.nodes)
         while True:
-            seen = {
-                host: found.addresses
-                for host, found in (await self._hands.ask({host: LookUp(names=names) for host in self._asked})).items()
-            }
+            seen = await self._seen()
             wrong = self._wrong(seen)
             if not wrong or time.monotonic_ns() >= give_up:
                 return Verification(problems=wrong, facts={"names": seen} if seen else {})
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+    async def lost(self) -> tuple[str, ...]:
+        """What is not as wanted at one look."""
+        return self._wrong(await self._seen())
+
+    async def _seen(self) -> dict[str, Answers]:
+        names = tuple(self._hands.nodes)
+        found = await self._hands.ask({host: LookUp(names=names) for host in self._asked})
+        return {host: looked_up.addresses for host, looked_up in found.items()}
 
     def _wrong(self, seen: Mapping[str, Answers]) -> tuple[str, ...]:
         answers = self._answers()

@@ -98,6 +98,8 @@ class PlanLook:
             found += await _twice(lambda: self._parts.clocks.lost(clocks))
         if ports := {port for _, port in asked.ports}:
             found += await _twice(lambda: self._parts.links.lost_ports(ports))
+        if asked.names:
+            found += await _twice(self._parts.names.lost)
         return found
 
     async def _links(self) -> tuple[str, ...]:
