@@ -1,9 +1,9 @@
 """Answering: for how much of a run each node and server answered its observers.
 
 A node that cannot be asked hides what it does. An instant counts as observed if an answer was complete no longer than
-half the stall bound ago. Time in which a fault or an incident may have been on the node itself does not count, as it
-need not answer then, and neither does time in which the observers themselves were starved; faults of links keep no
-observer away.
+half the stall bound ago. Time in which a fault may have been on the node itself does not count, as it need not answer
+then, and neither does time in which the observers themselves were starved. Faults of links keep no observer away, and
+what nobody asked for is no reason to do without a node.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
+from splitbrain.checkers.fault_periods import fault_periods
 from splitbrain.checkers.history import History, natural
-from splitbrain.checkers.incidents import disturbances
 from splitbrain.checkers.operations import Operations
 from splitbrain.checkers.starvation import Starvation
 
@@ -31,7 +31,7 @@ def answered_shares(history: History, bounds: Bounds) -> dict[str, float]:
     A node that had no time longer than the stall bound without one is left out.
     """
     nodes = {name for name in bounds.members or _asked(history, history.observations) if name not in bounds.servers}
-    shares, disturbed = {}, disturbances(history)
+    shares, disturbed = {}, [*fault_periods(history.faults, history.end)]
     starved = Starvation.of(history, bounds)
     late = [*zip(starved.start.tolist(), starved.end.tolist(), strict=True)]
     for names, answers in ((nodes, history.observations), _servers(history)):

@@ -83,3 +83,8 @@ def test_time_in_which_the_observers_were_starved_does_not_count() -> None:
     starved = both(101).canary(1_000, 850)
     bounds = Bounds(stall_ns=100, members=("n1", "n2"), canary_late_ns=25)
     assert answered_shares(starved.history(), bounds)["n2"] == 1.0
+
+
+def test_a_node_that_is_paused_from_outside_is_missed() -> None:
+    paused = both(101).incident(150, "paused", "n2", by="outside")
+    assert answered_shares(paused.history(), BOUNDS)["n2"] == 0.15
