@@ -51,6 +51,8 @@ from splitbrain.nemesis.shapes import SHAPES
 from splitbrain.nemesis.targets import Role, View
 from splitbrain.nemesis.triggers import EVENTS, Event, Trigger
 
+IN_SIMULATION: Collection[Capability] = frozenset(CAPABILITY_NAMES) - {"name resolution", "partition of one port"}
+"""What schedules hold unless more is asked for: a test of a node class runs them in simulation."""
 GRAIN_MS = 50
 MOST_FAULTS = 50
 # Leaders, and the node of the event, are worth more than their share.
@@ -196,7 +198,7 @@ def schedules(
     max_quiet_ms: int = 4_000,
     lead_in_ms: int = LEAD_IN_MS,
     recovery_ms: int = 4_000,
-    can: Collection[Capability] = CAPABILITY_NAMES,
+    can: Collection[Capability] = IN_SIMULATION,
     events: Collection[Event] = EVENTS,
 ) -> Schedule:
     """A schedule for so many nodes, at least two; the simplest has no fault.

@@ -9,6 +9,7 @@ import pytest
 
 from splitbrain.checkers.fault_periods import KILLS, ON_LINKS, PAUSES
 from splitbrain.nemesis.faults import CAPABILITY_NAMES, FAULTS, Fault
+from splitbrain.nemesis.strategies import IN_SIMULATION, kinds
 from splitbrain.runtimes.capabilities import CAPABILITIES, FaultHandler, supported
 from splitbrain.runtimes.docker.handlers import DISKS
 from splitbrain.runtimes.docker.handlers import HANDLERS as DOCKER
@@ -83,6 +84,10 @@ def test_the_capabilities_of_the_runtimes_are_these() -> None:
     assert docker.apart == (frozenset({"kill with state torn", "full disk"}),)
     assert set(DISKS) == {"kill with state torn", "full disk"}
     assert supported({}) == frozenset()
+
+
+def test_schedules_hold_what_the_simulation_can_do_unless_more_is_asked_for() -> None:
+    assert kinds(5, IN_SIMULATION) == kinds(5, CAPABILITIES["sim"].faults) != kinds(5)
 
 
 def test_the_checkers_know_by_its_name_what_each_fault_affects() -> None:
