@@ -34,14 +34,7 @@ from splitbrain.reports.store import runs
 from splitbrain.tests.histories import history_of
 from splitbrain.user_systems.toml_file import described
 
-REFUSALS: Final = (
-    SplitbrainError,
-    HistoryError,
-    ScheduleError,
-    click.ClickException,
-    click.exceptions.Exit,
-    SystemExit,
-)
+REFUSALS: Final = (SplitbrainError, HistoryError, ScheduleError, click.ClickException, click.exceptions.Exit)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
