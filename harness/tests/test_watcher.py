@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ import pytest
 from splitbrain.nodes.systems.base import RestartPolicy, Software
 from splitbrain.runtimes.base import Incident
 from splitbrain.runtimes.docker.containers import Containers, Spent
+from splitbrain.runtimes.docker.engine import clock_ahead
 from splitbrain.runtimes.docker.intents import Intents
 from splitbrain.runtimes.docker.watcher import Watcher
 
@@ -165,6 +168,18 @@ def test_processor_time_that_the_nemesis_withholds_is_no_incident_even_if_that_i
         return made.incidents
 
     assert asyncio.run(story()) == []
+
+
+@pytest.mark.parametrize(("ahead_s", "slow_s", "found_s"), [(0.0, 0.0, 0), (0.04, 0.1, 0), (3_600.0, 0.1, 3_600)])
+def test_a_slow_answer_of_the_engine_is_not_taken_for_another_clock(
+    monkeypatch: pytest.MonkeyPatch, ahead_s: float, slow_s: float, found_s: int
+) -> None:
+    began = 1_800_000_000 * 10**9
+    clock = iter((began, began + round(slow_s * 1e9)))
+    monkeypatch.setattr("splitbrain.runtimes.docker.engine.time.time_ns", lambda: next(clock))
+    shown = datetime.fromtimestamp(began / 1e9 + slow_s / 2 + ahead_s, UTC).isoformat()
+    client: Any = SimpleNamespace(info=lambda: {"SystemTime": shown})
+    assert round(clock_ahead(client) / 1e9) == found_s
 
 
 @pytest.mark.engine
