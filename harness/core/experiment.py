@@ -151,7 +151,7 @@ class Experiment:
             )
         except KeyError as missing:
             raise UsageError(f"{source}: expected the key {missing}, which is not there") from missing
-        except (TypeError, ValueError) as wrong:
+        except (TypeError, ValueError, OverflowError) as wrong:
             raise UsageError(f"{source}: not an experiment: {wrong}") from wrong
 
 

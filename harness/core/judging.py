@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import reprlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -216,7 +215,7 @@ def _names(record: Mapping[str, Any], key: str) -> Sequence[str]:
 
 def _number(value: object) -> float | None:
     """A number of a record, None if it is something else."""
-    return value if isinstance(value, int | float) and math.isfinite(value) else None
+    return value if isinstance(value, int | float) and abs(value) < 2**63 else None
 
 
 def properties_named(names: str) -> frozenset[str]:

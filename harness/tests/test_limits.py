@@ -49,7 +49,9 @@ def test_a_record_whose_servers_are_a_text_is_refused(run: Path) -> None:
     assert str(refused).startswith("experiment.json: server_names: expected a list of names, got 'abcdefghijkl")
 
 
-@pytest.mark.parametrize("content", ["[" * 100_000, "1" * 10_000, '{"system": 1e999}'])
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "1" * 10_000, '{"system": 1e999}', f'{{"system": "raft", "time_limit_s": 1{"0" * 400}}}']
+)
 def test_a_record_that_no_decoder_follows_hinders_no_judging(run: Path, content: str) -> None:
     (run / "experiment.json").write_text(content)
     judged = splitbrain("check", str(run))
