@@ -117,11 +117,19 @@ class _Signalled(Interrupted):
 
 
 def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """Send a signal again that came during a finalizer, from which no exception gets out."""
-    if isinstance(unraisable.exc_value, _Signalled):
-        threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), unraisable.exc_value.number)).start()
-    else:
+    """Send a signal again that came during a finalizer, from which no exception gets out.
+
+    Nor does one get out of this hook: on a busy machine the signal may come before the thread has started.
+    """
+    lost = unraisable.exc_value
+    if not isinstance(lost, _Signalled):
         sys.__unraisablehook__(unraisable)
+    while isinstance(lost, _Signalled):
+        try:
+            threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), lost.number)).start()
+            return
+        except _Signalled as early:
+            lost = early
 
 
 def ignore_signals() -> None:

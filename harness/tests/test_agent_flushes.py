@@ -123,7 +123,7 @@ def test_other_system_calls_are_unchanged(writer: Writer, flushes: Flushes) -> N
     flushes.set(0, fail=True)
     assert sorted(Path(f"/proc/{writer.process.pid}/fd").iterdir()) == before
     assert Path(f"/proc/{writer.process.pid}/maps").read_text() == maps
-    assert writer.does("fstat") == (0, 0)
+    assert writer.does("fstat")[1] == 0
 
 
 def test_a_process_is_attached_once_and_forgotten_when_it_ends(writer: Writer, flushes: Flushes) -> None:
