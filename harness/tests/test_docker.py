@@ -102,7 +102,7 @@ def test_a_partitioned_raft_keeps_its_promises_and_the_run_is_complete(tmp_path:
     assert (folder / "logs" / "n1.log").read_text()
     record = json.loads((folder / "experiment.json").read_text())
     assert record["versions"]["engine"] and record["versions"]["images"]["node"]
-    faults = [json.loads(line) for line in (folder / "history.jsonl").open() if '"nemesis"' in line]
+    faults = [json.loads(line) for line in (folder / "history.jsonl").open() if '"process":"nemesis"' in line]
     done = [line["value"] for line in faults if line["f"] == "partition" and line["value"]["phase"] == "done"]
     assert done and all(value["verified"] for value in done)
     crossed = [row for line in faults for row in line["value"].get("crossed", ())]

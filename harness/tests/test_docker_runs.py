@@ -53,7 +53,7 @@ def test_nodes_are_killed_wiped_and_paused_and_links_made_lossy(tmp_path: Path) 
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     folder = latest(tmp_path / "store")
-    lines = [json.loads(line) for line in (folder / "history.jsonl").open() if '"nemesis"' in line]
+    lines = [json.loads(line) for line in (folder / "history.jsonl").open() if '"process":"nemesis"' in line]
     done = [line for line in lines if line["value"]["phase"] == "done"]
     assert [line["f"] for line in done].count("restart") == 2
     assert {line["f"] for line in done} == {"kill", "restart", "loss", "heal", "pause", "resume"}
