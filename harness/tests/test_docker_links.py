@@ -335,11 +335,12 @@ began = time.time() - time.monotonic()
 give_up = time.monotonic() + 8
 def off(now):
     return round((now - time.monotonic() - began) / 3600, 2)
-while off(time.time()) != 1.0 and time.monotonic() < give_up:
-    time.sleep(0.01)
-time.sleep(0.1)  # by then new programs are waited for
 date = ["date", "+%s.%N"]
-print(json.dumps([off(float(subprocess.run(date, capture_output=True, text=True).stdout)) for _ in range(12)]))
+def shown():
+    return off(float(subprocess.run(date, capture_output=True, text=True).stdout))
+while shown() != 1.0 and time.monotonic() < give_up:  # until new programs are waited for
+    time.sleep(0.01)
+print(json.dumps([shown() for _ in range(12)]))
 """
 
 
