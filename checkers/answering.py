@@ -3,7 +3,7 @@
 A node that cannot be asked hides what it does. An instant counts as observed if an answer was complete no longer than
 half the stall bound ago. Time in which a fault may have been on the node itself does not count, as it need not answer
 then, and neither does time in which the observers themselves were starved. Faults of links keep no observer away, and
-what nobody asked for is no reason to do without a node.
+an incident that no fault asked for is no reason to do without a node.
 """
 
 from __future__ import annotations

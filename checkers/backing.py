@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splitbrain.checkers.cluster_health import ClusterHealth
+from splitbrain.checkers.cluster_health import ClusterHealth, through_others
 from splitbrain.checkers.eligibility import serving
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, Ints, Mask
@@ -96,8 +96,7 @@ def _may_reach_a_majority(health: ClusterHealth) -> Mask:
     running = ~health.stopped
     reach = health.maybe_open & running[:, :, None] & running[:, None, :]
     reach[:, np.arange(len(health.names)), np.arange(len(health.names))] = running
-    for _ in range(len(health.names).bit_length()):
-        reach = reach | (np.matmul(reach.astype(np.float32), reach.astype(np.float32)) > 0)
+    reach = through_others(reach)
     mutual = reach & reach.transpose(0, 2, 1)
     voters = slice(len(health.members), None) if health.servers else slice(None)
     enough = (len(health.servers) or len(health.members)) // 2 + 1

@@ -51,6 +51,14 @@ class ClusterHealth:
         return self.members + self.servers
 
 
+def through_others(links: Mask) -> Mask:
+    """The transitive closure of links [..., from, to]: messages that may arrive directly or through other machines."""
+    reached = links.copy()
+    for via in range(links.shape[-1]):
+        reached |= reached[..., :, via, None] & reached[..., None, via, :]
+    return reached
+
+
 def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
     """Compute the health of the members and servers of ``bounds`` over the entire history.
 

@@ -153,7 +153,7 @@ def _suspects(history: History, bounds: Bounds, led: Leaderships) -> Iterator[_S
 
 def _reached(health: ClusterHealth, bounds: Bounds, node: int, start: int, end: int) -> tuple[str, ...]:
     """The electors that may have taken part in an election of the node within [start, end] (ns)."""
-    exchanged = exchanges(health, start, end)
+    exchanged = _exchanges(health, start, end)
     if bounds.elects == "nodes":
         reached = exchanged[node]
         return tuple(name for at, name in enumerate(health.members) if reached[at] or at == node)
@@ -171,7 +171,7 @@ def _through_servers(exchanged: Mask, node: int, members: int) -> list[int]:
     return sorted(reached)
 
 
-def exchanges(health: ClusterHealth, start: int, end: int) -> Mask:
+def _exchanges(health: ClusterHealth, start: int, end: int) -> Mask:
     """Mask [a, b]: a request of a may have been answered by b, all of it within the closed period [start, end] (ns).
 
     The request is handled at an instant at which b is not certainly down. The link to b carried it at or before that

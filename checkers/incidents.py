@@ -1,7 +1,7 @@
 """Incidents: disturbances of machines that no fault of the run asked for, as a watcher recorded them.
 
 A process that ends by itself is down, and a node that is paused, restarted or rationed from outside is disturbed,
-whatever the nemesis did. A history says so in lines of the process ``watcher``. What nobody asked for excuses: it takes
+with or without a fault in force. A history says so in lines of the process ``watcher``. Incidents excuse: each takes
 its node out of every majority that should have had a leader.
 
 - ``ended``: the node's software was *certainly* down from this line until the act that started it again began, and
@@ -39,7 +39,7 @@ KINDS: Final = frozenset({ENDED, STARTED, PAUSED, RESUMED, THROTTLED, LOGGED})
 class Incident:
     """One line of the watcher.
 
-    ``time`` is the time of the line (ns), ``at`` when it happened, no later than that. ``by`` says at what instance;
+    ``time`` is the time of the line (ns), ``at`` when it happened, no later than that. ``by`` names the cause;
     None for the software itself.
     """
 
@@ -155,7 +155,7 @@ class _Returns:
 
 
 def _down(ended: Incident, again: Incident | None, returns: _Returns, end: int) -> FaultPeriod:
-    """The period for which a node was down that nobody asked to end, until it was started ``again``."""
+    """The period for which a node was down after an end that no fault asked for, until it was started ``again``."""
     starts = [] if again is None or again.f != STARTED else [(again.at, again.time)]
     first = bisect_left(returns.acts, (ended.time, 0))
     starts += returns.acts[first : first + 1]

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.cluster_health import ClusterHealth, cluster_health
+from splitbrain.checkers.cluster_health import ClusterHealth, cluster_health, through_others
 from splitbrain.checkers.fault_periods import KILLS, PAUSES, RESTARTS, WIPES, fault_periods
 from splitbrain.checkers.history import History
-from splitbrain.checkers.operations import NONE, Ints, Mask, Operations
+from splitbrain.checkers.operations import NONE, Ints, Operations
 from splitbrain.checkers.words import counted, instant
 
 
@@ -79,10 +79,11 @@ def _messages(history: History, health: ClusterHealth) -> Iterator[str]:
     seen = history.observations
     codes = [history.code.get(name, NONE) for name in health.members]
     ended = {node for fault in history.faults if fault.f in KILLS | RESTARTS | WIPES for node in fault.nodes}
+    reached = through_others(health.maybe_open | np.eye(len(health.names), dtype=bool))
     for at in np.flatnonzero((~health.maybe_open).any(axis=(1, 2))).tolist():
         rows = _within(seen, int(health.edges[at]), int(health.edges[at + 1]))
         rows = rows[seen.term[rows] != NONE]
-        for node, other in np.argwhere(~_reachable(health.maybe_open[at]).T[: len(codes), : len(codes)]).tolist():
+        for node, other in np.argwhere(~reached[at].T[: len(codes), : len(codes)]).tolist():
             earlier = rows[seen.node[rows] == codes[other]]
             if not len(earlier) or health.members[other] in ended:
                 continue  # what it showed before it ended may have been forgotten
@@ -95,12 +96,3 @@ def _messages(history: History, health: ClusterHealth) -> Iterator[str]:
                     f"{health.members[node]} named {health.members[other]} in term {term} at {when}, "
                     f"when a cut kept everything from it that {health.members[other]} sent in that term"
                 )
-
-
-def _reachable(open_links: Mask) -> Mask:
-    """Mask [a, b]: messages of a may reach b, perhaps through others."""
-    reaches = open_links | np.eye(len(open_links), dtype=bool)
-    for via in range(len(reaches)):
-        reaches |= reaches[:, via, None] & reaches[None, via, :]
-    closed: Mask = reaches
-    return closed

@@ -1,4 +1,4 @@
-"""What nobody asked for: ends, pauses and rations that a watcher recorded, and what they excuse."""
+"""Incidents that no fault asked for: ends, pauses and rations that a watcher recorded, and what they excuse."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BOUNDS = Bounds(members=NODES, stall_ns=1 * S, slack_ns=0, suspicion_ns=100 * MS
 
 
 def led_by_n1(until: int, confirmed_until: int, seconds: int = 12, answers: tuple[str, ...] = NODES) -> Story:
-    """n1 leads until then, n2 and n3 follow it and are asked on; whoever leads is asked to confirm."""
+    """n1 leads until then, n2 and n3 follow it and are asked on; the leader is asked to confirm."""
     story = Story()
     for at in range(0, seconds * S, 100 * MS):
         for node in answers:

@@ -1,9 +1,9 @@
-"""Warm-up: no fault before one leader has been seen by all nodes, and where nobody ever leads, no verdict.
+"""Warm-up: no fault before one leader has been seen by all nodes, and without any leader, no verdict.
 
 A described system may never have had an election to judge: its description looks in the wrong place, its image lacks a
 permission, its nodes do not find one another. That is a mistake of the description or a failure of the environment, and
-says nothing about elections. So a run of a described system ends here if nobody led, or every confirmation was refused,
-for as long as the description allows (``wait_for_leader_s``). Systems of this project are known to be asked correctly:
+says nothing about elections. So a run of a described system ends here if no node led, or all confirmations failed, for
+as long as the description allows (``wait_for_leader_s``). Systems of this project are known to be asked correctly:
 if their nodes answer that none leads, that is evidence, and the run goes on to its verdict.
 """
 
@@ -54,16 +54,16 @@ async def _without_evidence(
     within = f"for {experiment.wait_for_leader_ns / 1e9:g} s (wait_for_leader_s)"
     answers = {node: await cluster.observe(node, timeout_ns) for node in cluster.nodes}
     last_words = {node: await cluster.last_words(node) for node in cluster.nodes}
-    told = "\n".join(words for node in cluster.nodes for words in _told(node, answers[node], last_words[node]))
+    shown = "\n".join(words for node in cluster.nodes for words in _shown(node, answers[node], last_words[node]))
     if view.ever_led:
         refusals = [f"{node}: {await _refusal(cluster, node, timeout_ns)}" for node in cluster.nodes]
         why = f"a node led, but none confirmed its leadership {within}: {'; '.join(refusals)}"
-        return EnvironmentFailure(f"{why}, so there is no election to judge\n{told}")
+        return EnvironmentFailure(f"{why}, so there is no election to judge\n{shown}")
     path = probe.leading.partition("==")[0].strip()
     if path != "status" and _nowhere(path, (words.answer for words in last_words.values())):
         hint = "; a dot stands between the keys of two objects" if "." in path else ""
-        return UsageError(f"{experiment.system.name}: probe.leading: no answer has anything at {path!r}{hint}\n{told}")
-    return EnvironmentFailure(f"no node led {within}, so there is no election to judge\n{told}")
+        return UsageError(f"{experiment.system.name}: probe.leading: no answer has anything at {path!r}{hint}\n{shown}")
+    return EnvironmentFailure(f"no node led {within}, so there is no election to judge\n{shown}")
 
 
 def _nowhere(path: str, answers: Iterable[str | None]) -> bool:
@@ -84,7 +84,7 @@ async def _refusal(cluster: Cluster, node: str, timeout_ns: int) -> str:
     return "confirmed just now" if isinstance(reply, Ok) else reply.error
 
 
-def _told(node: str, reply: Reply, words: LastWords) -> Iterable[str]:
+def _shown(node: str, reply: Reply, words: LastWords) -> Iterable[str]:
     """The last answer of a node, the claim that was read from it, and the end of the node's log."""
     if words.answer is not None:
         yield f"  {node} answered: {_cut(words.answer)}"

@@ -1,7 +1,7 @@
-"""What the harness itself does to the nodes' containers, so that the engine's reports of other things stand out.
+"""Intents: actions of the harness on the nodes' containers, so that the engine's reports of other causes stand out.
 
-The engine reports that a container ended or started, not at what instance. A report is of our doing if its time lies
-between the instants at which the harness began to bring it about and was done.
+The engine reports that a container ended or started, and not the cause. A report is of our doing if its time lies
+between the instants at which the harness began the action and was done.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Intents:
             intent.until = intent.until or time.time_ns()
 
     def by(self, node: str, action: Action, at: int) -> str | None:
-        """At what instance of the harness this happened at ``at``; None if it was not the harness."""
+        """The part of the harness that caused the action at ``at`` (ns); None if none did."""
         known = (each for each in self._intents[node, action] if each.since <= at <= (each.until or at))
         return next((each.by for each in known), None)
 
