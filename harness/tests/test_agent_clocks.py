@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import platform
@@ -17,7 +18,8 @@ from typing import NamedTuple
 
 import pytest
 
-from splitbrain.runtimes.docker.agent import vdso
+from splitbrain.runtimes.docker.agent import clocks as agent_clocks
+from splitbrain.runtimes.docker.agent import processes, vdso
 from splitbrain.runtimes.docker.agent.clocks import HostClocks
 from splitbrain.runtimes.docker.agent.commands import RequestFailed
 from splitbrain.runtimes.docker.agent.filters import Filters
@@ -45,6 +47,10 @@ AHEAD_NS = 300_000_000  # a drift that is surely seen
 SLACK_NS = 2_000_000  # between clocks of one machine that run at rates of their own
 TIME_SLACK_NS = 1_010_000_000  # time() gives the whole seconds of the last tick of the kernel, which may be 10 ms old
 PATIENCE_S = 20.0
+NO_PROCESS = 2**22 + 1  # above the kernel's limit
+CLONE_VM = 0x100
+CHILDS_STACK = ctypes.create_string_buffer(1 << 16)
+libc = ctypes.CDLL(None)
 
 SUBJECT = """
 import ctypes, json, os, signal, sys, threading, time
@@ -162,6 +168,15 @@ def subject() -> Iterator[Subject]:
     made = Subject()
     yield made
     made.end()
+
+
+def cloned_in_this_memory() -> int:
+    """A child that waits for a signal in this process's memory, as a child of vfork(2) is until it executes."""
+    top = ctypes.addressof(CHILDS_STACK) + len(CHILDS_STACK) & ~15
+    pause = ctypes.cast(libc.pause, ctypes.c_void_p)
+    child: int = libc.clone(pause, ctypes.c_void_p(top), CLONE_VM | signal.SIGCHLD, None)
+    assert child > 0
+    return child
 
 
 def host_of(*subjects: Subject) -> HostClocks:
@@ -283,6 +298,42 @@ def test_every_program_that_a_process_executes_is_patched_before_it_runs(
     assert isinstance(dates, list)
     assert [round(off / HOUR_NS, 2) for off in dates] == [0.0] * 12
     assert reaching.report().started == report.started
+
+
+def test_a_program_is_patched_though_its_process_was_seen_in_its_parents_memory(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process from vfork is seen before it executes its program; the memory in which it was seen lives on."""
+    child = Subject()
+    pids = [subject.pid]
+    host = HostClocks(lambda: pids)
+    host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+    try:
+        with monkeypatch.context() as before_it_executes:
+            before_it_executes.setattr(agent_clocks, "hook", lambda pid: hook(subject.pid))
+            pids.append(child.pid)
+            host.refresh()
+        went_on: list[int] = []
+        host.started(Start(child.pid, lambda: went_on.append(child.pid)))
+        assert went_on == [child.pid]
+        assert_off(child.off(), wall=HOUR_NS)
+    finally:
+        child.end()
+
+
+def test_a_process_is_in_its_parents_memory_until_it_executes_a_program(subject: Subject) -> None:
+    assert not processes.in_parents_memory(subject.pid)
+    assert not processes.in_parents_memory(NO_PROCESS)
+    child = cloned_in_this_memory()
+    try:
+        assert processes.in_parents_memory(child)
+        host = HostClocks(lambda: [child])
+        host.set(wall_ns=HOUR_NS, wall_ppm=0, jump_ns=0, monotonic_ppm=0)
+        report = host.report()
+        assert (report.processes, report.problems) == (0, ()), "the program that it will execute is still to come"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 def test_without_a_filter_the_report_says_how_far_the_skew_reaches(subject: Subject) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from splitbrain.runtimes.docker.agent import processes
 from splitbrain.runtimes.docker.agent.commands import RequestFailed
 from splitbrain.runtimes.docker.agent.filters import Filters
 from splitbrain.runtimes.docker.agent.flushes import Start
@@ -42,12 +43,12 @@ REFRESH_SECONDS = 0.005
 class HostClocks:
     """The skew of this host's clocks, and the processes that have been patched to show it.
 
-    ``processes`` lists the node's processes at the time of the call. Without ``filters`` new programs are found by
+    ``found`` lists the node's processes at the time of the call. Without ``filters`` new programs are found by
     ``refresh`` alone. Use it from one thread only, the processes' tracer, but for ``expect``.
     """
 
-    def __init__(self, processes: Callable[[], Iterable[int]], filters: Filters | None = None) -> None:
-        self._processes = processes
+    def __init__(self, found: Callable[[], Iterable[int]], filters: Filters | None = None) -> None:
+        self._found = found
         self._filters = filters
         self._waiting: set[int] = set()  # programs that wait for us at their start
         self._started = 0
@@ -92,7 +93,7 @@ class HostClocks:
         for pid, hooked in tuple(self._hooks.items()):
             if not hooked.alive():
                 self._forget(pid)
-        found = set(self._processes())
+        found = set(self._found())
         for pid in self._refused.keys() - found:
             del self._refused[pid]
         for pid in found - self._hooks.keys() - self._refused.keys() - self._waiting:
@@ -107,12 +108,14 @@ class HostClocks:
         return self.faulty
 
     def started(self, start: Start) -> None:
-        """Patch a program at its start, and let it go on."""
+        """Patch a program at its start, and let it go on.
+
+        The process may be known from before, when it executed the program of its parent, in its parent's memory if it
+        came from vfork(2): that memory lives on.
+        """
         try:
-            known = self._hooks.get(start.pid)
-            if known is not None and not known.alive():
-                self._forget(start.pid)
-            if self.faulty and start.pid not in self._hooks and _threads(start.pid) == 1:
+            self._forget(start.pid)
+            if self.faulty and _threads(start.pid) == 1:
                 self._carefully(start.pid, self._reach_waiting, start.pid)
         finally:
             start.go_on()
@@ -123,7 +126,8 @@ class HostClocks:
         self.refresh()
         for pid, hooked in tuple(self._hooks.items()):
             self._carefully(pid, self._check, pid, hooked)
-        missing = sorted(set(self._processes()) - self._hooks.keys() - self._refused.keys()) if self.faulty else []
+        unknown = set(self._found()) - self._hooks.keys() - self._refused.keys() if self.faulty else set()
+        missing = sorted(pid for pid in unknown if not processes.in_parents_memory(pid))
         wall, monotonic = self._errors[time.CLOCK_REALTIME], self._errors[time.CLOCK_MONOTONIC]
         return ClockReport(
             wall=_state(wall, time.time_ns()),
@@ -132,10 +136,10 @@ class HostClocks:
             problems=(*self._refused.values(), *(f"process {pid} could not be reached" for pid in missing)),
             stopped_ns=max(self._stopped_ns, self._filters.stopped_ns if self._filters is not None else 0),
             started=self._started,
-            late=self._found_late(),
+            late=self._why_late(),
         )
 
-    def _found_late(self) -> tuple[str, ...]:
+    def _why_late(self) -> tuple[str, ...]:
         """Why programs that some processes execute are not patched before they run, but soon after."""
         if self._filters is None:
             return ("new programs are not waited for",)
@@ -155,7 +159,7 @@ class HostClocks:
         held.append(hooked.stopped.stopped_ns)
 
     def _reach(self, pid: int) -> None:
-        if _starting(pid):
+        if _starting(pid) or processes.in_parents_memory(pid):
             return
         hooked = self._hooks[pid] = hook(pid)
         self._late.append(hooked.stopped)

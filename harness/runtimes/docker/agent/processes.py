@@ -6,8 +6,10 @@ The node's container joins the host's process namespace, but not its mount names
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fnmatch
 import os
+import platform
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +19,11 @@ from splitbrain.runtimes.docker.agent.commands import RequestFailed
 from splitbrain.runtimes.docker.agent.messages import Matched, NodeProcess, NodeTerminated
 
 SIGNAL_SECONDS = 5.0
+KCMP = {"x86_64": 312, "aarch64": 272}
+KCMP_VM = 1
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def kill() -> None:
@@ -126,6 +132,14 @@ def parent(pid: int) -> int | None:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return None
+
+
+def in_parents_memory(pid: int) -> bool:
+    """True between vfork(2) and execve(2): the process still runs in its parent's memory."""
+    of_parent, number = parent(pid), KCMP.get(platform.machine())
+    if not of_parent or number is None:
+        return False
+    return int(_libc.syscall(number, pid, of_parent, KCMP_VM, 0, 0)) == 0
 
 
 def signal_until(
