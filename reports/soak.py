@@ -15,7 +15,7 @@ PANELS = (
     ("containers", "containers"),
     ("networks", "networks"),
     ("volumes", "volumes"),
-    ("host_rules", "iptables rules of the host"),
+    ("host_rules", "iptables rules of these runs"),
     ("processes", "processes on the machine"),
     ("open_files", "open files"),
     ("threads", "threads"),

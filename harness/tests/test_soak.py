@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from splitbrain.campaigns.soak.runs import GROWN, all_nemeses, grown, runs
+from splitbrain.campaigns.soak.runs import GROWN, all_nemeses, grown, rules_of, runs
 from splitbrain.cli import cli
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.reports.soak import write
@@ -35,6 +35,18 @@ def test_memory_may_fluctuate_but_not_grow() -> None:
     assert grown(counted({}, {}, {"memory_mb": 110.0}, {"memory_mb": 130.0})) == ["memory grew from 100 to 130 MB"]
 
 
+def test_rules_of_other_networks_are_not_counted() -> None:
+    saved = """*nat
+:DOCKER - [0:0]
+-A POSTROUTING -s 10.203.4.0/24 ! -o br-0123456789ab -j MASQUERADE
+-A POSTROUTING -s 10.205.9.0/24 ! -o br-ba9876543210 -j MASQUERADE
+-A DOCKER ! -i br-0123456789ab -p tcp -m tcp --dport 32773 -j DNAT --to-destination 10.203.4.11:8000
+-A DOCKER -i docker0 -j RETURN
+"""
+    assert rules_of({"br-0123456789ab", "br-of-an-earlier-run"}, saved) == 2
+    assert rules_of(set(), saved) == 0
+
+
 def test_disk_faults_are_used_where_the_system_has_data_folders() -> None:
     assert all_nemeses(SYSTEMS["raft"]) == ("all", "oom", "disk-full", "slow-fsync", "failing-fsync")
     assert all_nemeses(SYSTEMS["zookeeper"])[2:] == ("server-disk-full", "server-slow-fsync", "server-failing-fsync")
@@ -58,3 +70,4 @@ def test_a_run_leaves_no_container_network_or_volume(tmp_path: Path) -> None:
     assert row["verdict"] in ("valid", "unknown")
     assert row["faults"] > 0
     assert (row["containers"], row["networks"], row["volumes"]) == (0, 0, 0)
+    assert row["host_rules"] == 0

@@ -1,8 +1,8 @@
 """Repeated runs with mixed faults on containers, with a count of the resources that each leaves behind.
 
 After each run the resources still in use are counted: containers, networks, volumes, open files, threads and memory
-of this process, and the machine's firewall rules and processes. A failed run, an unverified fault or a grown count is a
-finding. Other programs that start containers at the same time show up in the firewall rules.
+of this process, the firewall's rules for the networks of these runs, and the machine's processes. A failed run, an
+unverified fault or a grown count is a finding. What other programs do with containers meanwhile is not counted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -22,6 +22,7 @@ from rich.console import Console
 
 from splitbrain.core.experiment import asked_for
 from splitbrain.core.run import perform
+from splitbrain.core.store import EXPERIMENT
 from splitbrain.errors import SplitbrainError
 from splitbrain.nodes.systems.base import System
 from splitbrain.progress import PlainProgress
@@ -52,8 +53,11 @@ class ResourceCounts:
     memory_mb: float
 
 
-def count_resources(began: float) -> ResourceCounts:
-    """Count the resources in use. Raises EnvironmentFailure if the engine does not answer."""
+def count_resources(began: float, bridges: Collection[str]) -> ResourceCounts:
+    """Count the resources in use, those of networks with these ``bridges`` included.
+
+    Raises EnvironmentFailure if the engine does not answer.
+    """
     from splitbrain.runtimes.docker.engine import CONTROLLER_LABEL, connect, controller_mark
 
     gc.collect()
@@ -71,7 +75,7 @@ def count_resources(began: float) -> ResourceCounts:
         containers=containers,
         networks=networks,
         volumes=volumes,
-        host_rules=_host_rules(),
+        host_rules=rules_of(bridges, _host_rules()),
         processes=sum(entry.name.isdigit() for entry in Path("/proc").iterdir()),
         open_files=len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - a Path would open one more
         threads=threading.active_count(),
@@ -79,13 +83,18 @@ def count_resources(began: float) -> ResourceCounts:
     )
 
 
-def _host_rules() -> int:
-    """The number of rules in the host's firewall; 0 without permission to read it."""
+def _host_rules() -> str:
+    """The rules of the host's firewall; none without permission to read them."""
     try:
-        saved = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        return 0
-    return sum(line.startswith("-A") for line in saved.splitlines())
+        return ""
+
+
+def rules_of(bridges: Collection[str], saved: str) -> int:
+    """The number of rules, as ``iptables-save`` prints them, that name one of these bridges."""
+    rules = (line.split() for line in saved.splitlines() if line.startswith("-A"))
+    return sum(any(word in bridges for word in words) for words in rules)
 
 
 def grown(frame: pd.DataFrame) -> list[str]:
@@ -116,6 +125,7 @@ def runs(
 ) -> Iterator[dict[str, Any]]:
     """One row per run, round-robin by system until the time is over: its input, its verdict and the resources left."""
     began, rng = time.monotonic(), Random(f"{seed}/soak")
+    bridges: set[str] = set()
     while time.monotonic() - began < minutes * 60:
         for system in systems:
             run_seed = rng.getrandbits(31)
@@ -134,7 +144,8 @@ def runs(
                 stored = perform(experiment, experiment.planned(), store, progress=progress, say=progress.say)
                 row["verdict"] = stored.judged.judgement.outcome.word
                 tried = [fault for fault in stored.judged.history.faults if fault.skipped is None]
+                bridges.add(stored.directory.read_json(EXPERIMENT)["versions"]["bridge"])
                 row |= {"faults": len(tried), "unverified": sum(fault.verified is False for fault in tried)}
             except SplitbrainError as failure:
                 console.print(str(failure), markup=False)
-            yield row | asdict(count_resources(began))
+            yield row | asdict(count_resources(began, bridges))

@@ -230,6 +230,7 @@ class DockerCluster:
         machines_of = self._spec.machines
         self._say(f"starting {len(machines_of)} hosts and what runs on them")
         network, prefix = await self._blocking(machines.create_network, client, self._run)
+        self.facts["bridge"] = machines.bridge_of(network)
         self._addresses.update(machines.addresses(prefix, machines_of))
         if self._disks == "loop":
             await self._open_keeper(client, images.host)

@@ -98,6 +98,11 @@ def create_network(client: docker.DockerClient, run: str) -> tuple[Network, str]
     raise EnvironmentFailure(f"no free subnet found in 64 tries; the last error: {overlap}")
 
 
+def bridge_of(network: Network) -> str:
+    """Return the name of the network's interface on the engine's machine, which its firewall rules name."""
+    return f"br-{str(network.id)[:12]}"
+
+
 def addresses(prefix: str, names: Sequence[str]) -> dict[str, str]:
     """Assign an address in the /24 to each host."""
     return {name: f"{prefix}.{FIRST_ADDRESS + i}" for i, name in enumerate(names)}
