@@ -72,7 +72,10 @@ class LinkRules:
         return self._queueing is not None and self._queueing.poll() is None
 
     def _configure(self, settings: QueueSettings) -> None:
-        """Send the settings to the process, and wait until they are in effect."""
+        """Send the settings to the process, and wait until they are in effect. One that impairs nothing may have ended.
+
+        Raises RequestFailed.
+        """
         assert self._queueing is not None and self._queueing.stdin and self._queueing.stdout
         try:
             self._queueing.stdin.write(encode(settings))
@@ -80,7 +83,7 @@ class LinkRules:
             acknowledged = self._queueing.stdout.readline()
         except OSError:
             acknowledged = b""
-        if not acknowledged:
+        if not acknowledged and settings.impaired:
             raise RequestFailed(f"the process that impairs packets has ended ({self._queueing.poll()})")
 
 
