@@ -7,7 +7,10 @@ its node out of every majority that should have had a leader.
 - ``ended``: the node's software was *certainly* down from this line until the act that started it again began, and
   possibly from ``at`` (ns of the history) until it answered again.
 - ``started``: the software was started again, ``by`` the nemesis, a restart policy, or from outside.
-- ``paused`` and ``resumed``, from outside: the node was possibly disturbed from one to the other.
+- ``replaced``: a process that listened on ``ports`` of the node ended inside its container, which lived on; the node
+  was possibly down from ``at`` until it answered again.
+- ``paused`` and ``resumed``, from outside: the node was possibly disturbed from one to the other. A ``signal`` stopped
+  its process, or the engine its container.
 - ``throttled``: the kernel withheld processor time from the node between ``at`` and this line.
 - ``logged``: the node's log holds ``count`` lines that look like a crash, the first at ``at``; ``quotes`` are some of
   them, each with the ns after ``at`` and its words. These lines come at the end, and disturb nothing.
@@ -26,13 +29,13 @@ from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.fault_periods import KILLS, PAUSES, RESTARTS, FaultPeriod, fault_periods
 from splitbrain.checkers.operations import Ints
 from splitbrain.checkers.words import counted, duration, instant
-from splitbrain.names import ENDED, LOGGED, NEMESIS, OUTSIDE, PAUSED, RESUMED, STARTED, THROTTLED, WATCHER
+from splitbrain.names import ENDED, LOGGED, NEMESIS, OUTSIDE, PAUSED, REPLACED, RESUMED, STARTED, THROTTLED, WATCHER
 
 if TYPE_CHECKING:
     from splitbrain.checkers.history import History
 
-STOPS: Final = KILLS | PAUSES | {ENDED, PAUSED}
-KINDS: Final = frozenset({ENDED, STARTED, PAUSED, RESUMED, THROTTLED, LOGGED})
+STOPS: Final = KILLS | PAUSES | {ENDED, PAUSED, REPLACED}
+KINDS: Final = frozenset({ENDED, STARTED, REPLACED, PAUSED, RESUMED, THROTTLED, LOGGED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +108,8 @@ def incident_periods(history: History) -> list[FaultPeriod]:
     """The periods in which an incident affected its node; only those of software that had ended are ever certain."""
     periods = []
     known = incidents(history)
-    returns = {node: _Returns.of(history, node) for node in {each.node for each in known if each.ended}}
+    away = {each.node for each in known if each.ended or each.f == REPLACED}
+    returns = {node: _Returns.of(history, node) for node in away}
     over: dict[str, Incident] = {}  # for each node the next line by which the incident before it was over
     for incident in reversed(known):
         if incident.ended:
@@ -113,6 +117,9 @@ def incident_periods(history: History) -> list[FaultPeriod]:
         elif incident.f == PAUSED:
             resumed = over.get(incident.node)
             periods.append(_period(incident, (incident.at, history.end + 1 if resumed is None else resumed.time)))
+        elif incident.f == REPLACED:
+            answered = returns[incident.node].answered(incident.time, never=history.end + 1)
+            periods.append(_period(incident, (incident.at, answered)))
         elif incident.f == THROTTLED:
             periods.append(_period(incident, (incident.at, incident.time)))
         if incident.f in (ENDED, STARTED, RESUMED):
@@ -235,6 +242,10 @@ def what_happened(node: str, f: str, facts: Mapping[str, Any]) -> str | None:
             return f"{node} was ended from outside ({how_it_ended(facts)})"
         case "ended":
             return f"{node} ended by itself ({how_it_ended(facts)})"
+        case "replaced":
+            return f"the process of {node} that clients ask ended inside its container"
+        case "paused" if facts.get("signal"):
+            return f"the process of {node} that clients ask was stopped by a signal from outside"
         case "started":
             return f"{node} was started again {'from outside' if by == OUTSIDE else f'by its {by}'}"
         case "throttled":

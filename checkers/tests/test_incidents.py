@@ -90,6 +90,26 @@ def test_a_leader_that_was_restarted_from_outside_lost_its_leadership_with_an_ex
     assert stability.check(story.history(), BOUNDS).outcome is Outcome.VALID
 
 
+def test_a_process_that_ended_inside_its_container_takes_its_node_away_until_it_answers_again() -> None:
+    story = led_by_n1(until=4 * S, confirmed_until=4 * S).incident(5 * S, "replaced", "n1", at=4 * S, ports=[8000])
+    history = story.led("n1", 7 * S, 7 * S + MS, reign="b").until(20 * S).history()
+    (period,) = incident_periods(history)
+    assert (period.possible, period.certain) == ((4 * S, 7 * S + MS), None)
+    assert described(history) == ("the process of n1 that clients ask ended inside its container at 4.000 s",)
+    silent = led_by_n1(until=4 * S, confirmed_until=4 * S).incident(5 * S, "replaced", "n1", at=4 * S).until(20 * S)
+    (period,) = incident_periods(silent.history())
+    assert period.possible[1] > 20 * S
+
+
+def test_a_node_that_a_signal_stopped_is_told_apart_from_one_that_the_engine_paused() -> None:
+    story = led_by_n1(until=4 * S, confirmed_until=12 * S).incident(5 * S, "paused", "n2", by="outside")
+    story.incident(6 * S, "paused", "n3", at=5 * S, by="outside", signal="SIGSTOP")
+    assert described(story.history()) == (
+        "n2 was paused from outside at 5.000 s",
+        "the process of n3 that clients ask was stopped by a signal from outside at 5.000 s",
+    )
+
+
 @pytest.mark.parametrize(
     ("f", "over"), [("paused", "resumed"), ("throttled", None)], ids=["paused from outside", "rationed from outside"]
 )

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import docker
 import pytest
 
 from splitbrain.nodes.systems.base import RestartPolicy, Software
 from splitbrain.runtimes.base import Incident
 from splitbrain.runtimes.docker.containers import Containers, Spent
-from splitbrain.runtimes.docker.engine import clock_ahead
+from splitbrain.runtimes.docker.engine import CONTROLLER_LABEL, RUN_LABEL, clock_ahead
 from splitbrain.runtimes.docker.intents import Intents
 from splitbrain.runtimes.docker.watcher import Watcher
 
@@ -59,7 +62,7 @@ class Told:
         hosts: Any = {name: Host(name) for name in ("n1", "n2")}
         nothing: Any = None
         self.watcher = Watcher(
-            nothing, "run", hosts, self.engine, nothing, lambda node: software, self.incidents.append
+            nothing, "run", hosts, nothing, self.engine, nothing, lambda node: software, self.incidents.append
         )
 
     async def reported(self, action: str, node: str = "n1", **attributes: str) -> None:
@@ -196,3 +199,44 @@ def test_a_node_that_exits_is_recorded_at_once_and_started_again_by_its_policy(t
     assert started["time"] - ended["value"]["at"] >= 500_000_000
     assert "n1 ended by itself (exit status 3)" in run.stderr
     assert any("n1 ended by itself (exit status 3)" in sentence for sentence in verdicts["incidents"])
+
+
+def server_of(node: str, run: subprocess.Popen[str]) -> int:
+    """The process of a node that serves, by its number on this machine: the child of the first one."""
+    for container in docker.from_env().containers.list(filters={"label": RUN_LABEL}):
+        if str(container.name).endswith(f"-{node}") and f"/{run.pid}/" in container.labels[CONTROLLER_LABEL]:
+            for pid, arguments in container.top(ps_args="-eo pid,args")["Processes"]:
+                if "stays" in arguments:
+                    return int(pid)
+    raise AssertionError(f"{node} serves nothing")
+
+
+def until(holds: Callable[[], bool], run: subprocess.Popen[str]) -> None:
+    while not holds():
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.05)
+
+
+@pytest.mark.engine
+def test_processes_that_are_killed_and_stopped_from_outside_excuse_and_are_told(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "splitbrain", "test", str(APP / "supervised.toml"), "--store", str(tmp_path)]
+    options = ["--nemesis", "none", "--time-limit", "20", "--seed", "1", "--json"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+
+        def lines(f: str) -> list[dict[str, Any]]:
+            found = [*tmp_path.glob("*/2*/history.jsonl")]
+            text = found[0].read_bytes().rpartition(b"\n")[0].splitlines() if found else []
+            return [line for line in map(json.loads, text) if line["f"] == f]
+
+        until(lambda: any(line["time"] > 7 * 10**9 for line in lines("observe")), run)  # they have served for long
+        os.kill(server_of("n1", run), signal.SIGKILL)
+        stopped = server_of("n2", run)
+        os.kill(stopped, signal.SIGSTOP)
+        until(lambda: bool(lines("replaced") and lines("paused")), run)
+        os.kill(stopped, signal.SIGCONT)
+        until(lambda: bool(lines("resumed")), run)
+        output, _ = run.communicate(timeout=180)
+    told = json.loads(output)["incidents"]
+    assert any(words.startswith("the process of n1 that clients ask ended inside its container") for words in told)
+    assert any(words.startswith("the process of n2 that clients ask was stopped by a signal") for words in told)
+    assert run.returncode in (0, 2), told

@@ -111,9 +111,8 @@ class DockerCluster:
         self._addresses: dict[str, str] = {}
         self._data = {name: self._software(name).data for name in spec.machines}
         self._containers = Containers(self._hosts, self._blocking, self._silence)
-        self._faults = FaultController(
-            AgentPool(spec.machines, self._addresses, self._agents, self._data), self._containers, self._shows
-        )
+        self._hands = AgentPool(spec.machines, self._addresses, self._agents, self._data)
+        self._faults = FaultController(self._hands, self._containers, self._shows)
         self._system_client: SystemClient | None = None
         self.facts: dict[str, Any] = {}
 
@@ -168,7 +167,9 @@ class DockerCluster:
     def watch(self, tell: Tell) -> Watcher:
         assert self._client is not None, "set_up comes first"
         self._watched = True
-        return Watcher(self._client, self._run, self._hosts, self._containers, self._blocking, self._software, tell)
+        return Watcher(
+            self._client, self._run, self._hosts, self._hands, self._containers, self._blocking, self._software, tell
+        )
 
     async def crashes_logged(self) -> Sequence[Incident]:
         assert self._client is not None, "set_up comes first"

@@ -13,8 +13,8 @@ from typing import Final, Literal
 
 from splitbrain.names import NEMESIS
 
-Action = Literal["die", "start", "pause", "ration"]
-"""Actions as the engine names them, and ``ration``, which lasts from its beginning to its end."""
+Action = Literal["die", "start", "pause", "ration", "stop"]
+"""Actions as the engine names them, and ``ration`` and ``stop`` (by a signal), which last from beginning to end."""
 
 REMEMBERED: Final = 64  # past intents of one node and action; reports come within seconds
 

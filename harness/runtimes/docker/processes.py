@@ -32,7 +32,7 @@ class Processes:
         self._wanted = wanted
         self.restarts = Restarts(hands, containers)
         self._freezer = Freezer(containers)
-        self._signals = Signals(hands, wanted, self._asleep, lambda node: containers.intents.begin(node, "die"))
+        self._signals = Signals(hands, wanted, self._asleep, containers.intents)
         self._rations = Rations(containers, wanted)
 
     def _asleep(self) -> AbstractSet[str]:

@@ -147,7 +147,9 @@ class Restarts:
         """Copy each node's durable state, one node after another, so that no two stand still at once."""
         for node in self._hands.nodes:
             if (folder := self._hands.data[node]) is not None:
+                self._containers.intents.begin(node, "stop")
                 await self._hands.ask({node: CopyFolder(folder=folder)})
+                self._containers.intents.end(node, "stop")
 
 
 def _disk_facts(node: str, disk: DiskLeft) -> dict[str, Any]:

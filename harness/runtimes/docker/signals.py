@@ -15,6 +15,7 @@ from splitbrain.runtimes.docker.agent.messages import (
     ResumeNode,
 )
 from splitbrain.runtimes.docker.agents import AgentPool, Verification
+from splitbrain.runtimes.docker.intents import Intents
 
 Part = tuple[str, str]
 """A node and the pattern of its processes that a fault is limited to."""
@@ -24,7 +25,7 @@ class Signals:
     """The nodes that are paused, and those that are partly paused or partly down.
 
     ``asleep`` returns the nodes that are down or frozen: they handle no signal, and are left alone until they run.
-    ``may_end`` is called with a node before one of its processes is killed, of which the node may end as a whole.
+    ``intents`` are told of stops, and before a process is killed, of which the node may end as a whole.
     """
 
     def __init__(
@@ -32,10 +33,10 @@ class Signals:
         hands: AgentPool,
         wanted: Callable[[], State],
         asleep: Callable[[], AbstractSet[str]],
-        may_end: Callable[[str], None],
+        intents: Intents,
     ) -> None:
         self._hands = hands
-        self._may_end = may_end
+        self._intents = intents
         self._wanted = wanted
         self._asleep = asleep
         self._paused: AbstractSet[str] = frozenset()
@@ -47,6 +48,8 @@ class Signals:
         self._paused = {node for node in self._paused if node not in nodes}
         self._partly_down = {part for part in self._partly_down if part[0] not in nodes}
         self._partly_paused = {part for part in self._partly_paused if part[0] not in nodes}
+        for node in nodes:
+            self._intents.end(node, "stop")
 
     def to_restart(self) -> set[str]:
         """The nodes that run with a process killed, and of which no process should be down any more."""
@@ -58,11 +61,13 @@ class Signals:
         wanted = self._wanted().paused
         stop, go = wanted - self._paused - self._asleep(), self._paused - wanted - self._asleep()
         self._paused = (self._paused | stop) - go
+        self._intend(stop)
         await self._hands.ask({node: PauseNode() for node in sorted(stop)})
         await self._resume(go)
         self._partly_down, killing = self._added(self._partly_down, self._wanted().partly_down)
         seen = await self._signal({part: KillMatching(pattern=part[1]) for part in killing})
         self._partly_paused, stopping = self._added(self._partly_paused, self._wanted().partly_paused)
+        self._intend({node for node, _ in stopping})
         return seen + await self._signal({part: PauseMatching(pattern=part[1]) for part in stopping})
 
     async def _resume(self, go: AbstractSet[str]) -> None:
@@ -73,6 +78,13 @@ class Signals:
         self._partly_paused = still
         still_paused = {node: tuple(sorted(like for held, like in still if held == node)) for node in sorted(waking)}
         await self._hands.ask({node: ResumeNode(but=patterns) for node, patterns in still_paused.items()})
+        for node in waking:
+            if node not in self._paused and not still_paused[node]:
+                self._intents.end(node, "stop")
+
+    def _intend(self, nodes: AbstractSet[str]) -> None:
+        for node in nodes:
+            self._intents.begin(node, "stop")
 
     def _added(self, before: AbstractSet[Part], wanted: AbstractSet[Part]) -> tuple[AbstractSet[Part], list[Part]]:
         """Those before and those wanted on nodes that run; and of the latter those that are new."""
@@ -85,7 +97,7 @@ class Signals:
         seen = Verification()
         for (node, like), request in requests.items():
             if isinstance(request, KillMatching):
-                self._may_end(node)
+                self._intents.begin(node, "die")
             answer = (await self._hands.ask({node: request}))[node]
             problems = [] if answer.pids else [f"{node} runs no process like {like}"]
             if answer.first and isinstance(request, KillMatching):

@@ -1,8 +1,8 @@
-"""Watching the nodes' containers: each end and start as the engine reports it, and processor time that is withheld.
+"""Watching the nodes' containers: each end and start as the engine reports it, and what happens unasked in between.
 
 Software can end by itself, and a container can be restarted, paused or rationed from outside. Neither is a fault of the
 run, and both must be known before a node is said to have been up. The engine reports ends, starts and pauses at once;
-its account of processor time is read every second.
+its account of processor time and the processes inside (``process_watch``) are looked at every second.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -23,14 +23,16 @@ from splitbrain.errors import EnvironmentFailure
 from splitbrain.names import ENDED, OUTSIDE, PAUSED, POLICY, RESUMED, STARTED, THROTTLED
 from splitbrain.nodes.systems.base import Software
 from splitbrain.runtimes.base import Incident, Job, Tell
+from splitbrain.runtimes.docker.agents import AgentPool
 from splitbrain.runtimes.docker.containers import Blocking, Containers, Spent, spent
 from splitbrain.runtimes.docker.engine import RUN_LABEL, clock_ahead, translated
 from splitbrain.runtimes.docker.hosts import HostContainer
 from splitbrain.runtimes.docker.intents import Intents
+from splitbrain.runtimes.docker.process_watch import ProcessWatch
 
 ACTIONS: Final = ("die", "oom", "start", "kill", "pause", "unpause")
 FATAL: Final = frozenset(str(int(each)) for each in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT))
-ACCOUNT_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 1.0
 THROTTLED_MS: Final = 50.0  # withheld between two readings; a node without a ration never waits for one
 
 Event = Mapping[str, Any]
@@ -47,6 +49,7 @@ class Watcher:
         client: docker.DockerClient,
         run: str,
         hosts: Mapping[str, HostContainer],
+        hands: AgentPool,
         containers: Containers,
         blocking: Blocking,
         software: Callable[[str], Software],
@@ -70,12 +73,16 @@ class Watcher:
         self._signalled: set[str] = set()  # nodes that were sent a signal from outside since their start
         self._out_of_memory: set[str] = set()
         self._restarts: set[asyncio.Task[None]] = set()
+        self._before: dict[str, Spent] = {}
+        ports = {name: software(name).ports for name in hosts}
+        self._processes = ProcessWatch(hands, containers.intents, ports, lambda: self._down, self._note)
 
     def jobs(self) -> list[Job]:
-        return [self._follow(), self._account()]
+        return [self._follow(), self._repeat(self._account), self._repeat(self._processes.look)]
 
     def stop(self) -> None:
         self._over.set()
+        self._readers.shutdown(wait=False)
         self._events.put_nowait(None)
 
     @property
@@ -166,20 +173,22 @@ class Watcher:
             except EnvironmentFailure as failure:
                 self._events.put_nowait(failure)
 
-    # The account of processor time
+    # What is looked at every second
+
+    async def _repeat(self, look: Callable[[], Awaitable[None]]) -> None:
+        """Look about once a second until the watch is over."""
+        while not self._over.is_set():
+            due = time.monotonic() + LOOK_SECONDS
+            await look()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), max(0.0, due - time.monotonic()))
 
     async def _account(self) -> None:
         """Tell of nodes from which the kernel withheld processor time though the nemesis rationed none."""
-        before: dict[str, Spent] = {}
-        while not self._over.is_set():
-            due = time.monotonic() + ACCOUNT_SECONDS
-            readings = await self._readings()
-            for node in readings.keys() & before.keys():
-                self._compare(node, before[node], readings[node])
-            before = readings
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), max(0.0, due - time.monotonic()))
-        self._readers.shutdown(wait=False)
+        readings = await self._readings()
+        for node in readings.keys() & self._before.keys():
+            self._compare(node, self._before[node], readings[node])
+        self._before = readings
 
     async def _readings(self) -> dict[str, Spent]:
         """The account of each node that runs. An engine that cannot say is noticed by whatever needs more of it."""

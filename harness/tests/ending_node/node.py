@@ -1,9 +1,13 @@
-"""A node for tests: n1 always leads, and with the argument ``exits`` ends with status 3 a while after its start."""
+"""A node for tests: n1 always leads, and with the argument ``exits`` ends with status 3 a while after its start.
+
+With the argument ``supervised`` another process serves, and the first starts it again when it ends.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -32,6 +36,9 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:
         pass
 
+
+while HABIT == "supervised":
+    subprocess.run([sys.executable, "-u", __file__, NAME, "stays"], check=False)
 
 BOOT = time.time_ns()
 if NAME == "n1" and HABIT == "exits":

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
 
-from splitbrain.runtimes.docker.agent import disks, links, oom, power_loss, processes
+from splitbrain.runtimes.docker.agent import disks, links, oom, power_loss, processes, serving
 from splitbrain.runtimes.docker.agent.clocks import REFRESH_SECONDS, HostClocks
 from splitbrain.runtimes.docker.agent.codec import Malformed, decode_line, encode
 from splitbrain.runtimes.docker.agent.commands import RequestFailed, run
@@ -41,6 +41,7 @@ from splitbrain.runtimes.docker.agent.messages import (
     KillMatching,
     KillNode,
     ListProcesses,
+    ListRunning,
     LookUp,
     NamesLookedUp,
     NodeKilled,
@@ -59,6 +60,7 @@ from splitbrain.runtimes.docker.agent.messages import (
     RequestHandler,
     RestoreDisk,
     ResumeNode,
+    RunningProcesses,
     SendPortProbes,
     SendProbes,
     SetClocks,
@@ -143,6 +145,7 @@ class Agent:
         yield ListProcesses.handled_in("processes", lambda request: ProcessList(processes=processes.described()))
         yield CreateDisk.handled_in("disks", lambda request: self.disks.create(request.name))
         yield RestoreDisk.handled_in("disks", lambda request: self.disks.restore(request.name))
+        yield ListRunning.handled_in("watch", lambda asked: RunningProcesses(processes=serving.running(asked.ports)))
         yield Inspect.handled_in("inspection", lambda request: self._inspect())
         # A process has one tracer at a time.
         yield GrowMemory.handled_in("tracing", lambda request: oom.grow(request.size))

@@ -433,6 +433,36 @@ class ListProcesses(Request[ProcessList]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunningProcess:
+    """A process of the node, as the watch over it needs it.
+
+    ``began`` is in the kernel's clock ticks since boot. The ``first`` process of a container has its parent outside,
+    as have those of ``docker exec``. ``ports`` are those that it listens on, and ``halted`` means stopped by a signal.
+    """
+
+    pid: int
+    began: int
+    age_s: float
+    first: bool
+    ports: tuple[int, ...]
+    halted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningProcesses:
+    """The node's processes by number."""
+
+    processes: tuple[RunningProcess, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListRunning(Request[RunningProcesses]):
+    """List the node's processes, with those of the ``ports`` that each listens on."""
+
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class HostState:
     """The state of a host on which its faults rest.
 
