@@ -19,6 +19,7 @@
 #   make bench-links               how exactly packets are late: asked against achieved
 #   make bench-clocks              what a thousand changes of its clock do to a running program
 #   make engine                    a Docker engine, where none answers (ENGINE=skip: never)
+#   make docs                      the pages of the documentation that the code makes: docs/description-keys.md
 #   make clean                     what an interrupted run left behind, and all caches
 
 PYTHON  ?= python3
@@ -33,7 +34,7 @@ options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(i
 options += $(if $(PRIVILEGED),--allow-privileged)
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock engine test test-unit test-simulation test-browser test-engine test-quick check types lint-js format dist compare matrix nightly soak mutants bench bench-links bench-clocks clean
+.PHONY: help install lock engine test test-unit test-simulation test-browser test-engine test-quick check types lint-js format dist compare matrix nightly soak mutants bench bench-links bench-clocks docs clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
@@ -151,6 +152,9 @@ bench-links: install engine
 
 bench-clocks: install engine
 	@$(BIN)/python -m splitbrain.bench.clocks
+
+docs: install
+	$(BIN)/python -m splitbrain.user_systems.description.reference > docs/description-keys.md
 
 dist: install
 	$(if $(LOCKED),,$(PIP) --editable '.[release]')

@@ -32,7 +32,7 @@ from splitbrain.nemesis.faults import ScheduleError
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.reports.store import runs
 from splitbrain.tests.histories import history_of
-from splitbrain.user_systems.toml_file import described
+from splitbrain.user_systems.description import described
 
 REFUSALS: Final = (SplitbrainError, HistoryError, ScheduleError, click.ClickException, click.exceptions.Exit)
 

@@ -16,7 +16,7 @@ from splitbrain.errors import EnvironmentFailure, UsageError
 from splitbrain.nodes.systems.base import Machine
 from splitbrain.reports import atomic
 from splitbrain.runtimes.docker.images import files_within
-from splitbrain.user_systems.toml_file import described
+from splitbrain.user_systems.description import described
 
 LEAST = '[probe]\npath = "/"\nleading = "leading"\n'
 NOTE = {"index": 0, "time": 0, "process": "x", "type": "info", "f": "note", "node": None, "value": None}

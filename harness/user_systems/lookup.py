@@ -15,9 +15,9 @@ from splitbrain.names import PRESET_AT, Preset, preset_named
 from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
+from splitbrain.user_systems.description import described, described_as
 from splitbrain.user_systems.node_class import system_at
 from splitbrain.user_systems.promises import with_preset
-from splitbrain.user_systems.toml_file import described, described_as
 
 
 def find_system(name: str) -> System:

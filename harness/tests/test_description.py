@@ -15,8 +15,8 @@ from splitbrain.nodes.clients.answers import WrongAnswer
 from splitbrain.nodes.clients.probe import at, claim, holds, named
 from splitbrain.nodes.clients.web import WebAnswer
 from splitbrain.nodes.systems.base import HttpProbe, Machine, OwnImage
+from splitbrain.user_systems.description import described
 from splitbrain.user_systems.promises import usual_promises
-from splitbrain.user_systems.toml_file import described
 
 EXAMPLES = Path(__file__).parents[2] / "docs/examples"
 LEAST = 'image = "mine:1"\n[probe]\npath = "/status"\nleading = "leading"\n'
@@ -107,7 +107,7 @@ def test_a_store_may_have_promises_of_its_own(tmp_path: Path) -> None:
         ("command = ['{']\n" + LEAST, "command: expected"),
         ("command = ['{group.store}']\n" + LEAST, "command: expected"),
         ("peer = '{nome}'\n" + LEAST, "command: expected"),
-        ("env = {A = 7}\n" + LEAST, "env: expected texts"),
+        ("env = {A = 7}\n" + LEAST, "env.A: expected a text, got 7"),
         ("env = {A = '{nome}'}\n" + LEAST, "env: expected"),
         ("env = {A = '{peer}'}\n" + LEAST, "env: expected texts, with {peers}"),
         (STORE + "count = 10\n", "servers.store.count: expected a whole number from 1 to 9"),
@@ -134,7 +134,7 @@ def test_a_store_may_have_promises_of_its_own(tmp_path: Path) -> None:
         ),
         ('image = "x"\n[probe]\npath = "http://192.0.2.1/"\nleading = "x"\n', "probe.path: expected a path"),
         ('image = "x"\n[probe]\npath = "/a b"\nleading = "x"\n', "probe.path: expected a path"),
-        ('image = "x"\n[probe]\npath = 7\nleading = "x"\n', "probe.path: expected a text"),
+        ('image = "x"\n[probe]\npath = 7\nleading = "x"\n', "probe.path: expected a path"),
         (LEAST + "leader_term = 'since'\n", "probe.leader_term: expected leader and term beside it"),
         (LEAST + "status = [99]\n", "probe.status: expected a list of HTTP statuses"),
         (LEAST + "status = 503\n", "probe.status: expected a list of HTTP statuses"),

@@ -1,0 +1,40 @@
+"""Systems described by data instead of code: what a TOML file says, or another source, checked before anything starts.
+
+lines          the line of a key in a TOML file
+table          one table: declared keys of declared kinds, and refusals that name file, line and key
+placeholders   texts in which {name} or {peers} stand for what a machine is started with
+containers     how the container of a node or a server is made
+probes         how nodes are asked
+system         all of it as a System
+reference      the page of all keys, docs/description-keys.md
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from splitbrain.checkers.files import MIB, read_whole
+from splitbrain.errors import UsageError
+from splitbrain.nodes.systems.base import System
+from splitbrain.user_systems.description.system import system_of
+from splitbrain.user_systems.description.table import Description
+
+
+def described(path: Path) -> System:
+    """The system that the file describes. Raises UsageError."""
+    try:
+        return described_as(path, read_whole(path, MIB).decode())
+    except OSError as failure:
+        raise UsageError(f"{path}: cannot be read: {failure.strerror}") from failure
+    except UnicodeDecodeError as wrong:
+        raise UsageError(f"{path}: no TOML: {wrong}") from wrong
+
+
+def described_as(path: Path, text: str) -> System:
+    """The system that a file with this text describes, which may be kept elsewhere by now. Raises UsageError."""
+    try:
+        given = tomllib.loads(text)
+    except (ValueError, RecursionError) as wrong:  # numbers of thousands of digits are a plain ValueError
+        raise UsageError(f"{path}: no TOML: {wrong}") from wrong
+    return system_of(Description(name=str(path), folder=path.parent, given=given, text=text))

@@ -1,0 +1,170 @@
+"""Put the tables of a description together into a system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from splitbrain.names import FAULT_CLASSES, NODE_FAULT_CLASSES, Electors, PromiseTable
+from splitbrain.nodes.systems.base import Servers, System
+from splitbrain.user_systems.description.containers import OF_CONTAINERS, PORT, SERVER_PORT, read_software
+from splitbrain.user_systems.description.probes import CONFIRM, PROBE, has_terms, read_probe
+from splitbrain.user_systems.description.table import ANYTHING, TEXT, Description, Key, Section, Table, whole
+from splitbrain.user_systems.promises import (
+    WrongPromises,
+    read_electors,
+    read_eligibility,
+    read_promises,
+    usual_promises,
+)
+
+T = TypeVar("T")
+MOST_NODES: Final = 50
+MOST_SERVERS: Final = 9
+
+HELP: Final = Key(
+    name="help", kind=TEXT, usual="a system described by a TOML file", meaning="a line about the system, for lists"
+)
+NODES: Final = Key(name="nodes", kind=whole(most=MOST_NODES), usual=3, meaning="the usual number of nodes")
+MIN_NODES: Final = Key(
+    name="min_nodes", kind=whole(most=MOST_NODES), default="2, or `nodes` if fewer", meaning="the least number of nodes"
+)
+MAX_NODES: Final = Key(
+    name="max_nodes",
+    kind=whole(most=MOST_NODES),
+    default="9, or `nodes` if more",
+    meaning="the greatest number of nodes",
+)
+WAIT_FOR_LEADER_S: Final = Key(
+    name="wait_for_leader_s",
+    kind=whole(),
+    usual=30,
+    meaning="the time within which a first leader is seen by all, and confirms if there is a `[confirm]`; no fault "
+    "begins before ([if none is](judging.md#warm-up))",
+)
+STALL_BOUND_MS: Final = Key(
+    name="stall_bound_ms",
+    kind=whole(20),
+    usual=5_000,
+    meaning="the longest time without a working leader, for a majority that can have one",
+)
+SUSPICION_MS: Final = Key(
+    name="suspicion_ms",
+    kind=whole(),
+    usual=1_000,
+    meaning="the longest silence before nodes give a leader up",
+)
+ROUND_MS: Final = Key(
+    name="round_ms",
+    kind=whole(),
+    default="`stall_bound_ms`",
+    meaning="the longest round of an election: a candidate counts no answer that comes later after its request",
+)
+ELIGIBILITY: Final = Key(
+    name="eligibility",
+    kind=ANYTHING,
+    usual="clique",
+    meaning="which majorities can have a leader ([a node of your own](your-own-node.md))",
+)
+ELECTS: Final = Key(
+    name="elects",
+    kind=ANYTHING,
+    usual="none",
+    meaning='`"nodes"` if a majority of the nodes elects, or `"servers"` if one of the servers does, so that '
+    '`election-quorum` is judged; `"none"` if none does, or machines that the file does not name',
+)
+PROMISES: Final = Key(
+    name="promises",
+    kind=ANYTHING,
+    usual={},
+    default="all guaranteed, but where durable state is lost; without terms `term-safety` and `fencing` are undefined, "
+    "and without `elects` `election-quorum`",
+    meaning='a preset such as `"quorum"`, or a table by fault class, with `all` for the rest '
+    "([promises](your-own-node.md#promises))",
+)
+COUNT: Final = Key(name="count", kind=whole(most=MOST_SERVERS), usual=1, meaning="the number of these servers")
+
+SERVERS: Final = Section(
+    name="servers",
+    meaning="Machines that the election rests on, and that are no candidates. There can be one group.",
+    each=Section(
+        name="NAME",
+        meaning="The servers of one group.",
+        keys=(COUNT, SERVER_PORT, *OF_CONTAINERS),
+    ),
+)
+OF_ELECTION: Final[tuple[Key[Any], ...]] = (
+    *(WAIT_FOR_LEADER_S, STALL_BOUND_MS, SUSPICION_MS, ROUND_MS),
+    *(ELIGIBILITY, ELECTS, PROMISES),
+)
+ROOT: Final = Section(
+    name="",
+    meaning="The file itself, before its first table.",
+    keys=(HELP, PORT, *OF_CONTAINERS, NODES, MIN_NODES, MAX_NODES, *OF_ELECTION),
+    tables=(PROBE, CONFIRM, SERVERS),
+)
+
+
+def system_of(description: Description) -> System:
+    """The system that is described. Raises UsageError."""
+    root = Table(description, ROOT, description.given)
+    min_nodes, nodes, max_nodes = _sizes(root)
+    group, servers = _servers(root)
+    elects = _read(root, ELECTS, lambda key, given: read_electors(key, given, servers=servers is not None))
+    return System(
+        name=description.name,
+        help=root[HELP],
+        promises=_promises(root, elects, servers is not None),
+        stall_bound_ms=root[STALL_BOUND_MS],
+        suspicion_ms=root[SUSPICION_MS],
+        eligibility=_read(root, ELIGIBILITY, read_eligibility),
+        elects=elects,
+        round_ms=root.get(ROUND_MS) or root[STALL_BOUND_MS],
+        wait_for_leader_s=float(root[WAIT_FOR_LEADER_S]),
+        software=read_software(root, PORT, group),
+        servers=servers,
+        probe=read_probe(root),
+        min_nodes=min_nodes,
+        usual_nodes=nodes,
+        max_nodes=max_nodes,
+        origin={"description": description.text},
+    )
+
+
+def _sizes(root: Table) -> tuple[int, int, int]:
+    """The smallest, the usual and the largest number of nodes."""
+    usual = root[NODES]
+    least = root.get(MIN_NODES) or min(2, usual)
+    most = root.get(MAX_NODES) or max(9, usual, least)
+    if most < least:
+        raise root.refuse(MAX_NODES, f"a whole number from {least} to {MOST_NODES}", most)
+    if NODES not in root:
+        usual = min(max(usual, least), most)
+    if not least <= usual <= most:
+        raise root.refuse(NODES, f"a number from min_nodes to max_nodes, {least} to {most}", usual)
+    return least, usual, most
+
+
+def _servers(root: Table) -> tuple[str | None, Servers | None]:
+    """The name of the group of servers, and the group; None if there is none."""
+    groups = root.tables(SERVERS)
+    if len(groups) > 1:
+        raise root.refuse(SERVERS.name, "one group", [*groups])
+    for name, table in groups.items():
+        return name, Servers(count=table[COUNT], software=read_software(table, SERVER_PORT, name))
+    return None, None
+
+
+def _promises(root: Table, elects: Electors, servers: bool) -> PromiseTable:
+    usual = usual_promises(has_terms(root), elects)
+    classes = FAULT_CLASSES if servers else NODE_FAULT_CLASSES
+    return _read(root, PROMISES, lambda key, given: read_promises(key, given, usual, classes))
+
+
+def _read(root: Table, key: Key[Any], read: Callable[[str, object], T]) -> T:
+    """The value of a key, converted by ``read``. Raises UsageError."""
+    try:
+        return read(key.name, root[key])
+    except WrongPromises as wrong:
+        expected = f"{wrong.key}: expected {wrong.expected}, got {wrong.got!r}"
+        raise root.refusal(expected, *wrong.key.split(".")) from wrong
