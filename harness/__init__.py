@@ -14,10 +14,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from splitbrain.api import History, Judged, Schedule, SimRun, Verdict, judge, linearizable, read_history, run
+    from splitbrain.api import (
+        ContainerRun,
+        History,
+        Judged,
+        Schedule,
+        SimRun,
+        Verdict,
+        judge,
+        linearizable,
+        read_history,
+        run,
+    )
 
 
-__all__ = ["History", "Judged", "Schedule", "SimRun", "Verdict", "judge", "linearizable", "read_history", "run"]
+__all__ = [
+    "ContainerRun",
+    "History",
+    "Judged",
+    "Schedule",
+    "SimRun",
+    "Verdict",
+    "judge",
+    "linearizable",
+    "read_history",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The public interface: read and judge a history, run an election in simulation, check linearizability.
+"""The public interface: read and judge a history, run an election, check linearizability.
 
 Results are frozen dataclasses. Mistakes of the caller raise ``splitbrain.errors.UsageError``, with a message that says
 what was expected, what came, and where.
@@ -21,11 +21,24 @@ from splitbrain.errors import UsageError
 from splitbrain.names import MODELS, Model
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems.base import System
+from splitbrain.user_systems.container_run import ContainerRun
 from splitbrain.user_systems.lookup import find_system
-from splitbrain.user_systems.sim_run import SimRun, run
+from splitbrain.user_systems.runs import run
+from splitbrain.user_systems.sim_run import SimRun
 from splitbrain.workloads import KINDS
 
-__all__ = ["History", "Judged", "Schedule", "SimRun", "Verdict", "judge", "linearizable", "read_history", "run"]
+__all__ = [
+    "ContainerRun",
+    "History",
+    "Judged",
+    "Schedule",
+    "SimRun",
+    "Verdict",
+    "judge",
+    "linearizable",
+    "read_history",
+    "run",
+]
 
 
 def read_history(path: str | Path) -> History:

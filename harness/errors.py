@@ -3,6 +3,7 @@
     SplitbrainError
     ├── UsageError          a mistake in the input: place, expected, found         (64)
     └── EnvironmentFailure  the machine or the engine fails: cause and remedy       (3)
+        └── NoEngine        no Docker engine answers
     Interrupted             a signal ended the run: ctrl-C, kill -TERM, a hang-up    (3)
 
 Answers of nodes, and missing ones, are data in the history and never exceptions. A bug of splitbrain is an assertion or
@@ -32,6 +33,10 @@ class UsageError(SplitbrainError):
 
 class EnvironmentFailure(SplitbrainError):
     """The environment of a run failed: no engine, a full disk, an image that does not build."""
+
+
+class NoEngine(EnvironmentFailure):
+    """No Docker engine answers, so nothing can run on containers."""
 
 
 class Interrupted(BaseException):

@@ -70,10 +70,12 @@ def test_without_a_system_every_guarantee_is_promised() -> None:
 )
 def test_a_run_that_the_simulation_cannot_make_is_refused(system: str, nemesis: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        splitbrain.run(system, nodes=3, nemesis=nemesis, seconds=5)
+        splitbrain.run(system, runtime="sim", nodes=3, nemesis=nemesis, seconds=5)
 
 
 WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
+    (splitbrain.run, {"runtime": "docker-compose"}, "runtime: expected one of docker, sim, got 'docker-compose'"),
+    (splitbrain.run, {"promises": "quorums"}, "promises: expected one of quorum, lease, best-effort, all"),
     (splitbrain.run, {"system": None}, "expected a class, a function that makes nodes, or a System, got None"),
     (splitbrain.run, {"seed": None}, "seed: expected a whole number, got None"),
     (splitbrain.run, {"seed": "7"}, "seed: expected a whole number, got '7'"),

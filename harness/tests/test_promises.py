@@ -10,7 +10,7 @@ from splitbrain.core.promises import CUTS, bounds_of, exercised, fault_classes_o
 from splitbrain.names import FAULT_CLASSES, GUARANTEES, MARK_OF, MARKS, NODE_FAULT_CLASSES, FaultClass, Promises
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
-from splitbrain.user_systems.sim_run import run
+from splitbrain.user_systems.runs import run
 
 RAFT = SYSTEMS["raft"]
 

@@ -19,7 +19,9 @@ from splitbrain.nemesis.faults import Partition
 from splitbrain.nemesis.schedules import Schedule, Step, loads
 from splitbrain.nodes.systems.raft import RAFT_BASIC_SYSTEM, RAFT_SYSTEM
 from splitbrain.tests.test_node_class import Calm
-from splitbrain.user_systems import sim_run as trial
+from splitbrain.user_systems import runs
+from splitbrain.user_systems.judged_run import BrokenPromise
+from splitbrain.user_systems.sim_run import SimRun
 
 pytestmark = pytest.mark.simulation
 
@@ -71,11 +73,11 @@ def test_a_correct_election_passes_in_five_lines(project: pytest.Pytester) -> No
 
 def test_a_failure_of_the_harness_is_an_error_with_status_3_and_no_broken_election(project: pytest.Pytester) -> None:
     crash = """
-from splitbrain.user_systems import sim_run
+from splitbrain.user_systems import judged_run
 
 def test_it(splitbrain, monkeypatch):
-    monkeypatch.setattr(sim_run, "judge_run", {}.pop)
-    splitbrain.run(Lowest, nodes=3, nemesis="none", seconds=3)
+    monkeypatch.setattr(judged_run, "judge_run", {}.pop)
+    splitbrain.run(Lowest, nodes=3, nemesis="none", seconds=3).must_hold()
 """
     result = outcome_of(project, crash)
     result.assert_outcomes(errors=1)
@@ -87,7 +89,7 @@ def test_a_broken_election_beside_a_failure_of_the_harness_ends_with_1(project: 
     crash = """
 def test_it(splitbrain, monkeypatch):
     from splitbrain.user_systems import sim_run
-    monkeypatch.setattr(sim_run, "judge_run", {}.pop)
+    monkeypatch.setattr(sim_run, "simulate", {}.pop)
     splitbrain.run(Lowest, nodes=3, nemesis="none", seconds=3)
 """
     result = outcome_of(project, crash + FIVE_LINES.format(node="Bold"))
@@ -188,6 +190,41 @@ def test_no_cut_is_so_long_that_two_lead(splitbrain, for_ms):
     result.stdout.fnmatch_lines(["*again: splitbrain replay schedule.json --system bold:Bold --runtime sim --nodes 3*"])
 
 
+def test_shrinking_ends_when_its_time_is_over(project: pytest.Pytester) -> None:
+    """Each example takes a virtual second here. The failure is reported, as small as it is by then."""
+    body = """
+from hypothesis import given, settings, strategies as st
+from splitbrain.nemesis.faults import Partition
+from splitbrain.nemesis.schedules import Schedule, Step
+
+now, ran = [0], []
+
+@settings(deadline=None, derandomize=True, database=None)
+@given(for_ms=st.integers(700, 3000))
+def test_no_cut_is_so_long_that_two_lead(splitbrain, for_ms):
+    now[0] += 1
+    step = Step(at_ms=1000, for_ms=for_ms, fault=Partition(shape="isolated-leader"))
+    run = splitbrain.run(Bold, nodes=3, schedule=Schedule(steps=(step,), length_ms=4500))
+    ran.append(for_ms)
+    run.must_hold("exclusivity")
+
+def test_how_many_were_tried():
+    print("tried", len(ran))
+"""
+    project.makeconftest(
+        "import sys, types\nfrom splitbrain.user_systems import pytest_plugin\n"
+        "pytest_plugin.time = types.SimpleNamespace(monotonic=lambda: sys.modules['test_it'].now[0])\n"
+    )
+
+    def runs_within(seconds: int) -> int:
+        result = outcome_of(project, body, "-s", "--splitbrain-shrink-seconds", str(seconds))
+        result.assert_outcomes(failed=1, passed=1)
+        result.stdout.fnmatch_lines(["*VIOLATED  exclusivity*", "*again: splitbrain replay schedule.json*"])
+        return int(result.stdout.str().partition("tried ")[2].split()[0])
+
+    assert runs_within(2) < runs_within(1_000)
+
+
 def test_a_nondeterministic_node_is_reported(project: pytest.Pytester) -> None:
     body = """
 import itertools
@@ -260,7 +297,8 @@ def test_a_run_is_the_run_of_the_command_line_byte_for_byte(tmp_path: Path, monk
     (tmp_path / "calm_node.py").write_text(
         'from splitbrain.tests import test_node_class\n\n\nclass Calm(test_node_class.Calm):\n    "Does nothing."\n'
     )
-    made = trial.run(importlib.import_module("calm_node").Calm, nodes=3, nemesis="halves", seconds=3, seed=5)
+    made = runs.run(importlib.import_module("calm_node").Calm, nodes=3, nemesis="halves", seconds=3, seed=5)
+    assert isinstance(made, SimRun)
     kept = made.keep(tmp_path / "kept")
     assert made.again[0].startswith("splitbrain test calm_node:Calm --nemesis halves --runtime sim")
     done = CliRunner().invoke(cli, [*made.again[0].split()[1:], "--store", str(tmp_path / "store"), "--json"])
@@ -276,8 +314,9 @@ def test_a_run_is_the_run_of_the_command_line_byte_for_byte(tmp_path: Path, monk
 
 def test_a_run_of_a_schedule_is_its_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    made = trial.run("raft-basic", nodes=3, schedule=LONELY, seed=5)
+    made = runs.run("raft-basic", nodes=3, schedule=LONELY, seed=5)
     assert made.again == ("splitbrain replay schedule.json --system raft-basic --runtime sim --nodes 3 --seed 5",)
+    assert isinstance(made, SimRun)
     kept = made.keep(tmp_path / "kept")
     (tmp_path / "schedule.json").write_bytes((kept / "schedule.json").read_bytes())
     done = CliRunner().invoke(cli, [*made.again[0].split()[1:], "--json"])
@@ -286,29 +325,27 @@ def test_a_run_of_a_schedule_is_its_replay(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_property_asked_for_by_name_is_judged_as_promised() -> None:
-    made = trial.run(RAFT_BASIC_SYSTEM, schedule=LONELY, nodes=3)
+    made = runs.run(RAFT_BASIC_SYSTEM, schedule=LONELY, nodes=3)
     assert made.judgement["exclusivity"].outcome.word == "valid", "a weakness that is known"
     assert made.found("exclusivity").outcome.word == "invalid"
-    with pytest.raises(trial.BrokenPromise, match="VIOLATED  exclusivity"):
+    with pytest.raises(BrokenPromise, match="VIOLATED  exclusivity"):
         made.must_hold("exclusivity")
     made.must_hold("term-safety", "agreement")
 
 
 def test_an_undecided_property_fails_the_test() -> None:
-    made = trial.run(RAFT_SYSTEM, nemesis="none", nodes=3, seconds=2)
+    made = runs.run(RAFT_SYSTEM, nemesis="none", nodes=3, seconds=2)
     made.must_hold("exclusivity")
     assert made.verdict == "unknown"
-    with pytest.raises(trial.BrokenPromise, match=r"UNDECIDED  coverage: no fault was injected(.|\n)*none"):
+    with pytest.raises(BrokenPromise, match=r"UNDECIDED  coverage: no fault was injected(.|\n)*none"):
         made.must_hold()
 
 
 def test_the_exception_of_a_failing_run_carries_the_run() -> None:
-    made = trial.run(Calm, schedule=LONELY, nodes=3)
-    with pytest.raises(
-        trial.BrokenPromise, match=r"isolated-leader: skipped, no leader observed for 2,000 ms"
-    ) as broken:
+    made = runs.run(Calm, schedule=LONELY, nodes=3)
+    with pytest.raises(BrokenPromise, match=r"isolated-leader: skipped, no leader observed for 2,000 ms") as broken:
         made.must_hold("stall")
-    assert broken.value.trial is made
+    assert broken.value.run is made
 
 
 @pytest.mark.parametrize(
@@ -326,12 +363,12 @@ def test_the_exception_of_a_failing_run_carries_the_run() -> None:
 )
 def test_an_impossible_run_is_refused(arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError) as refused:
-        trial.run(**{"system": RAFT_SYSTEM, **arguments})
+        runs.run(**{"system": RAFT_SYSTEM, **arguments})
     assert says in str(refused.value)
 
 
 def test_a_property_that_does_not_exist_is_refused() -> None:
-    made = trial.run(Calm, nodes=3, nemesis="none", seconds=1)
+    made = runs.run(Calm, nodes=3, nemesis="none", seconds=1)
     with pytest.raises(UsageError, match="there is no property 'liveness': expected one of term-safety, agreement"):
         made.must_hold("liveness")
     with pytest.raises(UsageError, match=r"the name of a property: expected a string, got \['stall'\]"):

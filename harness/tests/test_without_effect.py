@@ -9,7 +9,8 @@ from splitbrain.core.judging import judge_run, without_effect
 from splitbrain.nemesis.nemeses import NEMESES, needs
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes.capabilities import CAPABILITIES
-from splitbrain.user_systems.sim_run import SimRun, run
+from splitbrain.user_systems.judged_run import JudgedRun
+from splitbrain.user_systems.runs import run
 
 THREE = "kill,isolated-leader,pause"
 SIMULATED = [
@@ -19,7 +20,7 @@ SIMULATED = [
 ]
 
 
-def missing(trial: SimRun) -> tuple[str, ...]:
+def missing(trial: JudgedRun) -> tuple[str, ...]:
     return without_effect(trial.experiment.nemesis, trial.history, trial.experiment.bounds)
 
 

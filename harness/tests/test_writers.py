@@ -24,7 +24,7 @@ from splitbrain.nodes.clients.base import Fail, Ok, Reply
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.runtimes.base import Cluster
 from splitbrain.units import MS
-from splitbrain.user_systems import sim_run as trial
+from splitbrain.user_systems import runs
 from splitbrain.user_systems.sim_run import SimRun
 from splitbrain.workloads import Workload
 from splitbrain.workloads.clients import ClientGroup, OperationRecorder
@@ -60,7 +60,9 @@ def test_an_unfenced_ledger_accepts_writes_that_a_fence_refuses() -> None:
 
 
 def isolated(workload: Any, *, seed: int = 3, strict: bool = True, system: str = "raft-basic") -> SimRun:
-    return trial.run(system, nemesis="isolated-leader", seconds=10, seed=seed, workload=workload, strict=strict)
+    run = runs.run(system, nemesis="isolated-leader", seconds=10, seed=seed, workload=workload, strict=strict)
+    assert isinstance(run, SimRun)
+    return run
 
 
 def test_the_same_dual_leadership_corrupts_an_unfenced_ledger_and_not_a_fenced_one() -> None:
@@ -92,7 +94,7 @@ def test_a_run_with_writers_is_reproduced_by_its_seed(workload: Any) -> None:
 
 @pytest.mark.parametrize(("system", "nemesis"), [("raft", "partition"), ("raft", "pause"), ("raft-lease", "partition")])
 def test_terms_of_a_system_that_keeps_them_are_sound_tokens(system: str, nemesis: str) -> None:
-    run = trial.run(system, nemesis=nemesis, seconds=15, seed=5, workload="ledger")
+    run = runs.run(system, nemesis=nemesis, seconds=15, seed=5, workload="ledger")
     found = run.found("fencing")
     assert found.outcome.word == "valid", found.words
     assert found.found.facts["appends_accepted"] > 100
@@ -107,7 +109,7 @@ def test_leadership_without_a_lease_is_no_lock_and_lost_writes_show_it() -> None
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_leadership_with_a_lease_is_a_lock(seed: int) -> None:
-    run = trial.run("raft-lease", nemesis="partition,kill", seconds=15, seed=seed, workload="lock")
+    run = runs.run("raft-lease", nemesis="partition,kill", seconds=15, seed=seed, workload="lock")
     found = run.judgement["mutual-exclusion"]
     assert (found.outcome.word, found.promises["exclusivity"]) == ("valid", "guaranteed"), found.words
     assert found.found.facts["holds"] > 50
@@ -118,7 +120,7 @@ def test_a_cluster_that_lost_every_term_is_refused_by_the_fence_for_ever() -> No
     deaths = [Step(at_ms=at, for_ms=300, fault=Kill(target="leader")) for at in (4_000, 6_000, 8_000)]
     forgetting = Step(at_ms=10_000, for_ms=200, fault=Kill(target="all", state="lost"))
     schedule = Schedule(steps=(*deaths, forgetting), length_ms=20_000)
-    found = trial.run("raft", schedule=schedule, seed=1, workload="ledger").judgement["fencing"]
+    found = runs.run("raft", schedule=schedule, seed=1, workload="ledger").judgement["fencing"]
     assert (found.promises["fencing"], found.observed) == ("known-weakness", "violated"), found.words
     assert [finding.facts["rules"] for finding in found.found.findings] == [["F5"]]
 
@@ -211,7 +213,7 @@ def test_without_a_fence_fencing_is_no_better_than_exclusivity() -> None:
 def test_an_unknown_workload_is_refused() -> None:
     nothing: Any = "bank"
     with pytest.raises(UsageError, match="workload: expected one of election, ledger, ledger-unfenced, lock"):
-        trial.run(SYSTEMS["raft"], workload=nothing)
+        runs.run(SYSTEMS["raft"], workload=nothing)
 
 
 @pytest.mark.parametrize("kind", ["ledger", "ledger-unfenced"])

@@ -15,7 +15,7 @@ import docker
 from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
-from splitbrain.errors import EnvironmentFailure
+from splitbrain.errors import EnvironmentFailure, NoEngine
 from splitbrain.names import MS
 
 RUN_LABEL = "splitbrain.run"
@@ -30,14 +30,14 @@ NO_ACCESS = """the Docker engine's socket refuses this user ({why})
 
 
 def connect() -> docker.DockerClient:
-    """Connect to the Docker engine. Raises EnvironmentFailure with advice if none answers."""
+    """Connect to the Docker engine. Raises NoEngine with advice if none answers."""
     try:
         client = docker.from_env(timeout=120, max_pool_size=64)
         client.ping()
     except (DockerException, RequestException) as failure:
         why = str(failure).splitlines()[0][:160]
         advice = NO_ACCESS if "Permission denied" in str(failure) else NO_ENGINE
-        raise EnvironmentFailure(advice.format(why=why)) from failure
+        raise NoEngine(advice.format(why=why)) from failure
     return client
 
 
