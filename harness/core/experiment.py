@@ -212,7 +212,7 @@ def asked_for(
 
 def refuse_cluster(system: System, runtime: str, nodes: int, place: Place = option) -> None:
     """Raise UsageError if the system cannot run in that runtime, or on that many nodes."""
-    if ":" in system.name and runtime != "sim":
+    if not system.on_containers and runtime != "sim":
         raise UsageError(f"{system.name} runs in simulation only: expected {place('runtime')} sim, got {runtime}")
     if runtime == "sim" and not system.simulated:
         raise UsageError(f"{system.name} is real software, of which there is no simulation: run it on containers")

@@ -60,7 +60,10 @@ def find_recorded(name: str, record: Mapping[str, Any], *, trusted: bool) -> Sys
     origin = record.get("origin")
     described_then = origin.get("description") if isinstance(origin, Mapping) else None
     if name.endswith(".toml") and isinstance(described_then, str):
-        return described_as(Path(name), described_then)
+        described_system = described_as(Path(name), described_then)
+        if described_system.factory is not None and not trusted:
+            raise UsageError(f"the run names a program, which would be run: add --trust, or --system {name}")
+        return described_system
     if ":" in name and not trusted:
         raise UsageError(f"the run names the class {name}, which would be run: add --trust, or --system {name}")
     return find_system(name)

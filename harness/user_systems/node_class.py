@@ -27,7 +27,8 @@ from typing import Any, Final, get_args
 from splitbrain.errors import UsageError
 from splitbrain.names import Electors, Eligibility, Promises, PromiseTable, did_you_mean
 from splitbrain.nodes.protocol import Effect, Event, Json, Node, Persist, Send, SetTimer, Started, Status
-from splitbrain.nodes.systems.base import NoOptions, System
+from splitbrain.nodes.systems.base import Factory, NoOptions, System
+from splitbrain.user_systems.process_node import WrongProgram
 from splitbrain.user_systems.promises import (
     WrongPromises,
     read_electors,
@@ -75,13 +76,20 @@ def system_of(target: object, name: str) -> System:
     if isinstance(target, System):
         make: MakeNode = target.make_node
         guarding, origin = _Guarding(name, make, None), _origin(target.factory)
-        return dataclasses.replace(target, name=name, options=NoOptions(), factory=guarding, origin=origin)
+        return dataclasses.replace(
+            target, name=name, options=NoOptions(), factory=guarding, on_containers=False, origin=origin
+        )
     if not callable(target):
         hint = " (an instance: give its class)" if hasattr(target, "handle") else ""
         raise UsageError(f"{name}: expected a class, a function that makes nodes, or a System, got {target!r}{hint}")
     _check_attributes(target, name)
     _check_call(target, name)
     return _system(target, name, has_terms=_has_terms(target, name))
+
+
+def guarded(name: str, make: Callable[..., object], has_terms: bool) -> Factory:
+    """A factory of nodes that ``make`` makes, all of whose effects and statuses are checked."""
+    return _Guarding(name, make, has_terms)
 
 
 def name_of(target: object) -> str:
@@ -163,6 +171,7 @@ def _system(target: Callable[..., object], name: str, *, has_terms: bool) -> Sys
         suspicion_ms=declared("suspicion_ms", 300),
         eligibility=_eligibility(target, name),
         factory=_Guarding(name, target, has_terms),
+        on_containers=False,
         origin=_origin(target),
         elects=elects,
         round_ms=declared("round_ms", stall_bound_ms),
@@ -362,6 +371,8 @@ def _shown(event: Event) -> str:
 
 def _raised(what: str, error: Exception) -> str:
     """The failure in words, and the last frames of the traceback, all of them in the user's code."""
+    if isinstance(error, WrongProgram):
+        return f"{what}: {error}"
     frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
     lines = "".join(traceback.format_list(frames[-MOST_FRAMES:])).rstrip()
     return f"{what}\n{lines}\n{_last_line(error)}"

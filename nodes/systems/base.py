@@ -214,7 +214,8 @@ class System:
 
     On containers the nodes run ``software`` and are observed by ``client`` (``module:Class``), or by ``probe`` for a
     system from a TOML file. In simulation they are made by ``factory``, None where there is no state machine.
-    ``options`` is a frozen dataclass of booleans and integers, the same on every node.
+    ``options`` is a frozen dataclass of booleans and integers, the same on every node. ``on_containers`` is False for
+    nodes that run in simulation only.
 
     ``promises`` is the table of promises (``nodes.systems.promises``), and ``pins`` are runs that reproduce known
     weaknesses, by runtime. ``stall_bound_ms`` is the longest time without a working leader for a majority that can have
@@ -237,6 +238,7 @@ class System:
     message_complexity: str = "not stated"
     options: Any = NoOptions()
     factory: Factory | None = None
+    on_containers: bool = True
     elects: Electors = "none"
     round_ms: int = 0
     wait_for_leader_s: float = 30.0

@@ -5,6 +5,7 @@ table          one table: declared keys of declared kinds, and refusals that nam
 placeholders   texts in which {name} or {peers} stand for what a machine is started with
 containers     how the container of a node or a server is made
 probes         how nodes are asked
+simulation     a program that makes the nodes of a simulation
 system         all of it as a System
 reference      the page of all keys, docs/description-keys.md
 """

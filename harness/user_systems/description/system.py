@@ -6,9 +6,17 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from splitbrain.names import FAULT_CLASSES, NODE_FAULT_CLASSES, Electors, PromiseTable
-from splitbrain.nodes.systems.base import Servers, System
-from splitbrain.user_systems.description.containers import OF_CONTAINERS, PORT, SERVER_PORT, read_software
+from splitbrain.nodes.systems.base import OUR_NODE, Servers, System
+from splitbrain.user_systems.description.containers import (
+    FOLDER,
+    IMAGE,
+    OF_CONTAINERS,
+    PORT,
+    SERVER_PORT,
+    read_software,
+)
 from splitbrain.user_systems.description.probes import CONFIRM, PROBE, has_terms, read_probe
+from splitbrain.user_systems.description.simulation import SIMULATION, digest, read_factory, simulated_terms
 from splitbrain.user_systems.description.table import ANYTHING, TEXT, Description, Key, Section, Table, whole
 from splitbrain.user_systems.promises import (
     WrongPromises,
@@ -101,7 +109,7 @@ ROOT: Final = Section(
     name="",
     meaning="The file itself, before its first table.",
     keys=(HELP, PORT, *OF_CONTAINERS, NODES, MIN_NODES, MAX_NODES, *OF_ELECTION),
-    tables=(PROBE, CONFIRM, SERVERS),
+    tables=(PROBE, CONFIRM, SERVERS, SIMULATION),
 )
 
 
@@ -111,6 +119,8 @@ def system_of(description: Description) -> System:
     min_nodes, nodes, max_nodes = _sizes(root)
     group, servers = _servers(root)
     elects = _read(root, ELECTS, lambda key, given: read_electors(key, given, servers=servers is not None))
+    factory = read_factory(root)
+    on_containers = factory is None or IMAGE in root or FOLDER in root
     return System(
         name=description.name,
         help=root[HELP],
@@ -121,13 +131,15 @@ def system_of(description: Description) -> System:
         elects=elects,
         round_ms=root.get(ROUND_MS) or root[STALL_BOUND_MS],
         wait_for_leader_s=float(root[WAIT_FOR_LEADER_S]),
-        software=read_software(root, PORT, group),
+        software=read_software(root, PORT, group) if on_containers else OUR_NODE,
         servers=servers,
-        probe=read_probe(root),
+        probe=read_probe(root) if on_containers else None,
+        factory=factory,
+        on_containers=on_containers,
         min_nodes=min_nodes,
         usual_nodes=nodes,
         max_nodes=max_nodes,
-        origin={"description": description.text},
+        origin={"description": description.text, **digest(root)},
     )
 
 
@@ -156,7 +168,7 @@ def _servers(root: Table) -> tuple[str | None, Servers | None]:
 
 
 def _promises(root: Table, elects: Electors, servers: bool) -> PromiseTable:
-    usual = usual_promises(has_terms(root), elects)
+    usual = usual_promises(has_terms(root) or simulated_terms(root), elects)
     classes = FAULT_CLASSES if servers else NODE_FAULT_CLASSES
     return _read(root, PROMISES, lambda key, given: read_promises(key, given, usual, classes))
 
