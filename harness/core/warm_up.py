@@ -9,8 +9,7 @@ if their nodes answer that none leads, that is evidence, and the run goes on to 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from splitbrain.core.experiment import Experiment
@@ -20,7 +19,7 @@ from splitbrain.errors import EnvironmentFailure, SplitbrainError, UsageError
 from splitbrain.names import NO_ELECTION
 from splitbrain.nodes.clients.answers import printable
 from splitbrain.nodes.clients.base import Ok, Reply
-from splitbrain.nodes.systems.base import HttpProbe
+from splitbrain.nodes.systems.probes import Probe
 from splitbrain.runtimes.base import Cluster, LastWords
 from splitbrain.units import MS
 
@@ -35,7 +34,7 @@ async def until_led(cluster: Cluster, experiment: Experiment, view: LeaderView, 
     history then holds the reason, so that it is not judged as one of an election either.
     """
     probe = experiment.system.probe
-    names_leader, confirms = probe is None or probe.leader is not None, probe is not None and bool(probe.confirm_path)
+    names_leader, confirms = probe is None or probe.leader is not None, probe is not None and probe.confirm is not None
     alarm, give_up = cluster.alarm(), cluster.now() + experiment.wait_for_leader_ns
     while (now := cluster.now()) < give_up:
         if view.led_by_one(now, names_leader) and (view.confirmed or not confirms):
@@ -48,7 +47,7 @@ async def until_led(cluster: Cluster, experiment: Experiment, view: LeaderView, 
 
 
 async def _without_evidence(
-    cluster: Cluster, experiment: Experiment, probe: HttpProbe, view: LeaderView
+    cluster: Cluster, experiment: Experiment, probe: Probe, view: LeaderView
 ) -> SplitbrainError:
     timeout_ns = experiment.workload.probe_timeout_ms * MS
     within = f"for {experiment.wait_for_leader_ns / 1e9:g} s (wait_for_leader_s)"
@@ -59,24 +58,17 @@ async def _without_evidence(
         refusals = [f"{node}: {await _refusal(cluster, node, timeout_ns)}" for node in cluster.nodes]
         why = f"a node led, but none confirmed its leadership {within}: {'; '.join(refusals)}"
         return EnvironmentFailure(f"{why}, so there is no election to judge\n{shown}")
-    path = probe.leading.partition("==")[0].strip()
-    if path != "status" and _nowhere(path, (words.answer for words in last_words.values())):
+    path = _nowhere(probe, [words.answer for words in last_words.values()])
+    if path is not None:
         hint = "; a dot stands between the keys of two objects" if "." in path else ""
         return UsageError(f"{experiment.system.name}: probe.leading: no answer has anything at {path!r}{hint}\n{shown}")
     return EnvironmentFailure(f"no node led {within}, so there is no election to judge\n{shown}")
 
 
-def _nowhere(path: str, answers: Iterable[str | None]) -> bool:
-    """True if all answers are JSON, and none has a value at that path."""
-    from splitbrain.nodes.clients.probe import (
-        at,
-    )  # imported here: it needs a library for HTTP, which simulations do not
+def _nowhere(probe: Probe, answers: Sequence[str | None]) -> str | None:
+    from splitbrain.nodes.clients.claims import nowhere  # it needs a library for HTTP, which simulations do not
 
-    try:
-        found = [at(json.loads(answer or ""), path) for answer in answers]
-    except (ValueError, RecursionError):
-        return False
-    return all(value is None for value in found)
+    return nowhere(probe, answers)
 
 
 async def _refusal(cluster: Cluster, node: str, timeout_ns: int) -> str:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from splitbrain.errors import UsageError
-from splitbrain.nodes.clients.answers import WrongAnswer
-from splitbrain.nodes.clients.probe import at, claim, holds, named
-from splitbrain.nodes.clients.web import WebAnswer
-from splitbrain.nodes.systems.base import HttpProbe, Machine, OwnImage
+from splitbrain.nodes.clients.answers import Answer, WrongAnswer
+from splitbrain.nodes.clients.claims import Reader, named
+from splitbrain.nodes.systems.base import Machine, OwnImage
+from splitbrain.nodes.systems.probes import Confirm, Further, Http, Probe, Tls
 from splitbrain.user_systems.description import described
 from splitbrain.user_systems.promises import usual_promises
 
+WAY = Http(path="/")
+OWN = {name: {"name": name, "address": f"10.0.0.{name[1]}", "index": name[1]} for name in ("n1", "n2")}
 EXAMPLES = Path(__file__).parents[2] / "docs/examples"
 LEAST = 'image = "mine:1"\n[probe]\npath = "/status"\nleading = "leading"\n'
 
@@ -31,7 +34,7 @@ def read(tmp_path: Path, text: str) -> Any:
 def test_a_minimal_file_has_an_image_and_a_probe(tmp_path: Path) -> None:
     system = read(tmp_path, LEAST)
     assert system.software.image == OwnImage(tag="mine:1")
-    assert system.probe == HttpProbe(path="/status", leading="leading")
+    assert system.probe == Probe(way=Http(path="/status"), leading="leading")
     assert system.promises["crash"] == usual_promises(has_terms=False, elects="none") and not system.simulated
 
 
@@ -126,7 +129,7 @@ def test_a_store_may_have_promises_of_its_own(tmp_path: Path) -> None:
         ('image = "x"\n[probe]\npath = "/"\n', "probe.leading is missing"),
         (
             'image = "x"\n[probe]\npath = "/"\nleading = "state = leader"\n',
-            "probe.leading: expected a path, or path ==",
+            r"probe.leading: expected an expression .*at character 7: expected an operator or the end, got '= leader'",
         ),
         (
             'image = "x"\n[probe]\npath = "@192.0.2.1/"\nleading = "x"\n',
@@ -165,12 +168,11 @@ def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
 
 
 def test_claims_are_found_where_the_probe_says() -> None:
-    probe = HttpProbe(path="/", leading="raft.state == leader", leader="raft.leader", term="raft.term", reign="boot")
-    names = {"10.0.0.1": "n1", "10.0.0.2": "n2", "n1": "n1", "n2": "n2"}
+    probe = Probe(way=WAY, leading="raft.state == leader", leader="raft.leader", term="raft.term", reign="boot")
     raft = {"state": "Leader", "leader": "http://10.0.0.2:80", "term": "7"}
 
     def claimed(**changes: str) -> Any:
-        return claim("n1", probe, answered(200, {"raft": raft | changes, "boot": 3}), names)
+        return claim(probe, answered(200, {"raft": raft | changes, "boot": 3}))
 
     assert claimed() == {"leading": True, "leader": "n1", "term": 7, "reign": "3"}
     assert claimed(state="follower") == {"leading": False, "leader": "n2", "term": 7, "reign": "3", "leader_term": None}
@@ -179,40 +181,40 @@ def test_claims_are_found_where_the_probe_says() -> None:
 
 
 def test_a_node_follows_a_leader_of_the_term_that_the_probe_finds_for_it() -> None:
-    probe = HttpProbe(path="/", leading="leads", leader="leader", leader_term="since", term="term")
+    probe = Probe(way=WAY, leading="leads", leader="leader", leader_term="since", term="term")
     told = {"leads": False, "leader": "n1", "since": 3, "term": 5}
-    said = claim("n2", probe, answered(200, told), {"n1": "n1"})
+    said = claim(probe, answered(200, told), "n2")
     assert (said["leader"], said["leader_term"], said["term"]) == ("n1", 3, 5)
-    assert "leader_term" not in claim("n1", probe, answered(200, {**told, "leads": True}), {"n1": "n1"})
+    assert "leader_term" not in claim(probe, answered(200, {**told, "leads": True}))
 
 
-def answered(status: int, value: object) -> WebAnswer:
-    return WebAnswer(status=status, kind="", body=json.dumps(value).encode())
+def answered(status: int, value: object) -> Answer:
+    return Answer(status=status, body=json.dumps(value).encode())
+
+
+def claim(probe: Probe, answer: Answer, node: str = "n1", **also: Answer) -> Any:
+    return Reader(probe, OWN).claim(node, answer, also)
 
 
 def test_a_leader_may_be_the_node_that_answers_200_where_all_others_answer_503() -> None:
-    probe = HttpProbe(path="/", leading="status == 200")
+    probe = Probe(way=WAY, leading="status == 200")
     nobody = {"leader": None, "term": None, "reign": None}
-    assert claim("n1", probe, answered(200, "a page, perhaps"), {}) == {**nobody, "leading": True, "leader": "n1"}
-    assert claim("n1", probe, answered(503, ""), {}) == {**nobody, "leading": False}
+    assert claim(probe, answered(200, "a page, perhaps")) == {**nobody, "leading": True, "leader": "n1"}
+    assert claim(probe, answered(503, "")) == {**nobody, "leading": False}
     with pytest.raises(WrongAnswer, match="status 500"):
-        claim("n1", probe, answered(500, ""), {})
+        claim(probe, answered(500, ""))
 
 
 def test_statuses_that_are_named_are_answers_with_a_body() -> None:
-    probe = HttpProbe(path="/", leading="role == leader", statuses=(429, 503))
+    probe = Probe(way=Http(path="/", statuses=(429, 503)), leading="role == leader")
     for status, role in ((200, "leader"), (503, "replica"), (429, "replica")):
-        said = claim("n1", probe, answered(status, {"role": role}), {})
+        said = claim(probe, answered(status, {"role": role}))
         assert said["leading"] is (role == "leader")
     with pytest.raises(WrongAnswer, match="status 404"):
-        claim("n1", probe, answered(404, {"role": "leader"}), {})
+        claim(probe, answered(404, {"role": "leader"}))
 
 
-def test_a_missing_field_is_not_invented() -> None:
-    assert at({"a": [{"b": 1}]}, "a.0.b") == 1 and at({"a": []}, "a.0.b") is None
-    assert not holds({}, "role == leader")
-    with pytest.raises(WrongAnswer, match="true or false"):
-        holds({"leading": "yes"}, "leading")
+def test_a_leader_that_is_no_node_is_none() -> None:
     assert named("n9", {"n1": "n1"}) is None and named(None, {"n1": "n1"}) is None
 
 
@@ -239,3 +241,70 @@ def test_a_store_that_is_paused_excuses_the_nodes_that_contend_on_it(tmp_path: P
     assert found["coverage"]["facts"]["faults_by_class"] == {"server-pause": 1}
     assert found["stall"]["facts"]["longest_unavailable_ns"] > 2 * 10**9
     assert found["stall"]["verdict"] != "invalid" and found["stability"]["verdict"] == "valid"
+
+
+def test_a_file_says_how_nodes_are_asked(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("")
+    text = """
+image = "x"
+port = 8222
+[probe]
+format = "lines"
+leading = "state == leader"
+names = {"{address}:80" = "{name}"}
+[probe.http]
+path = "/{name}"
+method = "post"
+port = 9000
+headers = {X-Me = "{index}"}
+basic = {user = "me", password = "it"}
+tls = {ca = "ca.pem"}
+[probe.also]
+me = "/varz"
+other = {http = {path = "/o", port = 9001}, format = "text"}
+[confirm]
+http = {path = "/c", method = "PUT", body = "{}"}
+ok = "done"
+"""
+    system = read(tmp_path, text)
+    tls = Tls(ca=str(tmp_path / "ca.pem"))
+    first = Http(path="/{name}", method="POST", port=9000, headers=(("X-Me", "{index}"),), basic=("me", "it"), tls=tls)
+    further = {
+        "me": Further(way=replace(first, path="/varz", method="GET")),
+        "other": Further(way=Http(path="/o", port=9001), format="text"),
+    }
+    assert system.probe == Probe(
+        way=first,
+        leading="state == leader",
+        format="lines",
+        also=further,
+        names={"{address}:80": "{name}"},
+        confirm=Confirm(way=Http(path="/c", method="PUT", body="{}"), ok="done"),
+    )
+    assert system.software.ports == (8222, 9000, 9001)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("leading = 'x'", "probe: expected path or one of http"),
+        ("path = '/'\nhttp = {path = '/'}\nleading = 'x'", "probe: expected one way of asking, got http and path"),
+        ("http = {}\nleading = 'x'", "probe.http.path is missing"),
+        ("http = {path = '/{nome}'}\nleading = 'x'", "probe.http.path: .*{nome} is unknown"),
+        ("path = '/'\nleading = 'x ~ /(/'", "mine.toml:4: probe.leading: .*in the regular expression: expected \\)"),
+        ("path = '/'\nleading = 'x'\nterm = 'a =='", "mine.toml:5: probe.term: expected an expression"),
+        ("path = '/'\nleading = 'x'\nformat = 'xml'", "probe.format: expected one of json, text"),
+        ("path = '/'\nleading = 'x'\nformat = 'status'", "probe.leading: expected a test of status only"),
+        ("path = '/'\nleading = 'x'\nalso = {me = 7}", "probe.also.me: expected a table, got 7"),
+        ("path = '/'\nleading = 'x'\nalso = {me = 'varz'}", "probe.also.me: expected a path that begins with /"),
+        ("path = '/'\nleading = 'x'\nalso = {me = {}}", "probe.also.me: expected one of http"),
+        ("path = '/'\nleading = 'x'\nnames = {a = '{nome}'}", "probe.names.a: expected words with no other"),
+        ("http = {path = '/', headers = {'a b' = 'c'}}\nleading = 'x'", "probe.http.headers.a b: expected the name"),
+        ('http = {path = "/", headers = {a = "b\\nc"}}\nleading = "x"', "probe.http.headers.a: expected the name"),
+        ("http = {path = '/', tls = {ca = 'none'}}\nleading = 'x'", "probe.http.tls.ca: expected a file beside"),
+        ("http = {path = '/', basic = {user = 'me'}}\nleading = 'x'", "probe.http.basic.password is missing"),
+    ],
+)
+def test_a_wrong_way_of_asking_is_refused_by_its_key(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        read(tmp_path, f'image = "x"\n[probe]\n{text}\n')

@@ -77,7 +77,7 @@ def test_keys_of_the_root_are_found_in_every_text_that_is_toml(text: str) -> Non
         ('image = "x"\nnods = 3\n', "mine.toml:2: unknown key nods: expected one of .*; did you mean nodes?"),
         ('image = "x"\n[probe]\npath = "/"\n', "mine.toml:2: probe.leading is missing"),
         ('image = "x"\n\n[env]\nA = "1"\nB = 2\n', "mine.toml:5: env.B: expected a text, got 2"),
-        ('image = "x"\nprobe.path = "/"\nprobe.leading = ""\n', "mine.toml:3: probe.leading: expected a path"),
+        ('image = "x"\nprobe.path = "/"\nprobe.leading = ""\n', "mine.toml:3: probe.leading: expected an expression"),
         ('image = "x"\nhelp = 7\n', "mine.toml:2: help: expected a text, got 7"),
         ('image = "x"\n[promises.crash]\nstabilty = "undefined"\n', "mine.toml:2: promises.crash: expected guarantees"),
     ],

@@ -16,18 +16,24 @@ from hypothesis import strategies as st
 from splitbrain.checkers.history import History
 from splitbrain.core.recorder import Recorder
 from splitbrain.nodes.clients import answers
-from splitbrain.nodes.clients.answers import MOST_TEXT, MOST_WORDS, printable
+from splitbrain.nodes.clients.answers import MOST_TEXT, MOST_WORDS, Answer, printable
 from splitbrain.nodes.clients.base import Endpoint, Fail, Ok, OperationFailed, Reply, Unknown
-from splitbrain.nodes.clients.probe import ProbeClient, claim
-from splitbrain.nodes.clients.web import MOST_BYTES, WebAnswer
-from splitbrain.nodes.systems.base import HttpProbe
+from splitbrain.nodes.clients.claims import Reader
+from splitbrain.nodes.clients.probe import ProbeClient
+from splitbrain.nodes.clients.web import MOST_BYTES
+from splitbrain.nodes.systems.probes import Confirm, Http, Probe
 from splitbrain.runtimes.docker.probes import reply_to
 from splitbrain.workloads.clients import OperationRecorder
 
-PROBE = HttpProbe(
-    path="/", leading="leading", leader="leader", term="term", reign="id", confirm_path="/confirm", confirm_method="GET"
+PROBE = Probe(
+    way=Http(path="/"),
+    leading="leading",
+    leader="leader",
+    term="term",
+    reign="id",
+    confirm=Confirm(way=Http(path="/confirm")),
 )
-NAMES = {"n1": "n1", "10.0.0.1": "n1"}
+READER = Reader(PROBE, {"n1": {"name": "n1", "address": "10.0.0.1", "index": "1"}})
 SAID = {"leading": False, "leader": "n1", "term": 3, "id": "a-1"}
 CLAIM = {"leading": False, "leader": "n1", "term": 3, "reign": "a-1", "leader_term": None}
 DEEP = 100_000
@@ -269,7 +275,7 @@ def test_whatever_a_probe_is_answered_the_history_reads_back(came: list[tuple[in
     replies: list[Reply] = []
     for status, body in came:
         try:
-            replies.append(Ok(claim("n1", PROBE, WebAnswer(status=status, kind="", body=body), NAMES)))
+            replies.append(Ok(READER.claim("n1", Answer(status=status, body=body), {})))
         except OperationFailed as refused:
             replies.append(Fail(printable(str(refused))))
     assert len(recorded(*replies).observations) == len(came)

@@ -24,19 +24,21 @@ from splitbrain.names import MS, NO_ELECTION
 from splitbrain.nemesis.faults import Kill
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nodes.clients.base import Fail, Ok, Reply
-from splitbrain.nodes.systems.base import HttpProbe, System
+from splitbrain.nodes.systems.base import System
+from splitbrain.nodes.systems.probes import Confirm, Http, Probe
 from splitbrain.nodes.systems.raft import RAFT_SYSTEM
 from splitbrain.runtimes.base import LastWords
 from splitbrain.runtimes.docker.cluster import AsyncioAlarm
 from splitbrain.workloads import Workload
 from splitbrain.workloads.clients import Claim
 
-PROBE = HttpProbe(path="/", leading="raft.state == leader", leader="leader", confirm_path="/confirm")
+WAY = Http(path="/")
+PROBE = Probe(way=WAY, leading="raft.state == leader", leader="leader", confirm=Confirm(way=Http(path="/confirm")))
 NODES = ("n1", "n2")
 REFUSED = Fail("status 409")
 
 
-def described(probe: HttpProbe | None = PROBE) -> System:
+def described(probe: Probe | None = PROBE) -> System:
     return replace(RAFT_SYSTEM, name="own.toml", probe=probe, wait_for_leader_s=0.05, stall_bound_ms=20, suspicion_ms=1)
 
 
@@ -146,7 +148,7 @@ def test_a_leader_that_all_have_seen_and_that_confirmed_ends_the_warm_up_at_once
 
 
 def test_without_a_confirm_and_without_a_leaders_name_one_claim_suffices() -> None:
-    probe = HttpProbe(path="/", leading="leading")
+    probe = Probe(way=WAY, leading="leading")
     waited(replace(described(probe), wait_for_leader_s=3_600.0), {"n1": claim(True), "n2": claim()})
 
 

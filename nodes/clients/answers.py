@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +24,28 @@ MOST_WORDS: Final = 500
 
 class WrongAnswer(OperationFailed):
     """An answer that came and cannot be used; the message says what was expected and what came."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """An answer that has arrived completely: its status, None where a protocol has none, its content type and body.
+
+    ``counts`` is what the status is called in messages.
+    """
+
+    status: int | None
+    kind: str = ""
+    body: bytes
+    counts: str = "status"
+
+    def json(self) -> Any:
+        """The JSON of the body. Raises WrongAnswer."""
+        return json_in(self.body, self.kind)
+
+    @property
+    def refusal(self) -> str:
+        """The status, and the beginning of the body, for messages."""
+        return f"{self.counts} {self.status}" + (f": {excerpt(self.body)}" if self.body else "")
 
 
 def json_in(body: bytes, kind: str = "") -> Any:

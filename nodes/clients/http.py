@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from splitbrain.nodes.clients.answers import WrongAnswer, text, whole
+from splitbrain.nodes.clients.answers import Answer, WrongAnswer, text, whole
 from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown, Question, with_vote
-from splitbrain.nodes.clients.web import WebAnswer, WebSession
+from splitbrain.nodes.clients.web import WebSession
 
 CLAIM = ("leading", "leader", "term", "reign")
 CLOCKS: Mapping[str, str] = MappingProxyType({"wall": "wall", "monotonic": "at"})
@@ -78,7 +78,7 @@ class HttpClient:
             raise OutcomeUnknown(str(wrong)) from wrong
 
 
-def _checked(node: str, nonce: str, answer: WebAnswer) -> Mapping[str, Any]:
+def _checked(node: str, nonce: str, answer: Answer) -> Mapping[str, Any]:
     told = answer.json()
     if not isinstance(told, dict) or told.get("nonce") != nonce or told.get("id") != node:
         raise OutcomeUnknown("an answer to another request, or from another node")

@@ -1,58 +1,60 @@
-"""Client for systems described by users: their HTTP probe says where in an answer each fact is found.
+"""Client for described systems: each node is asked as the description says, and its claim is found by expressions.
 
 These systems echo no nonce; a connection on which an answer is overdue is closed, so that every answer belongs to its
-request. A leader may be named by a node's name, its address, or a URL or ``host:port`` that contains either.
+request. A leader may be named by a node's name, its address, a URL or ``host:port`` that contains either, or by the
+words that the description has for it.
+
+Where a claim is put together from several answers, they are of several instants. The further ones are asked for before
+and after the first, and the claim holds only if they say the same both times, in what the expressions read of them:
+then it is that of the first answer's instant, unless something changed and changed back within that time.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
-from typing import Any, Final
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
-from splitbrain.nodes.clients.answers import WrongAnswer, shown, text, whole
+from splitbrain.nodes.clients import formats
+from splitbrain.nodes.clients.answers import Answer, WrongAnswer
 from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown, Question
+from splitbrain.nodes.clients.claims import Reader, hint, is_usual
 from splitbrain.nodes.clients.connections import accepts
-from splitbrain.nodes.clients.web import WebAnswer, WebSession
-from splitbrain.nodes.systems.base import HttpProbe
-
-UNAVAILABLE: Final = 503
-"""The status of a node that does not lead, where leaders are found by theirs."""
+from splitbrain.nodes.clients.expressions import Asked, Expression
+from splitbrain.nodes.clients.ways import Asker, asker
+from splitbrain.nodes.systems.probes import COUNTED, Confirm, Format, Probe, Way, statuses_of
 
 
 class ProbeClient:
     """Client for the nodes of a described system. Its ``servers`` are asked for connections only."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], probe: HttpProbe, servers: Collection[str] = ()) -> None:
-        self._probe = probe
+    def __init__(self, endpoints: Mapping[str, Endpoint], probe: Probe, servers: Collection[str] = ()) -> None:
         self._servers = {name: next(iter(endpoints[name].ports.values())) for name in servers}
         nodes = {name: endpoint for name, endpoint in endpoints.items() if name not in servers}
-        self._names = {endpoint.address: name for name, endpoint in nodes.items()} | {name: name for name in nodes}
-        self._urls = {name: endpoint.url for name, endpoint in nodes.items()}
-        self._session = WebSession()
-        self._answers: dict[str, WebAnswer] = {}
+        own = {
+            name: {"name": name, "address": endpoint.address, "index": str(number)}
+            for number, (name, endpoint) in enumerate(nodes.items(), 1)
+        }
+        reader = Reader(probe, own)
+        self._probe = probe
+        self._nodes = {name: _Node(probe, reader, endpoint, own[name]) for name, endpoint in nodes.items()}
 
     async def observe(self, node: str) -> Mapping[str, Any]:
-        answer = self._answers[node] = await self._ask("GET", self._probe.path, node)
-        return claim(node, self._probe, answer, self._names)
+        return await self._nodes[node].observe()
+
+    def hint(self, node: str) -> str | None:
+        """The advice of how to describe ``node``, whose answers are refused; None if there is none."""
+        answer = self._nodes[node].last if node in self._nodes else None
+        return None if answer is None else hint(self._probe, answer)
 
     def last_answer(self, node: str) -> str | None:
         """The body of the latest answer to a probe of ``node``, as it came; None if it never answered."""
-        answer = self._answers.get(node)
+        answer = self._nodes[node].last
         return None if answer is None else answer.body.decode(errors="replace")
 
     async def confirm(self, node: str) -> Mapping[str, Any]:
-        """The system's acknowledgement, by its status; it needs no body."""
-        if self._probe.confirm_path is None:
-            raise OperationFailed("the description has no [confirm]")
-        try:
-            answer = await self._ask(self._probe.confirm_method, self._probe.confirm_path, node)
-        except WrongAnswer as wrong:  # it was asked for, whatever the answer is
-            raise OutcomeUnknown(str(wrong)) from wrong
-        if answer.status >= 500:
-            raise OutcomeUnknown(answer.refusal)
-        if answer.status >= 300:
-            raise OperationFailed(answer.refusal)
+        """The system's acknowledgement. It names no leadership."""
+        await self._nodes[node].confirm()
         return {"term": None, "reign": None}
 
     async def answer(self, question: Question) -> Mapping[str, Any]:
@@ -71,80 +73,119 @@ class ProbeClient:
         return None
 
     async def close(self) -> None:
-        await self._session.close()
-
-    async def _ask(self, method: str, path: str, node: str) -> WebAnswer:
-        return await self._session.ask(method, self._urls[node] + path)
+        for node in self._nodes.values():
+            await node.close()
 
 
-def claim(node: str, probe: HttpProbe, answer: WebAnswer, names: Mapping[str, str]) -> Mapping[str, Any]:
-    """The claim in the answer, located by the probe; ``names`` maps every name and address to its node.
+class _Node:
+    """One node: its askers, and its latest answer."""
 
-    Many systems go on to name the last leader while their term rises. So ``leader_term``, the term of the leader that a
-    node follows, is null unless the probe says where it is found. Raises WrongAnswer.
+    def __init__(self, probe: Probe, reader: Reader, endpoint: Endpoint, own: Mapping[str, str]) -> None:
+        self._name = own["name"]
+        self._reader = reader
+        self._first = asker(probe.way, endpoint, own)
+        self._also = {name: asker(further.way, endpoint, own) for name, further in probe.also.items()}
+        self._confirmation = None if probe.confirm is None else _Confirmation(probe.confirm, endpoint, own)
+        self._reigns = _Reigns() if probe.reign == COUNTED else None
+        self.last: Answer | None = None
+
+    async def observe(self) -> Mapping[str, Any]:
+        try:
+            claim = self._reader.claim(self._name, *await self._answers())
+        except BaseException:
+            if self._reigns is not None:
+                self._reigns.missed()
+            raise
+        return claim if self._reigns is None else {**claim, "reign": self._reigns.of(claim["leading"])}
+
+    async def _answers(self) -> tuple[Answer, Mapping[str, Answer]]:
+        if not self._also:
+            self.last = await self._first.ask()
+            return self.last, {}
+        before = await self._others()
+        self.last = await self._first.ask()
+        after = await self._others()
+        if not self._reader.agree(self._name, before, after):
+            raise OutcomeUnknown("the answers that are put together changed meanwhile")
+        return self.last, after
+
+    async def _others(self) -> Mapping[str, Answer]:
+        return dict(zip(self._also, await all_of(self._also.values()), strict=True))
+
+    async def confirm(self) -> None:
+        if self._confirmation is None:
+            raise OperationFailed("the description has no [confirm]")
+        await self._confirmation.ask()
+
+    async def close(self) -> None:
+        for each in (self._first, *self._also.values()):
+            await each.close()
+        if self._confirmation is not None:
+            await self._confirmation.close()
+
+
+async def all_of(askers: Iterable[Asker]) -> Sequence[Answer]:
+    """The answers of all, asked at once; if one fails, the others are cancelled."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each.ask()) for each in askers]
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+class _Reigns:
+    """Counts how often a node began to lead, as far as its answers show it.
+
+    A question without an answer ends a count, since a leadership may have ended and another begun meanwhile. So may
+    two between two answers, unseen: a counted reign is contiguous only as far as the node was asked.
     """
-    if answer.status not in answering(probe):
-        raise WrongAnswer(answer.refusal)
-    status = status_tested(probe.leading)
-    paths = (probe.leader, probe.leader_term, probe.term, probe.reign)
-    told = answer.json() if status is None or any(paths) else None
-    leading = holds(told, probe.leading) if status is None else answer.status == status
-    found = {
-        "leading": leading,
-        "leader": node if leading else named(at(told, probe.leader), names),
-        "term": whole(at(told, probe.term), str(probe.term)),
-        "reign": text(at(told, probe.reign), str(probe.reign)),
-    }
-    if leading or not (probe.leader and probe.term):
-        return found
-    return {**found, "leader_term": whole(at(told, probe.leader_term), str(probe.leader_term))}
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._leads = False
+
+    def of(self, leading: bool) -> str | None:
+        self._count += leading and not self._leads
+        self._leads = leading
+        return f"{COUNTED}-{self._count}" if leading else None
+
+    def missed(self) -> None:
+        self._leads = False
 
 
-def answering(probe: HttpProbe) -> frozenset[int]:
-    """The statuses of answers; any other is a refusal."""
-    tested = status_tested(probe.leading)
-    usual = range(200, 300) if tested is None else (*range(200, 300), tested, UNAVAILABLE)
-    return frozenset((*usual, *probe.statuses))
+class _Confirmation:
+    """Asks a leader for an acknowledgement."""
+
+    def __init__(self, confirm: Confirm, endpoint: Endpoint, own: Mapping[str, str]) -> None:
+        self._way = confirm.way
+        self._asker = asker(confirm.way, endpoint, own)
+        self._format = confirm.format
+        self._ok = None if confirm.ok is None else Expression(confirm.ok, statuses_of(confirm.way))
+        self._own = own
+
+    async def ask(self) -> None:
+        """Return if it was acknowledged. Raises OperationFailed or OutcomeUnknown."""
+        try:
+            answer = await self._asker.ask()
+            if self._ok is None:
+                _check_status(answer, self._way)
+            elif not self._ok.holds(_asked(answer, self._format, self._ok, self._own)):
+                raise OperationFailed(f"not ok: {answer.refusal}")
+        except WrongAnswer as wrong:  # it was asked for, whatever the answer is
+            raise OutcomeUnknown(str(wrong)) from wrong
+
+    async def close(self) -> None:
+        await self._asker.close()
 
 
-def status_tested(test: str) -> int | None:
-    """The status that ``status == 200`` tests; None for a test of the body."""
-    found = re.fullmatch(r"status\s*==\s*([1-5][0-9]{2})", test.strip())
-    return int(found[1]) if found else None
+def _check_status(answer: Answer, way: Way) -> None:
+    """Raise OperationFailed or OutcomeUnknown unless the status is one of success."""
+    if not is_usual(answer, way):
+        unclear = answer.status is not None and answer.status >= 500
+        raise (OutcomeUnknown if unclear else OperationFailed)(answer.refusal)
 
 
-def at(answer: Any, path: str | None) -> Any:
-    """The value at a dotted path such as ``raft.peers.0``; None if there is none."""
-    if path is None:
-        return None
-    for key in path.split("."):
-        match answer:
-            case dict():
-                answer = answer.get(key)
-            case list() if re.fullmatch("[0-9]{1,9}", key, re.ASCII) and int(key) < len(answer):
-                answer = answer[int(key)]
-            case _:
-                return None
-    return answer
-
-
-def holds(answer: Any, test: str) -> bool:
-    """Evaluate ``path == value`` on the answer, or the boolean at ``path``. Raises WrongAnswer."""
-    path, equals, value = (part.strip() for part in test.partition("=="))
-    found = at(answer, path)
-    if equals:
-        if isinstance(found, dict | list):
-            raise WrongAnswer(f"{path}: expected a text, a number, true or false, got {shown(found)}")
-        return found is not None and str(found).lower() == value.strip("'\"").lower()
-    if type(found) is not bool:
-        kind = "the text " if isinstance(found, str) else ""
-        raise WrongAnswer(f"{path}: expected true or false, got {kind}{shown(found)}")
-    return found
-
-
-def named(leader: Any, names: Mapping[str, str]) -> str | None:
-    """The node that a name, an address or a URL names; None if it names none."""
-    if not isinstance(leader, str):
-        return None
-    words = [leader, *re.split(r"[/:@]+", leader)]
-    return next((names[word] for word in words if word in names), None)
+def _asked(answer: Answer, format: Format, read: Expression, own: Mapping[str, str]) -> Asked:
+    value = formats.read(format, answer.body, answer.kind) if read.paths else None
+    return Asked(value=value, status=answer.status, own=own)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from ssl import SSLContext
 from typing import Any, Final
 
 import aiohttp
 from yarl import URL
 
-from splitbrain.nodes.clients.answers import WrongAnswer, excerpt, json_in
+from splitbrain.nodes.clients.answers import Answer, WrongAnswer
 from splitbrain.nodes.clients.base import OperationFailed, OutcomeUnknown
 
 MOST_BYTES: Final = 2**20
@@ -18,28 +19,14 @@ PLAIN: Final = ("", "identity")
 PACKED: Final = ("gzip", "x-gzip", "deflate")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WebAnswer:
-    """An answer that has arrived completely; ``kind`` is its content type."""
-
-    status: int
-    kind: str
-    body: bytes
-
-    def json(self) -> Any:
-        """The JSON of the body. Raises WrongAnswer."""
-        return json_in(self.body, self.kind)
-
-    @property
-    def refusal(self) -> str:
-        """The status, and the beginning of the body, for messages."""
-        return f"status {self.status}" + (f": {excerpt(self.body)}" if self.body else "")
-
-
 class WebSession:
-    """Requests over kept-alive connections; may run concurrently. A cancelled request closes its connection."""
+    """Requests over kept-alive connections; may run concurrently. A cancelled request closes its connection.
 
-    def __init__(self) -> None:
+    With ``tls``, over connections to machines whose certificate is that of ``server_name``.
+    """
+
+    def __init__(self, tls: SSLContext | None = None, server_name: str | None = None) -> None:
+        self._tls: dict[str, Any] = {} if tls is None else {"ssl": tls, "server_hostname": server_name}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -47,13 +34,18 @@ class WebSession:
             auto_decompress=False,
         )
 
-    async def ask(self, method: str, url: str) -> WebAnswer:
+    async def ask(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Answer:
         """The answer to one request, whatever its status. Raises OperationFailed or OutcomeUnknown."""
         try:
-            request = self._session.request(method, URL(url, encoded=True), allow_redirects=False)
+            request = self._session.request(
+                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False, **self._tls
+            )
             async with request as response:
-                body = await _bounded(response.content)
-                headers = response.headers
+                came = await _bounded(response.content)
+        except aiohttp.ClientConnectorCertificateError as failure:
+            raise OperationFailed(f"no trusted certificate: {failure.certificate_error}") from failure
         except aiohttp.ClientConnectorError as failure:
             raise OperationFailed(f"no connection: {failure.strerror or failure}") from failure
         except aiohttp.ServerDisconnectedError as closed:
@@ -66,8 +58,8 @@ class WebSession:
             raise OutcomeUnknown(f"expected HTTP: {wrong.message.partition(chr(10))[0].rstrip(':')}") from wrong
         except (aiohttp.ClientError, OSError, ValueError) as broken:
             raise OutcomeUnknown(f"incomplete answer: {type(broken).__name__}") from broken
-        kind = headers.get("Content-Type", "").lower()
-        return WebAnswer(status=response.status, kind=kind, body=_unpacked(body, headers.get("Content-Encoding", "")))
+        kind, coding = (response.headers.get(name, "") for name in ("Content-Type", "Content-Encoding"))
+        return Answer(status=response.status, kind=kind.lower(), body=_unpacked(came, coding))
 
     async def close(self) -> None:
         await self._session.close()

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, Protocol
 
 from splitbrain.names import Electors, Eligibility, FaultClass, PromiseTable
 from splitbrain.nodes.protocol import Json, Node
+from splitbrain.nodes.systems.probes import Probe
 
 CLIENT_PORT: Final = 8000
 PEER_PORT: Final = 7000
@@ -92,28 +93,6 @@ class OwnImage:
 
     def __str__(self) -> str:
         return str(self.tag or self.folder)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HttpProbe:
-    """The requests by which a system from a TOML file is observed: JSON over HTTP.
-
-    ``leading`` is a dotted path to true or false, ``path == value``, or ``status == 200`` for the status of the answer;
-    ``leader``, ``leader_term``, ``term`` and ``reign`` are paths, None where an answer lacks them. ``term`` is the
-    node's, ``leader_term`` the one in which the leader that it names leads. ``statuses`` are those of answers beside
-    the usual ones (``clients.probe.answering``). ``confirm_path`` answers with a status below 300 if a leader works;
-    None where a leader cannot be asked to confirm.
-    """
-
-    path: str
-    leading: str
-    leader: str | None = None
-    leader_term: str | None = None
-    term: str | None = None
-    reign: str | None = None
-    statuses: tuple[int, ...] = ()
-    confirm_path: str | None = None
-    confirm_method: str = "POST"
 
 
 RestartPolicy = Literal["always", "on-failure", "never"]
@@ -245,7 +224,7 @@ class System:
     software: Software = OUR_NODE
     servers: Servers | None = None
     client: str = "splitbrain.nodes.clients.http:HttpClient"
-    probe: HttpProbe | None = None
+    probe: Probe | None = None
     features: frozenset[Feature] = frozenset({"tokens"})
     min_nodes: int = 3
     usual_nodes: int = 5
@@ -256,7 +235,7 @@ class System:
     @property
     def confirms(self) -> bool:
         """True if a leader can be asked for an acknowledgement that takes its quorum."""
-        return self.probe is None or self.probe.confirm_path is not None
+        return self.probe is None or self.probe.confirm is not None
 
     @property
     def simulated(self) -> bool:

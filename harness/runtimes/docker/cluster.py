@@ -306,7 +306,9 @@ class DockerCluster:
     async def _until_answers(self, name: str) -> None:
         silence = await self._silence(name)
         if silence is not None:
-            raise EnvironmentFailure(f"{silence}; the end of its log:\n" + await self._end_of_log(name))
+            advice = self._asks.hint(name) if isinstance(self._asks, ProbeClient) else None
+            hint = f"; {advice}" if advice else ""
+            raise EnvironmentFailure(f"{silence}{hint}; the end of its log:\n" + await self._end_of_log(name))
 
     async def _end_of_log(self, name: str) -> str:
         with translated(f"reading the log of {name}"):

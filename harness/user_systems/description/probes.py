@@ -3,25 +3,68 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args
 
-from splitbrain.nodes.systems.base import HttpProbe
-from splitbrain.user_systems.description.table import NEEDED, TEXT, Key, Kind, NotOfKind, Section, Table
+from splitbrain.nodes.clients.expressions import Expression, ExpressionError
+from splitbrain.nodes.systems.base import System
+from splitbrain.nodes.systems.probes import (
+    COUNTED,
+    HOLES,
+    Confirm,
+    Format,
+    Further,
+    Http,
+    Probe,
+    Tls,
+    Way,
+    ports_of,
+    statuses_of,
+    unknown_hole,
+)
+from splitbrain.user_systems.description.table import (
+    FLAG,
+    NEEDED,
+    TEXT,
+    TEXTS_BY_NAME,
+    Key,
+    Kind,
+    NotOfKind,
+    Section,
+    Table,
+    one_of,
+    whole,
+)
 
+T = TypeVar("T")
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+KNOWN_HOLES: Final = ", ".join(f"{{{name}}}" for name in HOLES)
 
 
 def _request_path(given: object) -> str:
     # A path that begins with a slash cannot name another host than the node that is asked.
     if not isinstance(given, str) or not re.fullmatch(r"/[!-\"$-~]*", given):
         raise NotOfKind
+    return _with_holes(given)
+
+
+def _with_holes(given: object) -> str:
+    if not isinstance(given, str):
+        raise NotOfKind
+    if (hole := unknown_hole(given)) is not None:
+        raise NotOfKind("", f"a text with no other placeholders than {KNOWN_HOLES} ({hole} is unknown)")
     return given
 
 
-def _test(given: object) -> str:
-    path, equals, value = (part.strip() for part in str(given).partition("=="))
-    if not isinstance(given, str) or not path or "=" in path or (equals and not value):
+def _expression(given: object) -> str:
+    if not isinstance(given, str):
         raise NotOfKind
+    try:
+        Expression(given)
+    except ExpressionError as wrong:
+        raise NotOfKind("", f"an expression such as role == leader ({wrong})") from wrong
     return given
 
 
@@ -37,84 +80,270 @@ def _method(given: object) -> str:
     return given.upper()
 
 
+def _headers(given: object) -> Mapping[str, str]:
+    for name, text in TEXTS_BY_NAME.read(given).items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(r"[\t -~]*", text):
+            raise NotOfKind(name, "the name and the text of a header, in ASCII and on one line")
+        _with_holes(text)
+    return TEXTS_BY_NAME.read(given)
+
+
+def _names(given: object) -> Mapping[str, str]:
+    for word, node in TEXTS_BY_NAME.read(given).items():
+        if unknown_hole(word) or unknown_hole(node):
+            raise NotOfKind(word, f"words with no other placeholders than {KNOWN_HOLES}")
+    return TEXTS_BY_NAME.read(given)
+
+
 REQUEST_PATH: Final = Kind("a path that begins with /, without spaces and #", _request_path)
-TEST: Final = Kind("a path, or path == value", _test)
+WITH_HOLES: Final = Kind("a text", _with_holes)
+EXPRESSION: Final = Kind("an expression such as role == leader", _expression)
 STATUSES: Final = Kind("a list of HTTP statuses, from 200 to 599", _statuses)
 METHOD: Final = Kind(f"one of {', '.join(METHODS)}", _method)
+HEADERS: Final = Kind("a table of texts", _headers)
+NAMES: Final = Kind("a table of texts", _names)
 
-PATH: Final = Key(
-    name="path",
-    kind=REQUEST_PATH,
-    default=NEEDED,
-    meaning="answered with JSON, by each node about itself, from its memory at that instant",
+# Ways of asking
+
+PATH: Final = Key(name="path", kind=REQUEST_PATH, default=NEEDED, meaning="the path of the request")
+HTTP_METHOD: Final = Key(name="method", kind=METHOD, usual="GET", meaning="the method of the request")
+PORT: Final = Key(
+    name="port", kind=whole(most=65_535), default="the `port` of the nodes", meaning="the port that is asked"
 )
-LEADING: Final = Key(
-    name="leading",
-    kind=TEST,
-    default=NEEDED,
-    meaning="a dotted path to true or false, `path == value`, or `status == 200` where the status of the answer says "
-    "it",
-)
+HEADER: Final = Key(name="headers", kind=HEADERS, usual={}, meaning="headers of the request, by name")
+BODY: Final = Key(name="body", kind=WITH_HOLES, default="none", meaning="the body of the request")
 STATUS: Final = Key(
     name="status",
     kind=STATUSES,
     usual=(),
-    default='200 to 299; with `leading = "status == ..."` that one and 503',
+    default="200 to 299, and where `leading` tests `status` those that it names and 503",
     meaning="further statuses of answers, such as `[503]`; others are refusals",
+)
+USER: Final = Key(name="user", kind=WITH_HOLES, default=NEEDED, meaning="the user for basic authentication")
+PASSWORD: Final = Key(name="password", kind=WITH_HOLES, default=NEEDED, meaning="the password of that user")
+CA: Final = Key(
+    name="ca", kind=TEXT, default="those of this machine", meaning="a file with the authorities that are trusted"
+)
+CERT: Final = Key(name="cert", kind=TEXT, default="none", meaning="a file with the client's certificate")
+KEY: Final = Key(name="key", kind=TEXT, default="that of `cert`", meaning="a file with the key of that certificate")
+VERIFY: Final = Key(name="verify", kind=FLAG, usual=True, meaning="false accepts any certificate of a node")
+SERVER_NAME: Final = Key(
+    name="server_name", kind=WITH_HOLES, usual="{name}", meaning="the name that a node's certificate must have"
+)
+BASIC: Final = Section(name="basic", meaning="Basic authentication.", keys=(USER, PASSWORD))
+TLS: Final = Section(
+    name="tls",
+    meaning="The request is made over HTTPS. Files lie beside the description.",
+    keys=(CA, CERT, KEY, VERIFY, SERVER_NAME),
+)
+HTTP: Final = Section(
+    name="http",
+    meaning="A request over HTTP.",
+    keys=(PATH, HTTP_METHOD, PORT, HEADER, BODY, STATUS),
+    tables=(BASIC, TLS),
+)
+WAYS: Final[Mapping[str, Callable[[Table], Way]]] = {"http": lambda table: _http(table.table(HTTP))}
+"""How each way is read from the table that has it, by its key there."""
+WAY_TABLES: Final = (HTTP,)
+
+FORMAT: Final[Key[Format]] = Key(
+    name="format",
+    kind=one_of(get_args(Format)),
+    default="`json`",
+    meaning="the format of answers ([formats](asking.md#formats))",
+)
+
+# The tables
+
+LEADING: Final = Key(
+    name="leading",
+    kind=EXPRESSION,
+    default=NEEDED,
+    meaning="a [test](asking.md#expressions) that holds for the answer of a node that leads",
 )
 LEADER: Final = Key(
     name="leader",
-    kind=TEXT,
+    kind=EXPRESSION,
     default="null",
-    meaning="a dotted path to a node's name, its address, or a URL with either",
+    meaning="the path to a node's name, its address, a URL with either, or a word of `names`",
 )
 LEADER_TERM: Final = Key(
     name="leader_term",
-    kind=TEXT,
+    kind=EXPRESSION,
     default="null",
-    meaning="a dotted path to the term of the leader that a node names; without it the node's `term` is not taken for "
-    "it, since many systems go on to name the last leader while their term rises",
+    meaning="the path to the term of the leader that a node names; without it the node's `term` is not taken for it, "
+    "since many systems go on to name the last leader while their term rises",
 )
-TERM: Final = Key(name="term", kind=TEXT, default="null", meaning="a dotted path to the node's present term")
+TERM: Final = Key(name="term", kind=EXPRESSION, default="null", meaning="the path to the node's present term")
+VOTE: Final = Key(
+    name="vote",
+    kind=EXPRESSION,
+    default="null",
+    meaning="the path to the node for which it voted in that term",
+)
 REIGN: Final = Key(
-    name="reign", kind=TEXT, default="null", meaning="a dotted path to the key of the node's present leadership"
+    name="reign",
+    kind=EXPRESSION,
+    default="null",
+    meaning="the path to the key of the node's present leadership",
+)
+NAMES_KEY: Final = Key(
+    name="names",
+    kind=NAMES,
+    usual={},
+    meaning='words for nodes in answers, and the nodes: `{"{address}:8222" = "{name}"}`',
+)
+FURTHER: Final = Section(
+    name="also",
+    meaning="Further answers of the same node, each put into the first under its name. A text is a path, asked as "
+    "`http` is ([what holds of several answers](asking.md#several-answers)).",
+    each=Section(name="NAME", meaning="A further answer.", keys=(FORMAT,), tables=WAY_TABLES),
+)
+VALUES: Final[tuple[Key[str], ...]] = (LEADER, LEADER_TERM, TERM, VOTE, REIGN)
+OLD_PATH: Final = Key(
+    name="path",
+    kind=REQUEST_PATH,
+    default="must be given, or another way of asking",
+    meaning="short for `http = {path = ...}`",
+)
+PROBE: Final = Section(
+    name="probe",
+    meaning="How each node is asked for its claim: in one of these ways, by each node about itself.",
+    keys=(OLD_PATH, STATUS, FORMAT, LEADING, *VALUES, NAMES_KEY),
+    tables=(*WAY_TABLES, FURTHER),
 )
 CONFIRM_PATH: Final = Key(
     name="path",
     kind=REQUEST_PATH,
-    default=NEEDED,
+    default="none, or another way of asking",
     meaning="answered with a status below 300 when a quorum has just acknowledged; without it, availability rests on "
     "the leader that the nodes name, and is unknown where they name none ([how](judging.md#working-leadership))",
 )
-CONFIRM_METHOD: Final = Key(name="method", kind=METHOD, usual="POST", meaning="the method of the request")
-
-PATHS: Final[tuple[Key[str], ...]] = (LEADER, LEADER_TERM, TERM, REIGN)
-PROBE: Final = Section(
-    name="probe",
-    meaning="How each node is asked for its claim, over HTTP.",
-    keys=(PATH, LEADING, STATUS, *PATHS),
+CONFIRM_METHOD: Final = Key(name="method", kind=METHOD, usual="POST", meaning="the method of the request to `path`")
+OK: Final = Key(
+    name="ok",
+    kind=EXPRESSION,
+    default="the status says it",
+    meaning="a test that holds for the answer that acknowledges",
 )
 CONFIRM: Final = Section(
     name="confirm",
     meaning="How a node that leads is asked for an acknowledgement that takes its quorum.",
-    keys=(CONFIRM_PATH, CONFIRM_METHOD),
+    keys=(CONFIRM_PATH, CONFIRM_METHOD, FORMAT, OK),
+    tables=WAY_TABLES,
 )
 
 
-def read_probe(root: Table) -> HttpProbe:
+def read_probe(root: Table) -> Probe:
     """The probe of a description. Raises UsageError."""
-    probe, confirm = root.table(PROBE), root.table(CONFIRM)
-    paths: dict[str, Any] = {key.name: probe[key] for key in PATHS if key in probe}
-    if LEADER_TERM in probe and not (LEADER in probe and TERM in probe):
-        raise probe.refuse(LEADER_TERM, "leader and term beside it", paths["leader_term"])
-    return HttpProbe(
-        path=probe[PATH],
-        leading=probe[LEADING],
-        statuses=probe[STATUS],
-        **paths,
-        confirm_path=confirm[CONFIRM_PATH] if confirm.given else None,
-        confirm_method=confirm[CONFIRM_METHOD],
+    table = root.table(PROBE)
+    way = _way(table) or _by_path(table)
+    values: dict[str, Any] = {key.name: table[key] for key in VALUES if key in table}
+    if LEADER_TERM in table and not (LEADER in table and TERM in table):
+        raise table.refuse(LEADER_TERM, "leader and term beside it", values["leader_term"])
+    probe = Probe(
+        way=way,
+        leading=table[LEADING],
+        format=table.get(FORMAT) or "json",
+        **values,
+        also=_further(table, way),
+        names=table[NAMES_KEY],
+        confirm=_confirm(root),
     )
+    _check_format(table, probe)
+    return probe
+
+
+def _check_format(table: Table, probe: Probe) -> None:
+    """Refuse paths into a body that is not read."""
+    for key in (LEADING, *VALUES):
+        if probe.format == "status" and key in table and table[key] != COUNTED:
+            paths = Expression(table[key], statuses_of(probe.way)).paths
+            if paths:
+                raise table.refuse(key, "a test of status only, since format is status", table[key])
+
+
+def _way(table: Table) -> Way | None:
+    """The way of asking that a table names; None if it names none."""
+    named = [key for key in WAYS if key in table.given]
+    if len(named) > 1 or (named and "path" in table.given):
+        both = " and ".join([*named, *(["path"] if "path" in table.given else [])])
+        raise table.refusal(f"{table.label}expected one way of asking, got {both}")
+    return WAYS[named[0]](table) if named else None
+
+
+def _by_path(table: Table) -> Http:
+    if OLD_PATH not in table:
+        raise table.refusal(f"{table.label}expected path or one of {', '.join(WAYS)}")
+    return Http(path=table[OLD_PATH], statuses=table[STATUS])
+
+
+def _http(table: Table) -> Http:
+    basic, tls = table.table(BASIC), table.table(TLS)
+    return Http(
+        path=table[PATH],
+        method=table[HTTP_METHOD],
+        port=table.get(PORT),
+        headers=tuple(table[HEADER].items()),
+        body=table.get(BODY),
+        basic=(basic[USER], basic[PASSWORD]) if basic.given else None,
+        tls=_tls(tls) if TLS.name in table.given else None,
+        statuses=table[STATUS],
+    )
+
+
+def _tls(table: Table) -> Tls:
+    files = {key.name: _file(table, key) for key in (CA, CERT, KEY) if key in table}
+    if "key" in files and "cert" not in files:
+        raise table.refuse(KEY, "cert beside it", table[KEY])
+    return Tls(**files, verify=table[VERIFY], server_name=table[SERVER_NAME])
+
+
+def _file(table: Table, key: Key[str]) -> str:
+    path: Path = (table.description.folder / table[key]).resolve()
+    if not path.is_file():
+        raise table.refuse(key, "a file beside the description", table[key])
+    return str(path)
+
+
+def _further(probe: Table, first: Way) -> Mapping[str, Further]:
+    """The further answers: a text is a path that is asked like the first one."""
+    outer = probe.table(FURTHER)
+    further = {}
+    for name, given in outer.given.items():
+        if isinstance(given, str):
+            if not isinstance(first, Http):
+                raise outer.refuse(name, "a table, since a path is asked over HTTP", given)
+            further[name] = Further(way=replace(first, path=_path_at(outer, name), method="GET", body=None))
+        else:
+            assert FURTHER.each is not None
+            table = Table(probe.description, FURTHER.each, outer.mapping(name), (*outer.path, name))
+            way = _way(table)
+            if way is None:
+                raise table.refusal(f"{table.label}expected one of {', '.join(WAYS)}")
+            further[name] = Further(way=way, format=table.get(FORMAT) or "json")
+    return further
+
+
+def _path_at(outer: Table, name: str) -> str:
+    return outer[Key(name=name, kind=REQUEST_PATH, meaning="")]
+
+
+def _confirm(root: Table) -> Confirm | None:
+    table = root.table(CONFIRM)
+    if not table.given:
+        return None
+    way = _way(table)
+    if way is None:
+        way = Http(path=table[CONFIRM_PATH], method=table[CONFIRM_METHOD])
+    return Confirm(way=way, format=table.get(FORMAT) or "json", ok=table.get(OK))
+
+
+def with_probed_ports(system: System) -> System:
+    """The system, of which all ports that its probe asks are published."""
+    assert system.probe is not None, "a description has a probe"
+    ports = tuple(dict.fromkeys((*system.software.ports, *ports_of(system.probe))))
+    return replace(system, software=replace(system.software, ports=ports))
 
 
 def has_terms(root: Table) -> bool:

@@ -15,7 +15,7 @@ from splitbrain.user_systems.description.containers import (
     SERVER_PORT,
     read_software,
 )
-from splitbrain.user_systems.description.probes import CONFIRM, PROBE, has_terms, read_probe
+from splitbrain.user_systems.description.probes import CONFIRM, PROBE, has_terms, read_probe, with_probed_ports
 from splitbrain.user_systems.description.simulation import SIMULATION, digest, read_factory, simulated_terms
 from splitbrain.user_systems.description.table import ANYTHING, TEXT, Description, Key, Section, Table, whole
 from splitbrain.user_systems.promises import (
@@ -121,7 +121,7 @@ def system_of(description: Description) -> System:
     elects = _read(root, ELECTS, lambda key, given: read_electors(key, given, servers=servers is not None))
     factory = read_factory(root)
     on_containers = factory is None or IMAGE in root or FOLDER in root
-    return System(
+    system = System(
         name=description.name,
         help=root[HELP],
         promises=_promises(root, elects, servers is not None),
@@ -141,6 +141,7 @@ def system_of(description: Description) -> System:
         max_nodes=max_nodes,
         origin={"description": description.text, **digest(root)},
     )
+    return with_probed_ports(system) if on_containers else system
 
 
 def _sizes(root: Table) -> tuple[int, int, int]:

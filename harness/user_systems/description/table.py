@@ -127,14 +127,14 @@ class Table:
 
     def table(self, section: Section) -> Table:
         """The table of that section, empty if there is none."""
-        return Table(self.description, section, self._mapping(section.name), (*self.path, section.name))
+        return Table(self.description, section, self.mapping(section.name), (*self.path, section.name))
 
     def tables(self, section: Section) -> dict[str, Table]:
         """The tables by name in the table of that section, none if there is none."""
         outer = self.table(section)
         assert section.each is not None, f"{section.name} has no tables by name"
         return {
-            name: Table(self.description, section.each, outer._mapping(name), (*outer.path, name))
+            name: Table(self.description, section.each, outer.mapping(name), (*outer.path, name))
             for name in outer.given
         }
 
@@ -155,7 +155,8 @@ class Table:
     def _dotted(self, *below: str) -> str:
         return ".".join((*self.path, *below))
 
-    def _mapping(self, name: str) -> Mapping[str, Any]:
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """The table under a name before its keys are checked, empty if there is none."""
         value = self.given.get(name, {})
         if not isinstance(value, Mapping):
             raise self.refuse(name, "a table", value)

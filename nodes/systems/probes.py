@@ -1,0 +1,131 @@
+"""How a described system is asked: the ways of asking a node, as values, and where in an answer its claim is found.
+
+Texts of a way may hold ``{name}``, ``{address}`` and ``{index}`` of the node that is asked (``filled``). Expressions
+are those of ``splitbrain.nodes.clients.expressions``, formats those of ``splitbrain.nodes.clients.formats``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal
+
+HTTP_STATUSES: Final = range(100, 600)
+EXIT_STATUSES: Final = range(256)
+NO_STATUSES: Final = range(0)
+HOLES: Final = ("name", "address", "index")
+HOLE: Final = re.compile(r"\{([a-z_]+)\}", re.ASCII)
+
+Format = Literal["json", "text", "lines", "prometheus", "status"]
+
+
+def filled(text: str, own: Mapping[str, str]) -> str:
+    """The text with the placeholders of a node filled in; every other brace stands for itself."""
+    return HOLE.sub(lambda hole: own.get(hole[1], hole[0]), text)
+
+
+def unknown_hole(text: str) -> str | None:
+    """A placeholder in a text that is none of a node; None if there is none."""
+    return next((hole[0] for hole in HOLE.finditer(text) if hole[1] not in HOLES), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tls:
+    """HTTPS: the files of the authorities, and of a certificate with its key, and the name that the node's must have.
+
+    Without ``verify`` any certificate is accepted.
+    """
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    verify: bool = True
+    server_name: str = "{name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Http:
+    """A request over HTTP, to the first port if ``port`` is None. ``statuses`` are answers beside the usual ones."""
+
+    path: str
+    method: str = "GET"
+    port: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str | None = None
+    basic: tuple[str, str] | None = None
+    tls: Tls | None = None
+    statuses: tuple[int, ...] = ()
+
+
+Way = Http
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Further:
+    """A further answer of a node, which is put into the first."""
+
+    way: Way
+    format: Format = "json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Confirm:
+    """How a leader is asked for an acknowledgement that takes its quorum.
+
+    It is one if its status says so, or in place of that if ``ok`` holds, where there is such an expression.
+    """
+
+    way: Way
+    format: Format = "json"
+    ok: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probe:
+    """How the nodes of a described system are asked, and the expressions that find their claims in the answers.
+
+    ``leading`` is a test, the others give values, and are None where an answer lacks them. ``term`` is the node's,
+    ``leader_term`` the one in which the leader that it names leads, ``vote`` is for whom it voted in its term, and
+    ``reign`` the key of its present leadership, or ``"count"``: the client then counts how often it began to lead.
+    ``also`` are further answers of the node, merged into the first under these names. ``names`` are words for nodes
+    in answers, and the nodes that they stand for, both with placeholders of each node.
+    """
+
+    way: Way
+    leading: str
+    format: Format = "json"
+    leader: str | None = None
+    leader_term: str | None = None
+    term: str | None = None
+    vote: str | None = None
+    reign: str | None = None
+    also: Mapping[str, Further] = field(default_factory=lambda: MappingProxyType({}))
+    names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    confirm: Confirm | None = None
+
+
+COUNTED: Final = "count"
+"""The value of ``Probe.reign`` with which leaderships are counted."""
+
+
+def statuses_of(way: Way) -> range:
+    """The numbers that the status of an answer may be."""
+    match way:
+        case Http():
+            return HTTP_STATUSES
+
+
+def usual_statuses(way: Way) -> frozenset[int]:
+    """The statuses of success, and those that the way names as such."""
+    match way:
+        case Http(statuses=more):
+            return frozenset((*range(200, 300), *more))
+
+
+def ports_of(probe: Probe) -> tuple[int, ...]:
+    """The ports that are asked beside the first one."""
+    ways = [probe.way, *(further.way for further in probe.also.values())]
+    ways += [] if probe.confirm is None else [probe.confirm.way]
+    return tuple(way.port for way in ways if way.port is not None)
