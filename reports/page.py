@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
@@ -66,8 +67,9 @@ class Page:
     meanings: list[Meaning]
 
 
+@cache
 def environment() -> Environment:
-    """The Jinja environment of the templates, with autoescape on."""
+    """The Jinja environment of the templates, with autoescape on; one, so that each template is compiled once."""
     loader = PackageLoader("splitbrain.reports", "templates")
     made = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     made.globals["symbols"] = words.SYMBOLS
@@ -79,6 +81,7 @@ def asset(made: Environment, name: str) -> Markup:
     return Markup(_source(made, name))
 
 
+@cache
 def script(made: Environment, entry: str) -> Markup:
     """A module of js/ and all that it imports, as one classic script."""
     return Markup(bundle(entry, lambda name: _source(made, f"js/{name}")))

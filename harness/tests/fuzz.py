@@ -281,7 +281,7 @@ def read_record(record: Any) -> None:
         (run / "experiment.json").write_text(json.dumps(record))
         runs(Path(scratch))
         stored = RunDirectory(run).read_json("experiment.json")
-    judge_stored(History.from_entries(HISTORY), stored_system(stored, "experiment.json"), stored)
+    judge_stored(PARSED, stored_system(stored, "experiment.json"), stored)
     Experiment.from_json(stored, "experiment.json", lambda name: SYSTEMS["raft"])
 
 
@@ -298,7 +298,7 @@ def draw_report(run: tuple[Any, Any, Any]) -> None:
     """Draw the page of a run with these verdicts, record and schedule; its figures are left out, as they are slow."""
     verdicts, record, schedule = run
     with tempfile.TemporaryDirectory() as scratch, mock.patch("splitbrain.reports.run._figures", lambda frames: {}):
-        reports.render(History.from_entries(HISTORY), verdicts, record, schedule, Path(scratch))
+        reports.render(PARSED, verdicts, record, schedule, Path(scratch))
 
 
 def read_schedule(schedule: Any) -> None:
@@ -328,7 +328,8 @@ def read_command(words: list[str]) -> None:
 
 
 TEXT_HISTORY: Final = history_of(HISTORY)
-VERDICTS: Final = judge(History.from_entries(HISTORY)).as_json("run")
+PARSED: Final = History.from_entries(HISTORY)
+VERDICTS: Final = judge(PARSED).as_json("run")
 JSON: Final = "\n".join(
     json.dumps({key: line[key] for key in ("process", "type", "f", "value")}) for line in HISTORY[17:27]
 )

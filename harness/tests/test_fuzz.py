@@ -5,8 +5,6 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from splitbrain.tests.fuzz import FORMATS, refused_or_read
 
@@ -18,12 +16,10 @@ INPUTS = 1_000
 def test_a_hostile_input_is_refused_or_read(name: str) -> None:
     form = FORMATS[name]
     read = 0
-
-    @settings(max_examples=INPUTS, deadline=None, database=None, derandomize=True)
-    @given(st.integers(0, 2**64))
-    def hostile(seed: int) -> None:
-        nonlocal read
-        read += refused_or_read(form, form.input(Random(seed)))
-
-    hostile()
+    for seed in range(INPUTS):
+        try:
+            read += refused_or_read(form, form.input(Random(seed)))
+        except Exception as failure:
+            failure.add_note(f"seed {seed}")
+            raise
     assert read, "no input was read: nothing behind the reader was tested"
