@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +34,7 @@ from splitbrain.runtimes.docker.agent.vdso import (
     hook,
     library,
 )
+from splitbrain.tests.waits import until
 
 AGENT = Path(vdso.__file__).parent
 ASSEMBLERS = {
@@ -46,7 +47,6 @@ HOUR_NS = 3_600 * 10**9
 AHEAD_NS = 300_000_000  # a drift that is surely seen
 SLACK_NS = 2_000_000  # between clocks of one machine that run at rates of their own
 TIME_SLACK_NS = 1_010_000_000  # time() gives the whole seconds of the last tick of the kernel, which may be 10 ms old
-PATIENCE_S = 20.0
 NO_PROCESS = 2**22 + 1  # above the kernel's limit
 CLONE_VM = 0x100
 CHILDS_STACK = ctypes.create_string_buffer(1 << 16)
@@ -187,12 +187,6 @@ def assert_off(off: dict[str, Offset], wall: int = 0, monotonic: int = 0) -> Non
     for name, found in off.items():
         expected = monotonic if name in ("1", "4", "6", "7") else wall
         assert found.may_be(expected, TIME_SLACK_NS if name == "time" else SLACK_NS), (name, found, expected)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < give_up, "it has not come true in time"
 
 
 def test_the_machine_code_is_what_its_source_assembles_to(tmp_path: Path) -> None:

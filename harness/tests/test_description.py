@@ -240,7 +240,7 @@ def test_a_store_that_is_paused_excuses_the_nodes_that_contend_on_it(tmp_path: P
     _, found = run_on_containers("lock.toml", tmp_path, "--nemesis", "server-pause", "--time-limit", "12")
     assert found["coverage"]["facts"]["faults_by_class"] == {"server-pause": 1}
     assert found["stall"]["facts"]["longest_unavailable_ns"] > 2 * 10**9
-    assert found["stall"]["verdict"] != "invalid" and found["stability"]["verdict"] == "valid"
+    assert found["stall"]["verdict"] != "invalid" and found["stability"]["verdict"] != "invalid"
 
 
 def test_a_file_says_how_nodes_are_asked(tmp_path: Path) -> None:

