@@ -252,7 +252,8 @@ def _print(
         click.echo(f"{finding.story}\n\nagain: {finding.replay}\n\n{finding.test}")
         if confirmed:
             click.echo(confirmed[at]["words"])
-        click.echo(f"BROKEN {finding.signature} after {_amount(result)}  {_folder(finding) / 'report.html'}")
+        often = f"in {result.times[finding.signature]} of {_amount(result)}"
+        click.echo(f"BROKEN {finding.signature} {often}  {_folder(finding) / 'report.html'}")
     if findings and not as_json and _declares_nothing(target.system):
         click.echo(
             f"note: {target.system} declares no promises, so it is held to all of them; a plain Raft keeps those of "
@@ -293,7 +294,9 @@ def _as_json(
     A white-box finding makes the verdict invalid even where every judged property holds.
     """
     verdict = findings[0].stored.as_json() if findings else {"run": None, "properties": {}}
-    found = [finding.as_json() for finding in findings]
+    found = [{**finding.as_json(), "times": result.times[finding.signature]} for finding in findings]
+    for entry, each in zip(found, confirmed, strict=False):
+        entry["confirmed"] = each
     return {
         **verdict,
         "verdict": _verdict(findings, result),
@@ -302,6 +305,7 @@ def _as_json(
             "tested": result.tested,
             "simulated_s": round(result.simulated_s, 1),
             "cpu_s": round(result.cpu_s, 1),
+            "reigns": result.reigns,
             "states": len(result.coverage.states),
             "overlaps": {"true": result.overlaps, "proven": result.proven},
             "found": found[0] if found else None,
@@ -313,7 +317,8 @@ def _as_json(
 
 def _amount(result: SearchResult) -> str:
     hours = result.simulated_s / 3600
-    return f"{result.cases} schedules, {hours:.2f} simulated hours, {len(result.coverage.states)} election states"
+    states = len(result.coverage.states)
+    return f"{result.cases} schedules, {hours:.2f} simulated hours, {result.reigns} reigns, {states} election states"
 
 
 def _bound(result: SearchResult) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -95,19 +95,21 @@ class SearchResult:
     """The result of one or many batches.
 
     ``cases`` counts completed cases, up to the last hit, and ``tested`` those that put to the test what is wanted.
-    ``hits`` has one case for each broken promise.
+    ``hits`` has one case for each broken promise, and ``times`` the number of cases that break it.
 
-    ``overlaps`` counts the pairs of leaders at one instant, by the nodes' own state, and ``proven`` those of them that
-    observations prove.
+    ``reigns`` counts the reigns of leaders by the nodes' own state, and ``overlaps`` the pairs of them that lead at one instant,
+    and ``proven`` those that observations prove.
     """
 
     cases: int = 0
     tested: int = 0
+    reigns: int = 0
     overlaps: int = 0
     proven: int = 0
     simulated_s: float = 0.0
     cpu_s: float = 0.0
     hits: dict[FailureSignature, Hit] = field(default_factory=dict)
+    times: Counter[FailureSignature] = field(default_factory=Counter)
     coverage: Coverage = field(default_factory=Coverage)
 
     @property
@@ -118,11 +120,13 @@ class SearchResult:
     def add(self, other: SearchResult) -> None:
         self.cases += other.cases
         self.tested += other.tested
+        self.reigns += other.reigns
         self.overlaps += other.overlaps
         self.proven += other.proven
         self.simulated_s += other.simulated_s
         self.cpu_s += other.cpu_s
         self.hits = {**self.hits, **{each: hit for each, hit in other.hits.items() if each not in self.hits}}
+        self.times += other.times
         self.coverage.add(other.coverage)
 
 
@@ -175,6 +179,7 @@ def batch(
         run = run_case(case, white_box=white_box, wanted=target.wanted)
         _count(result, run, target.wanted)
         signatures = run.signatures(target.wanted)
+        result.times.update(signatures)
         for signature in signatures if keep_going else signatures[:1]:
             result.hits.setdefault(signature, Hit(case, signature))
         return bool(signatures) and not keep_going
@@ -189,6 +194,7 @@ def _count(result: SearchResult, run: CaseRun, wanted: str | None) -> None:
     result.cases += 1
     result.tested += not run.tested.isdisjoint(meant(wanted))
     true, proven = run.overlaps()
+    result.reigns += len(run.reigns)
     result.overlaps += true
     result.proven += proven
     result.simulated_s += run.simulated_s
