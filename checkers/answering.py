@@ -17,6 +17,7 @@ from splitbrain.checkers.fault_periods import fault_periods
 from splitbrain.checkers.history import History, natural
 from splitbrain.checkers.operations import Operations
 from splitbrain.checkers.starvation import Starvation
+from splitbrain.checkers.words import listed
 
 LEAST_SHARE = 0.8
 """A node that answered for less of the time leaves in doubt all that is judged by observations."""
@@ -47,7 +48,7 @@ def answered_shares(history: History, bounds: Bounds) -> dict[str, float]:
 def hardly_observed(shares: dict[str, float]) -> str | None:
     """The nodes and servers that answered for too little of the time, in words; None if all answered enough."""
     silent = [f"{name} answered for {share:.0%} of its time" for name, share in shares.items() if share < LEAST_SHARE]
-    return " and ".join(silent) or None
+    return listed(silent) if silent else None
 
 
 def _servers(history: History) -> tuple[set[str], Operations]:

@@ -29,6 +29,7 @@ class Bounds:
     - ``elects``: the machines of which a majority elects (``splitbrain.names.ELECTORS``).
     - ``round_ns``: the longest round of an election. An answer to a candidate that comes later does not count.
     - ``planned_ns``: the planned length of the fault phase; None for a history without a plan.
+    - ``highest_leads``: no node follows one of a lower name than its own.
     - ``closed``: the history ends with a line that says so if the run was completed.
     """
 
@@ -44,4 +45,5 @@ class Bounds:
     elects: Electors = "nodes"
     round_ns: int = 2_100 * MS
     planned_ns: int | None = None
+    highest_leads: bool = False
     closed: bool = False

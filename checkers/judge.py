@@ -15,11 +15,14 @@ from types import MappingProxyType
 
 from splitbrain.checkers import (
     agreement,
+    confirmations,
     coverage,
     election_quorum,
     epoch_safety,
+    exceptions,
     exclusivity,
     fencing,
+    highest_leads,
     linearizability,
     lost_updates,
     mutual_exclusion,
@@ -27,6 +30,7 @@ from splitbrain.checkers import (
     stall,
     term_monotonicity,
     term_safety,
+    true_overlaps,
     vote_safety,
 )
 from splitbrain.checkers.answering import answered_shares, hardly_observed
@@ -36,8 +40,9 @@ from splitbrain.checkers.history import History
 from splitbrain.checkers.incidents import described
 from splitbrain.checkers.judgement import JudgedProperty, Judgement, hold
 from splitbrain.checkers.verdict import Observed, TooLarge, Verdict
+from splitbrain.checkers.witness import witnessed
 from splitbrain.checkers.words import listed
-from splitbrain.names import GUARANTEES, Guarantee, Promises
+from splitbrain.names import GUARANTEES, WITNESSED, Guarantee, Promises
 
 OBSERVE = "observe"
 CONFIRM = "confirm"
@@ -50,7 +55,8 @@ class Property:
 
     ``needs`` names the operations that it is about; a history without any of them is not judged by this property, and
     neither is one with any of ``gives_way_to``, operations by which another property answers the same question better.
-    ``recorded`` is true for a history that holds the observations that the property is about.
+    ``recorded`` is true for a history that holds the observations that the property is about. With
+    ``only_where_promised``, it is judged only where its guarantees are guaranteed.
     """
 
     name: str
@@ -60,6 +66,12 @@ class Property:
     needs: tuple[str, ...] = (OBSERVE,)
     gives_way_to: tuple[str, ...] = ()
     recorded: Callable[[History], bool] = lambda history: True
+    only_where_promised: bool = False
+
+    @property
+    def inside(self) -> bool:
+        """True if it is about the inside of nodes, which only a simulation sees."""
+        return WITNESSED in self.needs
 
     def why_not(self, history: History, bounds: Bounds) -> str | None:
         """The reason why the history is not judged by this property; None if it is."""
@@ -68,6 +80,9 @@ class Property:
         recorded = {f for f, asked in history.others.items() if len(asked)}
         if len(history.observations) or bounds.members:
             recorded.add(OBSERVE)
+        if self.inside and not witnessed(history):
+            return "only a simulation sees inside the nodes"
+        recorded.add(WITNESSED)
         if recorded.isdisjoint(self.needs):
             return f"the history has no operation {' or '.join(self.needs)}"
         if not recorded.isdisjoint(self.gives_way_to):
@@ -172,6 +187,36 @@ PROPERTIES: tuple[Property, ...] = (
         recorded=lambda history: linearizability.model_of(history) is not None,
     ),
     Property(
+        name="highest-leads",
+        help="No node ever follows a leader of a lower name than its own, where the highest node is to lead.",
+        guarantees=(),
+        check=highest_leads.check,
+    ),
+    Property(
+        name="one-leader-at-an-instant",
+        help="No two nodes lead at one instant by their own state, which only a simulation sees, where exclusivity is "
+        "guaranteed.",
+        guarantees=("exclusivity",),
+        check=lambda history, _: true_overlaps.check(history),
+        needs=(WITNESSED,),
+        only_where_promised=True,
+    ),
+    Property(
+        name="confirmed-by-a-majority",
+        help="A node that confirms that it leads has heard from a majority since it was asked; only a simulation sees "
+        "the messages.",
+        guarantees=(),
+        check=confirmations.check,
+        needs=(WITNESSED,),
+    ),
+    Property(
+        name="no-node-raises",
+        help="No node raises an exception, whatever it receives; only a simulation sees that.",
+        guarantees=(),
+        check=lambda history, _: exceptions.check(history),
+        needs=(WITNESSED,),
+    ),
+    Property(
         name="coverage",
         help="The run exercised something: faults took effect and were verified, a leader was affected, and the "
         "machine kept time. Without that no run passes.",
@@ -216,7 +261,7 @@ def judge(
 
 def _observed(tested: Property, history: History, bounds: Bounds, promised: Promises) -> Verdict:
     """The verdict of the property's checker; not judged if it has no meaning here, undecided if the checker fails."""
-    why_not = tested.why_not(history, bounds) or _undefined(promised)
+    why_not = tested.why_not(history, bounds) or _undefined(promised) or _unpromised(tested, promised)
     if why_not is not None:
         return Verdict(property=tested.name, observed=Observed.NOT_JUDGED, words=why_not)
     try:
@@ -235,6 +280,12 @@ def _unless_hidden(tested: Property, found: Verdict, hidden: str | None) -> Verd
         return found
     words = f"{hidden}, which may hide a violation"
     return replace(found, observed=Observed.UNDECIDED, words=words, detail=found.words)
+
+
+def _unpromised(tested: Property, promised: Promises) -> str | None:
+    """The reason why a property that is judged only where promised is not judged; None if it is."""
+    idle = tested.only_where_promised and "guaranteed" not in promised.values()
+    return f"not guaranteed here: {listed(promised)}" if idle else None
 
 
 def _undefined(promised: Promises) -> str | None:

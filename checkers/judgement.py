@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from splitbrain.checkers.coverage import PROPERTY as COVERAGE
 from splitbrain.checkers.verdict import Finding, Observed, Outcome, Verdict, outcome_of, worst
 from splitbrain.checkers.words import listed
 from splitbrain.names import GUARANTEES, Guarantee, Promise, Promises
@@ -59,6 +60,14 @@ class JudgedProperty:
     def promises(self) -> Promises:
         """The promise for each guarantee; empty if the property tests none."""
         return {guarantee: judged.promised for guarantee, judged in self.guarantees.items()}
+
+    @property
+    def broken(self) -> tuple[Finding, ...]:
+        """The violations of what is guaranteed, or of what needs no promise."""
+        return tuple(each for each in self.found.findings if self._promised(each.guarantee) == "guaranteed")
+
+    def _promised(self, guarantee: Guarantee | None) -> Promise | None:
+        return "guaranteed" if guarantee is None else self.promises.get(guarantee)
 
     @property
     def outcome(self) -> Outcome:
@@ -186,8 +195,8 @@ class Judgement:
         clauses = dict.fromkeys(judged.headline for judged in told)  # several may share a reason
         yield from (each for each in clauses if not any(more.startswith(f"{each}, ") for more in clauses))
         held = [judged for judged in passed if judged.observed is Observed.HELD]
-        yield from _all_held([judged.name for judged in held if judged.guarantees], bool(told))
-        yield from (judged.headline for judged in held if not judged.guarantees)
+        yield from _all_held([judged.name for judged in held if judged.name != COVERAGE], bool(told))
+        yield from (judged.headline for judged in held if judged.name == COVERAGE)
         if undecided := [judged.name for judged in passed if judged.observed is Observed.UNDECIDED]:
             yield f"undecided, and not promised: {listed(undecided)}"
         if self._passed and self.missing is not None:  # coverage, which says it too, is not among those judged

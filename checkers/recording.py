@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from splitbrain.checkers.fault import Malformed, read_nemesis_line
 from splitbrain.checkers.operations import FAIL, INFO, NONE, OK
+from splitbrain.names import CONFIRMED, FOLLOWED, RAISED, REIGNED
 
 Kind = Literal["invoke", "ok", "fail", "info"]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 PROBES = ("observe", "confirm")
 MOST_REASONS = 1_000
 OUTCOMES = {"ok": OK, "fail": FAIL, "info": INFO}
-NODE_EVENTS = frozenset({"led", "followed"})
+NODE_EVENTS = frozenset({"led", FOLLOWED, REIGNED, CONFIRMED, RAISED})
 MOST_NODES = 1_000  # checkers compare every two of them
 
 

@@ -70,11 +70,11 @@ def outcome_of(observed: Observed, promise: Promise, strict: bool = False) -> Ou
 class Finding:
     """One violation that the history proves.
 
-    ``guarantee`` is the one that it breaks. ``evidence`` holds indexes of history lines. The violation lies in the
-    closed interval [``start``, ``end``], in ns.
+    ``guarantee`` is the one that it breaks, None if the property is part of no guarantee. ``evidence`` holds indexes
+    of history lines. The violation lies in the closed interval [``start``, ``end``], in ns.
     """
 
-    guarantee: Guarantee
+    guarantee: Guarantee | None
     words: str
     evidence: tuple[int, ...]
     start: int

@@ -181,6 +181,15 @@ OUTSIDE: Final = "outside"
 POLICY: Final = "restart policy"
 """Instances by which an incident came about, beside the software itself."""
 
+SIMULATION: Final = "simulation"
+"""The process of the line ``WITNESSED``."""
+WITNESSED: Final = "witnessed"
+"""The ``f`` of the line which says that the lines after it, by the nodes, tell what a simulation saw inside them:"""
+FOLLOWED: Final = "followed"
+REIGNED: Final = "reigned"
+CONFIRMED: Final = "confirmed"
+RAISED: Final = "raised"
+
 NO_ELECTION: Final = "no-election"
 """The ``f`` of the line that says why a run ended before any fault, of a system that showed no election to judge."""
 

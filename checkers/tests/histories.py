@@ -91,6 +91,17 @@ class Story:
         self.lines.append((time, line))
         return self
 
+    def witnessed(self, time: int) -> Story:
+        """The run was seen from inside the nodes."""
+        line = {"process": "simulation", "type": "info", "f": "witnessed", "node": None, "value": None}
+        self.lines.append((time, line))
+        return self
+
+    def inside(self, time: int, f: str, node: str, **facts: Any) -> Story:
+        """Something seen inside a node."""
+        self.lines.append((time, {"process": node, "type": "info", "f": f, "node": None, "value": facts}))
+        return self
+
     def canary(self, time: int, late: int) -> Story:
         line = {"process": "canary", "type": "info", "f": "canary", "node": None, "value": {"late": late}}
         self.lines.append((time, line))

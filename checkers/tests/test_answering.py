@@ -76,6 +76,7 @@ def test_the_silent_ones_are_named() -> None:
     assert hardly_observed({"n1": 0.9, "n2": 0.5, "s1": 0.0}) == (
         "n2 answered for 50% of its time and s1 answered for 0% of its time"
     )
+    assert str(hardly_observed({"n1": 0.5, "n2": 0.5, "n3": 0.5})).count(" and ") == 1
     assert hardly_observed({"n1": 0.9}) is None
 
 

@@ -45,7 +45,7 @@ def judged(story: Story, bounds: Bounds = BOUNDS) -> Verdict:
     return check(story.history(), bounds)
 
 
-def stalled(story: Story, bounds: Bounds = BOUNDS) -> list[tuple[str, int, int]]:
+def stalled(story: Story, bounds: Bounds = BOUNDS) -> list[tuple[str | None, int, int]]:
     return [(found.guarantee, found.start, found.end) for found in judged(story, bounds).findings]
 
 

@@ -34,7 +34,7 @@ def confirming(story: Story, node: str, start: int, end: int, every: int = 10) -
     return story
 
 
-def guarantees(verdict: Verdict) -> list[str]:
+def guarantees(verdict: Verdict) -> list[str | None]:
     return [finding.guarantee for finding in verdict.findings]
 
 

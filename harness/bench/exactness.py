@@ -20,8 +20,8 @@ from splitbrain.invariants.accuracy import Accuracy, RunWithTruth, compare, tota
 from splitbrain.nemesis.nemeses import build
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems import SYSTEMS
-from splitbrain.runtimes.sim.ground_truth import GroundTruth
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
+from splitbrain.runtimes.sim.witness import Witness
 from splitbrain.units import MS
 from splitbrain.workloads import Workload
 
@@ -51,7 +51,7 @@ def experiment(system: str, nemesis: str, seed: int, seconds: float, period_ms: 
 
 def observed(experiment: Experiment, schedule: Schedule) -> RunWithTruth:
     """Carry out an experiment in simulation, and record the true reigns too."""
-    recorder, truth = ColumnsRecorder(), GroundTruth()
+    recorder, truth = ColumnsRecorder(), Witness()
     simulation = simulate(experiment, schedule, recorder, truth)
     return RunWithTruth(history=recorder.history(), reigns=truth.reigns(simulation.now), zero_ns=START_WITHIN_NS)
 

@@ -146,8 +146,8 @@ def look(bug: Broken, seed: int, schedule: Schedule) -> Fired:
     at: dict[str, int] = {}
     history = recorder.history()
     contract = contract_of(bug.of, history, nodes=experiment.node_names, servers=experiment.server_names)
-    seen = recorded.trace(bug.nodes, len(experiment.server_names), simulation.now)
-    facts = ((each.invariant, each.at) for each in violations(seen, contract.promises, bug.of.features))
+    seen = recorded.trace(bug.nodes, len(experiment.server_names))
+    facts = ((each.invariant, each.at) for each in violations(seen))
     for name, when in (*facts, *_broken_promises(history, contract)):
         at[name] = min(when, at.get(name, when))
     return Fired(at=at, length_ns=simulation.now)
@@ -155,9 +155,8 @@ def look(bug: Broken, seed: int, schedule: Schedule) -> Fired:
 
 def _broken_promises(history: History, contract: Contract) -> Iterator[tuple[str, int]]:
     for judged in judge_by(history, contract).judgement.properties:
-        for finding in judged.found.findings:
-            if judged.promises.get(finding.guarantee) == "guaranteed":
-                yield judged.name, START_WITHIN_NS + finding.end
+        for finding in judged.broken:
+            yield judged.name, START_WITHIN_NS + finding.end
 
 
 # Schedules

@@ -21,7 +21,7 @@ from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.recorder import Recorder
 from splitbrain.core.warm_up import until_led
 from splitbrain.errors import EnvironmentFailure
-from splitbrain.names import COMPLETE, RUN, WATCHER
+from splitbrain.names import COMPLETE, RUN, SIMULATION, WATCHER, WITNESSED
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes import runtime_named
 from splitbrain.runtimes.base import Cluster, Facts, Incident, Say, Tell
@@ -124,6 +124,16 @@ async def run_phases(
         with contextlib.suppress(EnvironmentFailure):  # the tear-down reads the logs too, and says what failed
             for incident in await cluster.crashes_logged():
                 tell(incident)
+        _record_witnessed(cluster, recorder)
+
+
+def _record_witnessed(cluster: Cluster, recorder: Recorder) -> None:
+    """Record what was seen inside the nodes, if that can be seen."""
+    if (facts := cluster.witnessed()) is not None:
+        recorder.note(SIMULATION, WITNESSED, None, None)
+        for each in facts:
+            at = {name: recorder.since_start(instant) for name, instant in each.at.items()}
+            recorder.note(each.node, each.f, None, {**at, **each.facts})
 
 
 def _start(schedule: Schedule, began: int, now: int) -> int:

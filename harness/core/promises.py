@@ -100,6 +100,7 @@ def bounds_of(system: System, members: Iterable[str] = (), servers: Iterable[str
         votes_kept="votes" in system.features,
         elects=system.elects,
         round_ns=system.round_ms * MS,
+        highest_leads="highest" in system.features,
     )
 
 

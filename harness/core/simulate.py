@@ -12,27 +12,36 @@ from splitbrain.core.recorder import Process, Recorder
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes.base import Cluster
 from splitbrain.runtimes.sim import runtime as sim
-from splitbrain.runtimes.sim.instruments import Instrument
+from splitbrain.runtimes.sim.instruments import Instrument, Instruments
 from splitbrain.runtimes.sim.simulation import Simulation
+from splitbrain.runtimes.sim.witness import Witness
 
 
 def simulate(
-    experiment: Experiment, schedule: Schedule, recorder: Recorder, instrument: Instrument | None = None
+    experiment: Experiment,
+    schedule: Schedule,
+    recorder: Recorder,
+    witness: Witness | None = None,
+    instrument: Instrument | None = None,
 ) -> Simulation:
-    """Carry out an experiment in simulation; the simulation as it stands at the end."""
+    """Carry out an experiment in simulation; the simulation as it stands at the end.
+
+    What ``witness`` sees inside the nodes is recorded too, as in a run that is stored. ``instrument`` only watches.
+    """
 
     async def work(cluster: Cluster) -> None:
         await run_phases(cluster, experiment, schedule, recorder)
 
-    simulation = sim.make(cluster_of(experiment, schedule), instrument)
-    sim.drive(simulation, work)
+    watching = [each for each in (witness, instrument) if each is not None]
+    simulation = sim.make(cluster_of(experiment, schedule), Instruments(*watching) if watching else None)
+    sim.drive(simulation, work, witness)
     return simulation
 
 
 def history_of(experiment: Experiment, schedule: Schedule) -> History:
     """The history of an experiment carried out in simulation."""
     recorder = ColumnsRecorder()
-    simulate(experiment, schedule, recorder)
+    simulate(experiment, schedule, recorder, Witness())
     return recorder.history()
 
 

@@ -12,8 +12,6 @@ from types import MappingProxyType
 from typing import Final
 
 from splitbrain.nodes.protocol import (
-    Answer,
-    ConfirmAsked,
     Effect,
     Event,
     Followed,
@@ -24,9 +22,8 @@ from splitbrain.nodes.protocol import (
     Send,
     Started,
 )
-from splitbrain.runtimes.sim.ground_truth import GroundTruth, TrueReign
 from splitbrain.runtimes.sim.hosts import Host
-from splitbrain.runtimes.sim.instruments import describe
+from splitbrain.runtimes.sim.witness import Witness
 
 PRE_VOTE, PRE_VOTE_REPLY, VOTE, VOTE_REPLY = "pre_vote", "pre_vote_reply", "vote", "vote_reply"
 ELECTION, OK, ELECTED, COORDINATOR = "election", "ok", "elected", "coordinator"
@@ -36,7 +33,6 @@ KEPT: Final = frozenset({PRE_VOTE, PRE_VOTE_REPLY, VOTE, VOTE_REPLY}) | OF_THE_H
 # The receiver of one of these must adopt its term. A node that hears a leader may ignore a request for votes, its term
 # included (dissertation, 4.2.3).
 BINDING: Final = frozenset({"heartbeat", "heartbeat_reply", VOTE_REPLY})
-FORGET_NS: Final = 10_000_000_000  # after which no client waits for an answer any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,40 +77,18 @@ class Took:
     message: Json
 
 
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """The node raised an exception, and died of it; ``error`` describes it, with file and line."""
-
-    at: int
-    node: str
-    error: str
-
-
-Recorded = Booted | Did | Lagged | Took | Raised
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """The node answered that it leads to the question of instant ``asked``. ``heard`` are the machines from which it
-    had received a message that was sent after the question."""
-
-    at: int
-    node: str
-    asked: int
-    heard: frozenset[str]
+Recorded = Booted | Did | Lagged | Took
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ElectionTrace:
-    """The events of a run of ``nodes`` nodes and ``servers`` servers, in order, their positive confirmations and their
-    true reigns. Of messages only those of elections are kept; ``sent`` counts all by kind."""
+    """The events of a run of ``nodes`` nodes and ``servers`` servers, in order. Of messages only those of elections are
+    kept; ``sent`` counts all by kind."""
 
     nodes: int
     events: tuple[Recorded, ...]
     servers: int = 0
     sent: Mapping[str, int] = field(default_factory=dict)
-    confirmed: tuple[Confirmed, ...] = ()
-    reigns: tuple[TrueReign, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,98 +101,21 @@ class Violation:
     words: str
 
 
-@dataclass(slots=True)
-class _Question:
-    asked: int
-    place: int  # among all sendings and questions
-    heard: set[str] = field(default_factory=set)
-
-
-class NodeRecorder(GroundTruth):
-    """Records the events that mean the same in every algorithm: wins, followings, exceptions, confirmations, reigns."""
+class ElectionRecorder(Witness):
+    """Records the messages of elections too, by the names that they have in the algorithms of this project."""
 
     def __init__(self) -> None:
         super().__init__()
         self._events: list[Recorded] = []
         self._sent: Counter[str] = Counter()
-        self._confirmed: list[Confirmed] = []
-        self._asked: dict[str, dict[int, _Question]] = {}  # the open questions of each node that has any
-        # Of each of these the latest place at which a message was sent to it, by sender and identity. The message is
-        # kept, so that no other has its identity; a node may send one object again, and then the latest time counts.
-        self._sendings: dict[str, dict[tuple[str, int], tuple[int, Json]]] = {}
-        self._place = 0
-
-    def trace(self, nodes: int, servers: int = 0, now: int = 0) -> ElectionTrace:
-        """All that was recorded until ``now``."""
-        return ElectionTrace(
-            nodes=nodes,
-            events=tuple(self._events),
-            servers=servers,
-            sent=MappingProxyType(dict(self._sent)),
-            confirmed=tuple(self._confirmed),
-            reigns=self.reigns(now),
-        )
-
-    def after(self, host: Host, event: Event) -> None:
-        super().after(host, event)
-        if type(event) is Received:
-            if self._asked and host.name in self._asked:
-                self._hear(host.name, event[1], event[2])
-        elif type(event) is ConfirmAsked:
-            self._ask(host, event.request)
-
-    def effect(self, host: Host, effect: Effect) -> None:
-        kind = type(effect)
-        if kind is Send:
-            if self._asked and effect[0] in self._asked:  # type: ignore[index]
-                self._place += 1
-                sendings = self._sendings[effect[0]]  # type: ignore[index]
-                sendings[host.name, id(effect[2])] = self._place, effect[2]  # type: ignore[index]
-        elif kind is Answer:
-            self._answer(host, effect)  # type: ignore[arg-type]
-        elif kind is Led or kind is Followed:
-            self._did(host, effect)
-
-    def down(self, host: Host) -> None:
-        super().down(host)
-        self._asked.pop(host.name, None)
-
-    def raised(self, host: Host, failure: Exception) -> None:
-        self._events.append(Raised(host.true_now, host.name, describe(failure)))
-
-    def _did(self, host: Host, effect: Effect, because: Json = None) -> None:
-        self._events.append(Did(host.true_now, host.name, effect, because))  # type: ignore[arg-type]
-
-    def _ask(self, host: Host, request: int) -> None:
-        self._place += 1
-        still = self._asked.get(host.name, {})
-        if not still:
-            self._sendings[host.name] = {}
-        kept = {each: asked for each, asked in still.items() if host.true_now - asked.asked < FORGET_NS}
-        self._asked[host.name] = {**kept, request: _Question(host.true_now, self._place)}
-
-    def _hear(self, node: str, sender: str, message: Json) -> None:
-        sent_at, _ = self._sendings[node].get((sender, id(message)), (0, None))
-        for question in self._asked[node].values():
-            if sent_at > question.place:
-                question.heard.add(sender)
-
-    def _answer(self, host: Host, answer: Answer) -> None:
-        questions = self._asked.get(host.name, {})
-        question = questions.pop(answer.request, None)
-        if not questions:
-            self._asked.pop(host.name, None)
-        if question is not None and answer.error is None:
-            self._confirmed.append(Confirmed(host.true_now, host.name, question.asked, frozenset(question.heard)))
-
-
-class ElectionRecorder(NodeRecorder):
-    """Records the messages of elections too, by the names that they have in the algorithms of this project."""
-
-    def __init__(self) -> None:
-        super().__init__()
         self._terms: dict[str, int] = {}  # the highest term seen of each node; it may be higher by now
         self._because: dict[str, Json] = {}  # the message each node last received, if of a Bully or ring election
+
+    def trace(self, nodes: int, servers: int = 0) -> ElectionTrace:
+        """All that was recorded so far."""
+        return ElectionTrace(
+            nodes=nodes, events=tuple(self._events), servers=servers, sent=MappingProxyType(dict(self._sent))
+        )
 
     def after(self, host: Host, event: Event) -> None:
         super().after(host, event)
@@ -246,11 +143,11 @@ class ElectionRecorder(NodeRecorder):
             self._sent[name] += 1
             if name in KEPT and is_of_its_kind(name, effect[2]):  # type: ignore[index]
                 self._did(host, effect)
-        elif kind is Persist:
+        elif kind is Persist or kind is Led or kind is Followed:
             self._did(host, effect)
 
-    def _did(self, host: Host, effect: Effect, because: Json = None) -> None:
-        super()._did(host, effect, self._because.get(host.name))
+    def _did(self, host: Host, effect: Effect) -> None:
+        self._events.append(Did(host.true_now, host.name, effect, self._because.get(host.name)))  # type: ignore[arg-type]
 
     def _look(self, host: Host, message: Json) -> None:
         status = host.status()

@@ -78,6 +78,16 @@ class Rechecks(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fact:
+    """Something that happened inside a node: its kind, its instants (ns on the cluster's clock) and more, by name."""
+
+    node: str
+    f: str
+    at: Mapping[str, int]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LastWords:
     """What a node said last: its answer to a probe as it came, None where none is kept, and the end of its log."""
 
@@ -160,6 +170,10 @@ class Cluster(Protocol):
 
     async def crashes_logged(self) -> Sequence[Incident]:
         """One incident for each machine with lines in its log that look like a crash: their count, and some of them."""
+        ...
+
+    def witnessed(self) -> Sequence[Fact] | None:
+        """All that happened inside the nodes so far; None where that cannot be seen."""
         ...
 
     async def last_words(self, node: str) -> LastWords:

@@ -52,7 +52,7 @@ def schedule(system: str, fault_class: FaultClass) -> Schedule:
     return Schedule(steps=steps, length_ms=15_000)
 
 
-def found(seen: CaseRun) -> set[str]:
+def found(seen: CaseRun) -> set[str | None]:
     """The guarantees that were broken, promised or not."""
     return {finding.guarantee for judged in seen.judgement.properties for finding in judged.found.findings}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from math import inf
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from splitbrain.campaigns.hunt import cli as hunting
 from splitbrain.campaigns.hunt import confirm as confirming
 from splitbrain.campaigns.hunt.case import WHITE_BOX, Case, FailureSignature, run_case
 from splitbrain.campaigns.hunt.confirm import Confirmed, confirm, nearest, on_containers
 from splitbrain.campaigns.hunt.save import save, save_confirmed
+from splitbrain.campaigns.hunt.search import SearchResult
 from splitbrain.campaigns.hunt.shrink import still
 from splitbrain.cli import cli
 from splitbrain.errors import UsageError
@@ -230,3 +233,19 @@ def test_a_confirmation_counts_the_runs_that_break_the_same_promise(
     found = confirm(small(CUT), STALL, 3, tmp_path, said.append)
     assert (found.shown, found.of) == (1, 3)
     assert said == ["on containers: 0 of 1", "on containers: 1 of 2", "on containers: 1 of 3"]
+
+
+def test_each_of_several_finds_has_its_count_and_its_confirmation_in_json() -> None:
+    signatures = [STALL, FailureSignature("no-node-raises", WHITE_BOX)]
+    findings: Any = [
+        SimpleNamespace(
+            signature=each,
+            as_json=lambda each=each: {"property": each.property},
+            stored=SimpleNamespace(as_json=lambda: {"run": "r", "properties": {}}),
+        )
+        for each in signatures
+    ]
+    result = SearchResult(cases=9, times=Counter({signatures[0]: 2, signatures[1]: 5}))
+    said = hunting._as_json(findings, result, [{"shown": 1, "of": 3}, {"shown": 0, "of": 3}])["hunt"]
+    assert [(each["times"], each["confirmed"]["shown"]) for each in said["all_found"]] == [(2, 1), (5, 0)]
+    assert said["found"] == said["all_found"][0]

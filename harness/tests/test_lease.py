@@ -32,6 +32,7 @@ def found(system: str, *steps: Step, seed: int) -> dict[str, str]:
         each.name: str(each.promises.get(finding.guarantee))
         for each in judge(history, promises, experiment.bounds).properties
         for finding in each.found.findings
+        if finding.guarantee is not None
     }
 
 

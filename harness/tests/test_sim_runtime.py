@@ -31,7 +31,7 @@ from splitbrain.workloads import Workload
 
 pytestmark = pytest.mark.simulation
 
-PINNED = "7afda88486c6e8ff30227cdc3050012fb13c5b2946a1a35577fc602c4f9c47dd"
+PINNED = "1c9f4a790414038f9903ef9e9dc1bba5aaba53e518a54652e3603e2ed27d89b7"
 WORKLOAD = Workload(observe_period_ms=100, confirm_period_ms=100, canary_period_ms=None)
 
 

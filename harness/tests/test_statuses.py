@@ -35,7 +35,6 @@ from splitbrain.nodes.protocol import Effect, Event, Send, Started
 from splitbrain.reports.tests.runs import without_pictures
 from splitbrain.runtimes.docker import engine
 from splitbrain.runtimes.docker.images import ImageBuilder
-from splitbrain.runtimes.sim.instruments import Instruments
 from splitbrain.tests.histories import history_of, two_leaders
 from splitbrain.tests.test_node_class import Calm
 from splitbrain.user_systems.node_class import system_of
@@ -239,7 +238,7 @@ def test_messages_of_known_kinds_and_other_fields_hinder_no_instrument() -> None
     system = system_of(OddWords, "test_statuses:OddWords")
     experiment = asked_for(system, ("none",), "sim", 3, 3.0, 1)
     recorded, trace = ElectionRecorder(), Trace()
-    simulate(experiment, experiment.planned(), ColumnsRecorder(), Instruments(recorded, trace))
+    simulate(experiment, experiment.planned(), ColumnsRecorder(), recorded, trace)
     assert recorded.trace(3).sent["vote"] == 3 * len(ODD)
     assert violations(recorded.trace(3)) == ()
 

@@ -21,6 +21,7 @@ from splitbrain.errors import SplitbrainError
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes.sim.instruments import Instrument
 from splitbrain.runtimes.sim.runtime import Log
+from splitbrain.runtimes.sim.witness import Witness
 from splitbrain.user_systems.judged_run import JudgedRun, no_verdict
 from splitbrain.user_systems.node_class import NodeFailure
 
@@ -113,7 +114,7 @@ def record(
     __tracebackhide__ = True
     recorder = EntriesRecorder()
     try:
-        simulate(experiment, schedule, recorder, instrument)
+        simulate(experiment, schedule, recorder, Witness(), instrument)
     except NodeFailure as failure:
         when = f"{recorder.now() / 1e9:.3f} s from the beginning of the run"
         if not recorder.started:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from splitbrain.campaigns.hunt.trace import Trace
+from splitbrain.checkers.coverage import PROPERTY as COVERAGE
 from splitbrain.checkers.history import History
 from splitbrain.checkers.judge import PROPERTIES
 from splitbrain.checkers.judgement import Judgement
@@ -18,18 +19,19 @@ from splitbrain.core.experiment import Experiment, probe_timeout_ms
 from splitbrain.core.judging import judge_run
 from splitbrain.core.simulate import ColumnsRecorder, simulate
 from splitbrain.invariants.accuracy import RunWithTruth, compare
-from splitbrain.invariants.events import ElectionRecorder, NodeRecorder, Violation
-from splitbrain.invariants.registry import INVARIANTS, OF_ANY_NODE, tested, violations
+from splitbrain.invariants.events import ElectionRecorder, Violation
+from splitbrain.invariants.registry import INVARIANTS, tested, violations
 from splitbrain.nemesis.schedules import Schedule
 from splitbrain.runtimes.sim.ground_truth import TrueReign, overlaps
-from splitbrain.runtimes.sim.instruments import Instruments
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS
+from splitbrain.runtimes.sim.witness import Witness
 from splitbrain.user_systems.lookup import find_system
 from splitbrain.user_systems.node_class import NodeFailure
 from splitbrain.workloads import Kind, Workload
 
 NEMESIS = "hunt"
 WHITE_BOX = "white-box"
+INSIDE = frozenset(tested.name for tested in PROPERTIES if tested.inside)
 VOTE_INVARIANTS = frozenset({"one-vote-a-term", "quorum-behind-win"})
 OBSERVE_MS = 100
 CONFIRM_MS = 100
@@ -69,7 +71,8 @@ class Case:
 class FailureSignature:
     """A broken promise and the kind of evidence for it, both of which shrinking keeps.
 
-    ``guarantee`` is the name of the guarantee, or ``white-box`` for an invariant that only a simulation can check.
+    ``guarantee`` is the name of the guarantee, empty for a property without one, or ``white-box`` for one that only a
+    simulation can check.
     ``kind`` is the class of the verdict (``proven``, for example), empty where the property has none.
     """
 
@@ -86,9 +89,10 @@ class FailureSignature:
 class CaseRun:
     """The run of a case: its recorded history, the judgement, and the events and reigns inside the nodes.
 
-    ``tested`` names the properties and invariants that could have been found violated: their promises hold under the
-    faults of the run, and the run had the events that they are about. ``complete`` is False if a node of a user's
-    class raised, which ends a run.
+    ``violations`` are those of invariants of messages, and of a node of a user's class that raised. ``tested`` names
+    the properties and invariants that could have been found violated: their promises hold under the faults of the run,
+    and the run had the events that they are about. ``complete`` is False if a node of a user's class raised, which
+    ends a run.
     """
 
     case: Case
@@ -124,12 +128,12 @@ class CaseRun:
 def meant(wanted: str | None) -> frozenset[str]:
     """The properties that a name selects.
 
-    ``votes`` selects the invariants of votes, None every property with a guarantee (those judged from observations) and
-    every invariant that means the same for any node, and any other name itself.
+    ``votes`` selects the invariants of votes, None every property of the judge but ``coverage``, and any other name
+    itself.
     """
     match wanted:
         case None:
-            return OF_ANY_NODE | {tested.name for tested in PROPERTIES if tested.guarantees}
+            return frozenset(tested.name for tested in PROPERTIES) - {COVERAGE}
         case "votes":
             return VOTE_INVARIANTS
         case _:
@@ -138,37 +142,39 @@ def meant(wanted: str | None) -> frozenset[str]:
 
 def needs_white_box(wanted: str | None) -> bool:
     """True if the invariants about messages of known names are wanted, whose recording takes longer."""
-    return not meant(wanted).isdisjoint(INVARIANTS.keys() - OF_ANY_NODE)
+    return not meant(wanted).isdisjoint(INVARIANTS.keys())
 
 
 def signatures_of(judgement: Judgement) -> Iterator[FailureSignature]:
-    """The promised guarantees that a judgement found violated."""
+    """The promised guarantees that a judgement found violated, and the violations that need no promise."""
     for judged in judgement.properties:
-        for finding in judged.found.findings:
-            if judged.promises.get(finding.guarantee) == "guaranteed":
-                yield FailureSignature(judged.name, finding.guarantee, judged.found.kind or "")
+        for finding in judged.broken:
+            guarantee = WHITE_BOX if judged.name in INSIDE else finding.guarantee or ""
+            yield FailureSignature(judged.name, guarantee, judged.found.kind or "")
 
 
 def tested_by(judgement: Judgement) -> frozenset[str]:
-    """The properties that were decided, and of which something is guaranteed under the faults of the run."""
+    """The properties that were decided, and of which something is guaranteed under the faults of the run, or that need
+    no promise."""
     return frozenset(
         judged.name
         for judged in judgement.properties
-        if judged.found.outcome is not Outcome.UNKNOWN and "guaranteed" in judged.promises.values()
+        if judged.found.outcome is not Outcome.UNKNOWN
+        and (not judged.promises or "guaranteed" in judged.promises.values())
     )
 
 
 def run_case(case: Case, *, white_box: bool = False, wanted: str | None = None) -> CaseRun:
-    """Run a case in memory and judge it, and check the invariants that mean the same for any node.
+    """Run a case in memory and judge it.
 
     With ``white_box``, the invariants about messages of known names are checked too. With ``wanted``, only the
     properties it selects are judged. Raises UsageError for an unknown system.
     """
     experiment, recorder, trace = case.experiment, ColumnsRecorder(), Trace()
-    recorded = ElectionRecorder() if white_box else NodeRecorder()
+    recorded = ElectionRecorder() if white_box else Witness()
     raised: tuple[Violation, ...] = ()
     try:
-        simulate(experiment, case.schedule, recorder, Instruments(recorded, trace))
+        simulate(experiment, case.schedule, recorder, recorded, trace)
     except NodeFailure as failure:  # the run ends there; a node of our own that raises only dies
         lines = str(failure).splitlines()
         words = ": ".join(dict.fromkeys((lines[0], lines[-1])))
@@ -176,18 +182,16 @@ def run_case(case: Case, *, white_box: bool = False, wanted: str | None = None) 
     now = START_WITHIN_NS + recorder.now()
     history = recorder.history()
     judged = judge_run(history, experiment, only=None if wanted is None else meant(wanted))
-    seen = recorded.trace(case.nodes, len(experiment.server_names), now)
-    promises, features = judged.contract.promises, experiment.system.features
-    checked = None if white_box else OF_ANY_NODE
+    seen = recorded.trace(case.nodes, len(experiment.server_names)) if isinstance(recorded, ElectionRecorder) else None
     return CaseRun(
         case=case,
         history=history,
         judgement=judged.judgement,
         trace=trace,
-        reigns=seen.reigns,
+        reigns=recorded.reigns(now),
         simulated_ns=now,
-        violations=(*violations(seen, promises, features, checked), *raised),
-        tested=tested_by(judged.judgement) | tested(seen, promises, features),
+        violations=(*(() if seen is None else violations(seen)), *raised),
+        tested=tested_by(judged.judgement) | (frozenset() if seen is None else tested(seen)),
         complete=not raised,
     )
 

@@ -177,10 +177,10 @@ def _target(
 
 
 def _wanted(property_: str | None) -> str | None:
-    from splitbrain.checkers.judge import PROPERTIES
+    from splitbrain.campaigns.hunt.case import meant
     from splitbrain.invariants.registry import INVARIANTS
 
-    known = [tested.name for tested in PROPERTIES if tested.guarantees] + ["votes", *INVARIANTS]
+    known = [*sorted(meant(None)), "votes", *INVARIANTS]
     if property_ is not None and property_ not in known:
         raise UsageError(f"--property: expected one of {', '.join(known)}, got {property_!r}")
     return property_

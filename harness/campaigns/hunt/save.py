@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from splitbrain.campaigns.hunt.case import WHITE_BOX, Case, FailureSignature, run_case
+from splitbrain.campaigns.hunt.case import Case, FailureSignature, needs_white_box, run_case
 from splitbrain.campaigns.hunt.confirm import Confirmed
 from splitbrain.campaigns.hunt.coverage import PHASES, Coverage, FaultHit
 from splitbrain.campaigns.hunt.snippet import snippet
@@ -27,6 +27,7 @@ from splitbrain.core.simulate import simulate
 from splitbrain.core.store import RunDirectory
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.schedules import Schedule
+from splitbrain.runtimes.sim.witness import Witness
 from splitbrain.user_systems.node_class import NodeFailure
 
 COVERAGE_CSV = "coverage.csv"
@@ -58,7 +59,7 @@ class SavedFinding:
 
 def save(case: Case, signature: FailureSignature, store: Path) -> SavedFinding:
     """Store the run of a case that breaks a promise, with its report and its story."""
-    run = run_case(case, white_box=signature.guarantee == WHITE_BOX)
+    run = run_case(case, white_box=needs_white_box(signature.property))
     line = story(run, signature)
     keep = perform if run.complete else _perform_until_it_raises
     stored = keep(case.experiment, case.schedule, store, notes=(line,))
@@ -77,7 +78,7 @@ def _perform_until_it_raises(
     writer = RunWriter(experiment, schedule, store, notes=notes)
     recorder = Recorder(HistoryFile(writer.directory.history))
     with contextlib.suppress(NodeFailure):
-        simulate(experiment, schedule, recorder)
+        simulate(experiment, schedule, recorder, Witness())
     recorder.close()
     judged = judge_run(read_history(writer.directory.history), experiment)
     stored = writer.store_verdicts(judged)

@@ -26,7 +26,7 @@ from splitbrain.campaigns.hunt.case import Case, CaseRun, FailureSignature, mean
 from splitbrain.campaigns.hunt.coverage import Coverage
 from splitbrain.checkers.judge import OBSERVE, PROPERTIES
 from splitbrain.errors import EnvironmentFailure
-from splitbrain.names import Guarantee
+from splitbrain.names import WITNESSED, Guarantee
 from splitbrain.nemesis.nemeses import NEMESES, Card, build, classes
 from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.triggers import EVENTS, Event, Trigger
@@ -97,8 +97,8 @@ class SearchResult:
     ``cases`` counts completed cases, up to the last hit, and ``tested`` those that put to the test what is wanted.
     ``hits`` has one case for each broken promise, and ``times`` the number of cases that break it.
 
-    ``reigns`` counts the reigns of leaders by the nodes' own state, and ``overlaps`` the pairs of them that lead at one instant,
-    and ``proven`` those that observations prove.
+    ``reigns`` counts the reigns of leaders by the nodes' own state, ``overlaps`` the pairs of them that share an
+    instant, and ``proven`` those pairs that observations prove.
     """
 
     cases: int = 0
@@ -329,7 +329,9 @@ def workloads_of(system: System, wanted: str | None) -> tuple[Kind, ...]:
     needs = next((tested.needs for tested in PROPERTIES if tested.name == wanted), (OBSERVE,))
     if wanted is None:
         return tuple(known)
-    return ("election",) if OBSERVE in needs else tuple(kind for kind in OPERATIONS if OPERATIONS[kind] & set(needs))
+    if {OBSERVE, WITNESSED} & set(needs):
+        return ("election",)
+    return tuple(kind for kind in OPERATIONS if OPERATIONS[kind] & set(needs))
 
 
 def _guarantees(system: System, guarantee: Guarantee) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from splitbrain.campaigns.hunt.case import WHITE_BOX, Case, FailureSignature, run_case
+from splitbrain.campaigns.hunt.case import Case, FailureSignature, needs_white_box, run_case
 from splitbrain.errors import UsageError
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.faults import ScheduleError
@@ -85,7 +85,7 @@ def still(case: Case, signature: FailureSignature) -> bool:
     """True if the case breaks that promise with that kind of evidence."""
     try:
         return signature in run_case(
-            case, white_box=signature.guarantee == WHITE_BOX, wanted=signature.property
+            case, white_box=needs_white_box(signature.property), wanted=signature.property
         ).signatures(signature.property)
     except (ImpossibleShape, UsageError):  # a fault that needs more nodes
         return False

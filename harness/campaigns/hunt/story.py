@@ -22,8 +22,8 @@ FAULTS_NAMED = 3
 
 def story(run: CaseRun, signature: FailureSignature) -> str:
     """One line about the first violation of ``signature`` in a run. Raises ValueError if there is none."""
-    if signature.guarantee == WHITE_BOX:
-        return _invariant(run, signature)
+    if (violation := _violation(run, signature)) is not None:
+        return _invariant(run, violation)
     finding = _finding(run, signature)
     match signature.guarantee:
         case "term-safety" if signature.property == "term-monotonicity":
@@ -49,7 +49,7 @@ def _finding(run: CaseRun, signature: FailureSignature) -> Finding:
         for judged in run.judgement.properties
         if judged.name == signature.property
         for finding in judged.found.findings
-        if finding.guarantee == signature.guarantee
+        if signature.guarantee in (WHITE_BOX, finding.guarantee or "")
     ]
     if not of_it:
         raise ValueError(f"{signature} was not broken in this run")
@@ -59,14 +59,14 @@ def _finding(run: CaseRun, signature: FailureSignature) -> Finding:
 # Votes and terms
 
 
-def _invariant(run: CaseRun, signature: FailureSignature) -> str:
+def _violation(run: CaseRun, signature: FailureSignature) -> Violation | None:
+    return next((each for each in run.violations if each.invariant == signature.property), None)
+
+
+def _invariant(run: CaseRun, violation: Violation) -> str:
     """The words of a violated invariant; for two votes in one term, their cause."""
-    violation: Violation | None = next((each for each in run.violations if each.invariant == signature.property), None)
-    if violation is None:
-        raise ValueError(f"{signature} was not broken in this run")
-    if signature.property == "one-vote-a-term" and (twice := voted_twice(run.trace.events, violation.node)) is not None:
-        return twice
-    return f"{violation.words}, at {_s(violation.at)}"
+    twice = voted_twice(run.trace.events, violation.node) if violation.invariant == "one-vote-a-term" else None
+    return f"{violation.words}, at {_s(violation.at)}" if twice is None else twice
 
 
 def voted_twice(events: Sequence[TraceEvent], node: str | None = None, term: int | None = None) -> str | None:

@@ -188,6 +188,9 @@ class DockerCluster:
             if count
         ]
 
+    def witnessed(self) -> None:
+        return None
+
     async def last_words(self, node: str) -> LastWords:
         answer = self._asks.last_answer(node) if isinstance(self._asks, ProbeClient) else None
         return LastWords(answer=answer, log=tuple((await self._end_of_log(node)).splitlines()))

@@ -19,7 +19,7 @@ from splitbrain.nemesis.plans import Plan
 from splitbrain.nemesis.state import state_of
 from splitbrain.nemesis.triggers import Trigger
 from splitbrain.nodes.clients.base import Fail, Question, Reply
-from splitbrain.runtimes.base import Effect, Incident, Job, LastWords, Tell
+from splitbrain.runtimes.base import Effect, Fact, Incident, Job, LastWords, Tell
 from splitbrain.runtimes.sim.calls import Call
 from splitbrain.runtimes.sim.event_wait import EventWait
 from splitbrain.runtimes.sim.handlers import HANDLERS
@@ -29,6 +29,7 @@ from splitbrain.runtimes.sim.instruments import Instruments, describe
 from splitbrain.runtimes.sim.kernel import Act, SimAlarm
 from splitbrain.runtimes.sim.network import Link, Uniform, sampler
 from splitbrain.runtimes.sim.simulation import Simulation
+from splitbrain.runtimes.sim.witness import Witness
 from splitbrain.runtimes.verification import Heard, problems
 from splitbrain.units import MS
 
@@ -43,8 +44,9 @@ PROBE_NS: Final = 300_000
 class SimCluster:
     """The cluster of one simulation. Everything in it happens on the simulation's kernel."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, witness: Witness | None = None) -> None:
         self.simulation = simulation
+        self._witness = witness
         self.nodes: Sequence[str] = simulation.nodes
         self.servers: Sequence[str] = simulation.servers
         self._machines = tuple(simulation.hosts)
@@ -110,6 +112,9 @@ class SimCluster:
 
     async def crashes_logged(self) -> Sequence[Incident]:
         return ()
+
+    def witnessed(self) -> Sequence[Fact] | None:
+        return None if self._witness is None else tuple(self._witness.facts(self._kernel.now))
 
     async def last_words(self, node: str) -> LastWords:
         return LastWords(answer=None, log=())

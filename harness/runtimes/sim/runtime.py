@@ -13,18 +13,19 @@ from splitbrain.nodes.wall import OnWallClock
 from splitbrain.runtimes.base import ClusterSpec, Facts, Say, Work
 from splitbrain.runtimes.sim.cluster import SimCluster
 from splitbrain.runtimes.sim.hosts import Host
-from splitbrain.runtimes.sim.instruments import Instrument, describe
+from splitbrain.runtimes.sim.instruments import Instrument, Instruments, describe
 from splitbrain.runtimes.sim.simulation import START_WITHIN_NS, Simulation
+from splitbrain.runtimes.sim.witness import Witness
 
 
 def run(spec: ClusterSpec, work: Work, logs: Path, say: Say, phase: Callable[[str], None] = lambda name: None) -> Facts:
     """One run in simulation, as ``runtimes.base.Runtime`` describes; a signal ends it at once."""
     phase("set-up")
-    log = Log()
-    simulation = make(spec, log)
+    log, witness = Log(), Witness()
+    simulation = make(spec, Instruments(log, witness))
     problems: tuple[str, ...] = ()
     try:
-        drive(simulation, work)
+        drive(simulation, work, witness)
     finally:
         phase("tear-down")
         try:
@@ -57,11 +58,11 @@ def make(spec: ClusterSpec, instrument: Instrument | None = None) -> Simulation:
     return simulation
 
 
-def drive(simulation: Simulation, work: Work) -> None:
-    """Start the nodes and run ``work`` to its end."""
+def drive(simulation: Simulation, work: Work, witness: Witness | None = None) -> None:
+    """Start the nodes and run ``work`` to its end; the cluster knows what ``witness``, one of its instruments, saw."""
     simulation.start()
     simulation.run_until(START_WITHIN_NS)
-    simulation.kernel.run(work(SimCluster(simulation)))
+    simulation.kernel.run(work(SimCluster(simulation, witness)))
 
 
 class Log(Instrument):
