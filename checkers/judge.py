@@ -43,6 +43,7 @@ from splitbrain.checkers.verdict import Observed, TooLarge, Verdict
 from splitbrain.checkers.witness import witnessed
 from splitbrain.checkers.words import listed
 from splitbrain.names import GUARANTEES, WITNESSED, Guarantee, Promises
+from splitbrain.plugins import shipped
 
 OBSERVE = "observe"
 CONFIRM = "confirm"
@@ -227,6 +228,11 @@ PROPERTIES: tuple[Property, ...] = (
 )
 
 
+def properties() -> tuple[Property, ...]:
+    """All properties: the built-in ones, and those that other packages ship."""
+    return (*PROPERTIES, *(part.value for part in shipped("checkers", Property).values()))
+
+
 def judge(
     history: History,
     promises: Promises = ALL_PROMISED,
@@ -244,7 +250,7 @@ def judge(
     hidden = hardly_observed(answered_shares(history, bounds))
     judged: list[JudgedProperty] = []
     not_judged: list[JudgedProperty] = []
-    for tested in PROPERTIES:
+    for tested in properties():
         if only is None or tested.name in only:
             promised = {guarantee: promises.get(guarantee, "guaranteed") for guarantee in tested.guarantees}
             found = _unless_hidden(tested, _observed(tested, history, bounds, promised), hidden)

@@ -111,4 +111,5 @@ class Verdict:
             return Observed.VIOLATED
         if self.facts.get("undecided", {}).get(guarantee):
             return Observed.UNDECIDED
-        return Observed.HELD if self.observed is Observed.VIOLATED else self.observed
+        of_another = self.observed is Observed.VIOLATED and bool(self.findings)
+        return Observed.HELD if of_another else self.observed

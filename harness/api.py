@@ -25,7 +25,7 @@ from splitbrain.user_systems.container_run import ContainerRun
 from splitbrain.user_systems.lookup import find_system
 from splitbrain.user_systems.runs import run
 from splitbrain.user_systems.sim_run import SimRun
-from splitbrain.workloads import KINDS
+from splitbrain.workloads import kinds
 
 __all__ = [
     "ContainerRun",
@@ -65,13 +65,14 @@ def judge(
 
     ``system`` (a name or a ``System``) says which promises it is held to; without one, everything is promised.
     ``nodes`` and ``servers`` name the machines of the cluster that the history does not, ``workload`` is the one of
-    ``splitbrain.workloads.KINDS`` that made the history. With ``strict``, a known weakness that was not shown is
+    ``splitbrain.workloads.kinds()`` that made the history. With ``strict``, a known weakness that was not shown is
     invalid. Raises UsageError.
     """
     typed(History, "history", history, "a History (splitbrain.read_history gives one)")
     typed(bool, "strict", strict, "True or False")
-    if workload not in KINDS:
-        raise refused("workload", f"one of {', '.join(KINDS)}", workload)
+    known = kinds()
+    if workload not in known:
+        raise refused("workload", f"one of {', '.join(known)}", workload)
     members, others = names("nodes", nodes), names("servers", servers)
     if system is None:
         contract = contract_without_system(nodes=members, servers=others, workload=workload)

@@ -8,10 +8,10 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import click
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from splitbrain.nemesis.nemeses import Nemesis
     from splitbrain.nemesis.schedules import Schedule
     from splitbrain.nodes.systems.base import System
+    from splitbrain.plugins import Group
 
 EVERY_SHAPE = 5  # nodes, of which every shape can be made
 STATUS = {"valid": errors.EXIT_VALID, "unknown": errors.EXIT_UNKNOWN, "invalid": errors.EXIT_INVALID}
@@ -247,27 +248,39 @@ def _judge_again(
 
 @cli.command()
 def systems() -> None:
-    """List the systems under test."""
+    """List the systems under test, and the package that each comes from."""
     from splitbrain.nodes.systems import SYSTEMS
+    from splitbrain.nodes.systems.base import System
 
-    _table("system", ((system.name, system.help) for system in SYSTEMS.values()))
+    _table("system", [*_built_in(SYSTEMS), *_shipped("systems", System)], "from")
 
 
 @cli.command()
 def nemeses() -> None:
     """List the nemeses: named schedules of faults."""
-    from splitbrain.nemesis.nemeses import NEMESES
+    from splitbrain.nemesis.nemeses import NEMESES, Nemesis
+    from splitbrain.plugins import shipped
 
-    rows = ((nemesis.name, nemesis.help, _where(nemesis)) for nemesis in NEMESES.values())
+    all_of_them = {**NEMESES, **{name: part.value for name, part in shipped("nemeses", Nemesis).items()}}
+    rows = ((nemesis.name, nemesis.help, _where(nemesis)) for nemesis in all_of_them.values())
     _table("nemesis", rows, "where")
 
 
 @cli.command()
 def workloads() -> None:
     """List the workloads of clients."""
-    from splitbrain.workloads import KINDS
+    from splitbrain.workloads import kinds
 
-    _table("workload", KINDS.items())
+    _table("workload", kinds().items())
+
+
+@cli.command()
+def properties() -> None:
+    """List the properties that histories are judged by, and the package that each comes from."""
+    from splitbrain.checkers.judge import PROPERTIES, Property
+
+    built_in = {tested.name: tested for tested in PROPERTIES}
+    _table("property", [*_built_in(built_in), *_shipped("checkers", Property)], "from")
 
 
 @cli.command()
@@ -388,6 +401,25 @@ def _print_verdict(judgement: Judgement, run: RunDirectory | None, as_json: bool
     except OSError as failure:
         where = "" if run is None else f"  {run.report}"
         raise EnvironmentFailure(f"standard output: {words_of(failure)}; the verdict: {outcome}{where}") from failure
+
+
+class _Described(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def help(self) -> str: ...
+
+
+def _built_in(parts: Mapping[str, _Described]) -> list[tuple[str, str, str]]:
+    return [(part.name, part.help, "splitbrain") for part in parts.values()]
+
+
+def _shipped(group: Group, kind: type[_Described]) -> list[tuple[str, str, str]]:
+    """Name, description and package of each part that other packages ship."""
+    from splitbrain.plugins import shipped
+
+    return [(name, part.value.help, part.package) for name, part in shipped(group, kind).items()]
 
 
 def _where(nemesis: Nemesis) -> str:

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import NoReturn
 
 from splitbrain.errors import EXIT_FAILED, EXIT_VALID, Interrupted, SplitbrainError
+from splitbrain.plugins import PluginError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_SECONDS = 0.01
@@ -43,7 +44,7 @@ def conclude(work: Callable[[], object], *, debug: bool = False) -> NoReturn:
 def words_of(failure: BaseException) -> str:
     """A failure in one message; of a bug, with the place in the source."""
     match failure:
-        case SplitbrainError() | Interrupted():
+        case SplitbrainError() | Interrupted() | PluginError():
             return str(failure)
         case KeyboardInterrupt():
             return "interrupted by SIGINT"

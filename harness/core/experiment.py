@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -24,7 +24,7 @@ from splitbrain.nemesis.schedules import Schedule
 from splitbrain.nodes.systems.base import System
 from splitbrain.runtimes.base import ClusterSpec
 from splitbrain.runtimes.capabilities import CAPABILITIES, known_runtime
-from splitbrain.workloads import KINDS, USUAL, Kind, Workload, workload_from_json
+from splitbrain.workloads import USUAL, Workload, kinds, workload_from_json
 
 FORMAT = 1
 UNHURRIED_MS = 4_000  # the longest stall bound for which the usual windows, of five seconds and more, are long enough
@@ -187,7 +187,7 @@ def asked_for(
     """The experiment of these names and figures, as a user gives them. Raises UsageError for an impossible one.
 
     Without ``nodes`` there are as many as is usual for the system. ``time_limit`` is in s, ``observe_period`` in ms,
-    ``kind`` is one of ``KINDS``. ``place`` gives the name of an argument in messages.
+    ``kind`` is one of ``workloads.kinds()``. ``place`` gives the name of an argument in messages.
     """
     nodes = system.usual_nodes if nodes is None else nodes
     usual = USUAL.get(known_runtime(runtime), Workload())
@@ -203,7 +203,7 @@ def asked_for(
         seed=seed,
         workload=replace(
             usual,
-            kind=cast(Kind, kind),
+            kind=kind,
             observe_period_ms=period,
             probe_timeout_ms=probe_timeout_ms(system),
         ),
@@ -223,8 +223,9 @@ def refuse_cluster(system: System, runtime: str, nodes: int, place: Place = opti
 
 
 def _refuse_workload(system: System, kind: str, period_ms: int, place: Place) -> None:
-    if kind not in KINDS:
-        raise UsageError(f"{place('workload')}: expected one of {', '.join(KINDS)}, got {kind!r}")
+    known = kinds()
+    if kind not in known:
+        raise UsageError(f"{place('workload')}: expected one of {', '.join(known)}, got {kind!r}")
     if kind in ("ledger", "ledger-unfenced") and "tokens" not in system.features:
         raise UsageError(
             f"{place('workload')}: {system.name} gives out no tokens, by which writes to a ledger are judged: "

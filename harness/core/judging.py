@@ -12,7 +12,7 @@ from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.coverage import effective_faults
 from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.history import History, HistoryError
-from splitbrain.checkers.judge import ALL_PROMISED, PROPERTIES, judge
+from splitbrain.checkers.judge import ALL_PROMISED, judge, properties
 from splitbrain.checkers.judgement import Judgement
 from splitbrain.core.experiment import Experiment
 from splitbrain.core.promises import (
@@ -26,7 +26,7 @@ from splitbrain.core.promises import (
 from splitbrain.core.store import EXPERIMENT
 from splitbrain.errors import UsageError
 from splitbrain.names import FaultClass, Promises, did_you_mean
-from splitbrain.nemesis.nemeses import ALL, NEMESES, Nemesis, RecordedKind, recorded_kinds
+from splitbrain.nemesis.nemeses import ALL, Nemesis, RecordedKind, nemesis_named, recorded_kinds
 from splitbrain.nodes.systems.base import System
 
 if TYPE_CHECKING:
@@ -133,7 +133,8 @@ def contract_without_system(
 def without_effect(nemeses: Iterable[str], history: History, bounds: Bounds) -> tuple[str, ...]:
     """The nemeses of these names of which no fault took effect; names of no nemesis are left out."""
     faults = effective_faults(history, bounds)
-    known = [NEMESES[name] for name in dict.fromkeys(nemeses) if name in NEMESES]
+    named = map(nemesis_named, dict.fromkeys(nemeses))
+    known = [nemesis for nemesis in named if nemesis is not None]
     return tuple(nemesis.name for nemesis in known if not _took_effect(nemesis, faults, bounds))
 
 
@@ -220,7 +221,7 @@ def _number(value: object) -> float | None:
 
 def properties_named(names: str) -> frozenset[str]:
     """The properties of these names, which commas separate. Raises UsageError for one that there is not."""
-    known = [tested.name for tested in PROPERTIES]
+    known = [tested.name for tested in properties()]
     asked = names.split(",")
     for name in asked:
         if name not in known:

@@ -17,7 +17,7 @@ import msgspec
 from splitbrain.arguments import refused
 from splitbrain.checkers.fault import Fault
 from splitbrain.checkers.history import History, HistoryEntry
-from splitbrain.checkers.judge import ALL_PROMISED, PROPERTIES
+from splitbrain.checkers.judge import ALL_PROMISED, properties
 from splitbrain.checkers.judgement import JudgedProperty, Judgement, hold
 from splitbrain.checkers.verdict import Outcome
 from splitbrain.checkers.words import counted, duration, instant
@@ -86,7 +86,7 @@ class JudgedRun(ABC):
         """The verdict of one property, judged as if the system promised it. Raises UsageError and HarnessFailed."""
         if not isinstance(name, str):
             raise refused("the name of a property", "a string", name)
-        known = [tested.name for tested in PROPERTIES]
+        known = [tested.name for tested in properties()]
         if name not in known:
             expected = f"expected one of {', '.join(known)}"
             raise UsageError(f"there is no property {name!r}: {expected}{did_you_mean(name, known)}")

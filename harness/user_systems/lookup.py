@@ -15,6 +15,7 @@ from splitbrain.names import PRESET_AT, Preset, preset_named
 from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
+from splitbrain.plugins import shipped
 from splitbrain.user_systems.description import described, described_as
 from splitbrain.user_systems.node_class import system_at
 from splitbrain.user_systems.promises import with_preset
@@ -41,11 +42,14 @@ def _find(name: str) -> System:
         return SYSTEMS[name]
     if name in BROKEN:
         return BROKEN[name].system
+    others = shipped("systems", System)
+    if name in others:
+        return others[name].value
     if name.endswith(".toml"):
         return described(Path(name))
     if ":" in name:
         return system_at(name)
-    known = ", ".join(SYSTEMS)
+    known = ", ".join((*SYSTEMS, *others))
     raise UsageError(f"unknown system {name!r}: expected one of {known}, package.module:Name or FILE.toml")
 
 

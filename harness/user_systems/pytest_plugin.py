@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from splitbrain.user_systems.container_run import ContainerRun
     from splitbrain.user_systems.judged_run import JudgedRun
     from splitbrain.user_systems.sim_run import SimRun
-    from splitbrain.workloads import Kind
 
 PLUGIN = "splitbrain-runs"
 HARNESS_FAILED = "splitbrain_harness_failed"  # the attribute of a report
@@ -126,7 +125,7 @@ class Splitbrain:
         seconds: float | None = None,
         seed: int = 0,
         observe_period_ms: int | None = None,
-        workload: Kind = "election",
+        workload: str = "election",
         promises: str | None = None,
         strict: bool = False,
     ) -> SimRun | ContainerRun:

@@ -23,7 +23,7 @@ from splitbrain.user_systems.lookup import find_system
 from splitbrain.user_systems.node_class import name_of, system_of
 from splitbrain.user_systems.promises import with_preset
 from splitbrain.user_systems.sim_run import SimRun
-from splitbrain.workloads import USUAL, Kind
+from splitbrain.workloads import USUAL
 
 SECONDS = 20.0
 
@@ -38,7 +38,7 @@ def run(
     seconds: float | None = None,
     seed: int = 0,
     observe_period_ms: int | None = None,
-    workload: Kind = "election",
+    workload: str = "election",
     promises: str | None = None,
     strict: bool = False,
     store: str | Path = "store",
@@ -49,7 +49,7 @@ def run(
 
     ``runtime`` is ``sim`` or ``docker``; None simulates what can be simulated. The faults are those of a ``nemesis``
     ("partition"; or several, with commas or as a sequence), or of a ``schedule``, which has a length. ``workload`` is
-    one of ``workloads.KINDS``. ``promises`` is a preset ("quorum") in place of the system's promises. ``strict``: a
+    one of ``workloads.kinds()``. ``promises`` is a preset ("quorum") in place of the system's promises. ``strict``: a
     known weakness that was not shown is invalid. A run on containers is kept in the folder ``store``. ``again`` are
     commands that a failure's message shows, and ``on_broken`` is called before a ``BrokenPromise`` is raised.
 
@@ -79,7 +79,7 @@ def _plan(
     seconds: float | None,
     seed: int,
     period_ms: int | None,
-    kind: Kind,
+    kind: str,
 ) -> tuple[Experiment, Schedule]:
     if schedule is not None and (nemesis is not None or seconds is not None):
         raise UsageError("a schedule has faults and a length: give no nemesis and no seconds beside it")

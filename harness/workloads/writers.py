@@ -15,9 +15,10 @@ from random import Random
 from typing import Any, Final
 
 from splitbrain.nodes.clients.base import Ok
+from splitbrain.plugins import shipped
 from splitbrain.runtimes.base import Alarm, Cluster, Job
 from splitbrain.units import MS
-from splitbrain.workloads import Workload
+from splitbrain.workloads import ShippedWorkload, Workload
 from splitbrain.workloads.adders import Adders
 from splitbrain.workloads.clients import ClientGroup, LeaderView, OperationRecorder, next_due
 from splitbrain.workloads.locks import Contenders, LeadershipLock
@@ -60,6 +61,9 @@ def writers(
             return [Contenders(cluster, operations, workload, LeadershipLock(cluster), shared)]
         case "writes":
             return [Adders(cluster, operations, view, workload)]
+        case other:
+            clients = shipped("workloads", ShippedWorkload)[other].value.clients
+            return clients(cluster, operations, view, workload, seed)
 
 
 def ledger(kept: Ledger, seed: int) -> LedgerService:
