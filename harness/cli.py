@@ -43,7 +43,10 @@ store_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 privileged_option = click.option(
-    ALLOW_PRIVILEGED, "privileged", is_flag=True, help="Let a container of the run use the machine's loop devices."
+    ALLOW_PRIVILEGED,
+    "privileged",
+    is_flag=True,
+    help="Let containers of the run use devices of the machine: loop devices, and others that a description names.",
 )
 strict_option = click.option("--strict", is_flag=True, help="Fail if a known weakness was not reproduced.")
 

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         system = parsed.system.with_options(dict(parsed.option))
-        if parsed.role == "server" and system.servers is None:
+        if parsed.role == "server" and not system.servers:
             raise ValueError(f"--role: {system.name} has no servers")
         config = _config(parsed)
     except (ValueError, OSError) as error:

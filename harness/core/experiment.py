@@ -16,12 +16,13 @@ from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.files import read_whole
 from splitbrain.core.promises import bounds_of
 from splitbrain.errors import UsageError
+from splitbrain.names import ALLOW_PRIVILEGED
 from splitbrain.nemesis import schedules
 from splitbrain.nemesis.faults import ScheduleError
 from splitbrain.nemesis.nemeses import build
 from splitbrain.nemesis.plans import check_aims
 from splitbrain.nemesis.schedules import Schedule
-from splitbrain.nodes.systems.base import System
+from splitbrain.nodes.systems.base import USUAL_DEVICES, System
 from splitbrain.runtimes.base import ClusterSpec
 from splitbrain.runtimes.capabilities import CAPABILITIES, known_runtime
 from splitbrain.workloads import USUAL, Workload, kinds, workload_from_json
@@ -52,8 +53,7 @@ class Experiment:
 
     @property
     def server_names(self) -> tuple[str, ...]:
-        servers = self.system.servers
-        return () if servers is None else tuple(f"s{i}" for i in range(1, servers.count + 1))
+        return self.system.server_names
 
     @property
     def bounds(self) -> Bounds:
@@ -220,6 +220,15 @@ def refuse_cluster(system: System, runtime: str, nodes: int, place: Place = opti
         raise UsageError(
             f"{place('nodes')}: {system.name} runs on {system.min_nodes} to {system.max_nodes}, got {nodes}"
         )
+
+
+def refuse_devices(system: System, privileged: bool) -> None:
+    """Raise UsageError for devices that only a user may give to nodes."""
+    programs = (system.software, *(group.software for group in system.servers.values()), *system.exceptions.values())
+    asked = {device for software in programs for device in software.options.devices} - set(USUAL_DEVICES)
+    if asked and not privileged:
+        words = ", ".join(sorted(asked))
+        raise UsageError(f"{system.name} is to use devices of this machine; rerun with {ALLOW_PRIVILEGED}: {words}")
 
 
 def _refuse_workload(system: System, kind: str, period_ms: int, place: Place) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from splitbrain import reports
 from splitbrain.checkers.history import History
 from splitbrain.core import store as stores
-from splitbrain.core.experiment import Experiment
+from splitbrain.core.experiment import Experiment, refuse_devices
 from splitbrain.core.judging import Judged, judge_run, read_history
 from splitbrain.core.leader_view import LeaderView
 from splitbrain.core.lifecycle import NO_PROGRESS, Progress, carry_out
@@ -129,10 +129,12 @@ def perform(
     """Run, store, judge and draw. Raises SplitbrainError or Interrupted, with a message that names what is kept;
     FailedAfterVerdict holds the judged run.
 
-    ``privileged`` allows the faults of ``Capabilities.privileged``. ``notes`` are lines for the report.
+    ``privileged`` allows the faults of ``Capabilities.privileged``, and devices for nodes. ``notes`` are lines for the
+    report.
     """
     experiment.refuse_impossible(schedule)
     refuse_unsupported(schedule, experiment.runtime, privileged)
+    refuse_devices(experiment.system, privileged)
     writer = RunWriter(experiment, schedule, store, strict=strict, notes=notes)
     phases = PhaseTimes(progress)
     say(f"seed {experiment.seed}: {writer.command}")

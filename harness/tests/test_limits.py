@@ -74,7 +74,7 @@ def test_a_file_that_is_no_history_and_no_schedule_is_refused(tmp_path: Path, co
         ('command = ["{name.__class__}"]\n', "command: expected"),
         ('command = ["{name!r}"]\n', "command: expected"),
         ('command = ["{"]\n', "command: expected"),
-        ('command = ["{peers}"]\npeer = "{address:>3000000000}"\n', "command: expected"),
+        ('command = ["{peers}"]\npeer = "{address:>3000000000}"\n', "peer: expected"),
         ("nodes = 30000\n", "nodes: expected a whole number from 1 to 50"),
         (f"ready_s = 1{'0' * 400}\n", "ready_s: expected a whole number from 1 to 3600"),
         (f"ready_s = 1{'0' * 5000}\n", "no TOML"),

@@ -115,7 +115,7 @@ def test_a_pinned_schedule_has_a_fault_of_its_class_and_is_supported(
 def aims(schedule: Schedule, system: System, nodes: int | None) -> list[Plan]:
     """The plans of a schedule's faults while the first node and the first server lead."""
     names = tuple(f"n{i}" for i in range(1, (nodes or system.usual_nodes) + 1))
-    servers = () if system.servers is None else tuple(f"s{i}" for i in range(1, system.servers.count + 1))
+    servers = system.server_names
     views = {
         "nodes": View(nodes=names, leader=names[0], others=servers),
         "servers": View(nodes=servers, leader=servers[0] if servers else None, others=names, group="servers"),

@@ -100,9 +100,8 @@ def test_contenders_prefer_different_servers_and_servers_know_their_numbers() ->
     command = ZOOKEEPER_STOCK_SYSTEM.software.command(machine)
     assert [word for word in command if "2181" in word] == [f"--server=10.0.1.{i}:2181" for i in (2, 3, 1)]
     assert "stock" in command
-    assert ZOOKEEPER_SHORT_SYSTEM.servers is not None
     server = Machine(name="s2", system="zookeeper-short", seed=1, nodes=nodes, servers=servers)
-    words = list(ZOOKEEPER_SHORT_SYSTEM.servers.software.command(server))
+    words = list(ZOOKEEPER_SHORT_SYSTEM.software_on("s2").command(server))
     assert words[words.index("--id") + 1] == "2" and words[words.index("--sync-limit") + 1] == str(SHORT.sync_limit)
 
 

@@ -8,6 +8,7 @@ way.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,13 +47,26 @@ class NoOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
-    """A machine on which something is to be started: what it is called, and where all are, by name."""
+    """A machine on which something is to be started: what it is called, and where all are, by name.
+
+    ``groups`` names the servers of each group, and ``free_address`` is one of the run's network that no machine has.
+    """
 
     name: str
     system: str
     seed: int
     nodes: Mapping[str, str]
     servers: Mapping[str, str]
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    free_address: str = ""
+
+    @property
+    def alike(self) -> Mapping[str, str]:
+        """The machines of its group, itself included: all nodes, or the servers of one group."""
+        if self.name in self.nodes:
+            return self.nodes
+        group = next((names for names in self.groups.values() if self.name in names), (*self.servers,))
+        return {name: self.servers[name] for name in group}
 
 
 def _run_node(machine: Machine, role: tuple[str, ...], peers: Mapping[str, str]) -> tuple[str, ...]:
@@ -86,17 +100,54 @@ def run_server(machine: Machine) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OwnImage:
-    """An image from outside this project: a tag that the engine has or can pull, or a folder with a Dockerfile."""
+    """An image from outside this project: a tag that the engine has or can pull, a folder with a Dockerfile, or
+    packages of a Debian ``suite``."""
 
     tag: str | None = None
     folder: str | None = None
+    suite: str | None = None
+    packages: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return str(self.tag or self.folder)
+        return self.tag or self.folder or f"{self.suite}: {' '.join(self.packages)}"
 
 
 RestartPolicy = Literal["always", "on-failure", "never"]
 """After which ends, other than those that a fault causes, software is started again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PutFile:
+    """A file that is put into a container before it starts. ``owner`` is a name or a number, ``NAME:GROUP`` too."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+    owner: str = "root"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ContainerOptions:
+    """How a container is made beside its image and arguments, by options as Docker has them.
+
+    ``entrypoint`` and ``files`` depend on the machine. ``sysctls`` of the network are those of its host, which owns
+    that. ``tmpfs`` maps folders to options of mount(8), and ``ulimits`` names to soft and hard limits. ``ipv6`` turns
+    IPv6 on within the machine only: no machine reaches another by it, since cuts are of IPv4. ``stop_signal`` asks it
+    to end.
+    """
+
+    entrypoint: Callable[[Machine], Sequence[str]] | None = None
+    files: Callable[[Machine], Sequence[PutFile]] = lambda machine: ()
+    user: str | None = None
+    working_dir: str | None = None
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
+    shm_bytes: int | None = None
+    ulimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    init: bool = False
+    stop_signal: str = "SIGTERM"
+    ipv6: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,8 +158,8 @@ class Software:
     variables beside those of the image. Clients connect to ``ports``. ``data`` is the folder of its durable state, None
     if it keeps none, and ``ready_s`` the longest time until its first answer. Where it ends and no fault asked for
     that, ``restart`` says if it is started again, ``restart_delay_ms`` later. Its container has these Linux
-    ``capabilities`` (of ``CAPABILITIES``) only, and may use ``memory_mb`` of memory and have ``pids`` processes and
-    threads.
+    ``capabilities`` only, and may use ``memory_mb`` of memory and have ``pids`` processes and threads; ``options`` are
+    the rest.
     """
 
     image: str | OwnImage
@@ -122,6 +173,7 @@ class Software:
     capabilities: tuple[str, ...] = ()
     memory_mb: int = 1024
     pids: int = 1024
+    options: ContainerOptions = ContainerOptions()
 
     def restarts_after(self, status: int) -> bool:
         """True if it is to be started again after it ended with that status."""
@@ -143,8 +195,18 @@ CAPABILITIES: Final = (
     "SETUID",
     "SYS_CHROOT",
 )
-"""The Linux capabilities that software may have: Docker's usual ones without NET_RAW, since a node that forges packets
-or reads those of others passes cuts."""
+"""The Linux capabilities that software has without being asked about: Docker's usual ones without NET_RAW, since a node
+that forges packets or reads those of others passes cuts."""
+
+MORE_CAPABILITIES: Final = (
+    *("AUDIT_CONTROL", "AUDIT_READ", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "DAC_READ_SEARCH", "IPC_LOCK"),
+    *("IPC_OWNER", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "NET_ADMIN", "NET_BROADCAST", "NET_RAW"),
+    *("PERFMON", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO"),
+    *("SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM"),
+)
+"""The other Linux capabilities, which a description can name (``cap_add``)."""
+USUAL_DEVICES: Final = ("/dev/fuse", "/dev/net/tun")
+"""Devices that software may have without ``--allow-privileged``: they give nothing of the machine to a container."""
 
 OUR_NODE: Final = Software(image="images/node", command=run_node)
 OUR_SERVER: Final = Software(image="images/node", command=run_server)
@@ -152,7 +214,7 @@ OUR_SERVER: Final = Software(image="images/node", command=run_server)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Servers:
-    """The machines beside the nodes that the election rests on; none of them is a candidate.
+    """A group of machines beside the nodes that the election rests on; none of them is a candidate.
 
     Faults are injected into them, and they are not observed. ``factory`` is None where there is no state machine.
     """
@@ -160,6 +222,12 @@ class Servers:
     count: int
     software: Software
     factory: Factory | None = None
+
+
+def names_of_servers(groups: Mapping[str, Servers]) -> dict[str, tuple[str, ...]]:
+    """The names of the machines in each group: they are numbered through all groups."""
+    numbers = itertools.count(1)
+    return {group: tuple(f"s{next(numbers)}" for _ in range(servers.count)) for group, servers in groups.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,10 +259,12 @@ time (``nodes.wall``), a deliberate mistake. ``highest``: the live node of the h
 class System:
     """A system under test: how it is started, observed and simulated, and what it promises.
 
-    On containers the nodes run ``software`` and are observed by ``client`` (``module:Class``), or by ``probe`` for a
-    system from a TOML file. In simulation they are made by ``factory``, None where there is no state machine.
-    ``options`` is a frozen dataclass of booleans and integers, the same on every node. ``on_containers`` is False for
-    nodes that run in simulation only.
+    ``servers`` are the groups of servers by name. Their machines are named ``s1``, ``s2`` and so on through all groups.
+
+    On containers the nodes run ``software``, or what ``exceptions`` has for a machine by name, and are observed by
+    ``client`` (``module:Class``), or by ``probe`` for a system from a TOML file. In simulation they are made by
+    ``factory``, None where there is no state machine. ``options`` is a frozen dataclass of booleans and integers, the
+    same on every node. ``on_containers`` is False for nodes that run in simulation only.
 
     ``promises`` is the table of promises (``nodes.systems.promises``), and ``pins`` are runs that reproduce known
     weaknesses, by runtime. ``stall_bound_ms`` is the longest time without a working leader for a majority that can have
@@ -222,7 +292,8 @@ class System:
     round_ms: int = 0
     wait_for_leader_s: float = 30.0
     software: Software = OUR_NODE
-    servers: Servers | None = None
+    servers: Mapping[str, Servers] = field(default_factory=dict)
+    exceptions: Mapping[str, Software] = field(default_factory=dict)
     client: str = "splitbrain.nodes.clients.http:HttpClient"
     probe: Probe | None = None
     features: frozenset[Feature] = frozenset({"tokens"})
@@ -238,9 +309,28 @@ class System:
         return self.probe is None or self.probe.confirm is not None
 
     @property
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of the servers of each group."""
+        return names_of_servers(self.servers)
+
+    @property
+    def server_names(self) -> tuple[str, ...]:
+        """The names of all servers."""
+        return tuple(name for names in self.groups.values() for name in names)
+
+    def server(self, machine: str) -> Servers | None:
+        """The group of the server of that name; None if there is no such server."""
+        return next((self.servers[group] for group, names in self.groups.items() if machine in names), None)
+
+    def software_on(self, machine: str) -> Software:
+        """What runs on the machine of that name, a node or a server."""
+        group = self.server(machine)
+        return self.exceptions.get(machine, self.software if group is None else group.software)
+
+    @property
     def simulated(self) -> bool:
         """True if all its parts have state machines, so that it can run in simulation."""
-        return self.factory is not None and (self.servers is None or self.servers.factory is not None)
+        return self.factory is not None and all(group.factory is not None for group in self.servers.values())
 
     def make_node(
         self, id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Json] | None = None
@@ -253,9 +343,10 @@ class System:
         self, id: str, peers: Sequence[str], rng: Random, boot: str, state: Mapping[str, Json] | None = None
     ) -> Node:
         """Make a server; the arguments are those of a node."""
-        assert self.servers is not None, f"{self.name} has no servers"
-        assert self.servers.factory is not None, f"{self.name} has no state machine of its servers"
-        return self.servers.factory(id, peers, self.options, rng, boot, state)
+        group = self.server(id)
+        assert group is not None, f"{self.name} has no server {id}"
+        assert group.factory is not None, f"{self.name} has no state machine of its servers"
+        return group.factory(id, peers, self.options, rng, boot, state)
 
     def with_options(self, texts: Mapping[str, str]) -> System:
         """This system with some options changed, each given as text: ``{"pre_vote": "false"}``.

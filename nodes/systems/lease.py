@@ -125,7 +125,7 @@ LEASE_SYSTEM: Final = System(
     message_complexity="2 for each node every 100 to 220 ms; 4 for each that tries to take over, of which one succeeds",
     options=LEASE,
     factory=LeaseContender,
-    servers=Servers(count=1, software=OUR_SERVER, factory=LeaseStore),
+    servers={"store": Servers(count=1, software=OUR_SERVER, factory=LeaseStore)},
     pins={"sim": PINS, "docker": PINS},
 )
 

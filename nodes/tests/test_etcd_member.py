@@ -66,9 +66,8 @@ def test_pre_vote_is_a_flag_and_servers_are_members_of_a_cluster_of_their_own() 
     nodes = Machine(name="n2", system="etcd", seed=1, nodes=NODES, servers={})
     assert "--pre-vote" in ETCD_PRE_VOTE_SYSTEM.software.command(nodes)
     assert "--pre-vote" not in flags()
-    assert ETCD_ELECTION_SYSTEM.servers is not None
     servers = Machine(name="s1", system="etcd-election", seed=1, nodes=NODES, servers={"s1": "10.0.0.13"})
-    assert "s1=http://10.0.0.13:2380" in ETCD_ELECTION_SYSTEM.servers.software.command(servers)
+    assert "s1=http://10.0.0.13:2380" in ETCD_ELECTION_SYSTEM.software_on("s1").command(servers)
     contender = ETCD_ELECTION_SYSTEM.software.command(Machine(**{**vars_of(servers), "name": "n1"}))
     assert "--server=10.0.0.13:2379" in contender
 

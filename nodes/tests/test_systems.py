@@ -44,7 +44,7 @@ def test_every_fault_class_has_a_promise_about_every_guarantee(system: System) -
 def test_a_system_speaks_of_quorums_exactly_if_it_says_which_majority_elects(system: System) -> None:
     undefined = {row["election-quorum"] == "undefined" for row in system.promises.values()}
     assert undefined == {system.elects == "none"} == {system.round_ms == 0}
-    assert system.servers is not None or system.elects != "servers"
+    assert system.servers or system.elects != "servers"
 
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
@@ -58,20 +58,19 @@ def test_every_pinned_run_is_for_a_fault_class_of_the_system(system: System) -> 
 def machines(system: System) -> Iterator[tuple[Software, str]]:
     """What runs on the machines of each group, and the name of one of them."""
     yield system.software, "n1"
-    if system.servers is not None:
-        yield system.servers.software, "s1"
+    for group, names_of_servers in system.groups.items():
+        yield system.servers[group].software, names_of_servers[0]
 
 
 @pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS)
 def test_software_that_is_said_to_keep_something_is_told_where_by_its_command_or_its_image(system: System) -> None:
-    servers = 0 if system.servers is None else system.servers.count
     for software, name in machines(system):
         machine = Machine(
             name=name,
             system=system.name,
             seed=1,
             nodes={f"n{at}": f"10.0.0.{at}" for at in range(1, 4)},
-            servers={f"s{at}": f"10.0.1.{at}" for at in range(1, servers + 1)},
+            servers={name: f"10.0.1.{at}" for at, name in enumerate(system.server_names, start=1)},
         )
         folder = PACKAGE / str(software.image)
         texts = (path.read_text() for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")

@@ -293,8 +293,7 @@ def without(target: HuntTarget, excluded: Collection[str]) -> tuple[str, ...]:
 
 
 def servers_of(target: HuntTarget) -> int:
-    servers = find_system(target.system).servers
-    return 0 if servers is None else servers.count
+    return len(find_system(target.system).server_names)
 
 
 def sizes(target: HuntTarget) -> list[int]:

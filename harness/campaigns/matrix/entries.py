@@ -134,7 +134,7 @@ def _entry(system: System, fault_class: FaultClass, runtime: str) -> Entry | Non
     """The entry of a fault class; None if no nemesis exercises it, or the system is too small for it."""
     pin = system.pins.get(runtime, {}).get(fault_class, Pin(nemesis=USUAL.get(fault_class, ())))
     nodes = pin.nodes or system.usual_nodes
-    servers = 0 if system.servers is None else system.servers.count
+    servers = len(system.server_names)
     possible = tuple(name for name in pin.nemesis if NEMESES[name].possible(nodes, servers))
     if pin.schedule is not None:
         length_s = read_schedule(pin.schedule).length_ms / 1000

@@ -115,7 +115,7 @@ def all_nemeses(system: System) -> tuple[str, ...]:
     """``all`` and the nemeses that it leaves out: ``oom``, and disk faults if the system has data folders."""
     if system.software.data:
         return ("all", "oom", *DISK_FAULTS)
-    if system.servers and system.servers.software.data:
+    if any(group.software.data for group in system.servers.values()):
         return ("all", "oom", *(f"server-{name}" for name in DISK_FAULTS))
     return ("all", "oom")
 

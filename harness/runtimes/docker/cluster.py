@@ -102,6 +102,7 @@ class DockerCluster:
         self._run = run
         self._say = say
         self._backing = ""
+        self._free_address = ""
         self._stop = threading.Event()
         self._watched = False
         self._workers = ThreadPoolExecutor(max_workers=16, thread_name_prefix="engine")
@@ -236,6 +237,7 @@ class DockerCluster:
         network, prefix = await self._blocking(machines.create_network, client, self._run)
         self.facts["bridge"] = machines.bridge_of(network)
         self._addresses.update(machines.addresses(prefix, machines_of))
+        self._free_address = machines.free_address(prefix)
         if self._disks == "loop":
             await self._open_keeper(client, images.host)
         await asyncio.gather(*(self._set_up_host(client, images, network, name) for name in machines_of))
@@ -253,17 +255,23 @@ class DockerCluster:
             )
 
     def _software(self, machine: str) -> Software:
-        system = self._spec.system
-        if machine in self.nodes or system.servers is None:
-            return system.software
-        return system.servers.software
+        return self._spec.system.software_on(machine)
 
     async def _set_up_host(self, client: docker.DockerClient, images: Images, network: Any, name: str) -> None:
         address, software = self._addresses[name], self._software(name)
         ports = software.ports
         disk = await self._disk(client, name)
         container = await self._blocking(
-            machines.create_host, client, self._run, network, name, address, images.host, ports, disk
+            machines.create_host,
+            client,
+            self._run,
+            network,
+            name,
+            address,
+            images.host,
+            ports,
+            disk,
+            machines.sysctls_of_host(software.options),
         )
         machine, image = self._machine(name), images.of[software.image]
         with loops.explained() if self._disks == "loop" else contextlib.nullcontext():
@@ -304,6 +312,8 @@ class DockerCluster:
             seed=Random(f"{self._spec.seed}/node/{name}").getrandbits(32),
             nodes={node: self._addresses[node] for node in self.nodes},
             servers={server: self._addresses[server] for server in self.servers},
+            groups=self._spec.system.groups,
+            free_address=self._free_address,
         )
 
     async def _until_answers(self, name: str) -> None:

@@ -75,6 +75,10 @@ class Containers:
         self.intents = Intents()
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
+    def stop_signal(self, node: str) -> str:
+        """The signal that asks the node's software to end."""
+        return self._hosts[node].software.options.stop_signal
+
     async def revive(self, node: str) -> Verification:
         """Start a node's container again and wait until it answers. One that does not is reported as a problem."""
         await self.start(node, NEMESIS)

@@ -12,19 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import docker
 from docker.models.containers import Container
 from docker.models.networks import Network
-from docker.types import IPAMConfig, IPAMPool, Mount
+from docker.types import IPAMConfig, IPAMPool, Mount, Ulimit
 
 from splitbrain.errors import EnvironmentFailure
-from splitbrain.nodes.systems.base import Machine, Software
+from splitbrain.nodes.systems.base import ContainerOptions, Machine, Software
 from splitbrain.runtimes.docker.agent.disks import DISK
 from splitbrain.runtimes.docker.engine import CONTROLLER_LABEL, RUN_LABEL, controller_mark, translated
+from splitbrain.runtimes.docker.put_files import put
 
 FIRST_ADDRESS = 11
+FREE_ADDRESS = 250  # beyond those of all machines that a run can have
+OF_NETWORK = "net."  # settings of the kernel that a machine's host owns
+IPV6_WITHIN = "net.ipv6.conf.lo.disable_ipv6"
 DISK_BYTES = 256 * 2**20  # enough for software that preallocates files, as etcd does in steps of 64 MB
 SUBNETS = tuple(f"10.{second}.{third}" for second in range(201, 206) for third in range(256))
 
@@ -108,6 +113,11 @@ def addresses(prefix: str, names: Sequence[str]) -> dict[str, str]:
     return {name: f"{prefix}.{FIRST_ADDRESS + i}" for i, name in enumerate(names)}
 
 
+def free_address(prefix: str) -> str:
+    """An address in the /24 that no host has."""
+    return f"{prefix}.{FREE_ADDRESS}"
+
+
 def create_host(
     client: docker.DockerClient,
     run: str,
@@ -117,6 +127,7 @@ def create_host(
     image: str,
     ports: Sequence[int],
     disk: NodeDisk | None,
+    sysctls: Mapping[str, str] = MappingProxyType({}),
 ) -> Container:
     """Start a host container. Client ports are published on 127.0.0.1 only, at numbers that the engine picks.
 
@@ -137,6 +148,7 @@ def create_host(
             networking_config={name_of_network: endpoint},
             labels=labels(run),
             mounts=[Mount(place, volume, "volume") for place, volume in disk.on_host.items()] if disk else [],
+            sysctls=dict(sysctls),
             stop_signal="SIGKILL",
         )
 
@@ -162,12 +174,13 @@ def create_node(
     disk: NodeDisk | None,
 ) -> Container:
     """Start the node's container in the namespaces of its host, with no more rights than its software states."""
+    options = software.options
     with translated(f"starting node {machine.name}"):
-        return client.containers.run(
+        container = client.containers.create(
             image,
             list(software.command(machine)),
+            entrypoint=None if options.entrypoint is None else list(options.entrypoint(machine)),
             name=f"splitbrain-{run}-{machine.name}",
-            detach=True,
             environment=dict(software.environment(machine)),
             network_mode=f"container:{host.id}",
             pid_mode=f"container:{host.id}",
@@ -180,7 +193,24 @@ def create_node(
             labels=labels(run),
             mounts=[Mount(disk.where, disk.volume, "volume")] if disk else [],
             stop_signal="SIGKILL",
+            user=options.user,
+            working_dir=options.working_dir,
+            devices=[f"{device}:{device}:rwm" for device in options.devices],
+            tmpfs=dict(options.tmpfs),
+            shm_size=options.shm_bytes,
+            ulimits=[Ulimit(name=name, soft=soft, hard=hard) for name, (soft, hard) in options.ulimits.items()],
+            sysctls={name: value for name, value in options.sysctls.items() if not name.startswith(OF_NETWORK)},
+            init=options.init,
         )
+        put(container, options.files(machine))
+        container.start()
+        return container
+
+
+def sysctls_of_host(options: ContainerOptions) -> dict[str, str]:
+    """The settings of the network, which belong to the host, and IPv6 within the machine where that is wanted."""
+    wanted = {name: value for name, value in options.sysctls.items() if name.startswith(OF_NETWORK)}
+    return {**wanted, **({IPV6_WITHIN: "0"} if options.ipv6 else {})}
 
 
 def published_ports(host: Container, name: str, ports: Sequence[int]) -> dict[int, int]:

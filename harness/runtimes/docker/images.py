@@ -1,7 +1,8 @@
 """Images without a registry: built on first use, and named by the content they were built from.
 
     base      debian:bookworm-slim if it is here or can be pulled within seconds, else made with mmdebstrap or
-              debootstrap from Debian's packages and imported
+              debootstrap from Debian's packages and imported; likewise any other suite
+    debian    base + the Debian packages that a description names
     python    base + python3
     host      python + tini, iptables, iproute2, e2fsprogs and the agent
     node      python + nodes/ and names.py (nothing else: the standard library must do)
@@ -35,8 +36,15 @@ from splitbrain.errors import EnvironmentFailure, UsageError
 from splitbrain.nodes.systems.base import OwnImage
 from splitbrain.runtimes.docker.engine import translated
 
-DEBIAN = "debian:bookworm-slim"
 SUITE = "bookworm"
+OF_PACKAGES = """ARG BASE
+FROM ${BASE}
+RUN printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \\
+ && apt-get update \\
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends PACKAGES \\
+ && rm -rf /var/lib/apt/lists/*
+"""
+"""An image of Debian packages: none of their services is started while it is built."""
 IMAGES_PYTHON = "3.11"  # of that suite
 PULL_SECONDS = 20
 MOST_CONTEXT = 256 << 20  # bytes of a user's folder, which are read into memory
@@ -73,8 +81,8 @@ class ImageBuilder:
         """
         with translated("making the images"):
             base = self._base()
-            python = self._built("python", _here("images/python"), {}, base)
-            host = self._built("host", _here("images/host"), _package_files(_here("agent"), AGENT), python)
+            python = self._built("python", _dockerfile(_here("images/python")), {}, base)
+            host = self._built("host", _dockerfile(_here("images/host")), _package_files(_here("agent"), AGENT), python)
             return Images(host=host, of={folder: self._of_system(folder, python) for folder in folders})
 
     def _of_system(self, image: str | OwnImage, base: str) -> str:
@@ -85,7 +93,10 @@ class ImageBuilder:
                 root = Path(folder)
                 files = files_within(root)
                 del files["Dockerfile"]
-                return self._built("own", root, files, base)
+                return self._built("own", _dockerfile(root), files, base)
+            case OwnImage(suite=str(suite), packages=packages):
+                content = OF_PACKAGES.replace("PACKAGES", " ".join(packages) or "base-files")
+                return self._built("debian", content.encode(), {}, self._base(suite))
             case OwnImage(tag=tag):
                 if self._exists(str(tag)) or self._pulled(str(tag)):
                     return str(tag)
@@ -96,25 +107,28 @@ class ImageBuilder:
         package = Path(nodes.__file__).parent
         folder = package / name
         files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and path.name != "Dockerfile"}
-        if "COPY splitbrain " in (folder / "Dockerfile").read_text():
+        dockerfile = _dockerfile(folder)
+        if b"COPY splitbrain " in dockerfile:
             files |= {**_package_files(package, "splitbrain/nodes"), "splitbrain/names.py": Path(str(names.__file__))}
         if "wheels.txt" not in files:
-            return self._built(short_name(name), folder, files, base)
+            return self._built(short_name(name), dockerfile, files, base)
         with tempfile.TemporaryDirectory(prefix="splitbrain-wheels-") as scratch:
-            return self._built(short_name(name), folder, files, base, wheels=Path(scratch))
+            return self._built(short_name(name), dockerfile, files, base, wheels=Path(scratch))
 
-    def _base(self) -> str:
-        if self._exists(DEBIAN):
-            return DEBIAN
-        bootstrapped = f"splitbrain/base:{SUITE}-{platform.machine()}"
+    def _base(self, suite: str = SUITE) -> str:
+        """A small Debian of that suite."""
+        debian = f"debian:{suite}-slim"
+        if self._exists(debian):
+            return debian
+        bootstrapped = f"splitbrain/base:{suite}-{platform.machine()}"
         if self._exists(bootstrapped):
             return bootstrapped
         with self._turn():
             if self._exists(bootstrapped):
                 return bootstrapped
-            if self._exists(DEBIAN) or self._pulled(DEBIAN):
-                return DEBIAN
-            self._bootstrap(bootstrapped)
+            if self._exists(debian) or self._pulled(debian):
+                return debian
+            self._bootstrap(bootstrapped, suite)
         return bootstrapped
 
     @contextmanager
@@ -156,21 +170,21 @@ class ImageBuilder:
         puller.join(PULL_SECONDS)
         return bool(outcome and outcome[0])
 
-    def _bootstrap(self, tag: str) -> None:
-        """A minimal Debian from its packages, imported as an image."""
-        self._say(f"no registry answers: making a Debian {SUITE} base from packages")
+    def _bootstrap(self, tag: str, suite: str) -> None:
+        """A minimal Debian of that suite from its packages, imported as an image."""
+        self._say(f"no registry answers: making a Debian {suite} base from packages")
         with tempfile.TemporaryDirectory(prefix="splitbrain-base-") as scratch:
             archive = Path(scratch) / "base.tar"
             if shutil.which("mmdebstrap"):
-                self._run(["mmdebstrap", "--variant=minbase", "--quiet", SUITE, str(archive)])
+                self._run(["mmdebstrap", "--variant=minbase", "--quiet", suite, str(archive)])
             elif shutil.which("debootstrap"):
                 root = Path(scratch) / "root"
-                self._run(["debootstrap", "--variant=minbase", SUITE, str(root)])
+                self._run(["debootstrap", "--variant=minbase", suite, str(root)])
                 self._run(["tar", "-C", str(root), "-cf", str(archive), "."])
             else:
                 raise EnvironmentFailure(
-                    f"{DEBIAN} cannot be pulled and there is no mmdebstrap or debootstrap to make one: install "
-                    "mmdebstrap (make engine does, as root on Debian or Ubuntu) or load that image by hand"
+                    f"debian:{suite}-slim cannot be pulled and there is no mmdebstrap or debootstrap to make one: "
+                    "install mmdebstrap (make engine does, as root on Debian or Ubuntu) or load that image by hand"
                 )
             self._client.api.import_image_from_file(str(archive), *_repository_and_tag(tag))
 
@@ -195,10 +209,10 @@ class ImageBuilder:
                 raise EnvironmentFailure(f"{command[0]} failed with status {process.returncode}:\n{last}")
 
     def _built(
-        self, name: str, dockerfile: Path, files: Mapping[str, Path], base: str, wheels: Path | None = None
+        self, name: str, dockerfile: bytes, files: Mapping[str, Path], base: str, wheels: Path | None = None
     ) -> str:
         """The image's tag. Wheels are fetched here, into that folder: inside a build there may be no index."""
-        contents = {"Dockerfile": (dockerfile / "Dockerfile").read_bytes()}
+        contents = {"Dockerfile": dockerfile}
         contents |= {path: source.read_bytes() for path, source in files.items()}
         tag = f"splitbrain/{name}:{_digest(contents, self._id(base))}"
         if self._exists(tag):
@@ -273,6 +287,10 @@ def _locked(file: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _dockerfile(folder: Path) -> bytes:
+    return (folder / "Dockerfile").read_bytes()
 
 
 def _here(path: str) -> Path:

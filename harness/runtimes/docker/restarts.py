@@ -73,7 +73,8 @@ class Restarts:
 
     async def stop(self, nodes: Iterable[str]) -> Verification:
         self._intend(nodes)
-        answers = await self._hands.ask({node: TerminateNode() for node in sorted(nodes)})
+        asked = {node: TerminateNode(signal=self._containers.stop_signal(node)) for node in sorted(nodes)}
+        answers = await self._hands.ask(asked)
         stubborn = [node for node, answer in answers.items() if not answer.obeyed]
         return Verification(problems=tuple(f"{node} did not end when asked to, and was killed" for node in stubborn))
 

@@ -52,7 +52,7 @@ def make(spec: ClusterSpec, instrument: Instrument | None = None) -> Simulation:
         spec.nodes,
         on_wall_clock if "wall-clock" in system.features else system.make_node,
         servers=spec.servers,
-        make_server=None if system.servers is None else system.make_server,
+        make_server=system.make_server if system.servers else None,
         instrument=instrument,
     )
     return simulation

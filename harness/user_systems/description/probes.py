@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
 from splitbrain.nodes.clients.expressions import Expression, ExpressionError
-from splitbrain.nodes.systems.base import System
+from splitbrain.nodes.systems.base import Software, System
 from splitbrain.nodes.systems.probes import (
     COUNTED,
     HOLES,
@@ -340,10 +340,17 @@ def _confirm(root: Table) -> Confirm | None:
 
 
 def with_probed_ports(system: System) -> System:
-    """The system, of which all ports that its probe asks are published."""
+    """The system, on the nodes of which all ports that its probe asks are published."""
     assert system.probe is not None, "a description has a probe"
-    ports = tuple(dict.fromkeys((*system.software.ports, *ports_of(system.probe))))
-    return replace(system, software=replace(system.software, ports=ports))
+    probed = ports_of(system.probe)
+
+    def published(software: Software) -> Software:
+        return replace(software, ports=tuple(dict.fromkeys((*software.ports, *probed))))
+
+    of_machines = {
+        name: software if system.server(name) else published(software) for name, software in system.exceptions.items()
+    }
+    return replace(system, software=published(system.software), exceptions=of_machines)
 
 
 def has_terms(root: Table) -> bool:

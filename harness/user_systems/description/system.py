@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from splitbrain.names import FAULT_CLASSES, NODE_FAULT_CLASSES, Electors, PromiseTable
-from splitbrain.nodes.systems.base import OUR_NODE, Servers, System
+from splitbrain.nodes.systems.base import OUR_NODE, Servers, Software, System, names_of_servers
 from splitbrain.user_systems.description.containers import (
-    FOLDER,
-    IMAGE,
     OF_CONTAINERS,
+    OF_IMAGES,
     PORT,
     SERVER_PORT,
+    TABLES_OF_CONTAINERS,
+    override,
     read_software,
 )
 from splitbrain.user_systems.description.probes import CONFIRM, PROBE, has_terms, read_probe, with_probed_ports
@@ -97,9 +99,22 @@ SERVERS: Final = Section(
     meaning="Machines that the election rests on, and that are no candidates. There can be one group.",
     each=Section(
         name="NAME",
-        meaning="The servers of one group.",
+        meaning="The servers of one group. They are named `s1`, `s2` and so on, through all groups.",
         keys=(COUNT, SERVER_PORT, *OF_CONTAINERS),
+        tables=TABLES_OF_CONTAINERS,
     ),
+)
+ONE_MACHINE: Final = Section(
+    name="NAME",
+    meaning="What differs on the machine of that name, such as `n1`. `env`, `files`, `sysctls` and `ulimits` add to "
+    "those of the others.",
+    keys=(PORT, *OF_CONTAINERS),
+    tables=TABLES_OF_CONTAINERS,
+)
+NODE: Final = Section(
+    name="node",
+    meaning="Any key of the containers again, for one node or one server.",
+    each=ONE_MACHINE,
 )
 OF_ELECTION: Final[tuple[Key[Any], ...]] = (
     *(WAIT_FOR_LEADER_S, STALL_BOUND_MS, SUSPICION_MS, ROUND_MS),
@@ -109,7 +124,7 @@ ROOT: Final = Section(
     name="",
     meaning="The file itself, before its first table.",
     keys=(HELP, PORT, *OF_CONTAINERS, NODES, MIN_NODES, MAX_NODES, *OF_ELECTION),
-    tables=(PROBE, CONFIRM, SERVERS, SIMULATION),
+    tables=(*TABLES_OF_CONTAINERS, PROBE, CONFIRM, NODE, SERVERS, SIMULATION),
 )
 
 
@@ -117,22 +132,23 @@ def system_of(description: Description) -> System:
     """The system that is described. Raises UsageError."""
     root = Table(description, ROOT, description.given)
     min_nodes, nodes, max_nodes = _sizes(root)
-    group, servers = _servers(root)
-    elects = _read(root, ELECTS, lambda key, given: read_electors(key, given, servers=servers is not None))
+    servers = _servers(root)
+    elects = _read(root, ELECTS, lambda key, given: read_electors(key, given, servers=bool(servers)))
     factory = read_factory(root)
-    on_containers = factory is None or IMAGE in root or FOLDER in root
+    on_containers = factory is None or any(name in root.given for name in OF_IMAGES)
     system = System(
         name=description.name,
         help=root[HELP],
-        promises=_promises(root, elects, servers is not None),
+        promises=_promises(root, elects, bool(servers)),
         stall_bound_ms=root[STALL_BOUND_MS],
         suspicion_ms=root[SUSPICION_MS],
         eligibility=_read(root, ELIGIBILITY, read_eligibility),
         elects=elects,
         round_ms=root.get(ROUND_MS) or root[STALL_BOUND_MS],
         wait_for_leader_s=float(root[WAIT_FOR_LEADER_S]),
-        software=read_software(root, PORT, group) if on_containers else OUR_NODE,
+        software=read_software(root, PORT, (*servers,)) if on_containers else OUR_NODE,
         servers=servers,
+        exceptions=_exceptions(root, max_nodes, servers),
         probe=read_probe(root) if on_containers else None,
         factory=factory,
         on_containers=on_containers,
@@ -158,14 +174,33 @@ def _sizes(root: Table) -> tuple[int, int, int]:
     return least, usual, most
 
 
-def _servers(root: Table) -> tuple[str | None, Servers | None]:
-    """The name of the group of servers, and the group; None if there is none."""
+def _servers(root: Table) -> dict[str, Servers]:
+    """The groups of servers by name."""
     groups = root.tables(SERVERS)
     if len(groups) > 1:
         raise root.refuse(SERVERS.name, "one group", [*groups])
-    for name, table in groups.items():
-        return name, Servers(count=table[COUNT], software=read_software(table, SERVER_PORT, name))
-    return None, None
+    for name in groups:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise root.refuse(SERVERS.name, "names of letters, digits, - and _", name, name)
+    return {
+        name: Servers(count=table[COUNT], software=read_software(table, SERVER_PORT, (*groups,)))
+        for name, table in groups.items()
+    }
+
+
+def _exceptions(root: Table, nodes: int, servers: Mapping[str, Servers]) -> dict[str, Software]:
+    """What runs on single machines in place of what runs on those of their group."""
+    group_of = {server: group for group, names in names_of_servers(servers).items() for server in names}
+    known = (*(f"n{at}" for at in range(1, nodes + 1)), *group_of)
+    found = {}
+    for name, table in root.tables(NODE).items():
+        if name not in known:
+            raise root.refuse(NODE.name, f"names of machines, of n1 to {', '.join(known[nodes - 1 :])}", name, name)
+        usual = root.given[SERVERS.name][group_of[name]] if name in group_of else root.given
+        of_container = {key: value for key, value in usual.items() if key in ONE_MACHINE.names}
+        merged = Table(root.description, ONE_MACHINE, override(of_container, table.given), table.path)
+        found[name] = read_software(merged, PORT, (*servers,))
+    return found
 
 
 def _promises(root: Table, elects: Electors, servers: bool) -> PromiseTable:

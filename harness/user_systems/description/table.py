@@ -6,6 +6,7 @@ declared as values, so that the reference page of all keys (``reference``) is ma
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,10 +139,11 @@ class Table:
             for name in outer.given
         }
 
-    def refuse(self, key: Key[Any] | str, expected: str, got: object, *below: str) -> UsageError:
+    def refuse(self, key: Key[Any] | str, expected: str, got: object, *below: str, why: str = "") -> UsageError:
         """The error of a key, or of what is ``below`` it, that has another value than is expected."""
         names = (key if isinstance(key, str) else key.name, *below)
-        return self.refusal(f"{self._dotted(*names)}: expected {expected}, got {shown(got)}", *names)
+        reason = f" ({why})" if why else ""
+        return self.refusal(f"{self._dotted(*names)}: expected {expected}, got {shown(got)}{reason}", *names)
 
     def refusal(self, words: str, *below: str) -> UsageError:
         """The error of this table, or of a key ``below`` it, in these words."""
@@ -206,6 +208,26 @@ TEXTS_BY_NAME: Final = Kind("a table of texts", _texts_by_name)
 FLAG: Final = Kind("true or false", _flag)
 ANYTHING: Final = Kind("a value", lambda given: given)
 """Of a value that another reader checks."""
+
+
+def matching(pattern: str, expected: str) -> Kind[str]:
+    """Texts that match the pattern from end to end."""
+
+    def read(given: object) -> str:
+        _must(re.fullmatch(pattern, _text(given)) is not None)
+        return str(given)
+
+    return Kind(expected, read)
+
+
+def list_of(kind: Kind[T], expected: str, most: int) -> Kind[tuple[T, ...]]:
+    """Lists of at most so many values of a kind."""
+
+    def read(given: object) -> tuple[T, ...]:
+        _must(isinstance(given, list) and len(given) <= most)
+        return tuple(map(kind.read, given))  # type: ignore[call-overload]
+
+    return Kind(expected, read)
 
 
 def whole(least: int = 1, most: int = A_DAY_MS) -> Kind[int]:

@@ -146,7 +146,7 @@ ETCD_ELECTION_SYSTEM: Final = System(
     eligibility="clique",
     message_complexity="one transaction to stand, one read for each look, one renewal each third of a lease",
     software=_contender("stock"),
-    servers=Servers(count=SERVERS, software=software(Timing(), "servers")),
+    servers={"etcd": Servers(count=SERVERS, software=software(Timing(), "servers"))},
     client="splitbrain.nodes.systems.etcd_election.client:EtcdElectionClient",
     usual_nodes=3,
     max_nodes=9,

@@ -116,7 +116,7 @@ PATRONI_SYSTEM: Final = System(
         ready_s=60.0,
         capabilities=("CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID"),  # its first process gives root up
     ),
-    servers=Servers(count=3, software=software(Timing(), "servers")),
+    servers={"etcd": Servers(count=3, software=software(Timing(), "servers"))},
     client="splitbrain.nodes.systems.patroni.client:PatroniClient",
     features=frozenset({"set"}),
     pins={"docker": {"pause": Pin(schedule=SCHEDULES / "patroni-alone-paused.json", seed=1)}},

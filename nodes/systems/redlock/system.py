@@ -121,7 +121,7 @@ REDLOCK_SYSTEM: Final = System(
     eligibility="clique",
     message_complexity="2s for each try and s for each extension, of s servers; nothing among the contenders",
     software=Software(image="systems/redlock/image", command=partial(contender, ()), data=None),
-    servers=Servers(count=5, software=Software(image="images/redis", command=redis, ports=(REDIS_PORT,))),
+    servers={"redis": Servers(count=5, software=Software(image="images/redis", command=redis, ports=(REDIS_PORT,)))},
     client="splitbrain.nodes.systems.redlock.client:RedlockClient",
     features=frozenset(),
     pins={

@@ -199,7 +199,7 @@ SENTINEL_SYSTEM: Final = System(
     eligibility="clique",
     message_complexity="s-1 questions a second of each Sentinel that suspects, 2(s-1) a round of votes, then 5 orders",
     software=Software(image="images/redis", command=partial(redis, ()), ports=(REDIS_PORT,)),
-    servers=_software(2),
+    servers={"sentinels": _software(2)},
     client="splitbrain.nodes.systems.sentinel.client:RedisClient",
     features=frozenset({"opinions", "set"}),
     pins={
@@ -226,5 +226,5 @@ SENTINEL_QUORUM1_SYSTEM: Final = replace(
     name="sentinel-quorum1",
     help="the same, one Sentinel being enough to find the master down",
     promises=QUORUM_1_PROMISES,
-    servers=_software(1),
+    servers={"sentinels": _software(1)},
 )

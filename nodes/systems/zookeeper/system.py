@@ -217,7 +217,7 @@ ZOOKEEPER_SYSTEM: Final = System(
     message_complexity="3 requests to join; 1 notification and 2 requests when a leader goes",
     options=CAREFUL,
     software=Software(image="systems/zookeeper/contender_image", command=contender("careful", CAREFUL), data=None),
-    servers=servers(CAREFUL),
+    servers={"zookeeper": servers(CAREFUL)},
     client="splitbrain.nodes.systems.zookeeper.client:ZooKeeperClient",
     pins={"docker": {"leader-isolated": Pin(schedule=SCHEDULES / "leader-isolated-five-times.json", seed=1)}},
 )
@@ -255,5 +255,5 @@ ZOOKEEPER_SHORT_SYSTEM: Final = replace(
     options=SHORT,
     software=replace(ZOOKEEPER_SYSTEM.software, command=contender("careful", SHORT)),
     pins={},
-    servers=servers(SHORT),
+    servers={"zookeeper": servers(SHORT)},
 )

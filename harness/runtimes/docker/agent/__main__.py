@@ -137,7 +137,7 @@ class Agent:
         yield WriteMarker.handled_in("processes", _write_marker)
         yield CheckMarker.handled_in("processes", lambda request: power_loss.check_marker(request.folder))
         yield KillNode.handled_in("processes", _kill)
-        yield TerminateNode.handled_in("processes", lambda request: processes.terminate())
+        yield TerminateNode.handled_in("processes", lambda request: processes.terminate(request.signal))
         yield PauseNode.handled_in("processes", _pause)
         yield ResumeNode.handled_in("processes", _resume)
         yield KillMatching.handled_in("processes", lambda request: processes.kill_matching(request.pattern))

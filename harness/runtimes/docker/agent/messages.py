@@ -365,7 +365,9 @@ class NodeTerminated:
 
 @dataclass(frozen=True, kw_only=True)
 class TerminateNode(Request[NodeTerminated]):
-    """Send SIGTERM to the node's first process, and kill the node if it does not end in time."""
+    """Send the signal of that name to the node's first process, and kill the node if it does not end in time."""
+
+    signal: str = "SIGTERM"
 
 
 @dataclass(frozen=True, kw_only=True)

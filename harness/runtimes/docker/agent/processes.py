@@ -21,7 +21,7 @@ from splitbrain.runtimes.docker.agent.messages import Matched, NodeProcess, Node
 SIGNAL_SECONDS = 5.0
 KCMP = {"x86_64": 312, "aarch64": 272}
 KCMP_VM = 1
-GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
+GRACE_SECONDS = 5.0  # between the signal that asks and SIGKILL
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -31,12 +31,13 @@ def kill() -> None:
     signal_until(signal.SIGKILL, lambda pids: not pids)
 
 
-def terminate() -> NodeTerminated:
-    """Send SIGTERM to the node's first process, and kill the node if it has not ended in time."""
+def terminate(name: str) -> NodeTerminated:
+    """Send the signal of that name to the node's first process, and kill the node if it has not ended in time."""
+    number = signal.Signals[name]
     for pid in node_processes():
         if parent(pid) == 0:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, number)
     give_up = time.monotonic() + GRACE_SECONDS
     while node_processes():
         if time.monotonic() > give_up:
