@@ -18,6 +18,7 @@ import click
 from splitbrain import errors
 from splitbrain.campaigns.compare.cli import compare
 from splitbrain.campaigns.hunt.cli import hunt
+from splitbrain.campaigns.limit_options import limit_options
 from splitbrain.campaigns.matrix.cli import matrix
 from splitbrain.campaigns.soak.cli import soak
 from splitbrain.ending import DEBUG_OPTION, conclude, words_of
@@ -75,6 +76,7 @@ def cli() -> None:
 @click.option(
     "--promises", type=click.Choice(list(PRESETS)), default=None, help="Hold SYSTEM to these promises, not its own."
 )
+@limit_options
 @privileged_option
 @store_option
 @json_option
@@ -89,6 +91,8 @@ def test(
     observe_period: int | None,
     kind: str,
     promises: str | None,
+    memory_mb: int | None,
+    pids: int | None,
     privileged: bool,
     store: Path,
     as_json: bool,
@@ -100,13 +104,17 @@ def test(
     as package.module:Name and needs --runtime sim.
     """
     from splitbrain.core.experiment import asked_for
+    from splitbrain.nodes.systems.base import Limits
     from splitbrain.user_systems.lookup import find_system
 
     if not 1 <= time_limit <= 86_400:
         raise UsageError(f"--time-limit: expected 1 to 86400 seconds, got {time_limit:g}")
     system, names = _system_and_nemeses(system, nemeses)
     under_test = find_system(system if promises is None else f"{system}{PRESET_AT}{promises}")
-    experiment = asked_for(under_test, names, runtime, nodes, time_limit, _seed(seed), observe_period, kind)
+    limits = Limits(memory_mb=memory_mb, pids=pids)
+    experiment = asked_for(
+        under_test, names, runtime, nodes, time_limit, _seed(seed), observe_period, kind, limits=limits
+    )
     _perform(experiment, _schedule(experiment), store, as_json, strict, privileged)
 
 
@@ -138,6 +146,7 @@ def replay(
     """Repeat the schedule of a run's directory, or of a SCHEDULE.json."""
     from splitbrain.core.experiment import REPLAY, Experiment, asked_for, read_json, read_schedule
     from splitbrain.core.store import EXPERIMENT, SCHEDULE
+    from splitbrain.nodes.systems.base import AS_STATED
     from splitbrain.user_systems.lookup import find_recorded, find_system
 
     if path.is_dir():
@@ -151,6 +160,7 @@ def replay(
         if record.get("origin", {}).get("sha256") not in (None, past.system.origin.get("sha256")):
             click.echo(f"note: the source of {past.system.name} has changed since that run", err=True)
         schedule = read_schedule(path / SCHEDULE)
+        same = runtime in (None, past.runtime)
         experiment = asked_for(
             past.system,
             past.nemesis,
@@ -158,8 +168,9 @@ def replay(
             past.nodes,
             schedule.length_ms / 1000,
             past.seed if seed is None else seed,
-            past.workload.observe_period_ms if runtime in (None, past.runtime) else None,
+            past.workload.observe_period_ms if same else None,
             past.workload.kind,
+            limits=past.limits if same else AS_STATED,
         )
     else:
         schedule = read_schedule(path)

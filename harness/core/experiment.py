@@ -22,7 +22,7 @@ from splitbrain.nemesis.faults import ScheduleError
 from splitbrain.nemesis.nemeses import build
 from splitbrain.nemesis.plans import check_aims
 from splitbrain.nemesis.schedules import Schedule
-from splitbrain.nodes.systems.base import USUAL_DEVICES, System
+from splitbrain.nodes.systems.base import AS_STATED, LEAST_MEMORY_MB, USUAL_DEVICES, Limits, System
 from splitbrain.runtimes.base import ClusterSpec
 from splitbrain.runtimes.capabilities import CAPABILITIES, known_runtime
 from splitbrain.workloads import USUAL, Workload, kinds, workload_from_json
@@ -46,6 +46,7 @@ class Experiment:
     time_limit_s: float
     seed: int
     workload: Workload
+    limits: Limits = AS_STATED
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -96,6 +97,7 @@ class Experiment:
             f"splitbrain test {system} --nemesis {','.join(self.nemesis)} --runtime {self.runtime} "
             f"--nodes {self.nodes} --time-limit {limit} --seed {self.seed} "
             f"--observe-period {self.workload.observe_period_ms}{self.workload.option}"
+            + "".join(f" {name} {given}" for name, given in _given(self.limits))
         )
 
     def planned(self) -> Schedule:
@@ -124,6 +126,7 @@ class Experiment:
             "time_limit_s": self.time_limit_s,
             "seed": self.seed,
             "workload": asdict(self.workload),
+            **({"limits": asdict(self.limits)} if self.limits != AS_STATED else {}),
             "node_names": self.node_names,
             "server_names": self.server_names,
             "closed": True,  # the history of the run, if completed, ends with a line that says so
@@ -148,6 +151,7 @@ class Experiment:
                 time_limit_s=float(value["time_limit_s"]),
                 seed=int(value["seed"]),
                 workload=workload_from_json(value["workload"]),
+                limits=Limits(**value.get("limits", {})),
             )
         except KeyError as missing:
             raise UsageError(f"{source}: expected the key {missing}, which is not there") from missing
@@ -159,7 +163,7 @@ def cluster_of(experiment: Experiment, schedule: Schedule | None = None) -> Clus
     """The cluster on which the experiment runs, able to carry out the schedule, if one is given."""
     steps = () if schedule is None else schedule.steps
     return ClusterSpec(
-        system=experiment.system,
+        system=experiment.limits.of(experiment.system),
         nodes=experiment.node_names,
         servers=experiment.server_names,
         seed=experiment.seed,
@@ -182,18 +186,21 @@ def asked_for(
     observe_period: int | None = None,
     kind: str = "election",
     *,
+    limits: Limits = AS_STATED,
     place: Place = option,
 ) -> Experiment:
     """The experiment of these names and figures, as a user gives them. Raises UsageError for an impossible one.
 
     Without ``nodes`` there are as many as is usual for the system. ``time_limit`` is in s, ``observe_period`` in ms,
-    ``kind`` is one of ``workloads.kinds()``. ``place`` gives the name of an argument in messages.
+    ``kind`` is one of ``workloads.kinds()``. ``limits`` are of containers. ``place`` gives the name of an argument in
+    messages.
     """
     nodes = system.usual_nodes if nodes is None else nodes
     usual = USUAL.get(known_runtime(runtime), Workload())
     period = usual.observe_period_ms if observe_period is None else observe_period
     refuse_cluster(system, runtime, nodes, place)
     _refuse_workload(system, kind, period, place)
+    _refuse_limits(limits, runtime)
     return Experiment(
         system=system,
         nemesis=nemeses,
@@ -207,6 +214,7 @@ def asked_for(
             observe_period_ms=period,
             probe_timeout_ms=probe_timeout_ms(system),
         ),
+        limits=limits,
     )
 
 
@@ -244,6 +252,21 @@ def _refuse_workload(system: System, kind: str, period_ms: int, place: Place) ->
     if not 1 <= period_ms <= longest:
         where = place("observe_period_ms")
         raise UsageError(f"{where}: expected 1 to {longest} ms, a quarter of the stall bound, got {period_ms}")
+
+
+def _refuse_limits(limits: Limits, runtime: str) -> None:
+    least = {"--memory": LEAST_MEMORY_MB, "--pids": 1}
+    for name, given in _given(limits):
+        if runtime == "sim":
+            raise UsageError(f"{name} limits a container: expected a run on containers, got one in simulation")
+        if type(given) is not int or given < least[name]:
+            raise UsageError(f"{name}: expected a whole number of at least {least[name]}, got {given!r}")
+
+
+def _given(limits: Limits) -> list[tuple[str, int]]:
+    """The limits that are given, by their options."""
+    named = (("--memory", limits.memory_mb), ("--pids", limits.pids))
+    return [(name, given) for name, given in named if given is not None]
 
 
 def probe_timeout_ms(system: System) -> int:

@@ -11,9 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from splitbrain import cli
+from splitbrain.core.experiment import Experiment, asked_for, cluster_of
 from splitbrain.core.store import RunDirectory
 from splitbrain.errors import EnvironmentFailure, UsageError
-from splitbrain.nodes.systems.base import Machine
+from splitbrain.nodes.systems import SYSTEMS
+from splitbrain.nodes.systems.base import Limits, Machine
 from splitbrain.reports import atomic
 from splitbrain.runtimes.docker.images import files_within
 from splitbrain.user_systems.description import described
@@ -147,3 +149,41 @@ def test_report_of_a_read_only_run_prints_the_verdict_and_fails(run: Path, monke
     assert isinstance(drawn.exception, EnvironmentFailure)
     assert "UNKNOWN" in drawn.stdout
     assert "no report was written: " in str(drawn.exception)
+
+
+def test_limits_of_a_run_hold_for_all_its_containers_and_are_repeated() -> None:
+    etcd, limits = SYSTEMS["etcd"], Limits(memory_mb=300)
+    given = asked_for(etcd, ("kill",), "docker", None, 10.0, 1, limits=limits)
+    assert given.command.endswith(" --memory 300")
+    assert Experiment.from_json(given.to_json(), "experiment.json", lambda name: etcd) == given
+    software = cluster_of(given).system.software
+    assert (software.memory_mb, software.pids) == (300, etcd.software.pids)
+    servers = Limits(memory_mb=300, pids=90).of(SYSTEMS["zookeeper"]).servers
+    assert servers is not None and (servers.software.memory_mb, servers.software.pids) == (300, 90)
+
+
+def test_a_run_without_limits_of_its_own_has_those_of_its_software() -> None:
+    plain = asked_for(SYSTEMS["etcd"], ("kill",), "docker", None, 10.0, 1)
+    assert "limits" not in plain.to_json() and "--memory" not in plain.command
+    assert cluster_of(plain).system == plain.system
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--memory", "7"), "7 is not in the range x>=8"),
+        (("--pids", "0"), "0 is not in the range x>=1"),
+        (("--pids", "9", "--runtime", "sim"), "--pids limits a container"),
+    ],
+)
+def test_impossible_limits_are_wrong_usage(options: tuple[str, ...], words: str) -> None:
+    refused = splitbrain("test", "raft", *options)
+    assert refused.exit_code and words in f"{refused.output}{refused.exception}"
+
+
+@pytest.mark.parametrize("recorded", [{"memory_mb": -1}, {"pids": True}, {"memory_mb": "1e9"}, {"cpus": 2}, 7])
+def test_limits_of_a_record_that_no_container_can_have_are_refused(run: Path, recorded: object) -> None:
+    usual = asked_for(SYSTEMS["raft"], ("kill",), "docker", None, 10.0, 1).to_json()
+    (run / "experiment.json").write_text(json.dumps(usual | {"limits": recorded}))
+    (run / "schedule.json").write_text(json.dumps({"format": 1, "length_ms": 10_000, "steps": []}))
+    assert isinstance(splitbrain("replay", str(run)).exception, UsageError)

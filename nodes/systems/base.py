@@ -230,6 +230,37 @@ def names_of_servers(groups: Mapping[str, Servers]) -> dict[str, tuple[str, ...]
     return {group: tuple(f"s{next(numbers)}" for _ in range(servers.count)) for group, servers in groups.items()}
 
 
+LEAST_MEMORY_MB: Final = 8  # the engine accepts no less than 6 MB
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Limits of every container of a run, in place of those that its software states; None keeps that one."""
+
+    memory_mb: int | None = None
+    pids: int | None = None
+
+    def of(self, system: System) -> System:
+        """The system with these limits, on all its machines."""
+        return dataclasses.replace(
+            system,
+            software=self._of(system.software),
+            servers={
+                group: dataclasses.replace(servers, software=self._of(servers.software))
+                for group, servers in system.servers.items()
+            },
+            exceptions={machine: self._of(software) for machine, software in system.exceptions.items()},
+        )
+
+    def _of(self, software: Software) -> Software:
+        given = {name: limit for name, limit in dataclasses.asdict(self).items() if limit is not None}
+        return dataclasses.replace(software, **given)
+
+
+AS_STATED: Final = Limits()
+"""The limits that the software states."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pin:
     """A run that reproduces a known weakness where the usual nemesis of its fault class does not.

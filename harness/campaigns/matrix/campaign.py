@@ -115,6 +115,7 @@ def experiment_of(entry: Entry, seed: int) -> Experiment:
         seed,
         OBSERVE_MS,
         entry.workload,
+        limits=entry.limits,
     )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from splitbrain import errors
+from splitbrain.campaigns.limit_options import limit_options
 from splitbrain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 @click.option("--budget", default=None, help="Time budget, for example 90m; default: 20m, with --full unlimited.")
 @click.option("--full", is_flag=True, help="Run every entry, without a time budget.")
 @click.option("--seed", type=int, default=None, help="Seed of the schedules; default: random.")
+@limit_options
 @click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Directory for stored runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def matrix(
@@ -46,6 +48,8 @@ def matrix(
     budget: str | None,
     full: bool,
     seed: int | None,
+    memory_mb: int | None,
+    pids: int | None,
     store: Path,
     as_json: bool,
 ) -> None:
@@ -57,12 +61,14 @@ def matrix(
     from splitbrain.campaigns.matrix.campaign import campaign
     from splitbrain.campaigns.matrix.entries import entries
     from splitbrain.core.store import make_store
+    from splitbrain.nodes.systems.base import Limits
     from splitbrain.progress import display
     from splitbrain.runtimes.capabilities import known_runtime
 
     budget_s = _seconds(budget) if budget is not None else float("inf") if full else SHORT_S
     seed = secrets.randbelow(2**31) if seed is None else seed
-    planned = entries(systems, [known_runtime(name) for name in runtimes] or ("sim", "docker"), fault_classes)
+    worlds = [known_runtime(name) for name in runtimes] or ("sim", "docker")
+    planned = entries(systems, worlds, fault_classes, Limits(memory_mb=memory_mb, pids=pids))
     make_store(store)
     console = display()
     command = " ".join(
@@ -73,6 +79,8 @@ def matrix(
             *(f"--fault-class {name}" for name in fault_classes),
             *(["--full"] if full else []),
             *([f"--budget {budget}"] if budget is not None else []),
+            *([f"--memory {memory_mb}"] if memory_mb is not None else []),
+            *([f"--pids {pids}"] if pids is not None else []),
             f"--seed {seed}",
         )
     )

@@ -7,7 +7,7 @@ run that does (``System.pins``).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from splitbrain.errors import UsageError
 from splitbrain.names import FAULT_CLASSES, FaultClass, did_you_mean, fault_class_of
 from splitbrain.nemesis.nemeses import NEMESES, ONE_ROUND_MS
 from splitbrain.nodes.systems import SYSTEMS
-from splitbrain.nodes.systems.base import Pin, System
+from splitbrain.nodes.systems.base import AS_STATED, Limits, Pin, System
 from splitbrain.user_systems.lookup import find_system
 from splitbrain.workloads import Kind
 
@@ -85,12 +85,19 @@ class Entry:
     seed: int | None = None
     nodes: int | None = None
     workload: str = "election"
+    limits: Limits = AS_STATED
 
 
-def entries(systems: Iterable[str], runtimes: Iterable[str], fault_classes: Collection[str] = ()) -> tuple[Entry, ...]:
+def entries(
+    systems: Iterable[str],
+    runtimes: Iterable[str],
+    fault_classes: Collection[str] = (),
+    limits: Limits = AS_STATED,
+) -> tuple[Entry, ...]:
     """The entries of these systems and fault classes (default: all), ordered by ``FIRST`` and round-robin by system.
 
-    So a time budget is shared fairly among the systems. Raises UsageError for unknown names.
+    So a time budget is shared fairly among the systems. Containers have these ``limits``. Raises UsageError for unknown
+    names.
     """
     for name in fault_classes:
         if name not in FAULT_CLASSES:
@@ -106,7 +113,8 @@ def entries(systems: Iterable[str], runtimes: Iterable[str], fault_classes: Coll
         raise UsageError(
             f"none of the systems {', '.join(system.name for system in chosen)} runs on {' or '.join(runtimes)}"
         )
-    planned = tuple(entry for round_ in zip_longest(*lanes) for entry in round_ if entry is not None)
+    found = (entry for round_ in zip_longest(*lanes) for entry in round_ if entry is not None)
+    planned = tuple(replace(entry, limits=limits) if entry.runtime == "docker" else entry for entry in found)
     if not planned:
         raise UsageError(
             f"no nemesis exercises {' or '.join(fault_classes)} of {', '.join(system.name for system in chosen)}"

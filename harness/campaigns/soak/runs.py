@@ -24,7 +24,7 @@ from splitbrain.core.experiment import asked_for
 from splitbrain.core.run import perform
 from splitbrain.core.store import EXPERIMENT
 from splitbrain.errors import SplitbrainError
-from splitbrain.nodes.systems.base import System
+from splitbrain.nodes.systems.base import AS_STATED, Limits, System
 from splitbrain.progress import PlainProgress
 from splitbrain.user_systems.lookup import find_system
 
@@ -121,7 +121,13 @@ def all_nemeses(system: System) -> tuple[str, ...]:
 
 
 def runs(
-    systems: Sequence[str], minutes: float, seed: int, store: Path, console: Console, run_s: float = RUN_S
+    systems: Sequence[str],
+    minutes: float,
+    seed: int,
+    store: Path,
+    console: Console,
+    limits: Limits = AS_STATED,
+    run_s: float = RUN_S,
 ) -> Iterator[dict[str, Any]]:
     """One row per run, round-robin by system until the time is over: its input, its verdict and the resources left."""
     began, rng = time.monotonic(), Random(f"{seed}/soak")
@@ -131,7 +137,8 @@ def runs(
             run_seed = rng.getrandbits(31)
             usual_s = max(run_s, 2 * find_system(system).stall_bound_ms / 1000)
             under_test = find_system(system)
-            experiment = asked_for(under_test, all_nemeses(under_test), "docker", None, usual_s, run_seed)
+            nemeses = all_nemeses(under_test)
+            experiment = asked_for(under_test, nemeses, "docker", None, usual_s, run_seed, limits=limits)
             row: dict[str, Any] = {
                 "system": system,
                 "seed": run_seed,
