@@ -13,7 +13,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.fault_periods import fault_periods
 from splitbrain.checkers.history import History, natural
 from splitbrain.checkers.operations import Operations
 from splitbrain.checkers.starvation import Starvation
@@ -32,7 +31,7 @@ def answered_shares(history: History, bounds: Bounds) -> dict[str, float]:
     A node that had no time longer than the stall bound without one is left out.
     """
     nodes = {name for name in bounds.members or _asked(history, history.observations) if name not in bounds.servers}
-    shares, disturbed = {}, [*fault_periods(history.faults, history.end)]
+    shares, disturbed = {}, [*history.fault_periods]
     starved = Starvation.of(history, bounds)
     late = [*zip(starved.start.tolist(), starved.end.tolist(), strict=True)]
     for names, answers in ((nodes, history.observations), _servers(history)):

@@ -6,7 +6,10 @@ The intervals lie between the instants at which a fault period begins or ends, s
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -75,25 +78,21 @@ def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
     intervals, n = max(len(edges) - 1, 0), len(names)
     if intervals * n * n > MOST_STATES:
         raise TooLarge(f"{n} nodes with {counted(intervals, 'change')} of their health are too many to compare")
-    intact, cut = np.ones((intervals, n, n), bool), np.zeros((intervals, n, n), bool)
-    healthy, down = np.ones((intervals, n), bool), np.zeros((intervals, n), bool)
-    paused = np.zeros((intervals, n), bool)
-    fault_free = np.ones(intervals, bool)
+    anywhere, disturbed, down, paused, impaired, cut = (_Spans() for _ in range(6))
     for period in known:
-        maybe, sure = _span(edges, period.possible), _span(edges, period.certain if period.cuts else None)
-        fault_free[maybe] = False
-        nodes = [place[node] for node in period.nodes if node in place]
+        nodes = [(place[node],) for node in period.nodes if node in place]
         links = [(place[a], place[b]) for a, b in period.links if a in place and b in place]
         if not period.nodes and not period.links:
-            nodes = list(range(n))
-        healthy[maybe, nodes] = False
-        down[sure, nodes] = True
-        if period.fault.f in PAUSES:
-            paused[_span(edges, period.certain), nodes] = True
-        if links:
-            senders, receivers = zip(*links, strict=True)
-            intact[maybe, senders, receivers] = False
-            cut[sure, senders, receivers] = True
+            nodes = [(each,) for each in range(n)]
+        sure = period.certain if period.cuts else None
+        anywhere.add([()], period.possible)
+        disturbed.add(nodes, period.possible)
+        down.add(nodes, sure)
+        paused.add(nodes, period.certain if period.fault.f in PAUSES else None)
+        impaired.add(links, period.possible)
+        cut.add(links, sure)
+    healthy = ~disturbed.within(edges, n)
+    intact = ~impaired.within(edges, n, n)
     both = intact & intact.transpose(0, 2, 1)
     connected = both & healthy[:, :, None] & healthy[:, None, :]
     connected[:, np.arange(n), np.arange(n)] = healthy
@@ -102,17 +101,34 @@ def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
         servers=bounds.servers,
         edges=edges,
         healthy=healthy,
-        down=down,
-        stopped=down | paused,
+        down=(fallen := down.within(edges, n)),
+        stopped=fallen | paused.within(edges, n),
         connected=connected,
-        maybe_open=~cut,
-        fault_free=fault_free,
+        maybe_open=~cut.within(edges, n, n),
+        fault_free=~anywhere.within(edges),
     )
 
 
-def _span(edges: Ints, period: tuple[int, int] | None) -> slice:
-    """The intervals within the period; each of its ends is an edge or lies beyond all edges."""
-    if period is None or period[1] <= period[0]:
-        return slice(0, 0)
-    start, end = np.searchsorted(edges, period)
-    return slice(int(start), int(end))
+class _Spans:
+    """The periods (ns) of each place; a place is the indexes of a node or a link."""
+
+    def __init__(self) -> None:
+        self._of: defaultdict[tuple[int, ...], list[tuple[int, int]]] = defaultdict(list)
+
+    def add(self, places: Iterable[tuple[int, ...]], period: tuple[int, int] | None) -> None:
+        if period is not None and period[0] < period[1]:
+            for place in places:
+                self._of[place].append(period)
+
+    def within(self, edges: Ints, *shape: int) -> Mask:
+        """For each interval between edges, the places with a period that covers it: [interval, *shape].
+
+        Each end of a period is an edge, or lies beyond all edges. Takes linear time, however long the periods are.
+        """
+        found = np.zeros((max(len(edges) - 1, 0), *shape), bool)
+        for place, periods in self._of.items():
+            first, last = np.searchsorted(edges, np.array(periods, np.int64)).T
+            begun, over = (np.bincount(each, minlength=len(edges) + 1) for each in (first, last))
+            column: tuple[Any, ...] = (slice(None), *place)
+            found[column] = np.cumsum(begun - over)[: len(found)] > 0
+        return found

@@ -90,24 +90,26 @@ class Fault:
         return None if shape is None else str(shape)
 
 
-class _FaultHalf(NamedTuple):
+class FaultHalf(NamedTuple):
+    """A line of the nemesis that has been checked, its value and the id of its fault."""
+
     line: NemesisLine
     value: Mapping[str, Any]
     id: int | str | None
 
 
-def pair_faults(lines: Iterable[NemesisLine]) -> tuple[Fault, ...]:
-    """Pair the nemesis lines into faults, in the order in which they began.
+def pair_faults(halves: Iterable[FaultHalf]) -> tuple[Fault, ...]:
+    """Pair the nemesis' lines into faults, in the order in which they began.
 
     A begin and a done belong together by ``f`` and ``id``; without an id, a done ends the oldest open fault of that
     name. Lines without a phase are begin and done in turn. Raises Malformed for a done without a begin.
     """
-    begun: list[_FaultHalf] = []
-    done: dict[int, _FaultHalf] = {}
+    begun: list[FaultHalf] = []
+    done: dict[int, FaultHalf] = {}
     all_of: defaultdict[str, deque[int]] = defaultdict(deque)
     with_id: defaultdict[tuple[str, int | str | None], deque[int]] = defaultdict(deque)
-    for line in lines:
-        half = read_nemesis_line(line)
+    for half in halves:
+        line = half.line
         queues = [all_of[line.f]] if half.id is None else [with_id[line.f, half.id], with_id[line.f, None]]
         partner = min((queue[0] for queue in queues if _has_open(queue, done)), default=None)
         phase = half.value.get("phase", "begin" if partner is None else "done")
@@ -141,7 +143,7 @@ def _has_open(queue: deque[int], done: Container[int]) -> bool:
     return bool(queue)
 
 
-def read_nemesis_line(line: NemesisLine) -> _FaultHalf:
+def read_nemesis_line(line: NemesisLine) -> FaultHalf:
     """Check the value of a nemesis line; a value that is no object counts as empty. Raises Malformed."""
     value = line.value if isinstance(line.value, Mapping) else {}
     phase = value.get("phase", "begin")
@@ -155,10 +157,10 @@ def read_nemesis_line(line: NemesisLine) -> _FaultHalf:
         raise Malformed("nodes to be a list of names", nodes, line.index)
     if not isinstance(links, list | tuple) or not all(_is_link(link) for link in links):
         raise Malformed("links to be a list of pairs of names", links, line.index)
-    return _FaultHalf(line, value, fault)
+    return FaultHalf(line, value, fault)
 
 
-def _fault(begun: _FaultHalf, done: _FaultHalf | None, rechecked: Mapping[str, Any]) -> Fault:
+def _fault(begun: FaultHalf, done: FaultHalf | None, rechecked: Mapping[str, Any]) -> Fault:
     line, asked = begun.line, begun.value
     effect = done.value if done is not None else {}
     named = (line.node,) if line.node is not None else ()

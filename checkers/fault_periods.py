@@ -62,24 +62,17 @@ def on_links(fault: Fault) -> bool:
     return fault.f in ON_LINKS or (bool(fault.links) and fault.f not in KILLS | PAUSES | WIPES | REPAIRS)
 
 
-def fault_periods(faults: tuple[Fault, ...], end: int) -> Iterator[FaultPeriod]:
-    """The periods of all faults, by fault and then by their ends; ``end`` (ns) is the end of the history."""
-    for periods in periods_by_fault(faults, end):
-        yield from periods
-
-
-def periods_by_fault(faults: tuple[Fault, ...], end: int) -> Iterator[list[FaultPeriod]]:
-    """The periods of each fault, by their ends."""
+def periods_by_fault(faults: tuple[Fault, ...], end: int) -> Iterator[tuple[FaultPeriod, ...]]:
+    """The periods of each fault, by their ends; ``end`` (ns) is the end of the history."""
     repairs = _Repairs(faults)
     for at, fault in enumerate(faults):
-        yield list(_periods_of(fault, partial(repairs.times, at), end))
+        yield tuple(_periods_of(fault, partial(repairs.times, at), end))
 
 
-def certain_ns(faults: tuple[Fault, ...], end: int) -> Iterator[int]:
-    """The longest time (ns) for which each fault was certainly active on any of its targets."""
-    for periods in periods_by_fault(faults, end):
-        certain = [period.certain for period in periods if period.certain is not None]
-        yield max((until - since for since, until in certain), default=0)
+def certain_ns(periods: Iterable[FaultPeriod]) -> int:
+    """The longest time (ns) for which a fault of these periods was certainly active on any of its targets."""
+    certain = [period.certain for period in periods if period.certain is not None]
+    return max((until - since for since, until in certain), default=0)
 
 
 def _periods_of(fault: Fault, repaired: RepairTimes, end: int) -> Iterator[FaultPeriod]:
@@ -195,5 +188,7 @@ def affected(fault: Fault) -> frozenset[str]:
     """
     if not (fault.links and on_links(fault)):
         return frozenset(fault.nodes)
+    if len(fault.links) == 1:
+        return frozenset(fault.links[0])
     faulty = Counter(node for link in fault.links for node in link)
     return frozenset(node for link in fault.links for node in link if faulty[node] == max(faulty[end] for end in link))

@@ -8,9 +8,10 @@ answer has come (Jepsen's rule for its journal).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splitbrain.checkers.fault import Fault, Malformed, pair_faults
-from splitbrain.checkers.fault_periods import certain_ns
+from splitbrain.checkers.fault_periods import FaultPeriod, certain_ns, periods_by_fault
 from splitbrain.checkers.files import MIB, lines_of, open_regular, read_rest
 from splitbrain.checkers.formats import foreign
 from splitbrain.checkers.leaderships import Leaderships, leaderships
@@ -137,9 +138,19 @@ class History:
         return {name: code for code, name in enumerate(self.nodes)}
 
     @cached_property
+    def periods_by_fault(self) -> tuple[tuple[FaultPeriod, ...], ...]:
+        """For each of the faults, when it affected its targets; every checker that excuses anything needs it."""
+        return tuple(periods_by_fault(self.faults, self.end))
+
+    @property
+    def fault_periods(self) -> Iterator[FaultPeriod]:
+        """The periods of all faults."""
+        return chain.from_iterable(self.periods_by_fault)
+
+    @cached_property
     def certain_ns(self) -> tuple[int, ...]:
         """The longest time (ns) for which each of the faults was certainly active on any of its targets."""
-        return tuple(certain_ns(self.faults, self.end))
+        return tuple(map(certain_ns, self.periods_by_fault))
 
     @cached_property
     def leaderships(self) -> Leaderships:

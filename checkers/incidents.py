@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from splitbrain.checkers.fault import Fault
-from splitbrain.checkers.fault_periods import KILLS, PAUSES, RESTARTS, FaultPeriod, fault_periods
+from splitbrain.checkers.fault_periods import KILLS, PAUSES, RESTARTS, FaultPeriod
 from splitbrain.checkers.operations import Ints
 from splitbrain.checkers.words import counted, duration, instant
 from splitbrain.names import ENDED, LOGGED, NEMESIS, OUTSIDE, PAUSED, REPLACED, RESUMED, STARTED, THROTTLED, WATCHER
@@ -85,7 +85,7 @@ def _instant_of(facts: Mapping[str, Any], time: int) -> int:
 
 def disturbances(history: History) -> list[FaultPeriod]:
     """The periods of all faults and incidents of a history."""
-    return [*fault_periods(history.faults, history.end), *incident_periods(history)]
+    return [*history.fault_periods, *incident_periods(history)]
 
 
 def stops(history: History) -> list[FaultPeriod]:

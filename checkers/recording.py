@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from splitbrain.checkers.fault import Malformed, read_nemesis_line
+from splitbrain.checkers.fault import FaultHalf, Malformed, read_nemesis_line
 from splitbrain.checkers.operations import FAIL, INFO, NONE, OK
 from splitbrain.names import CONFIRMED, FOLLOWED, RAISED, REIGNED
 
@@ -103,7 +103,7 @@ class Recording:
         self.reign_codes: dict[str, int] = {}
         self.tables: dict[str, Table] = {"observe": Table(observed=True), "confirm": Table()}
         self.canary = bytearray()
-        self.nemesis: list[HistoryEntry] = []
+        self.nemesis: list[FaultHalf] = []
         self.node_events: list[HistoryEntry] = []
         self.notes: list[HistoryEntry] = []
         self.failures: Counter[tuple[str, str, str]] = Counter()  # probes by f, node and reason
@@ -219,8 +219,7 @@ class Recording:
             expected = f"an invoke of process {entry.process!r} before its completion"
             raise Malformed(expected, f"{entry.type} of {entry.f}", entry.index)
         if entry.process == "nemesis":
-            read_nemesis_line(entry)
-            self.nemesis.append(entry)
+            self.nemesis.append(read_nemesis_line(entry))
         elif entry.f in NODE_EVENTS:
             self._code(str(entry.process))
             self.node_events.append(entry)

@@ -172,6 +172,16 @@ class _AnswerSeries:
         return cls(start=start, end=end, leader=leader[starts], term=term[starts])
 
 
+def _next_fault(history: History) -> list[int]:
+    """For each act of the nemesis, when the fault after it began (ns); the end of the history if none did."""
+    found, following = [], history.end
+    for act in reversed(history.faults):
+        found.append(following)
+        if not is_repair(act) and act.skipped is None:
+            following = act.begin
+    return found[::-1]
+
+
 def agreements(history: History, health: ClusterHealth) -> list[dict[str, Any]]:
     """One entry per repair after which all live nodes were connected.
 
@@ -179,13 +189,10 @@ def agreements(history: History, health: ClusterHealth) -> list[dict[str, Any]]:
     if they did not.
     """
     beliefs = {node: _AnswerSeries.of(history, code) for node, code in history.code.items()}
-    faults = history.faults
     found = []
-    for at, fault in enumerate(faults):
+    for fault, until in zip(history.faults, _next_fault(history), strict=True):
         if not is_repair(fault) or not fault.in_effect or fault.done is None:
             continue
-        following = (act.begin for act in faults[at + 1 :] if not is_repair(act) and act.skipped is None)
-        until = next(following, history.end)
         live = _live(health, fault.done, until)
         if live is not None:
             agreed = _agreed(beliefs, live, until)

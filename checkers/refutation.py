@@ -12,16 +12,20 @@ checkers assume of it. Either way the run did not test what it says. Three kinds
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.cluster_health import ClusterHealth, cluster_health, through_others
-from splitbrain.checkers.fault_periods import KILLS, PAUSES, RESTARTS, WIPES, fault_periods
+from splitbrain.checkers.fault_periods import KILLS, PAUSES, RESTARTS, WIPES, FaultPeriod
 from splitbrain.checkers.history import History
 from splitbrain.checkers.operations import NONE, Ints, Operations
 from splitbrain.checkers.words import counted, instant
+
+ASKED = ("observe", "confirm")
 
 
 def refutations(history: History, bounds: Bounds) -> list[str]:
@@ -34,16 +38,47 @@ def refutations(history: History, bounds: Bounds) -> list[str]:
 
 
 def _answers(history: History) -> Iterator[str]:
-    asked = [history.operations(f) for f in ("observe", "confirm")]
-    for period in fault_periods(history.faults, history.end):
+    answers = {node: [_Answers.of(history.operations(f), code) for f in ASKED] for node, code in history.code.items()}
+    refuted: defaultdict[tuple[str, str], list[FaultPeriod]] = defaultdict(list)
+    for period in history.fault_periods:
         certain, fault = period.certain, period.fault
         if certain is None or fault.f not in KILLS | PAUSES or "process" in fault.asked:
             continue  # of a fault of single processes the others may answer
         for node in period.nodes:
-            code = history.code[node]
-            count = sum(int(np.sum(each.node[rows] == code)) for each in asked for rows in [_within(each, *certain)])
-            if count:
-                yield f"{node} answered {counted(count, 'time')} while {fault.f} {fault.id} was in force"
+            if any(each.within(*certain) for each in answers[node]):
+                refuted[node, fault.f].append(period)
+    for (node, f), (first, *others) in refuted.items():
+        assert first.certain is not None, "it was found by that"
+        count = sum(each.count(*first.certain) for each in answers[node])
+        words = f"{node} answered {counted(count, 'time')} while {f} {first.fault.id} was in force"
+        yield words + (f", and during {len(others):,} more" if others else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answers:
+    """The questions to one node that it answered, by when they were asked: from when to when each was open (ns).
+
+    ``soonest`` is for each of them the earliest completion among it and those after it.
+    """
+
+    invoke: Ints
+    complete: Ints
+    soonest: Ints
+
+    @classmethod
+    def of(cls, asked: Operations, node: int) -> _Answers:
+        rows = asked.ok & (asked.node == node)
+        complete = asked.complete[rows]
+        return cls(invoke=asked.invoke[rows], complete=complete, soonest=np.minimum.accumulate(complete[::-1])[::-1])
+
+    def within(self, start: int, end: int) -> bool:
+        """True if one was open within the open period only."""
+        first = int(np.searchsorted(self.invoke, start, side="right"))
+        return first < len(self.soonest) and bool(self.soonest[first] < end)
+
+    def count(self, start: int, end: int) -> int:
+        """How many were."""
+        return int(np.sum((self.invoke > start) & (self.complete < end)))
 
 
 def _within(asked: Operations, start: int, end: int) -> Ints:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from splitbrain.checkers.fault import Fault, Link
-from splitbrain.checkers.fault_periods import KILLS, PAUSES, FaultPeriod, is_repair, on_links, periods_by_fault
+from splitbrain.checkers.fault_periods import KILLS, PAUSES, FaultPeriod, is_repair, on_links
 from splitbrain.checkers.history import History
 
 SLACK = 50_000_000  # ns by which the measured end of a cut may lie outside the window of its fault
@@ -92,10 +92,9 @@ class NodeFaultSpan:
 
 def windows(history: History) -> tuple[FaultWindow, ...]:
     """The windows of all faults of a history by begin, without repairs."""
-    periods = periods_by_fault(history.faults, history.end)
     return tuple(
         _window(fault, each, history.end)
-        for fault, each in zip(history.faults, periods, strict=True)
+        for fault, each in zip(history.faults, history.periods_by_fault, strict=True)
         if not is_repair(fault)
     )
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from splitbrain.checkers.bounds import Bounds
-from splitbrain.checkers.fault import Fault, pair_faults
-from splitbrain.checkers.fault_periods import fault_periods
+from splitbrain.checkers.fault import Fault, pair_faults, read_nemesis_line
+from splitbrain.checkers.fault_periods import periods_by_fault
 from splitbrain.checkers.files import read_whole
 from splitbrain.checkers.history import History, HistoryEntry, HistoryError
 from splitbrain.checkers.judge import judge
@@ -118,7 +119,7 @@ def test_a_done_belongs_to_the_oldest_open_begin_of_its_id() -> None:
         nemesis_line(4, "kill", phase="done", id=1),
         nemesis_line(5, "kill", phase="done"),
     ]
-    assert [fault.done_index for fault in pair_faults(lines)] == [3, 4, 5]
+    assert [fault.done_index for fault in pair_faults(map(read_nemesis_line, lines))] == [3, 4, 5]
 
 
 class Counted(tuple[Fault, ...]):
@@ -134,7 +135,7 @@ class Counted(tuple[Fault, ...]):
 def test_the_repairs_of_many_faults_are_found_without_a_search_through_all() -> None:
     kills = [Fault(id=at, f="kill", begin=at, begin_index=at, done=at, nodes=("n1",)) for at in range(MANY)]
     useless = [Fault(id=at, f="resume", begin=at, begin_index=at, nodes=("n1",)) for at in range(MANY, 2 * MANY)]
-    periods = list(fault_periods(Counted((*kills, *useless)), 2 * MANY))
+    periods = [*chain.from_iterable(periods_by_fault(Counted((*kills, *useless)), 2 * MANY))]
     assert len(periods) == MANY
     assert Counted.looks <= 10 * MANY
 
@@ -155,5 +156,5 @@ class Id(int):
 def test_many_open_faults_are_paired_without_a_search_through_all() -> None:
     begun = [nemesis_line(at, "kill", phase="begin", id=Id(at)) for at in range(MANY)]
     done = [nemesis_line(MANY + at, "kill", phase="done", id=Id(MANY - 1 - at)) for at in range(MANY)]
-    assert all(fault.done_index is not None for fault in pair_faults([*begun, *done]))
+    assert all(fault.done_index is not None for fault in pair_faults(map(read_nemesis_line, [*begun, *done])))
     assert Id.compared <= 10 * MANY

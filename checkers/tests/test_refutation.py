@@ -53,6 +53,15 @@ def test_a_cut_that_was_lost_is_refuted_only_while_it_was_seen() -> None:
     assert of(story.confirmed("n1", 15, 20)) != []
 
 
+def test_many_faults_that_one_node_refutes_are_one_sentence() -> None:
+    story = Story().led("n1", 0, 1, term=1)
+    for at in range(3):
+        story.fault("kill", 10 + 40 * at, 12 + 40 * at, nodes=["n1"], id=at)
+        story.fault("restart", 40 + 40 * at, 42 + 40 * at, nodes=["n1"], heals=[at])
+    story.saw("n1", 20, 30).saw("n1", 31, 33).saw("n1", 60, 70).saw("n2", 100, 110)
+    assert of(story) == ["n1 answered 2 times while kill 0 was in force, and during 1 more"]
+
+
 @pytest.mark.parametrize("f", ["pause", "freeze", "kill"])
 def test_a_node_that_answers_while_it_is_down_refutes_that(f: str) -> None:
     undone = {"pause": "resume", "freeze": "resume", "kill": "restart"}[f]
