@@ -1,19 +1,24 @@
-"""Checks the arguments of the Python interface: one of the wrong type is a UsageError that names it."""
+"""Checks arguments of the Python interface and keys of records: one of the wrong type is a UsageError that names it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from reprlib import Repr
 from typing import TypeVar
 
 from splitbrain.errors import UsageError
 
 T = TypeVar("T")
 
+SHORT = Repr()
+SHORT.maxstring = SHORT.maxother = 200
+"""Shows a value in a message; a record of somebody else may hold a huge one."""
+
 
 def refused(where: str, expected: str, got: object) -> UsageError:
     """The error for an argument, which is to be raised."""
-    return UsageError(f"{where}: expected {expected}, got {got!r}")
+    return UsageError(f"{where}: expected {expected}, got {SHORT.repr(got)}")
 
 
 def typed(kind: type[T], where: str, value: object, expected: str) -> T:
@@ -39,7 +44,7 @@ def number(where: str, value: object) -> float:
 
 def names(where: str, value: object) -> tuple[str, ...]:
     """Return several names, else raise UsageError: a string is one name, and would be read as its letters."""
-    given = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else None
+    given = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping) else None
     if given is None or not all(isinstance(name, str) for name in given):
         raise refused(where, "a list of names", value)
     return given

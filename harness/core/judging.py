@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from splitbrain.arguments import names
 from splitbrain.checkers.bounds import Bounds
 from splitbrain.checkers.coverage import effective_faults
 from splitbrain.checkers.fault import Fault
@@ -196,22 +196,14 @@ def judge_stored(
     contract = contract_of(
         system,
         history,
-        nodes=_names(record, "node_names"),
-        servers=_names(record, "server_names"),
+        nodes=names(f"{EXPERIMENT}: node_names", record.get("node_names", ())),
+        servers=names(f"{EXPERIMENT}: server_names", record.get("server_names", ())),
         workload=str(workload.get("kind", "election")) if isinstance(workload, Mapping) else "election",
-        nemeses=_names(record, "nemesis"),
+        nemeses=names(f"{EXPERIMENT}: nemesis", record.get("nemesis", ())),
         planned_s=_number(record.get("time_limit_s")),
         closed=record.get("closed") is True,
     )
     return judge_by(history, contract, strict=strict, only=only)
-
-
-def _names(record: Mapping[str, Any], key: str) -> Sequence[str]:
-    """The names under a key of a stored record. A text would be taken for a list of letters."""
-    names = record.get(key, [])
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f"{EXPERIMENT}: {key}: expected a list of names, got {reprlib.repr(names)}")
-    return names
 
 
 def _number(value: object) -> float | None:

@@ -9,8 +9,8 @@ if their nodes answer that none leads, that is evidence, and the run goes on to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from splitbrain.core.experiment import Experiment
 from splitbrain.core.leader_view import LeaderView
@@ -25,6 +25,8 @@ from splitbrain.units import MS
 
 LOOK_AGAIN_NS = 20 * MS
 QUOTED = 400  # characters of an answer
+
+T = TypeVar("T")
 
 
 async def until_led(cluster: Cluster, experiment: Experiment, view: LeaderView, recorder: Recorder) -> None:
@@ -51,18 +53,31 @@ async def _without_evidence(
 ) -> SplitbrainError:
     timeout_ns = experiment.workload.probe_timeout_ms * MS
     within = f"for {experiment.wait_for_leader_ns / 1e9:g} s (wait_for_leader_s)"
-    answers = {node: await cluster.observe(node, timeout_ns) for node in cluster.nodes}
-    last_words = {node: await cluster.last_words(node) for node in cluster.nodes}
+    answers = await _from_all(cluster, lambda node: cluster.observe(node, timeout_ns))
+    last_words = await _from_all(cluster, cluster.last_words)
     shown = "\n".join(words for node in cluster.nodes for words in _shown(node, answers[node], last_words[node]))
     if view.ever_led:
-        refusals = [f"{node}: {await _refusal(cluster, node, timeout_ns)}" for node in cluster.nodes]
-        why = f"a node led, but none confirmed its leadership {within}: {'; '.join(refusals)}"
+        refusals = await _from_all(cluster, lambda node: _refusal(cluster, node, timeout_ns))
+        said = "; ".join(f"{node}: {refusals[node]}" for node in cluster.nodes)
+        why = f"a node led, but none confirmed its leadership {within}: {said}"
         return EnvironmentFailure(f"{why}, so there is no election to judge\n{shown}")
     path = _nowhere(probe, [words.answer for words in last_words.values()])
     if path is not None:
         hint = "; a dot stands between the keys of two objects" if "." in path else ""
         return UsageError(f"{experiment.system.name}: probe.leading: no answer has anything at {path!r}{hint}\n{shown}")
     return EnvironmentFailure(f"no node led {within}, so there is no election to judge\n{shown}")
+
+
+async def _from_all(cluster: Cluster, ask: Callable[[str], Awaitable[T]]) -> dict[str, T]:
+    """What each node answers, all asked at once."""
+    answers: dict[str, T] = {}
+
+    async def one(node: str) -> None:
+        answers[node] = await ask(node)
+
+    first, *others = map(one, cluster.nodes)
+    await cluster.run_all(first, others)
+    return answers
 
 
 def _nowhere(probe: Probe, answers: Sequence[str | None]) -> str | None:

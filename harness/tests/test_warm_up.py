@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from splitbrain.nodes.clients.base import Fail, Ok, Reply
 from splitbrain.nodes.systems.base import System
 from splitbrain.nodes.systems.probes import Confirm, Http, Probe
 from splitbrain.nodes.systems.raft import RAFT_SYSTEM
-from splitbrain.runtimes.base import LastWords
+from splitbrain.runtimes.base import Job, LastWords
 from splitbrain.runtimes.docker.cluster import AsyncioAlarm
 from splitbrain.workloads import Workload
 from splitbrain.workloads.clients import Claim
@@ -73,13 +73,20 @@ class Cluster:
     def alarm(self) -> AsyncioAlarm:
         return AsyncioAlarm()
 
+    async def run_all(self, main: Job, others: Sequence[Job]) -> None:
+        self._all = asyncio.Barrier(1 + len(others))
+        await asyncio.wait_for(asyncio.gather(main, *others), timeout=60)
+
     async def observe(self, node: str, timeout_ns: int) -> Reply:
+        await self._all.wait()  # no node is asked after another
         return Ok({"leading": False, "leader": None, "term": 7, "reign": None})
 
     async def confirm(self, node: str, timeout_ns: int) -> Reply:
+        await self._all.wait()
         return self._confirm
 
     async def last_words(self, node: str) -> LastWords:
+        await self._all.wait()
         body = self._answer if isinstance(self._answer, str) else json.dumps(self._answer)
         return LastWords(answer=body, log=("RTNETLINK answers: Operation not permitted",))
 
