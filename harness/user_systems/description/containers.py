@@ -239,7 +239,9 @@ IPV6: Final = Key(
     usual=False,
     meaning="IPv6 within the machine (`::1`); machines reach each other by IPv4 only, which is what cuts are of",
 )
-MEMORY_MB: Final = Key(name="memory_mb", kind=whole(LEAST_MEMORY_MB), usual=1024, meaning="the most memory of a container")
+MEMORY_MB: Final = Key(
+    name="memory_mb", kind=whole(LEAST_MEMORY_MB), usual=1024, meaning="the most memory of a container"
+)
 PIDS: Final = Key(name="pids", kind=whole(), usual=1024, meaning="the most processes and threads of a container")
 
 SUITE: Final = Key(
