@@ -21,6 +21,7 @@ from splitbrain.campaigns.hunt.cli import hunt
 from splitbrain.campaigns.limit_options import limit_options
 from splitbrain.campaigns.matrix.cli import matrix
 from splitbrain.campaigns.soak.cli import soak
+from splitbrain.describing.cli import probe
 from splitbrain.ending import DEBUG_OPTION, conclude, words_of
 from splitbrain.errors import EnvironmentFailure, Interrupted, UsageError
 from splitbrain.names import ALLOW_PRIVILEGED, MODELS, PRESET_AT, PRESETS, Model
@@ -298,8 +299,19 @@ def properties() -> None:
 
 
 @cli.command()
-def doctor() -> None:
-    """Check this machine for all that runs on containers need."""
+@click.argument("file", required=False)
+def doctor(file: str | None) -> None:
+    """Check this machine for all that runs on containers need; with FILE, only that description.
+
+    Nothing is started: `splitbrain probe FILE` does that.
+    """
+    if file is not None:
+        from splitbrain.describing.summary import summary
+        from splitbrain.user_systems.lookup import find_system
+
+        for subject, words in summary(find_system(file)):
+            click.echo(f"ok      {subject}: {words}")
+        return
     from splitbrain.doctor import examine
 
     healthy = True
@@ -337,6 +349,7 @@ def serve(port: int, store: Path) -> None:
 cli.add_command(compare)
 cli.add_command(hunt)
 cli.add_command(matrix)
+cli.add_command(probe)
 cli.add_command(soak)
 
 

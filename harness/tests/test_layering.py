@@ -37,7 +37,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"workloads"}),
     frozenset({"core"}),
     frozenset({"user_systems", "invariants", "progress"}),
-    frozenset({"campaigns"}),
+    frozenset({"campaigns", "describing"}),
     frozenset({"api", "bench", "doctor", "serve"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
