@@ -92,15 +92,15 @@ def _members(history: History, health: ClusterHealth) -> Iterator[tuple[int, int
 
 
 def _may_reach_a_majority(health: ClusterHealth) -> Mask:
-    """Mask [interval, node]: the node may have exchanged messages with a majority, of the servers if there are any."""
+    """Mask [interval, node]: the node may have exchanged messages with a majority, of each group of servers if there
+    are any."""
     running = ~health.stopped
     reach = health.maybe_open & running[:, :, None] & running[:, None, :]
     reach[:, np.arange(len(health.names)), np.arange(len(health.names))] = running
     reach = through_others(reach)
     mutual = reach & reach.transpose(0, 2, 1)
-    voters = slice(len(health.members), None) if health.servers else slice(None)
-    enough = (len(health.servers) or len(health.members)) // 2 + 1
-    found: Mask = mutual[:, :, voters].sum(axis=2) >= enough
+    groups = [health.places(group) for group in health.groups] or [[*range(len(health.members))]]
+    found: Mask = np.logical_and.reduce([mutual[:, :, group].sum(axis=2) > len(group) // 2 for group in groups])
     return found
 
 

@@ -23,10 +23,11 @@ class Bounds:
     - ``members``: the nodes that form majorities; empty means every node that the history names.
     - ``servers``: machines that the election rests on; they are neither candidates nor observed. If there are any,
       ``eligibility`` is about their majorities, and one node suffices if it is healthy and connected both ways to all
-      servers of the majority.
+      servers of the majority. In several ``groups`` of servers a majority of each is needed; none means one group.
     - ``votes_kept``: a node shows its vote only after the vote is durable.
     - ``without_effect``: the nemeses that were asked for and of which no fault took effect.
-    - ``elects``: the machines of which a majority elects (``splitbrain.names.ELECTORS``).
+    - ``elects``: the machines of which a majority elects (``splitbrain.names.ELECTORS``), and ``electors`` the names of
+      these servers; none means all servers.
     - ``round_ns``: the longest round of an election. An answer to a candidate that comes later does not count.
     - ``planned_ns``: the planned length of the fault phase; None for a history without a plan.
     - ``highest_leads``: no node follows one of a lower name than its own.
@@ -40,9 +41,11 @@ class Bounds:
     canary_late_ns: int = 25 * MS
     members: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
     votes_kept: bool = False
     without_effect: tuple[str, ...] = ()
     elects: Electors = "nodes"
+    electors: tuple[str, ...] = ()
     round_ns: int = 2_100 * MS
     planned_ns: int | None = None
     highest_leads: bool = False

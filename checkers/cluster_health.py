@@ -29,7 +29,7 @@ class ClusterHealth:
     """The state of the cluster in each interval between two edges.
 
     ``edges`` (ns, ascending) bound K intervals; interval k lies between edges k and k + 1. The columns have one row per
-    interval; their N other axes are indexes into ``names``, nodes before servers:
+    interval; their N other axes are indexes into ``names``, nodes before servers. ``groups`` divide the servers:
 
     - ``healthy`` [K, N]: certainly up and undisturbed. ``down`` [K, N]: certainly killed, or ended by itself.
       ``stopped`` [K, N]: certainly down or paused.
@@ -40,6 +40,7 @@ class ClusterHealth:
 
     members: tuple[str, ...]
     servers: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
     edges: Ints
     healthy: Mask
     down: Mask
@@ -52,6 +53,10 @@ class ClusterHealth:
     def names(self) -> tuple[str, ...]:
         """Nodes and servers, in the order of the columns."""
         return self.members + self.servers
+
+    def places(self, group: tuple[str, ...]) -> list[int]:
+        """The indexes of these servers."""
+        return [len(self.members) + self.servers.index(name) for name in group]
 
 
 def through_others(links: Mask) -> Mask:
@@ -99,6 +104,7 @@ def cluster_health(history: History, bounds: Bounds) -> ClusterHealth:
     return ClusterHealth(
         members=members,
         servers=bounds.servers,
+        groups=bounds.groups or ((bounds.servers,) if bounds.servers else ()),
         edges=edges,
         healthy=healthy,
         down=(fallen := down.within(edges, n)),

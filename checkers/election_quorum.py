@@ -130,7 +130,7 @@ def _suspects(history: History, bounds: Bounds, led: Leaderships) -> Iterator[_S
     health = cluster_health(history, bounds)
     place = {name: at for at, name in enumerate(health.members)}
     campaigns = _Campaigns(history, bounds, led, health)
-    electors = health.servers if bounds.elects == "servers" else health.members
+    electors = _electors(health, bounds)
     majority = len(electors) // 2 + 1
     for reign in range(len(led)):
         node = place.get(history.nodes[led.node[reign]])
@@ -151,13 +151,18 @@ def _suspects(history: History, bounds: Bounds, led: Leaderships) -> Iterator[_S
                 break
 
 
+def _electors(health: ClusterHealth, bounds: Bounds) -> tuple[str, ...]:
+    return health.members if bounds.elects == "nodes" else bounds.electors or health.servers
+
+
 def _reached(health: ClusterHealth, bounds: Bounds, node: int, start: int, end: int) -> tuple[str, ...]:
     """The electors that may have taken part in an election of the node within [start, end] (ns)."""
     exchanged = _exchanges(health, start, end)
     if bounds.elects == "nodes":
         reached = exchanged[node]
         return tuple(name for at, name in enumerate(health.members) if reached[at] or at == node)
-    return tuple(health.names[at] for at in _through_servers(exchanged, node, len(health.members)))
+    reached_servers = {health.names[at] for at in _through_servers(exchanged, node, len(health.members))}
+    return tuple(name for name in _electors(health, bounds) if name in reached_servers)
 
 
 def _through_servers(exchanged: Mask, node: int, members: int) -> list[int]:

@@ -62,7 +62,7 @@ def eligible_periods(health: ClusterHealth, kind: Eligibility) -> list[Period]:
 
 
 def _served_periods(health: ClusterHealth, kind: Eligibility) -> list[Period]:
-    """Periods in which a majority of the servers was eligible and one node was connected to all of it."""
+    """Periods in which a majority of each group of servers was eligible and one node was connected to all of them."""
     served = serving(health, kind)
     ensembles = [_names(health, chosen) for chosen in _ensembles(health, kind)]
     witnesses = [(node, *ensemble) for node in health.members for ensemble in ensembles]
@@ -70,12 +70,20 @@ def _served_periods(health: ClusterHealth, kind: Eligibility) -> list[Period]:
 
 
 def serving(health: ClusterHealth, kind: Eligibility) -> Mask:
-    """Mask [interval, node, majority of the servers]: the majority was eligible, and the node healthy and connected to
-    all of it."""
-    sets = _ensembles(health, kind)
+    """Mask [interval, node, ensemble]: the majorities of an ensemble, one of each group of servers, were eligible, and
+    the node healthy and connected to all of them."""
+    served = np.ones((len(health.fault_free), len(health.members), 1), bool)
+    for group in health.groups:
+        of_group = _serving_group(health, kind, health.places(group))
+        served = (served[:, :, :, None] & of_group[:, :, None, :]).reshape(*served.shape[:2], -1)
+    return served
+
+
+def _serving_group(health: ClusterHealth, kind: Eligibility, group: list[int]) -> Mask:
+    """Mask [interval, node, majority of the group], as ``serving`` has them."""
+    sets = _majorities_of(health, kind, group)
     fit = np.zeros((len(health.fault_free), len(sets)), bool)
     reached = np.zeros((len(health.fault_free), len(health.members), len(sets)), bool)
-    ties = slice(len(health.members), None)
     for at, chosen in enumerate(sets):
         reached[:, :, at] = health.connected[:, : len(health.members), chosen].all(axis=2)
         among: Mask = health.connected[:, chosen][:, :, chosen]
@@ -84,17 +92,29 @@ def serving(health: ClusterHealth, kind: Eligibility) -> Mask:
             continue
         fit[:, at] = among.all(axis=(1, 2))
         if kind == "isolated":
-            entrances: Mask = (health.maybe_open & ~health.down[:, :, None])[:, ties][:, ~chosen[ties]][:, :, chosen]
+            outside = [server for server in group if not chosen[server]]
+            entrances: Mask = (health.maybe_open & ~health.down[:, :, None])[:, outside][:, :, chosen]
             fit[:, at] &= ~np.any(entrances, axis=(1, 2))
     return reached & fit[:, None, :]
 
 
 def _ensembles(health: ClusterHealth, kind: Eligibility) -> Mask:
-    """The majorities of the servers, as a mask [majority, name]. Raises TooLarge for more than can be enumerated."""
+    """Every choice of one majority of each group of servers, as a mask [choice, name], in the order of ``serving``."""
+    chosen = np.zeros((1, len(health.names)), bool)
+    for group in health.groups:
+        of_group = _majorities_of(health, kind, health.places(group))
+        chosen = (chosen[:, None, :] | of_group[None, :, :]).reshape(-1, len(health.names))
+    return chosen
+
+
+def _majorities_of(health: ClusterHealth, kind: Eligibility, group: list[int]) -> Mask:
+    """The majorities of a group of servers, as a mask [majority, name]. Raises TooLarge for more than can be tried."""
     if len(health.servers) > MOST_ENUMERATED:
         raise TooLarge(f"expected at most {MOST_ENUMERATED} servers, got {len(health.servers)}")
-    sets = _all_majorities(len(health.servers), kind)
-    return np.concatenate((np.zeros((len(sets), len(health.members)), bool), sets), axis=1)
+    sets = _all_majorities(len(group), kind)
+    chosen = np.zeros((len(sets), len(health.names)), bool)
+    chosen[:, group] = sets
+    return chosen
 
 
 def _hub_periods(health: ClusterHealth) -> list[Period]:

@@ -24,7 +24,7 @@ from splitbrain.campaigns.soak.cli import soak
 from splitbrain.describing.cli import probe
 from splitbrain.ending import DEBUG_OPTION, conclude, words_of
 from splitbrain.errors import EnvironmentFailure, Interrupted, UsageError
-from splitbrain.names import ALLOW_PRIVILEGED, MODELS, PRESET_AT, PRESETS, Model
+from splitbrain.names import ALLOW_PRIVILEGED, MODELS, OLD_PRESETS, PRESET_AT, PRESETS, Model
 
 # Everything else is imported by the command that needs it, so that ``--help`` answers at once.
 if TYPE_CHECKING:
@@ -75,7 +75,10 @@ def cli() -> None:
 )
 @click.option("--workload", "kind", default="election", show_default=True, help="See `splitbrain workloads`.")
 @click.option(
-    "--promises", type=click.Choice(list(PRESETS)), default=None, help="Hold SYSTEM to these promises, not its own."
+    "--promises",
+    type=click.Choice([*PRESETS, *OLD_PRESETS]),
+    default=None,
+    help="Hold SYSTEM to these promises, not its own.",
 )
 @limit_options
 @privileged_option

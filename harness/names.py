@@ -107,16 +107,18 @@ MARKS: Final[Mapping[str, Promise]] = MappingProxyType(
 """How tables write each promise."""
 MARK_OF: Final[Mapping[Promise, str]] = MappingProxyType({promise: mark for mark, promise in MARKS.items()})
 
-Preset = Literal["quorum", "lease", "best-effort", "all"]
+Preset = Literal["quorum", "quorum-with-lease", "best-effort", "all"]
 PRESETS: Final[Mapping[Preset, str]] = MappingProxyType(
     {
         "quorum": "what Raft's election in the paper promises: one leader in each term, none that is the only one",
-        "lease": "the same, and no two leaders at one instant, as Raft with a leader lease promises it",
+        "quorum-with-lease": "the same, and no two leaders at one instant, as Raft with a leader lease promises it",
         "best-effort": "what the Bully election promises: a working leader and agreement, no exclusivity",
         "all": "every guarantee under every fault class",
     }
 )
 """Promises that users name instead of writing a table."""
+OLD_PRESETS: Final[Mapping[str, Preset]] = MappingProxyType({"lease": "quorum-with-lease"})
+"""Names that presets had before."""
 PRESET_AT: Final = "@"
 """Stands between the name of a system and that of its preset, as in ``raft@quorum``."""
 
@@ -155,6 +157,11 @@ ELECTORS: Final[Mapping[Electors, str]] = MappingProxyType(
     }
 )
 """Which machines elect a leader by majority."""
+MAJORITY_OF: Final = "majority of "
+ELECTORS_IN_WORDS: Final[Mapping[str, Electors]] = MappingProxyType(
+    {"majority of nodes": "nodes", "majority of servers": "servers", "nobody": "none"}
+)
+"""How users write them. The names alone are read too."""
 
 NEAR: Final = 0.7
 """How alike two names must be for one to be suggested in place of the other: "oom" is not near to "foo"."""
@@ -244,8 +251,9 @@ def fault_class_of(stored: str) -> str:
 
 
 def preset_named(given: object) -> Preset | None:
-    """The preset of that name; None if there is none."""
-    return next((known for known in PRESETS if given == known), None)
+    """The preset of that name, whose words may stand apart too; None if there is none."""
+    name = OLD_PRESETS.get(given, given.replace(" ", "-")) if isinstance(given, str) else None
+    return next((known for known in PRESETS if name == known), None)
 
 
 def promise_of(stored: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -177,6 +178,15 @@ def test_a_key_that_comes_back_after_a_denial_names_a_new_reign() -> None:
 def test_a_node_that_servers_elect_reaches_one_that_is_in_a_majority(cut: Any, outcome: Outcome) -> None:
     verdict = found(Story().cut(100, 110, cut).saw("n1", 211, 215).led("n1", 230, 235, term=3), SERVED)
     assert verdict.outcome is outcome
+
+
+def test_of_several_groups_the_servers_that_elect_count_and_any_other_may_forward() -> None:
+    groups = (SERVERS, ("s4",))
+    bounds = replace(SERVED, servers=(*SERVERS, "s4"), groups=groups, electors=SERVERS)
+    alone = both_ways(("n1",), SERVERS)
+    for cut, outcome in ((alone, Outcome.VALID), (alone + both_ways(("s4",), SERVERS), Outcome.INVALID)):
+        verdict = found(Story().cut(100, 110, cut).saw("n1", 211, 215).led("n1", 230, 235, term=3), bounds)
+        assert verdict.outcome is outcome
 
 
 def test_terms_that_servers_assign_show_nothing_of_the_time_of_a_request() -> None:

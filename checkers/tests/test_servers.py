@@ -65,6 +65,21 @@ def test_one_node_is_enough_and_so_is_a_majority_of_the_servers() -> None:
     assert periods(Story().fault("kill", 10, 20, nodes=["s1", "s2"])) == [(0, 10)]
 
 
+GROUPED = replace(BOUNDS, servers=(*SERVERS, "s4", "s5"), groups=(SERVERS, ("s4",), ("s5",)))
+
+
+def test_of_several_groups_of_servers_a_majority_of_each_is_needed() -> None:
+    def grouped(story: Story) -> list[tuple[int, int]]:
+        health = cluster_health(story.until(100).history(), GROUPED)
+        return [(s.start, s.end) for s in eligible_periods(health, "clique")]
+
+    assert grouped(Story().fault("kill", 10, 20, nodes=["s1"])) == [(0, 100)]
+    assert grouped(Story().fault("kill", 10, 20, nodes=["s4"])) == [(0, 10)]
+    assert grouped(Story().cut(10, 20, both_ways(["s4"], ["s1", "s2", "s3", "s5"]))) == [(0, 100)], "nodes reach all"
+    (found,) = eligible_periods(cluster_health(Story().until(100).history(), GROUPED), "clique")
+    assert found.witness == ("n1", "s1", "s2", "s4", "s5")
+
+
 def test_the_witness_is_one_node_and_the_servers_that_it_reached() -> None:
     story = Story().fault("pause", 0, 1, nodes=["n1"]).cut(0, 1, both_ways(["n2"], ["s2"])).until(100)
     (found,) = eligible_periods(cluster_health(story.history(), BOUNDS), "clique")

@@ -91,12 +91,16 @@ def promises_to_writers(promises: Promises, workload: str) -> Promises:
 def bounds_of(system: System, members: Iterable[str] = (), servers: Iterable[str] = ()) -> Bounds:
     """The system's promises of time, for the checkers; ``members`` are the cluster's nodes, where they are known
     beyond the names in the history, and ``servers`` the machines beside them."""
+    names = tuple(servers)
+    grouped = names == system.server_names and len(system.groups) > 1
     return Bounds(
         stall_ns=system.stall_bound_ms * MS,
         suspicion_ns=system.suspicion_ms * MS,
         eligibility=system.eligibility,
         members=tuple(members),
-        servers=tuple(servers),
+        servers=names,
+        groups=tuple(system.groups.values()) if grouped else (),
+        electors=system.groups[system.electing] if grouped and system.electing else (),
         votes_kept="votes" in system.features,
         elects=system.elects,
         round_ns=system.round_ms * MS,

@@ -23,10 +23,11 @@ from splitbrain.names import (
 )
 from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.systems import SYSTEMS
-from splitbrain.nodes.systems.base import System
+from splitbrain.nodes.systems.base import OUR_SERVER, Servers, System
 
 JUDGED_BY: Final = "judged_by"
 ORIGIN: Final = "origin"
+MOST_SERVERS: Final = 1_000  # of one group, in a record
 
 
 def provenance(system: System) -> dict[str, Any]:
@@ -39,8 +40,21 @@ def provenance(system: System) -> dict[str, Any]:
         "elects": system.elects,
         "round_ms": system.round_ms,
         "features": sorted(system.features),
+        **({"electing": system.electing, "servers": _counts(system)} if len(system.servers) > 1 else {}),
     }
     return {JUDGED_BY: contract, **({ORIGIN: dict(system.origin)} if system.origin else {})}
+
+
+def _counts(system: System) -> dict[str, int]:
+    """The number of servers in each group."""
+    return {name: group.count for name, group in system.servers.items()}
+
+
+def _servers(counts: Mapping[str, Any]) -> dict[str, Servers]:
+    """The groups of these numbers of servers; what ran on them is not stored."""
+    if any(not 1 <= int(count) <= MOST_SERVERS for count in counts.values()):
+        raise ValueError(f"expected groups of 1 to {MOST_SERVERS} servers, got {counts!r}")
+    return {name: Servers(count=int(count), software=OUR_SERVER) for name, count in counts.items()}
 
 
 def stored_system(record: Mapping[str, Any], source: str) -> System | None:
@@ -94,6 +108,9 @@ def _system(name: str, table: Any, bounds: Mapping[str, Any], *, stall_bound_ms:
         raise ValueError(f"expected an eligibility of {', '.join(get_args(Eligibility))}, got {eligibility!r}")
     if elects not in get_args(Electors):
         raise ValueError(f"expected electors of {', '.join(get_args(Electors))}, got {elects!r}")
+    servers, electing = _servers(bounds.get("servers", {})), bounds.get("electing")
+    if electing is not None and electing not in servers:
+        raise ValueError(f"expected a group of servers that elects, of {', '.join(servers)}, got {electing!r}")
     return System(
         name=name,
         help="the system of a stored run",
@@ -104,4 +121,6 @@ def _system(name: str, table: Any, bounds: Mapping[str, Any], *, stall_bound_ms:
         elects=elects,
         round_ms=int(bounds.get("round_ms", stall_bound_ms)),
         features=frozenset(bounds.get("features", ())),
+        servers=servers,
+        electing=electing,
     )

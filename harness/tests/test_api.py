@@ -75,7 +75,7 @@ def test_a_run_that_the_simulation_cannot_make_is_refused(system: str, nemesis: 
 
 WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (splitbrain.run, {"runtime": "docker-compose"}, "runtime: expected one of docker, sim, got 'docker-compose'"),
-    (splitbrain.run, {"promises": "quorums"}, "promises: expected one of quorum, lease, best-effort, all"),
+    (splitbrain.run, {"promises": "quorums"}, "promises: expected one of quorum, quorum-with-lease, best-effort, all"),
     (splitbrain.run, {"system": None}, "expected a class, a function that makes nodes, or a System, got None"),
     (splitbrain.run, {"seed": None}, "seed: expected a whole number, got None"),
     (splitbrain.run, {"seed": "7"}, "seed: expected a whole number, got '7'"),

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from splitbrain.core.promises import bounds_of
+from splitbrain.core.stored_system import provenance, stored_system
 from splitbrain.errors import UsageError
 from splitbrain.nodes.clients.answers import Answer, WrongAnswer
 from splitbrain.nodes.clients.claims import Reader, named
@@ -84,7 +86,21 @@ def test_nodes_are_started_with_the_addresses_of_their_servers(tmp_path: Path) -
 
 
 def test_a_majority_of_the_servers_may_elect_where_there_are_some(tmp_path: Path) -> None:
-    assert read(tmp_path, 'elects = "servers"\n' + STORE).elects == "servers"
+    for words in ("servers", "majority of servers", "majority of store"):
+        system = read(tmp_path, f'elects = "{words}"\n' + STORE)
+        assert (system.elects, system.electing) == ("servers", None)
+
+
+def test_servers_may_form_several_groups_of_which_one_elects(tmp_path: Path) -> None:
+    text = "elects = 'majority of store'\n" + STORE + "count = 3\n[servers.proxy]\nimage = 'x'\nport = 1\ncount = 2\n"
+    system = read(tmp_path, text)
+    assert system.groups == {"store": ("s1", "s2", "s3"), "proxy": ("s4", "s5")}
+    assert (system.elects, system.electing, system.software_on("s4").ports) == ("servers", "store", (1,))
+    stored = stored_system({"system": "x.toml", **provenance(system)}, "experiment.json")
+    assert stored is not None
+    for judged in (system, stored):
+        bounds = bounds_of(judged, ("n1",), system.server_names)
+        assert (bounds.groups, bounds.electors) == ((("s1", "s2", "s3"), ("s4", "s5")), ("s1", "s2", "s3"))
 
 
 def test_a_store_may_have_promises_of_its_own(tmp_path: Path) -> None:
@@ -126,7 +142,15 @@ def test_a_store_may_have_promises_of_its_own(tmp_path: Path) -> None:
         ),
         (STORE + "count = 10\n", "servers.store.count: expected a whole number from 1 to 9"),
         (STORE + "nodes = 3\n", "unknown key servers.store.nodes"),
-        (STORE + "[servers.other]\nimage = 'x'\nport = 1\n", "servers: expected one group"),
+        (STORE + "[servers.nodes]\nimage = 'x'\nport = 1\n", "servers.nodes: expected names of letters"),
+        (
+            "elects = 'majority of servers'\n" + STORE + "[servers.proxy]\nimage = 'x'\nport = 1\n",
+            "elects: expected one of majority of store, majority of proxy",
+        ),
+        (
+            "elects = 'majority of proxy'\n" + STORE,
+            "elects: expected one of majority of nodes, majority of servers",
+        ),
         (LEAST + "[servers.store]\nimage = 'x'\n", "servers.store.port is missing"),
         (LEAST + "[servers.store]\nport = 1\n", "servers.store: expected one of image"),
         (LEAST + "[servers]\nstore = 'x'\n", "servers.store: expected a table"),
@@ -135,7 +159,7 @@ def test_a_store_may_have_promises_of_its_own(tmp_path: Path) -> None:
             "promises: expected fault classes, of all, crash",
         ),
         ("eligibility = 'all'\n" + LEAST, "eligibility: expected one of"),
-        ("elects = 'servers'\n" + LEAST, "elects: expected one of nodes, none, got 'servers'"),
+        ("elects = 'servers'\n" + LEAST, "elects: expected one of majority of nodes, nobody, got 'servers'"),
         (LEAST + "role = 'x'\n", "unknown key probe.role"),
         ('image = "x"\n[probe]\npath = "/"\n', "probe.leading is missing"),
         (

@@ -260,7 +260,7 @@ def test_a_class_declares_its_promises_and_bounds() -> None:
         ("stall_bound_ms", 0.5, "expected a whole number from 1, got 0.5"),
         ("suspicion_ms", True, "expected a whole number from 1, got True"),
         ("max_nodes", 1, "expected a whole number from 2, got 1"),
-        ("elects", "servers", "expected one of nodes, none, got 'servers'"),
+        ("elects", "servers", "expected one of majority of nodes, nobody, got 'servers'"),
         ("eligibility", "any", "expected one of isolated, clique, hub, got 'any'"),
         ("terms", 1, "expected True or False, got 1"),
     ],

@@ -75,7 +75,7 @@ def test_a_fault_class_given_by_its_name_and_by_its_old_code_is_refused() -> Non
 
 def test_elects_is_nodes_or_none_where_there_are_no_servers() -> None:
     assert read_electors("elects", "nodes") == "nodes" and read_electors("elects", "none") == "none"
-    with pytest.raises(WrongPromises, match="elects: expected one of nodes, none, got 'servers'"):
+    with pytest.raises(WrongPromises, match="elects: expected one of majority of nodes, nobody, got 'servers'"):
         read_electors("elects", "servers")
 
 
@@ -95,7 +95,9 @@ def test_the_loss_of_a_disk_is_survived_only_where_a_row_says_so() -> None:
 def test_a_preset_leaves_undefined_what_has_no_meaning_for_the_system() -> None:
     assert read("all") == dict.fromkeys(NODE_FAULT_CLASSES, ALL_PROMISED)
     assert {row["exclusivity"] for row in read("quorum").values()} == {"not-promised"}
+    assert read("lease") == read("quorum with lease") == read("quorum-with-lease")
     assert read("lease")["leader-isolated"]["exclusivity"] == "guaranteed"
+    assert read("best effort") == read("best-effort")
     undefined = {"term-safety", "fencing", "election-quorum"}
     for guarantee, promise in read("quorum", has_terms=False, elects="none")["pause"].items():
         assert promise == ("undefined" if guarantee in undefined else read("quorum")["pause"][guarantee])

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Final, get_args
 
 from splitbrain.names import (
+    ELECTORS_IN_WORDS,
     GUARANTEES,
     MARKS,
     NODE_FAULT_CLASSES,
@@ -42,8 +43,6 @@ from splitbrain.nodes.systems.promises import PromiseTableError, promise_table
 from splitbrain.nodes.systems.raft import BASIC_PROMISES, LEASE_PROMISES
 
 ABOUT_TERMS: Final[tuple[Guarantee, ...]] = ("term-safety", "fencing")
-ELECTORS_OF_USERS: Final[tuple[Electors, ...]] = ("nodes", "none")
-ELECTORS_WITH_SERVERS: Final[tuple[Electors, ...]] = ("nodes", "servers", "none")
 LOSSES: Final[tuple[FaultClass, ...]] = ("state-loss", "server-state-loss")
 ALL: Final = "all"
 """The row of a mapping for every fault class that it does not name, but for ``state-loss``."""
@@ -58,7 +57,7 @@ def _certain(row: Promises, **other: Promise) -> Promises:
 PROMISES_OF: Final[Mapping[Preset, PromiseTable]] = MappingProxyType(
     {
         "quorum": {each: _certain(BASIC_PROMISES[each], exclusivity="not-promised") for each in NODE_FAULT_CLASSES},
-        "lease": {
+        "quorum-with-lease": {
             each: _certain(BASIC_PROMISES[each], exclusivity=_certain(LEASE_PROMISES[each])["exclusivity"])
             for each in NODE_FAULT_CLASSES
         },
@@ -168,11 +167,11 @@ def read_eligibility(key: str, given: object) -> Eligibility:
 
 
 def read_electors(key: str, given: object, *, servers: bool = False) -> Electors:
-    """The electors of that name; ``servers`` says that the system has some. Raises WrongPromises."""
-    possible = ELECTORS_WITH_SERVERS if servers else ELECTORS_OF_USERS
-    for known in possible:
-        if given == known:
-            return known
+    """The electors in words, or by their name; ``servers`` says that the system has some. Raises WrongPromises."""
+    for words, electors in ELECTORS_IN_WORDS.items():
+        if given in (words, electors) and (servers or electors != "servers"):
+            return electors
+    possible = [words for words, electors in ELECTORS_IN_WORDS.items() if servers or electors != "servers"]
     raise WrongPromises(key, f"one of {', '.join(possible)}", given)
 
 

@@ -301,9 +301,10 @@ class System:
     weaknesses, by runtime. ``stall_bound_ms`` is the longest time without a working leader for a majority that can have
     one, with a chance of one in a million of a false alarm; ``suspicion_ms`` is the longest silence before nodes give a
     leader up; ``eligibility`` names the majorities that can have one (``splitbrain.names.ELIGIBILITIES``). ``elects``
-    names the machines of which a majority elects (``splitbrain.names.ELECTORS``), and ``round_ms`` is the longest round
-    of an election: a running candidate counts no answer that comes later after its request. ``wait_for_leader_s`` is
-    the longest time until a system from a TOML file has its first leader.
+    names the machines of which a majority elects (``splitbrain.names.ELECTORS``), of several groups of servers those of
+    ``electing``. ``round_ms`` is the longest round of an election: a running candidate counts no answer that comes
+    later after its request. ``wait_for_leader_s`` is the longest time until a system from a TOML file has its first
+    leader.
 
     ``origin`` is empty for a built-in system; else it holds the text of its ``description``, or the ``source`` of its
     class (a file's name) and the ``sha256`` of that.
@@ -320,6 +321,7 @@ class System:
     factory: Factory | None = None
     on_containers: bool = True
     elects: Electors = "none"
+    electing: str | None = None
     round_ms: int = 0
     wait_for_leader_s: float = 30.0
     software: Software = OUR_NODE

@@ -22,7 +22,7 @@ import click
 
 from splitbrain import errors
 from splitbrain.errors import UsageError
-from splitbrain.names import PRESET_AT, PRESETS
+from splitbrain.names import OLD_PRESETS, PRESET_AT, PRESETS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,7 +64,10 @@ NINETY_FIVE_PERCENT = 3  # rule of three: after N cases without a hit, the hit r
     "--workload", "kind", default=None, help="The workload; default: election, and those that the promises concern."
 )
 @click.option(
-    "--promises", type=click.Choice(list(PRESETS)), default=None, help="Hold SYSTEM to these promises, not its own."
+    "--promises",
+    type=click.Choice([*PRESETS, *OLD_PRESETS]),
+    default=None,
+    help="Hold SYSTEM to these promises, not its own.",
 )
 @click.option("--keep-going", is_flag=True, help="Search on after a find, and report each broken promise once.")
 @click.option("--store", type=click.Path(path_type=Path), default=Path("store"), help="Directory for stored runs.")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, TypeVar
 
-from splitbrain.names import FAULT_CLASSES, NODE_FAULT_CLASSES, Electors, PromiseTable
+from splitbrain.names import FAULT_CLASSES, MAJORITY_OF, NODE_FAULT_CLASSES, Electors, PromiseTable
 from splitbrain.nodes.systems.base import OUR_NODE, Servers, Software, System, names_of_servers
 from splitbrain.user_systems.description.containers import (
     OF_CONTAINERS,
@@ -79,9 +79,10 @@ ELIGIBILITY: Final = Key(
 ELECTS: Final = Key(
     name="elects",
     kind=ANYTHING,
-    usual="none",
-    meaning='`"nodes"` if a majority of the nodes elects, or `"servers"` if one of the servers does, so that '
-    '`election-quorum` is judged; `"none"` if none does, or machines that the file does not name',
+    usual="nobody",
+    meaning='the machines of which a majority elects, so that `election-quorum` is judged: `"majority of nodes"`, '
+    '`"majority of servers"`, of several groups of servers `"majority of NAME"`, or `"nobody"`, also for machines that '
+    "the file does not name",
 )
 PROMISES: Final = Key(
     name="promises",
@@ -96,7 +97,7 @@ COUNT: Final = Key(name="count", kind=whole(most=MOST_SERVERS), usual=1, meaning
 
 SERVERS: Final = Section(
     name="servers",
-    meaning="Machines that the election rests on, and that are no candidates. There can be one group.",
+    meaning="Machines that the election rests on, and that are no candidates, in one group or several.",
     each=Section(
         name="NAME",
         meaning="The servers of one group. They are named `s1`, `s2` and so on, through all groups.",
@@ -133,7 +134,7 @@ def system_of(description: Description) -> System:
     root = Table(description, ROOT, description.given)
     min_nodes, nodes, max_nodes = _sizes(root)
     servers = _servers(root)
-    elects = _read(root, ELECTS, lambda key, given: read_electors(key, given, servers=bool(servers)))
+    elects, electing = _elects(root, servers)
     factory = read_factory(root)
     on_containers = factory is None or any(name in root.given for name in OF_IMAGES)
     system = System(
@@ -144,6 +145,7 @@ def system_of(description: Description) -> System:
         suspicion_ms=root[SUSPICION_MS],
         eligibility=_read(root, ELIGIBILITY, read_eligibility),
         elects=elects,
+        electing=electing,
         round_ms=root.get(ROUND_MS) or root[STALL_BOUND_MS],
         wait_for_leader_s=float(root[WAIT_FOR_LEADER_S]),
         software=read_software(root, PORT, (*servers,)) if on_containers else OUR_NODE,
@@ -177,15 +179,25 @@ def _sizes(root: Table) -> tuple[int, int, int]:
 def _servers(root: Table) -> dict[str, Servers]:
     """The groups of servers by name."""
     groups = root.tables(SERVERS)
-    if len(groups) > 1:
-        raise root.refuse(SERVERS.name, "one group", [*groups])
     for name in groups:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            raise root.refuse(SERVERS.name, "names of letters, digits, - and _", name, name)
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name == "nodes":
+            raise root.refuse(SERVERS.name, "names of letters, digits, - and _, but not nodes", name, name)
     return {
         name: Servers(count=table[COUNT], software=read_software(table, SERVER_PORT, (*groups,)))
         for name, table in groups.items()
     }
+
+
+def _elects(root: Table, servers: Collection[str]) -> tuple[Electors, str | None]:
+    """The machines of which a majority elects, and their group where there are several of servers."""
+    given = root[ELECTS]
+    group = given.removeprefix(MAJORITY_OF) if isinstance(given, str) and given.startswith(MAJORITY_OF) else None
+    if group in servers:
+        return "servers", group if len(servers) > 1 else None
+    elects = _read(root, ELECTS, lambda key, given: read_electors(key, given, servers=bool(servers)))
+    if elects == "servers" and len(servers) > 1:
+        raise root.refuse(ELECTS, f"one of {', '.join(MAJORITY_OF + name for name in servers)}", given)
+    return elects, None
 
 
 def _exceptions(root: Table, nodes: int, servers: Mapping[str, Servers]) -> dict[str, Software]:
