@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 END: Final = b"\r\n"
+MOST_DEPTH: Final = 16  # of arrays within one another
 
 
 class RespError(ValueError):
@@ -55,7 +56,7 @@ class ReplyParser:
         return found
 
 
-def _parse(data: bytes, at: int) -> tuple[Reply, int] | None:
+def _parse(data: bytes, at: int, depth: int = 0) -> tuple[Reply, int] | None:
     """The reply that begins at ``at`` and the position after it; None if it is incomplete."""
     end = data.find(END, at)
     if end < 0:
@@ -71,7 +72,7 @@ def _parse(data: bytes, at: int) -> tuple[Reply, int] | None:
         case b"$":
             return _bulk(data, _number(text), after)
         case b"*":
-            return _array(data, _number(text), after)
+            return _array(data, _number(text), after, depth + 1)
     raise RespError(f"expected a reply, got {data[at : at + 40]!r}")
 
 
@@ -91,12 +92,14 @@ def _bulk(data: bytes, length: int, at: int) -> tuple[Reply, int] | None:
     return data[at : at + length].decode(errors="replace"), after
 
 
-def _array(data: bytes, length: int, at: int) -> tuple[Reply, int] | None:
+def _array(data: bytes, length: int, at: int, depth: int) -> tuple[Reply, int] | None:
     if length < 0:
         return None, at
+    if depth > MOST_DEPTH:
+        raise RespError(f"expected at most {MOST_DEPTH} arrays within one another")
     items: list[Reply] = []
     for _ in range(length):
-        parsed = _parse(data, at)
+        parsed = _parse(data, at, depth)
         if parsed is None:
             return None
         item, at = parsed

@@ -141,6 +141,11 @@ class Cluster(Protocol):
         """Ask ``node`` what it claims: leading, leader, term, reign. Never raises for what the node does."""
         ...
 
+    def rest_ns(self, node: str) -> int:
+        """The least time between the beginnings of two observations of ``node`` that leaves its machine most of its
+        time; 0 where an observation costs next to nothing."""
+        ...
+
     async def confirm(self, node: str, timeout_ns: int) -> Reply:
         """Ask ``node`` for an acknowledgement that needs a round trip to its quorum."""
         ...

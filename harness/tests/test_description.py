@@ -174,7 +174,7 @@ def test_a_store_may_have_promises_of_its_own(tmp_path: Path) -> None:
         ('image = "x"\n[probe]\npath = "/a b"\nleading = "x"\n', "probe.path: expected a path"),
         ('image = "x"\n[probe]\npath = 7\nleading = "x"\n', "probe.path: expected a path"),
         (LEAST + "leader_term = 'since'\n", "probe.leader_term: expected leader and term beside it"),
-        (LEAST + "status = [99]\n", "probe.status: expected a list of HTTP statuses"),
+        (LEAST + "status = [99]\n", "probe.status: expected a list of statuses from 200 to 599"),
         (LEAST + "status = 503\n", "probe.status: expected a list of HTTP statuses"),
         (LEAST + "[confirm]\npath = '/c'\nmethod = 'GE T'\n", "confirm.method: expected one of GET"),
         (LEAST + "[confirm]\npath = ':80/c'\n", "confirm.path: expected a path"),
@@ -330,7 +330,12 @@ ok = "done"
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("leading = 'x'", "probe: expected path or one of http"),
+        ("leading = 'x'", "probe: expected path or one of http, exec, tcp, redis"),
+        ("exec = []\nleading = 'x'", "probe.exec: expected a list of texts with at least one"),
+        ("exec = ['a']\nstatus = [503]\nleading = 'x'", "probe.status: expected a list of statuses from 0 to 255"),
+        ("tcp = {}\nleading = 'x'", "probe.tcp: expected send or until"),
+        ("redis = {command = ['A'], user = 'me'}\nleading = 'x'", "probe.redis.user: expected password beside it"),
+        ("exec = ['a']\nleading = 'x'\nalso = {me = '/'}", "probe.also.me: expected a table, since a path"),
         ("path = '/'\nhttp = {path = '/'}\nleading = 'x'", "probe: expected one way of asking, got http and path"),
         ("http = {}\nleading = 'x'", "probe.http.path is missing"),
         ("http = {path = '/{nome}'}\nleading = 'x'", "probe.http.path: .*{nome} is unknown"),

@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 from splitbrain.checkers.history import History
 from splitbrain.core.recorder import Recorder
 from splitbrain.nodes.clients import answers
-from splitbrain.nodes.clients.answers import MOST_TEXT, MOST_WORDS, Answer, printable
+from splitbrain.nodes.clients.answers import MOST_BYTES, MOST_TEXT, MOST_WORDS, Answer, printable
 from splitbrain.nodes.clients.base import Endpoint, Fail, Ok, OperationFailed, Reply, Unknown
 from splitbrain.nodes.clients.claims import Reader
 from splitbrain.nodes.clients.probe import ProbeClient
-from splitbrain.nodes.clients.web import MOST_BYTES
 from splitbrain.nodes.systems.probes import Confirm, Http, Probe
 from splitbrain.runtimes.docker.probes import reply_to
 from splitbrain.workloads.clients import OperationRecorder

@@ -18,10 +18,11 @@ import pytest
 from splitbrain.nodes.clients.answers import Answer, WrongAnswer
 from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown
 from splitbrain.nodes.clients.claims import Reader, hint, nowhere
+from splitbrain.nodes.clients.insides import NO_INSIDES
 from splitbrain.nodes.clients.probe import ProbeClient
-from splitbrain.nodes.clients.ways import asker
+from splitbrain.nodes.clients.ways import Target, asker
 from splitbrain.nodes.clients.ways.http import trust
-from splitbrain.nodes.systems.probes import Confirm, Further, Http, Probe, Tls
+from splitbrain.nodes.systems.probes import Confirm, Further, Http, Probe, Tls, Way
 from splitbrain.user_systems.description.probes import WAYS
 from splitbrain.user_systems.description.system import system_of
 from splitbrain.user_systems.description.table import Description
@@ -66,8 +67,8 @@ def answering(*answers: bytes, heard: list[bytes] | None = None) -> Serve:
     return serve
 
 
-async def asked_once(way: Http, endpoint: Endpoint) -> Answer:
-    made = asker(way, endpoint, OWN)
+async def asked_once(way: Way, endpoint: Endpoint) -> Answer:
+    made = asker(way, Target(endpoint=endpoint, own=OWN, inside=NO_INSIDES))
     try:
         return await made.ask()
     finally:

@@ -59,7 +59,8 @@ class Observers:
         due = self._cluster.now()
         while not self._over:
             process = await self._observe(process, node)
-            due = next_due(due, self._observe_ns, self._cluster.now())
+            period = max(self._observe_ns, self._cluster.rest_ns(node))
+            due = next_due(due, period, self._cluster.now())
             await self._observers[node].wait_until(due)
 
     async def _observe(self, process: int, node: str) -> int:

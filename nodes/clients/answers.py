@@ -15,6 +15,8 @@ import msgspec
 
 from splitbrain.nodes.clients.base import OperationFailed, SystemClient
 
+MOST_BYTES: Final = 2**20
+"""The longest body of an answer."""
 MOST_TEXT: Final = 1_000
 """The longest text of a claim, in characters."""
 MOST_TERM: Final = 2**63 - 1
@@ -45,7 +47,14 @@ class Answer:
     @property
     def refusal(self) -> str:
         """The status, and the beginning of the body, for messages."""
-        return f"{self.counts} {self.status}" + (f": {excerpt(self.body)}" if self.body else "")
+        words = [] if self.status is None else [f"{self.counts} {self.status}"]
+        return ": ".join([*words, excerpt(self.body)] if self.body else words) or "an empty answer"
+
+
+def check_size(came: bytes | bytearray) -> None:
+    """Raises WrongAnswer for more bytes than an answer may have."""
+    if len(came) > MOST_BYTES:
+        raise WrongAnswer(f"expected an answer of at most {MOST_BYTES:,} bytes, got more")
 
 
 def json_in(body: bytes, kind: str = "") -> Any:

@@ -10,9 +10,9 @@ from splitbrain.nodes.clients import formats
 from splitbrain.nodes.clients.answers import Answer, WrongAnswer, shown, text, whole
 from splitbrain.nodes.clients.base import with_vote
 from splitbrain.nodes.clients.expressions import Asked, Expression, at
-from splitbrain.nodes.systems.probes import COUNTED, Format, Http, Probe, Way, filled, statuses_of, usual_statuses
+from splitbrain.nodes.systems.probes import COUNTED, Exec, Format, Http, Probe, Way, filled, statuses_of, usual_statuses
 
-UNAVAILABLE: Final = 503
+UNAVAILABLE: Final[Mapping[type[Way], int]] = {Http: 503, Exec: 1}
 """The status of a node that does not lead, where leaders are found by theirs."""
 VALUES: Final = ("leader", "leader_term", "term", "vote", "reign")
 
@@ -101,26 +101,29 @@ def is_usual(answer: Answer, way: Way) -> bool:
 
 def _below(name: str, expressions: Iterable[Expression]) -> Sequence[Sequence[str]]:
     """The paths that expressions read below that name, without it."""
-    return [path.keys[1:] for each in expressions for path in each.paths if path.keys[0] == name]
+    return [path.keys[1:] for each in expressions for path in each.paths if path.keys[:1] == (name,)]
 
 
 def answering(way: Way, leading: Expression) -> frozenset[int]:
     """The statuses of answers; any other is a refusal."""
     tested = leading.statuses
-    unavailable = [UNAVAILABLE] if tested and isinstance(way, Http) else []
-    return usual_statuses(way) | tested | frozenset(unavailable)
+    unavailable = {UNAVAILABLE[type(way)]} if tested else set()
+    return usual_statuses(way) | tested | unavailable
 
 
 def hint(probe: Probe, answer: Answer) -> str | None:
     """The advice of how to describe the system, where an answer is refused by its status; None if there is none."""
     status = answer.status
-    if status is None or not isinstance(probe.way, Http) or status in answering(probe.way, Expression(probe.leading)):
+    if status is None or status in answering(probe.way, Expression(probe.leading, statuses_of(probe.way))):
         return None
-    if status in (401, 403):
-        return "a user and a password are given by `basic`, a token by `headers`"
-    if status == 404:
-        return None
-    return f'if status {status} is an answer too, say so: `status = [{status}]`, or `leading = "status == 200"`'
+    match probe.way, status:
+        case Http(), 401 | 403:
+            return "a user and a password are given by `basic`, a token by `headers`"
+        case Http(), 404:
+            return None
+    success = 200 if isinstance(probe.way, Http) else 0
+    by_status = f'leading = "status == {success}"'
+    return f"if {answer.counts} {status} is an answer too, say so: `status = [{status}]`, or `{by_status}`"
 
 
 def nowhere(probe: Probe, answers: Iterable[str | None]) -> str | None:
@@ -130,7 +133,7 @@ def nowhere(probe: Probe, answers: Iterable[str | None]) -> str | None:
         values = [formats.read(probe.format, (answer or "").encode()) for answer in answers]
     except WrongAnswer:
         return None
-    paths = [path for path in leading.paths if path.keys[0] not in probe.also]
+    paths = [path for path in leading.paths if not probe.also.keys() & {*path.keys[:1]}]
     return next((path.text for path in paths if all(at(value, path.keys) is None for value in values)), None)
 
 

@@ -25,16 +25,15 @@ A = TypeVar("A")
 
 
 class ConnectionPool(Generic[C]):
-    """Connections to one port of 127.0.0.1, opened by ``connect`` when none is idle. Requests may run concurrently."""
+    """Connections of one kind, opened by ``connect`` when none is idle. Requests may run concurrently."""
 
-    def __init__(self, port: int, connect: Callable[[int], Awaitable[C]]) -> None:
-        self._port = port
+    def __init__(self, connect: Callable[[], Awaitable[C]]) -> None:
         self._connect = connect
         self._idle: list[C] = []
 
     async def ask(self, request: Callable[[C], Awaitable[A]]) -> A:
         """The result of ``request`` on a connection that no other request uses; closed for good if it raises."""
-        connection = self._idle.pop() if self._idle else await self._connect(self._port)
+        connection = self._idle.pop() if self._idle else await self._connect()
         try:
             answer = await request(connection)
         except BaseException:  # a cancelled request too: its answer may still arrive

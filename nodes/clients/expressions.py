@@ -4,6 +4,7 @@ No ``eval``: a small language of its own, read by recursive descent, with a valu
 
 ====================== =================================================================================================
 ``raft.peers[0].name`` a path; a key with dots or spaces in quotes: ``"raft.state"``, ``tags."my key"``
+``.``                  the whole value
 ``status``             compared with a number: the status of the answer (HTTP, or of the end of a command)
 ``== != < <= > >=``    a path before it; after it a text with or without quotes, a number, true, false or null,
                        or another path, which then begins with a dot: ``leader == .header.member_id``
@@ -318,7 +319,10 @@ def _statuses(tree: Tree) -> list[int]:
 
 BARE: Final = r"""[^\s=!<>~(),\[\]"'{}.]+"""
 QUOTED: Final = r"""(?:"[^"]*"|'[^']*')"""
-PATH: Final = re.compile(rf"(?:\.?(?:{BARE}|{QUOTED})|\[[0-9]{{1,9}}\])(?:\.(?:{BARE}|{QUOTED})|\[[0-9]{{1,9}}\])*")
+ROOT: Final = r"\.(?=[\s=!<>~)]|$)"
+PATH: Final = re.compile(
+    rf"{ROOT}|(?:\.?(?:{BARE}|{QUOTED})|\[[0-9]{{1,9}}\])(?:\.(?:{BARE}|{QUOTED})|\[[0-9]{{1,9}}\])*"
+)
 KEY: Final = re.compile(rf"({BARE})|({QUOTED})|\[([0-9]+)\]")
 WORD: Final = re.compile(r"""(?:\{[a-z_]*\}|[^\s=!<>~(),\[\]"'{}])+""")
 TEXT: Final = re.compile(QUOTED)
@@ -386,7 +390,7 @@ class _Reader:
             return self._of_status(Compared(left, sign, self._list() if self._next() == "[" else self._path()))
         if sign in ORDERS and self._word("null"):
             raise ExpressionError("expected a number, got null", self._at)
-        is_path = isinstance(left, Literal) or re.match(r"\.[^.\s]", self._text[self._at :])
+        is_path = isinstance(left, Literal) or re.match(r"\.([^.\s]|$)", self._text[self._at :])
         return self._of_status(Compared(left, sign, self._path() if is_path else self._literal()))
 
     def _of_status(self, test: Compared) -> Compared:

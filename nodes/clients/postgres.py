@@ -94,7 +94,7 @@ class PostgresClient:
     """Client for the server at one port of 127.0.0.1. Queries may run concurrently."""
 
     def __init__(self, port: int) -> None:
-        self._connections = ConnectionPool(port, _PostgresConnection.open)
+        self._connections = ConnectionPool(lambda: _PostgresConnection.open(port))
 
     async def ask(self, sql: str) -> Sequence[PostgresRow]:
         """The rows of one statement, which runs as one transaction.

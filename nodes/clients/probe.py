@@ -21,14 +21,21 @@ from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnkn
 from splitbrain.nodes.clients.claims import Reader, hint, is_usual
 from splitbrain.nodes.clients.connections import accepts
 from splitbrain.nodes.clients.expressions import Asked, Expression
-from splitbrain.nodes.clients.ways import Asker, asker
+from splitbrain.nodes.clients.insides import NO_INSIDES, Insides
+from splitbrain.nodes.clients.ways import Asker, Target, asker
 from splitbrain.nodes.systems.probes import COUNTED, Confirm, Format, Probe, Way, statuses_of
 
 
 class ProbeClient:
     """Client for the nodes of a described system. Its ``servers`` are asked for connections only."""
 
-    def __init__(self, endpoints: Mapping[str, Endpoint], probe: Probe, servers: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint],
+        probe: Probe,
+        servers: Collection[str] = (),
+        inside: Insides = NO_INSIDES,
+    ) -> None:
         self._servers = {name: next(iter(endpoints[name].ports.values())) for name in servers}
         nodes = {name: endpoint for name, endpoint in endpoints.items() if name not in servers}
         own = {
@@ -37,10 +44,17 @@ class ProbeClient:
         }
         reader = Reader(probe, own)
         self._probe = probe
-        self._nodes = {name: _Node(probe, reader, endpoint, own[name]) for name, endpoint in nodes.items()}
+        self._nodes = {
+            name: _Node(probe, reader, Target(endpoint=endpoint, own=own[name], inside=inside))
+            for name, endpoint in nodes.items()
+        }
 
     async def observe(self, node: str) -> Mapping[str, Any]:
         return await self._nodes[node].observe()
+
+    def cost_ns(self, node: str) -> int:
+        """The time that an observation takes of the machine of ``node``; 0 where it is too little to count."""
+        return self._nodes[node].cost_ns
 
     def hint(self, node: str) -> str | None:
         """The advice of how to describe ``node``, whose answers are refused; None if there is none."""
@@ -80,14 +94,18 @@ class ProbeClient:
 class _Node:
     """One node: its askers, and its latest answer."""
 
-    def __init__(self, probe: Probe, reader: Reader, endpoint: Endpoint, own: Mapping[str, str]) -> None:
-        self._name = own["name"]
+    def __init__(self, probe: Probe, reader: Reader, target: Target) -> None:
+        self._name = target.name
         self._reader = reader
-        self._first = asker(probe.way, endpoint, own)
-        self._also = {name: asker(further.way, endpoint, own) for name, further in probe.also.items()}
-        self._confirmation = None if probe.confirm is None else _Confirmation(probe.confirm, endpoint, own)
+        self._first = asker(probe.way, target)
+        self._also = {name: asker(further.way, target) for name, further in probe.also.items()}
+        self._confirmation = None if probe.confirm is None else _Confirmation(probe.confirm, target)
         self._reigns = _Reigns() if probe.reign == COUNTED else None
         self.last: Answer | None = None
+
+    @property
+    def cost_ns(self) -> int:
+        return self._first.cost_ns + 2 * max((each.cost_ns for each in self._also.values()), default=0)
 
     async def observe(self) -> Mapping[str, Any]:
         try:
@@ -157,12 +175,12 @@ class _Reigns:
 class _Confirmation:
     """Asks a leader for an acknowledgement."""
 
-    def __init__(self, confirm: Confirm, endpoint: Endpoint, own: Mapping[str, str]) -> None:
+    def __init__(self, confirm: Confirm, target: Target) -> None:
         self._way = confirm.way
-        self._asker = asker(confirm.way, endpoint, own)
+        self._asker = asker(confirm.way, target)
         self._format = confirm.format
         self._ok = None if confirm.ok is None else Expression(confirm.ok, statuses_of(confirm.way))
-        self._own = own
+        self._own = target.own
 
     async def ask(self) -> None:
         """Return if it was acknowledged. Raises OperationFailed or OutcomeUnknown."""

@@ -6,16 +6,18 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 
+from splitbrain.nodes.clients.answers import MOST_BYTES
 from splitbrain.nodes.clients.base import OperationFailed, OutcomeUnknown
 from splitbrain.nodes.clients.connections import CLOSED, READ_BYTES, ConnectionPool, open_connection
 from splitbrain.nodes.resp import Command, ErrorReply, Reply, ReplyParser, RespError, encode
 
 
 class RespClient:
-    """Client for the server at one port of 127.0.0.1. Requests may run concurrently."""
+    """Client for the server at one port of 127.0.0.1. Requests may run concurrently. New connections begin with the
+    command ``login``, if there is one."""
 
-    def __init__(self, port: int) -> None:
-        self._connections = ConnectionPool(port, _RespConnection.open)
+    def __init__(self, port: int, login: Command | None = None) -> None:
+        self._connections = ConnectionPool(lambda: _RespConnection.open(port, login))
         self._nonces = itertools.count(1)
 
     async def ask(self, *commands: Command) -> Sequence[Reply]:
@@ -41,18 +43,28 @@ class _RespConnection:
         self._writer = writer
 
     @classmethod
-    async def open(cls, port: int) -> _RespConnection:
-        return cls(*await open_connection(port))
+    async def open(cls, port: int, login: Command | None) -> _RespConnection:
+        connection = cls(*await open_connection(port))
+        if login is not None:
+            (reply,) = await connection.ask(login)
+            if isinstance(reply, ErrorReply):
+                connection.close()
+                raise OperationFailed(reply)
+        return connection
 
     async def ask(self, *commands: Command) -> list[Reply]:
         parser = ReplyParser()
         replies: list[Reply] = []
+        came = 0
         try:
             self._writer.write(encode(*commands))
             while len(replies) < len(commands):
                 data = await self._reader.read(READ_BYTES)
                 if not data:
                     raise OutcomeUnknown(CLOSED)
+                came += len(data)
+                if came > MOST_BYTES:
+                    raise OutcomeUnknown(f"expected replies of at most {MOST_BYTES:,} bytes, got more")
                 replies += parser.feed(data)
         except OSError as broken:
             raise OutcomeUnknown(CLOSED) from broken

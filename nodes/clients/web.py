@@ -10,10 +10,9 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from splitbrain.nodes.clients.answers import Answer, WrongAnswer
+from splitbrain.nodes.clients.answers import MOST_BYTES, Answer, WrongAnswer, check_size
 from splitbrain.nodes.clients.base import OperationFailed, OutcomeUnknown
 
-MOST_BYTES: Final = 2**20
 ZLIB_OR_GZIP: Final = 47  # wbits: the format is detected
 PLAIN: Final = ("", "identity")
 PACKED: Final = ("gzip", "x-gzip", "deflate")
@@ -69,8 +68,7 @@ async def _bounded(content: aiohttp.StreamReader) -> bytes:
     body = bytearray()
     async for chunk in content.iter_any():
         body += chunk
-        if len(body) > MOST_BYTES:
-            raise WrongAnswer(f"expected an answer of at most {MOST_BYTES:,} bytes, got more")
+        check_size(body)
     return bytes(body)
 
 

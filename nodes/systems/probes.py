@@ -59,7 +59,34 @@ class Http:
     statuses: tuple[int, ...] = ()
 
 
-Way = Http
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exec:
+    """A command in the node's container; its standard output is the answer, and its exit status the status."""
+
+    command: tuple[str, ...]
+    statuses: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tcp:
+    """A text that is sent over TCP. The answer ends before the text ``until``; with the connection if it is None."""
+
+    send: str = ""
+    until: str | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Redis:
+    """A command to a server that speaks RESP, after a login if there is a password."""
+
+    command: tuple[str, ...]
+    port: int | None = None
+    user: str | None = None
+    password: str | None = None
+
+
+Way = Http | Exec | Tcp | Redis
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +142,10 @@ def statuses_of(way: Way) -> range:
     match way:
         case Http():
             return HTTP_STATUSES
+        case Exec():
+            return EXIT_STATUSES
+        case _:
+            return NO_STATUSES
 
 
 def usual_statuses(way: Way) -> frozenset[int]:
@@ -122,10 +153,14 @@ def usual_statuses(way: Way) -> frozenset[int]:
     match way:
         case Http(statuses=more):
             return frozenset((*range(200, 300), *more))
+        case Exec(statuses=more):
+            return frozenset((0, *more))
+        case _:
+            return frozenset()
 
 
 def ports_of(probe: Probe) -> tuple[int, ...]:
     """The ports that are asked beside the first one."""
     ways = [probe.way, *(further.way for further in probe.also.values())]
     ways += [] if probe.confirm is None else [probe.confirm.way]
-    return tuple(way.port for way in ways if way.port is not None)
+    return tuple(way.port for way in ways if not isinstance(way, Exec) and way.port is not None)

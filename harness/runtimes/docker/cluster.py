@@ -56,6 +56,7 @@ from splitbrain.runtimes.docker.engine import (
 from splitbrain.runtimes.docker.fault_controller import FaultController
 from splitbrain.runtimes.docker.hosts import DiskKind, HostContainer, NodeDisk
 from splitbrain.runtimes.docker.images import ImageBuilder, Images, image_ids, short_name
+from splitbrain.runtimes.docker.insides import ContainerInsides
 from splitbrain.runtimes.docker.loop_devices import KEEPER
 from splitbrain.runtimes.docker.probes import reply_to
 from splitbrain.runtimes.docker.watcher import Watcher
@@ -63,6 +64,7 @@ from splitbrain.units import MS
 
 SHOW_NS = 500 * MS
 LOG_LINES = 20
+RESTS = 4  # as long as an observation by a command takes, until the next begins
 LOOK_NS = 1_000 * MS  # between two looks at whether what does not answer still runs
 
 T = TypeVar("T")
@@ -130,6 +132,9 @@ class DockerCluster:
 
     async def observe(self, node: str, timeout_ns: int) -> Reply:
         return await reply_to(observed(self._asks, node), timeout_ns)
+
+    def rest_ns(self, node: str) -> int:
+        return RESTS * self._asks.cost_ns(node) if isinstance(self._asks, ProbeClient) else 0
 
     async def confirm(self, node: str, timeout_ns: int) -> Reply:
         return await reply_to(self._asks.confirm(node), timeout_ns)
@@ -242,7 +247,8 @@ class DockerCluster:
             await self._open_keeper(client, images.host)
         await asyncio.gather(*(self._set_up_host(client, images, network, name) for name in machines_of))
         endpoints = {name: Endpoint(host.address, host.ports) for name, host in self._hosts.items()}
-        self._system_client = client_of(self._spec.system, endpoints, self._spec.servers)
+        inside = ContainerInsides(client, self._hosts, self._blocking)
+        self._system_client = client_of(self._spec.system, endpoints, self._spec.servers, inside)
         await asyncio.gather(*(self._until_answers(name) for name in machines_of))
         effect = await self.heal()
         if not effect.verified:

@@ -73,6 +73,9 @@ class SimCluster:
     async def observe(self, node: str, timeout_ns: int) -> Reply:
         return await self._answer(self._hosts[node].observe, self._ways[node].draw, timeout_ns)
 
+    def rest_ns(self, node: str) -> int:
+        return 0
+
     async def confirm(self, node: str, timeout_ns: int) -> Reply:
         return await self._answer(self._hosts[node].confirm, self._ways[node].draw, timeout_ns)
 

@@ -14,10 +14,13 @@ from splitbrain.nodes.systems.probes import (
     COUNTED,
     HOLES,
     Confirm,
+    Exec,
     Format,
     Further,
     Http,
     Probe,
+    Redis,
+    Tcp,
     Tls,
     Way,
     ports_of,
@@ -58,6 +61,12 @@ def _with_holes(given: object) -> str:
     return given
 
 
+def _words(given: object) -> tuple[str, ...]:
+    if not isinstance(given, list) or not given:
+        raise NotOfKind
+    return tuple(map(_with_holes, given))
+
+
 def _expression(given: object) -> str:
     if not isinstance(given, str):
         raise NotOfKind
@@ -69,7 +78,7 @@ def _expression(given: object) -> str:
 
 
 def _statuses(given: object) -> tuple[int, ...]:
-    if not isinstance(given, list) or not all(type(status) is int and 200 <= status <= 599 for status in given):
+    if not isinstance(given, list) or not all(type(status) is int for status in given):
         raise NotOfKind
     return tuple(given)
 
@@ -97,8 +106,9 @@ def _names(given: object) -> Mapping[str, str]:
 
 REQUEST_PATH: Final = Kind("a path that begins with /, without spaces and #", _request_path)
 WITH_HOLES: Final = Kind("a text", _with_holes)
+WORDS: Final = Kind("a list of texts with at least one in it", _words)
 EXPRESSION: Final = Kind("an expression such as role == leader", _expression)
-STATUSES: Final = Kind("a list of HTTP statuses, from 200 to 599", _statuses)
+STATUSES: Final = Kind("a list of HTTP statuses, from 200 to 599, or of exit statuses, from 0 to 255", _statuses)
 METHOD: Final = Kind(f"one of {', '.join(METHODS)}", _method)
 HEADERS: Final = Kind("a table of texts", _headers)
 NAMES: Final = Kind("a table of texts", _names)
@@ -116,7 +126,7 @@ STATUS: Final = Key(
     name="status",
     kind=STATUSES,
     usual=(),
-    default="200 to 299, and where `leading` tests `status` those that it names and 503",
+    default="200 to 299, of a command 0; where `leading` tests `status` also those that it names, and 503 or 1",
     meaning="further statuses of answers, such as `[503]`; others are refusals",
 )
 USER: Final = Key(name="user", kind=WITH_HOLES, default=NEEDED, meaning="the user for basic authentication")
@@ -142,14 +152,43 @@ HTTP: Final = Section(
     keys=(PATH, HTTP_METHOD, PORT, HEADER, BODY, STATUS),
     tables=(BASIC, TLS),
 )
-WAYS: Final[Mapping[str, Callable[[Table], Way]]] = {"http": lambda table: _http(table.table(HTTP))}
+COMMAND: Final = Key(
+    name="exec",
+    kind=WORDS,
+    default="none",
+    meaning="a command in the node's container, as a list of its words; its output is the answer, and its exit status "
+    "the status",
+)
+SEND: Final = Key(name="send", kind=WITH_HOLES, usual="", meaning="the text that is sent")
+UNTIL: Final = Key(
+    name="until", kind=WITH_HOLES, default="the connection ends", meaning="the text at which the answer ends"
+)
+RESP_COMMAND: Final = Key(name="command", kind=WORDS, default=NEEDED, meaning="the words of the command")
+LOGIN: Final = Key(name="user", kind=WITH_HOLES, default="the default user", meaning="the user who logs in")
+LOGIN_PASSWORD: Final = Key(
+    name="password", kind=WITH_HOLES, default="no login", meaning="the password of the login before the command"
+)
+TCP: Final = Section(name="tcp", meaning="A text that is sent over TCP.", keys=(SEND, UNTIL, PORT))
+REDIS: Final = Section(
+    name="redis",
+    meaning="A command to a server that speaks the protocol of Redis.",
+    keys=(RESP_COMMAND, PORT, LOGIN, LOGIN_PASSWORD),
+)
+WAYS: Final[Mapping[str, Callable[[Table], Way]]] = {
+    "http": lambda table: _http(table.table(HTTP)),
+    "exec": lambda table: Exec(command=table[COMMAND], statuses=_statuses_in(table, 0, 255)),
+    "tcp": lambda table: _tcp(table.table(TCP)),
+    "redis": lambda table: _redis(table.table(REDIS)),
+}
 """How each way is read from the table that has it, by its key there."""
-WAY_TABLES: Final = (HTTP,)
+WAY_TABLES: Final = (HTTP, TCP, REDIS)
+USUAL_FORMATS: Final[Mapping[type[Way], Format]] = {Exec: "text", Tcp: "text"}
+"""The formats of answers of ways that mostly give no JSON."""
 
 FORMAT: Final[Key[Format]] = Key(
     name="format",
     kind=one_of(get_args(Format)),
-    default="`json`",
+    default="`json`, of `exec` and `tcp` `text`",
     meaning="the format of answers ([formats](asking.md#formats))",
 )
 
@@ -197,7 +236,7 @@ FURTHER: Final = Section(
     name="also",
     meaning="Further answers of the same node, each put into the first under its name. A text is a path, asked as "
     "`http` is ([what holds of several answers](asking.md#several-answers)).",
-    each=Section(name="NAME", meaning="A further answer.", keys=(FORMAT,), tables=WAY_TABLES),
+    each=Section(name="NAME", meaning="A further answer.", keys=(COMMAND, STATUS, FORMAT), tables=WAY_TABLES),
 )
 VALUES: Final[tuple[Key[str], ...]] = (LEADER, LEADER_TERM, TERM, VOTE, REIGN)
 OLD_PATH: Final = Key(
@@ -209,7 +248,7 @@ OLD_PATH: Final = Key(
 PROBE: Final = Section(
     name="probe",
     meaning="How each node is asked for its claim: in one of these ways, by each node about itself.",
-    keys=(OLD_PATH, STATUS, FORMAT, LEADING, *VALUES, NAMES_KEY),
+    keys=(OLD_PATH, COMMAND, STATUS, FORMAT, LEADING, *VALUES, NAMES_KEY),
     tables=(*WAY_TABLES, FURTHER),
 )
 CONFIRM_PATH: Final = Key(
@@ -229,7 +268,7 @@ OK: Final = Key(
 CONFIRM: Final = Section(
     name="confirm",
     meaning="How a node that leads is asked for an acknowledgement that takes its quorum.",
-    keys=(CONFIRM_PATH, CONFIRM_METHOD, FORMAT, OK),
+    keys=(CONFIRM_PATH, CONFIRM_METHOD, COMMAND, STATUS, FORMAT, OK),
     tables=WAY_TABLES,
 )
 
@@ -244,7 +283,7 @@ def read_probe(root: Table) -> Probe:
     probe = Probe(
         way=way,
         leading=table[LEADING],
-        format=table.get(FORMAT) or "json",
+        format=table.get(FORMAT) or USUAL_FORMATS.get(type(way), "json"),
         **values,
         also=_further(table, way),
         names=table[NAMES_KEY],
@@ -272,10 +311,18 @@ def _way(table: Table) -> Way | None:
     return WAYS[named[0]](table) if named else None
 
 
+def _statuses_in(table: Table, least: int, most: int) -> tuple[int, ...]:
+    if STATUS.name not in table.given:
+        return ()
+    if not all(least <= status <= most for status in table[STATUS]):
+        raise table.refuse(STATUS, f"a list of statuses from {least} to {most}", [*table[STATUS]])
+    return table[STATUS]
+
+
 def _by_path(table: Table) -> Http:
     if OLD_PATH not in table:
         raise table.refusal(f"{table.label}expected path or one of {', '.join(WAYS)}")
-    return Http(path=table[OLD_PATH], statuses=table[STATUS])
+    return Http(path=table[OLD_PATH], statuses=_statuses_in(table, 200, 599))
 
 
 def _http(table: Table) -> Http:
@@ -288,8 +335,21 @@ def _http(table: Table) -> Http:
         body=table.get(BODY),
         basic=(basic[USER], basic[PASSWORD]) if basic.given else None,
         tls=_tls(tls) if TLS.name in table.given else None,
-        statuses=table[STATUS],
+        statuses=_statuses_in(table, 200, 599),
     )
+
+
+def _tcp(table: Table) -> Tcp:
+    if not (SEND in table or UNTIL in table):
+        raise table.refusal(f"{table.label}expected send or until")
+    return Tcp(send=table[SEND], until=table.get(UNTIL), port=table.get(PORT))
+
+
+def _redis(table: Table) -> Redis:
+    if LOGIN in table and LOGIN_PASSWORD not in table:
+        raise table.refuse(LOGIN, "password beside it", table[LOGIN])
+    user, password = table.get(LOGIN), table.get(LOGIN_PASSWORD)
+    return Redis(command=table[RESP_COMMAND], port=table.get(PORT), user=user, password=password)
 
 
 def _tls(table: Table) -> Tls:
@@ -321,7 +381,7 @@ def _further(probe: Table, first: Way) -> Mapping[str, Further]:
             way = _way(table)
             if way is None:
                 raise table.refusal(f"{table.label}expected one of {', '.join(WAYS)}")
-            further[name] = Further(way=way, format=table.get(FORMAT) or "json")
+            further[name] = Further(way=way, format=table.get(FORMAT) or USUAL_FORMATS.get(type(way), "json"))
     return further
 
 
@@ -336,7 +396,7 @@ def _confirm(root: Table) -> Confirm | None:
     way = _way(table)
     if way is None:
         way = Http(path=table[CONFIRM_PATH], method=table[CONFIRM_METHOD])
-    return Confirm(way=way, format=table.get(FORMAT) or "json", ok=table.get(OK))
+    return Confirm(way=way, format=table.get(FORMAT) or USUAL_FORMATS.get(type(way), "json"), ok=table.get(OK))
 
 
 def with_probed_ports(system: System) -> System:

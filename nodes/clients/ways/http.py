@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Mapping
 
 from splitbrain.nodes.clients.answers import Answer
-from splitbrain.nodes.clients.base import Endpoint
+from splitbrain.nodes.clients.ways import Target
 from splitbrain.nodes.clients.web import WebSession
 from splitbrain.nodes.systems.probes import Http, Tls, filled
 
@@ -15,10 +15,12 @@ from splitbrain.nodes.systems.probes import Http, Tls, filled
 class HttpAsker:
     """Asks over kept-alive connections. HTTP has no nonce, so a connection on which an answer is overdue is closed."""
 
-    def __init__(self, way: Http, endpoint: Endpoint, own: Mapping[str, str]) -> None:
-        port = next(iter(endpoint.ports.values())) if way.port is None else endpoint.ports[way.port]
+    cost_ns = 0
+
+    def __init__(self, way: Http, target: Target) -> None:
+        own = target.own
         scheme = "http" if way.tls is None else "https"
-        self._url = f"{scheme}://127.0.0.1:{port}{filled(way.path, own)}"
+        self._url = f"{scheme}://127.0.0.1:{target.port(way.port)}{filled(way.path, own)}"
         self._method = way.method
         self._body = None if way.body is None else filled(way.body, own).encode()
         self._headers = {**{name: filled(text, own) for name, text in way.headers}, **_authorization(way, own)}

@@ -1,6 +1,7 @@
 """The node's processes: those in the host's process namespace with another mount namespace than the agent's.
 
-The node's container joins the host's process namespace, but not its mount namespace.
+The node's container joins the host's process namespace, but not its mount namespace. Commands by which clients ask the
+node run in its container too, and are none of its processes: a variable of their environment marks them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from splitbrain.runtimes.docker.agent.messages import Matched, NodeProcess, Node
 SIGNAL_SECONDS = 5.0
 KCMP = {"x86_64": 312, "aarch64": 272}
 KCMP_VM = 1
+ASKS = ("SPLITBRAIN_ASKS", "1")
+"""The environment variable, and its value, of commands that are no process of the node."""
 GRACE_SECONDS = 5.0  # between the signal that asks and SIGKILL
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -103,9 +106,14 @@ def node_processes() -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):  # it has ended
-                if (entry / "ns/mnt").readlink() != ours and state(int(entry.name)) not in "ZX":
+                if (entry / "ns/mnt").readlink() != ours and state(int(entry.name)) not in "ZX" and not _asks(entry):
                     found.append(int(entry.name))
     return found
+
+
+def _asks(process: Path) -> bool:
+    """True for a command by which a client asks the node."""
+    return "=".join(ASKS).encode() in (process / "environ").read_bytes().split(b"\0")
 
 
 def described() -> tuple[NodeProcess, ...]:

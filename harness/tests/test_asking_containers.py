@@ -1,0 +1,120 @@
+"""Every way of asking, on containers with the software that it is for, as the documentation shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import pytest
+
+from splitbrain.nemesis.faults import Freeze, Pause
+from splitbrain.nemesis.plans import Plan
+from splitbrain.nodes.clients.base import Ok, Reply
+from splitbrain.runtimes.base import ClusterSpec
+from splitbrain.runtimes.docker.cluster import DockerCluster
+from splitbrain.units import MS
+from splitbrain.user_systems.description import described
+
+pytestmark = pytest.mark.engine
+
+DOCS: Final = Path(__file__).parents[2] / "docs"
+TIMEOUT_NS: Final = 2_000 * MS
+PATIENCE_S: Final = 60.0
+T = TypeVar("T")
+
+
+def section(title: str) -> str:
+    """The first part of a description in that section of the page."""
+    (text,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", (DOCS / "asking.md").read_text(), re.DOTALL | re.MULTILINE)
+    return str(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
+
+
+@asynccontextmanager
+async def running(description: str, folder: Path, tmp_path: Path) -> AsyncIterator[DockerCluster]:
+    """A cluster of three nodes of a system with that description beside a folder of examples."""
+    path = tmp_path / "described.toml"
+    path.write_text(description.replace('folder = "', f'folder = "{folder}/'))
+    spec = ClusterSpec(system=described(path), nodes=("n1", "n2", "n3"), servers=(), seed=1)
+    cluster = DockerCluster(spec, secrets.token_hex(4), print)
+    try:
+        await cluster.set_up()
+        yield cluster
+    finally:
+        await cluster.tear_down(tmp_path / "logs")
+
+
+async def until(look: Callable[[], Awaitable[T | None]]) -> T:
+    """The first thing that ``look`` finds."""
+    give_up = time.monotonic() + PATIENCE_S
+    while (found := await look()) is None:
+        assert time.monotonic() < give_up, "it did not happen"
+        await asyncio.sleep(0.02)
+    return found
+
+
+async def claims(cluster: DockerCluster) -> dict[str, Mapping[str, Any]] | None:
+    """What the nodes claim, if all answer."""
+    replies = {node: await cluster.observe(node, TIMEOUT_NS) for node in cluster.nodes}
+    return {node: each.value for node, each in replies.items() if isinstance(each, Ok)} if all_ok(replies) else None
+
+
+def all_ok(replies: Mapping[str, Reply]) -> bool:
+    return all(isinstance(each, Ok) for each in replies.values())
+
+
+REDIS: Final = (DOCS / "examples/redis.toml").read_text()
+OF_REDIS: Final = REDIS[: REDIS.index("[probe]")]
+
+
+@pytest.mark.parametrize("title", ["Redis", "A command in the container", "Lines over TCP"])
+def test_redis_is_asked_in_each_way_that_the_documentation_shows(title: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(OF_REDIS + section(title), DOCS / "examples", tmp_path) as cluster:
+
+            async def agreed() -> bool | None:
+                said = await claims(cluster)
+                return True if said and {each["leader"] for each in said.values()} == {"n1"} else None
+
+            assert await until(agreed)
+            assert isinstance(await cluster.observe("n1", TIMEOUT_NS), Ok)
+            costs = {node: cluster.rest_ns(node) for node in cluster.nodes}
+            assert all(costs.values()) if "command" in title else not any(costs.values())
+
+    asyncio.run(run())
+
+
+def test_a_node_that_stands_still_gives_no_answer_to_a_command_and_one_that_goes_on_does(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(OF_REDIS + section("A command in the container"), DOCS / "examples", tmp_path) as cluster:
+            for fault in (Pause(target="leader"), Freeze(target="leader")):
+                plan = Plan(fault=fault, nodes=("n1",), fault_class="pause", shape="pause", words="n1 stands still")
+                assert (await cluster.inflict(plan)).verified
+                for _ in range(3):
+                    assert not isinstance(await cluster.observe("n1", 200 * MS), Ok)
+                assert (await cluster.undo(plan)).verified
+                assert isinstance(await until(lambda: answered(cluster, "n1")), Ok)
+
+            async def one_shell() -> bool | None:
+                return True if await commands_in(cluster, "n1") == 1 else None
+
+            assert await until(one_shell), "the shells of questions that were given up end"
+
+    asyncio.run(run())
+
+
+async def commands_in(cluster: DockerCluster, node: str) -> int:
+    """How many shells run in the container of a node."""
+    container = cluster._hosts[node].node
+    shown = await asyncio.to_thread(container.top)
+    return sum("IFS= read -r nonce" in " ".join(process) for process in shown["Processes"])
+
+
+async def answered(cluster: DockerCluster, node: str) -> Reply | None:
+    reply = await cluster.observe(node, TIMEOUT_NS)
+    return reply if isinstance(reply, Ok) else None
