@@ -312,8 +312,11 @@ def doctor(file: str | None) -> None:
         from splitbrain.describing.summary import summary
         from splitbrain.user_systems.lookup import find_system
 
-        for subject, words in summary(find_system(file)):
+        found = find_system(file)
+        for subject, words in summary(found):
             click.echo(f"ok      {subject}: {words}")
+        for note in found.notes:
+            click.echo(f"note    {note}")
         return
     from splitbrain.doctor import examine
 

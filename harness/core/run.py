@@ -135,9 +135,11 @@ def perform(
     experiment.refuse_impossible(schedule)
     refuse_unsupported(schedule, experiment.runtime, privileged)
     refuse_devices(experiment.system, privileged)
-    writer = RunWriter(experiment, schedule, store, strict=strict, notes=notes)
+    writer = RunWriter(experiment, schedule, store, strict=strict, notes=(*experiment.system.notes, *notes))
     phases = PhaseTimes(progress)
     say(f"seed {experiment.seed}: {writer.command}")
+    for note in experiment.system.notes:
+        say(f"note: {note}")
     try:
         stored = _perform(experiment, schedule, writer, phases, say, strict)
     except (SplitbrainError, Interrupted) as failure:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from splitbrain.errors import UsageError
 from splitbrain.names import PRESET_AT, Preset, preset_named
@@ -17,12 +17,15 @@ from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
 from splitbrain.plugins import shipped
 from splitbrain.user_systems.description import described, described_as
+from splitbrain.user_systems.description.composed import SUFFIXES
 from splitbrain.user_systems.node_class import system_at
 from splitbrain.user_systems.promises import with_preset
 
+FILES: Final = (".toml", *SUFFIXES)
+
 
 def find_system(name: str) -> System:
-    """The system of that name: ``raft``, ``broken/NAME``, ``package.module:Name`` or ``FILE.toml``.
+    """The system of that name: ``raft``, ``broken/NAME``, ``package.module:Name``, ``FILE.toml`` or a Compose file.
 
     Raises UsageError, which lists the systems there are.
     """
@@ -45,7 +48,7 @@ def _find(name: str) -> System:
     others = shipped("systems", System)
     if name in others:
         return others[name].value
-    if name.endswith(".toml"):
+    if name.endswith(FILES):
         return described(Path(name))
     if ":" in name:
         return system_at(name)
@@ -62,9 +65,10 @@ def find_recorded(name: str, record: Mapping[str, Any], *, trusted: bool) -> Sys
     if preset is not None:
         return with_preset(find_recorded(base, record, trusted=trusted), preset)
     origin = record.get("origin")
-    described_then = origin.get("description") if isinstance(origin, Mapping) else None
-    if name.endswith(".toml") and isinstance(described_then, str):
-        described_system = described_as(Path(name), described_then)
+    kept = origin if isinstance(origin, Mapping) else {}
+    described_then, compose_then = kept.get("description"), kept.get("compose")
+    if name.endswith(FILES) and isinstance(described_then, str):
+        described_system = described_as(Path(name), described_then, compose_then)
         if described_system.factory is not None and not trusted:
             raise UsageError(f"the run names a program, which would be run: add --trust, or --system {name}")
         return described_system

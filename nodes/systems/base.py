@@ -133,7 +133,7 @@ class ContainerOptions:
     ``entrypoint`` and ``files`` depend on the machine. ``sysctls`` of the network are those of its host, which owns
     that. ``tmpfs`` maps folders to options of mount(8), and ``ulimits`` names to soft and hard limits. ``ipv6`` turns
     IPv6 on within the machine only: no machine reaches another by it, since cuts are of IPv4. ``stop_signal`` asks it
-    to end.
+    to end, and ``aliases`` are further names by which other machines find it.
     """
 
     entrypoint: Callable[[Machine], Sequence[str]] | None = None
@@ -148,6 +148,7 @@ class ContainerOptions:
     init: bool = False
     stop_signal: str = "SIGTERM"
     ipv6: bool = False
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -307,7 +308,7 @@ class System:
     leader.
 
     ``origin`` is empty for a built-in system; else it holds the text of its ``description``, or the ``source`` of its
-    class (a file's name) and the ``sha256`` of that.
+    class (a file's name) and the ``sha256`` of that. ``notes`` is what a user should know of it.
     """
 
     name: str
@@ -335,6 +336,7 @@ class System:
     max_nodes: int = 15
     pins: Mapping[str, Mapping[FaultClass, Pin]] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def confirms(self) -> bool:

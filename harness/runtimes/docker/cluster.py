@@ -278,6 +278,7 @@ class DockerCluster:
             ports,
             disk,
             machines.sysctls_of_host(software.options),
+            software.options.aliases,
         )
         machine, image = self._machine(name), images.of[software.image]
         with loops.explained() if self._disks == "loop" else contextlib.nullcontext():

@@ -128,14 +128,15 @@ def create_host(
     ports: Sequence[int],
     disk: NodeDisk | None,
     sysctls: Mapping[str, str] = MappingProxyType({}),
+    aliases: Sequence[str] = (),
 ) -> Container:
     """Start a host container. Client ports are published on 127.0.0.1 only, at numbers that the engine picks.
 
     The host mounts its node's volume too, which keeps a tmpfs alive while the node is down. Other machines of the run
-    find it by its name.
+    find it by its name and its ``aliases``.
     """
     name_of_network = str(network.name)
-    endpoint = client.api.create_endpoint_config(ipv4_address=address, aliases=[name])
+    endpoint = client.api.create_endpoint_config(ipv4_address=address, aliases=[name, *aliases])
     with translated(f"starting host {name}"):
         return client.containers.run(
             image,

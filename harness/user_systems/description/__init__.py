@@ -13,11 +13,14 @@ reference      the page of all keys, docs/description-keys.md
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from splitbrain.checkers.files import MIB, read_whole
 from splitbrain.errors import UsageError
 from splitbrain.nodes.systems.base import System
+from splitbrain.user_systems.description.composed import SUFFIXES, composed, with_compose
 from splitbrain.user_systems.description.system import system_of
 from splitbrain.user_systems.description.table import Description
 
@@ -32,10 +35,19 @@ def described(path: Path) -> System:
         raise UsageError(f"{path}: no TOML: {wrong}") from wrong
 
 
-def described_as(path: Path, text: str) -> System:
-    """The system that a file with this text describes, which may be kept elsewhere by now. Raises UsageError."""
+def described_as(path: Path, text: str, compose: str | None = None) -> System:
+    """The system that a file with this text describes, which may be kept elsewhere by now. Raises UsageError.
+
+    ``compose`` is the text of its Compose file, if that may have changed too.
+    """
+    given = composed(path, text) if path.suffix in SUFFIXES else _toml(path, text)
+    made, compose, notes = with_compose(str(path), path.parent, given, compose)
+    origin = {"description": text, **({} if compose is None else {"compose": compose})}
+    return system_of(Description(name=str(path), folder=path.parent, given=made, text=text, origin=origin, notes=notes))
+
+
+def _toml(path: Path, text: str) -> Mapping[str, Any]:
     try:
-        given = tomllib.loads(text)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as wrong:  # numbers of thousands of digits are a plain ValueError
         raise UsageError(f"{path}: no TOML: {wrong}") from wrong
-    return system_of(Description(name=str(path), folder=path.parent, given=given, text=text))

@@ -267,10 +267,16 @@ DEBIAN: Final = Section(
     keys=(SUITE, PACKAGES),
 )
 
+ALIASES: Final[Key[tuple[str, ...]]] = Key(
+    name="aliases",
+    kind=list_of(matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*", ""), "a list of names of a machine", MOST),
+    usual=(),
+    meaning="further names by which the other machines find it; of a single machine, under `[node.NAME]`",
+)
 OF_CONTAINERS: Final[tuple[Key[Any], ...]] = (
     *(IMAGE, FOLDER, ENTRYPOINT, COMMAND, ENV, PEER, SEPARATOR, PORTS, DATA, READY_S),
     *(RESTART, RESTART_DELAY_MS, STOP_SIGNAL, USER, WORKING_DIR, INIT),
-    *(CAPS, CAP_ADD, DEVICES, SYSCTLS_KEY, ULIMITS, MEMORY_MB, PIDS, SHM_SIZE, TMPFS, IPV6),
+    *(CAPS, CAP_ADD, DEVICES, SYSCTLS_KEY, ULIMITS, MEMORY_MB, PIDS, SHM_SIZE, TMPFS, IPV6, ALIASES),
 )
 """The keys of every container, beside its port."""
 TABLES_OF_CONTAINERS: Final = (DEBIAN, FILES)
@@ -312,6 +318,7 @@ def _options(table: Table, style: Style, known: Mapping[str, str]) -> ContainerO
         init=table[INIT],
         stop_signal=table[STOP_SIGNAL],
         ipv6=table[IPV6],
+        aliases=table[ALIASES],
     )
 
 

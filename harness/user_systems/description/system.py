@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from splitbrain.names import FAULT_CLASSES, MAJORITY_OF, NODE_FAULT_CLASSES, Electors, PromiseTable
 from splitbrain.nodes.systems.base import OUR_NODE, Servers, Software, System, names_of_servers
+from splitbrain.user_systems.description.composed import COMPOSE, SERVICES
 from splitbrain.user_systems.description.containers import (
     OF_CONTAINERS,
     OF_IMAGES,
@@ -124,7 +125,7 @@ OF_ELECTION: Final[tuple[Key[Any], ...]] = (
 ROOT: Final = Section(
     name="",
     meaning="The file itself, before its first table.",
-    keys=(HELP, PORT, *OF_CONTAINERS, NODES, MIN_NODES, MAX_NODES, *OF_ELECTION),
+    keys=(HELP, COMPOSE, SERVICES, PORT, *OF_CONTAINERS, NODES, MIN_NODES, MAX_NODES, *OF_ELECTION),
     tables=(*TABLES_OF_CONTAINERS, PROBE, CONFIRM, NODE, SERVERS, SIMULATION),
 )
 
@@ -157,7 +158,8 @@ def system_of(description: Description) -> System:
         min_nodes=min_nodes,
         usual_nodes=nodes,
         max_nodes=max_nodes,
-        origin={"description": description.text, **digest(root)},
+        origin={**description.origin, **digest(root)},
+        notes=description.notes,
     )
     return with_probed_ports(system) if on_containers else system
 

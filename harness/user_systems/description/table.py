@@ -74,14 +74,16 @@ class Section:
 class Description:
     """A description of a system before anything in it is checked, as TOML or another source gives it.
 
-    ``name`` is the name of the file, and of the system; files that it names lie below ``folder``. ``text`` is kept with
-    every run, and ``line`` finds the line of a key in it.
+    ``name`` is the name of the file, and of the system; files that it names lie below ``folder``. ``line`` finds the
+    line of a key in its ``text``. ``origin`` is kept with every run, and ``notes`` is what its author should know.
     """
 
     name: str
     folder: Path
     given: Mapping[str, Any]
     text: str
+    origin: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     line: Callable[[str, KeyPath], int | None] = field(default=line_of)
 
     def refusal(self, key: KeyPath, words: str) -> UsageError:
