@@ -8,16 +8,20 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import pytest
 
-from splitbrain.nemesis.faults import Freeze, Pause
+from splitbrain.nemesis.faults import Freeze, Kill, Pause
 from splitbrain.nemesis.plans import Plan
-from splitbrain.nodes.clients.base import Ok, Reply
+from splitbrain.nodes.clients.base import Endpoint, Ok, OperationFailed, OutcomeUnknown, Reply
+from splitbrain.nodes.clients.probe import ProbeClient
+from splitbrain.nodes.systems.probes import Probe
 from splitbrain.runtimes.base import ClusterSpec
 from splitbrain.runtimes.docker.cluster import DockerCluster
+from splitbrain.runtimes.docker.insides import ContainerInsides
 from splitbrain.units import MS
 from splitbrain.user_systems.description import described
 
@@ -118,3 +122,66 @@ async def commands_in(cluster: DockerCluster, node: str) -> int:
 async def answered(cluster: DockerCluster, node: str) -> Reply | None:
     reply = await cluster.observe(node, TIMEOUT_NS)
     return reply if isinstance(reply, Ok) else None
+
+
+def client(cluster: DockerCluster, probe: Probe) -> ProbeClient:
+    """Another client of a cluster, with that probe."""
+    endpoints = {name: Endpoint(host.address, host.ports) for name, host in cluster._hosts.items()}
+    inside = ContainerInsides(cluster._client, cluster._hosts, cluster._agents, cluster._blocking)  # type: ignore[arg-type]
+    return ProbeClient(endpoints, probe, (), inside)
+
+
+ETCD: Final = (DOCS / "examples/etcd.toml").read_text()
+
+
+def probe_of(title: str, tmp_path: Path) -> Probe:
+    path = tmp_path / "probe.toml"
+    path.write_text('image = "none"\n' + section(title))
+    probe = described(path).probe
+    assert probe is not None
+    return probe
+
+
+def test_etcd_is_asked_over_its_gateway_and_by_its_log_and_both_agree(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(ETCD, DOCS / "examples", tmp_path) as cluster:
+
+            async def one_leads() -> str | None:
+                said = await claims(cluster)
+                led = [node for node, each in (said or {}).items() if each["leading"]]
+                return led[0] if len(led) == 1 else None
+
+            leader = await until(one_leads)
+            assert isinstance(await cluster.confirm(leader, TIMEOUT_NS), Ok)
+            by_log = client(cluster, probe_of("A log", tmp_path))
+            try:
+                said = {node: await until(partial(claimed, by_log, node)) for node in cluster.nodes}
+                assert [node for node, each in said.items() if each["leading"]] == [leader]
+                assert said[leader]["term"] >= 2 and said[leader]["reign"]
+                plan = Plan(
+                    fault=Kill(target="leader"), nodes=(leader,), fault_class="crash", shape="kill", words="it ends"
+                )
+                assert (await cluster.inflict(plan)).verified
+                with pytest.raises((OperationFailed, OutcomeUnknown)):
+                    await by_log.observe(leader)
+
+                async def another_leads() -> str | None:
+                    others = [node for node in cluster.nodes if node != leader]
+                    each = {node: await claimed(by_log, node) for node in others}
+                    return next((node for node, claim in each.items() if claim and claim["leading"]), None)
+
+                assert await until(another_leads) != leader
+                assert (await cluster.undo(plan)).verified
+                back = await until(partial(claimed, by_log, leader))
+                assert not back["leading"], "what it wrote before it ended says nothing of it now"
+            finally:
+                await by_log.close()
+
+    asyncio.run(run())
+
+
+async def claimed(asked: ProbeClient, node: str) -> Mapping[str, Any] | None:
+    try:
+        return await asked.observe(node)
+    except (OperationFailed, OutcomeUnknown):
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,8 @@ from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnkn
 from splitbrain.nodes.clients.insides import NO_INSIDES, Process
 from splitbrain.nodes.clients.ways import Asker, Target, asker
 from splitbrain.nodes.clients.ways.commands import Cost
-from splitbrain.nodes.systems.probes import Exec, Redis, Tcp, Way
+from splitbrain.nodes.clients.ways.logs import Roles
+from splitbrain.nodes.systems.probes import Exec, Log, Redis, Tcp, Way
 from splitbrain.tests.test_ways import OWN, Serve, served
 
 T = TypeVar("T")
@@ -54,8 +56,10 @@ class LocalProcess:
 class Local:
     """Starts commands on this machine, and keeps them; ``without`` a shell, none of those can be started."""
 
-    def __init__(self, without_shell: bool = False) -> None:
+    def __init__(self, without_shell: bool = False, writes: Sequence[str] = ()) -> None:
         self.started: list[LocalProcess] = []
+        self.writes = writes
+        self.still = False
         self._without_shell = without_shell
 
     async def start(self, machine: str, command: Sequence[str]) -> Process:
@@ -65,6 +69,12 @@ class Local:
         made = LocalProcess(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
         self.started.append(made)
         return made
+
+    async def log(self, machine: str) -> Process:
+        return await self.start(machine, self.writes)
+
+    async def stands_still(self, machine: str) -> bool:
+        return self.still
 
     async def ended(self) -> None:
         """Wait until all have ended, as closing their input makes them."""
@@ -178,6 +188,106 @@ def test_the_cost_of_questions_is_the_median_of_the_latest() -> None:
     for ns in (5, 1_000, 7):
         cost.took(ns)
     assert cost.median_ns == 7
+
+
+# Logs
+
+
+def roles(*lines: str, leading: str = "became leader", follower: str = "became follower|stepped down") -> Roles:
+    read = Roles(Log(leading=leading, follower=follower))
+    for line in lines:
+        read.take(line)
+    return read
+
+
+@pytest.mark.parametrize(
+    ("lines", "leading", "decided"),
+    [
+        ((), False, 0),
+        (("starting", "became follower"), False, 1),
+        (("became follower", "became leader", "served 7"), True, 2),
+        (("became leader", "stepped down"), False, 2),
+        (("became leader", "became leader"), True, 2),
+        (("n2 became leader, so n1 became follower",), False, 1),
+    ],
+)
+def test_the_last_line_that_matches_decides_the_role(lines: tuple[str, ...], leading: bool, decided: int) -> None:
+    read = roles(*lines)
+    assert (read.leading, read.decided) == (leading, decided)
+
+
+FOLLOWED = Log(leading="became leader", follower="became follower")
+
+
+def writing(script: str) -> Local:
+    return Local(writes=("sh", "-c", script))
+
+
+async def until_it_leads(made: Asker) -> dict[str, object]:
+    async with asyncio.timeout(GIVE_UP_S):
+        while True:
+            with contextlib.suppress(OutcomeUnknown):
+                value: dict[str, object] = json.loads((await made.ask()).body)
+                if value["leading"]:
+                    return value
+
+
+def test_a_log_is_followed_from_its_start() -> None:
+    inside = writing("echo became follower; echo 7 became leader at term 3; cat")
+    assert asked(FOLLOWED, until_it_leads, inside) == {
+        "leading": True,
+        "line": "7 became leader at term 3",
+        "since": "1-2",
+    }
+
+
+def test_a_log_that_ends_is_no_answer_and_the_next_one_begins_without_a_role() -> None:
+    inside = writing("echo became leader; cat")
+
+    async def use(made: Asker) -> object:
+        await until_it_leads(made)
+        inside.writes = ("cat",)
+        inside.started[0].close()
+        await inside.started[0].process.wait()
+        async with asyncio.timeout(GIVE_UP_S):
+            while True:
+                with contextlib.suppress(OperationFailed):
+                    value = json.loads((await made.ask()).body)
+                    if value["since"].startswith("2"):
+                        return value["leading"]
+
+    assert asked(FOLLOWED, use, inside) is False
+
+
+def test_a_node_that_stands_still_says_nothing_by_its_log() -> None:
+    inside = writing("echo became leader; cat")
+
+    async def use(made: Asker) -> None:
+        await until_it_leads(made)
+        inside.still = True
+        await made.ask()
+
+    with pytest.raises(OutcomeUnknown, match="stands still"):
+        asked(FOLLOWED, use, inside)
+
+
+def test_a_line_that_decides_while_an_answer_settles_makes_it_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = writing("echo became leader; read line; echo became follower; cat")
+    settle = asyncio.sleep
+
+    async def use(made: Asker) -> None:
+        await until_it_leads(made)
+
+        async def settling(seconds: float) -> None:
+            await inside.started[0].write(b"go on\n")
+            while made._roles.decided < 2:  # type: ignore[attr-defined]
+                await settle(0.001)
+
+        monkeypatch.setattr("splitbrain.nodes.clients.ways.logs.asyncio.sleep", settling)
+        await made.ask()
+
+    with pytest.raises(OutcomeUnknown, match="came meanwhile"):
+        asked(FOLLOWED, use, inside)
 
 
 # TCP

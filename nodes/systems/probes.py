@@ -86,7 +86,17 @@ class Redis:
     password: str | None = None
 
 
-Way = Http | Exec | Tcp | Redis
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Log:
+    """The node's log, or the file at ``path`` in its container: the last line in which one of the two regular
+    expressions is found says if it leads."""
+
+    leading: str
+    follower: str
+    path: str | None = None
+
+
+Way = Http | Exec | Tcp | Redis | Log
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,4 +173,4 @@ def ports_of(probe: Probe) -> tuple[int, ...]:
     """The ports that are asked beside the first one."""
     ways = [probe.way, *(further.way for further in probe.also.values())]
     ways += [] if probe.confirm is None else [probe.confirm.way]
-    return tuple(way.port for way in ways if not isinstance(way, Exec) and way.port is not None)
+    return tuple(way.port for way in ways if not isinstance(way, Exec | Log) and way.port is not None)

@@ -247,7 +247,7 @@ class DockerCluster:
             await self._open_keeper(client, images.host)
         await asyncio.gather(*(self._set_up_host(client, images, network, name) for name in machines_of))
         endpoints = {name: Endpoint(host.address, host.ports) for name, host in self._hosts.items()}
-        inside = ContainerInsides(client, self._hosts, self._blocking)
+        inside = ContainerInsides(client, self._hosts, self._agents, self._blocking)
         self._system_client = client_of(self._spec.system, endpoints, self._spec.servers, inside)
         await asyncio.gather(*(self._until_answers(name) for name in machines_of))
         effect = await self.heal()

@@ -1,4 +1,4 @@
-"""Commands in the containers of nodes, for clients that ask by them (``splitbrain.nodes.clients.insides``).
+"""Commands in the containers of nodes, and their logs, for clients (``splitbrain.nodes.clients.insides``).
 
 A command's environment marks it, so that the agent on its host does not take it for a process of the node
 (``agent.processes``).
@@ -10,16 +10,21 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Protocol, TypeVar
 
 import docker
 from docker.errors import APIError, DockerException
+from docker.models.containers import Container
 from requests.exceptions import RequestException
 
+from splitbrain.errors import EnvironmentFailure
 from splitbrain.nodes.clients.answers import MOST_BYTES, WrongAnswer
 from splitbrain.nodes.clients.base import OperationFailed
+from splitbrain.runtimes.docker.agent.messages import ListProcesses
 from splitbrain.runtimes.docker.agent.processes import ASKS
+from splitbrain.runtimes.docker.channel import AgentChannel
 from splitbrain.runtimes.docker.containers import Blocking
 from splitbrain.runtimes.docker.hosts import HostContainer
 
@@ -29,29 +34,55 @@ MOST_ERRORS: Final = 500
 LOOKS: Final = 5
 BETWEEN_LOOKS_S: Final = 0.02
 MOST_WAITING: Final = 2 * MOST_BYTES
+BEFORE_START_S: Final = 0.001  # of a float that stands for an instant in ns
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closable)
 
 
 class ContainerInsides:
-    """Starts commands in the containers of the nodes of one run."""
+    """The containers of the nodes of one run, with the ``agents`` of their hosts."""
 
-    def __init__(self, client: docker.DockerClient, hosts: Mapping[str, HostContainer], blocking: Blocking) -> None:
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        hosts: Mapping[str, HostContainer],
+        agents: Mapping[str, AgentChannel],
+        blocking: Blocking,
+    ) -> None:
         self._client = client
         self._hosts = hosts
+        self._agents = agents
         self._blocking = blocking
 
     async def start(self, machine: str, command: Sequence[str]) -> ContainerProcess:
         container = str(self._hosts[machine].node.id)
-        starting = asyncio.ensure_future(self._opened(container, command))
-        try:
-            process: ContainerProcess = await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            starting.add_done_callback(_close_late)
-            raise
-        except APIError as failure:
-            raise OperationFailed(f"the command cannot be started: {failure.explanation or failure}") from failure
-        except (DockerException, RequestException) as failure:
-            raise OperationFailed(f"the command cannot be started: the engine does not answer: {failure}") from failure
-        return process
+        with refused("the command cannot be started"):
+            return await _kept_or_closed(self._opened(container, command))
+
+    async def log(self, machine: str) -> ContainerLog:
+        container, loop = self._hosts[machine].node, asyncio.get_running_loop()
+        with refused("the log cannot be read"):
+            await self._blocking(container.reload)
+            state = container.attrs["State"]
+            if not state["Running"]:
+                raise OperationFailed("the container does not run")
+            since = datetime.fromisoformat(state["StartedAt"]).timestamp() - BEFORE_START_S
+            return await _kept_or_closed(self._blocking(ContainerLog.open, container, since, loop))
+
+    async def stands_still(self, machine: str) -> bool:
+        container = self._hosts[machine].node
+        with refused("the container cannot be looked at"):
+            listed, _ = await asyncio.gather(
+                self._agents[machine].ask(ListProcesses()), self._blocking(container.reload)
+            )
+        if not listed.processes:
+            raise OperationFailed("the container does not run")
+        return bool(container.attrs["State"]["Paused"]) or all(each.stopped for each in listed.processes)
 
     async def _opened(self, container: str, command: Sequence[str]) -> ContainerProcess:
         loop = asyncio.get_running_loop()
@@ -61,10 +92,58 @@ class ContainerInsides:
         return process
 
 
-def _close_late(starting: asyncio.Future[ContainerProcess]) -> None:
-    """Close a process that was given up while it was being started."""
-    if not starting.cancelled() and starting.exception() is None:
-        starting.result().close()
+@contextlib.contextmanager
+def refused(words: str) -> Iterator[None]:
+    """Turn errors of the engine and of an agent into OperationFailed: they are no answer of the node."""
+    try:
+        yield
+    except APIError as failure:
+        raise OperationFailed(f"{words}: {failure.explanation or failure}") from failure
+    except (DockerException, RequestException, EnvironmentFailure) as failure:
+        raise OperationFailed(f"{words}: {failure}") from failure
+
+
+async def _kept_or_closed(opening: Awaitable[C]) -> C:
+    """What is opened; closed as soon as it is open if it is no longer wanted."""
+    task = asyncio.ensure_future(opening)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(lambda done: None if done.cancelled() or done.exception() else done.result().close())
+        raise
+
+
+class ContainerLog:
+    """The log of a container from an instant on, read by a thread until it is closed or the software ends."""
+
+    def __init__(self, stream: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._stream = stream
+        self._loop = loop
+        self._output: asyncio.Queue[bytes] = asyncio.Queue()
+        threading.Thread(target=self._follow, name="a node's log", daemon=True).start()
+
+    @classmethod
+    def open(cls, container: Container, since: float, loop: asyncio.AbstractEventLoop) -> ContainerLog:
+        """Blocks; raises DockerException."""
+        return cls(container.logs(stream=True, follow=True, since=since), loop)
+
+    async def read(self) -> bytes:
+        return await self._output.get()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, AttributeError, DockerException):  # it has ended already
+            self._stream.close()
+
+    def _follow(self) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError, RequestException, DockerException):  # closed
+            for data in self._stream:
+                if data:
+                    self._hand_over(data)
+        self._hand_over(b"")
+
+    def _hand_over(self, data: bytes) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._output.put_nowait, data)
 
 
 class ContainerProcess:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
 from splitbrain.nodes.clients.expressions import Expression, ExpressionError
+from splitbrain.nodes.clients.patterns import Pattern, PatternError
 from splitbrain.nodes.systems.base import Software, System
 from splitbrain.nodes.systems.probes import (
     COUNTED,
@@ -18,6 +19,7 @@ from splitbrain.nodes.systems.probes import (
     Format,
     Further,
     Http,
+    Log,
     Probe,
     Redis,
     Tcp,
@@ -58,6 +60,16 @@ def _with_holes(given: object) -> str:
         raise NotOfKind
     if (hole := unknown_hole(given)) is not None:
         raise NotOfKind("", f"a text with no other placeholders than {KNOWN_HOLES} ({hole} is unknown)")
+    return given
+
+
+def _regex(given: object) -> str:
+    if not isinstance(given, str):
+        raise NotOfKind
+    try:
+        Pattern(given)
+    except PatternError as wrong:
+        raise NotOfKind("", f"a regular expression (at character {wrong.at + 1}: {wrong})") from wrong
     return given
 
 
@@ -107,6 +119,7 @@ def _names(given: object) -> Mapping[str, str]:
 REQUEST_PATH: Final = Kind("a path that begins with /, without spaces and #", _request_path)
 WITH_HOLES: Final = Kind("a text", _with_holes)
 WORDS: Final = Kind("a list of texts with at least one in it", _words)
+REGEX: Final = Kind("a regular expression", _regex)
 EXPRESSION: Final = Kind("an expression such as role == leader", _expression)
 STATUSES: Final = Kind("a list of HTTP statuses, from 200 to 599, or of exit statuses, from 0 to 255", _statuses)
 METHOD: Final = Kind(f"one of {', '.join(METHODS)}", _method)
@@ -174,14 +187,36 @@ REDIS: Final = Section(
     meaning="A command to a server that speaks the protocol of Redis.",
     keys=(RESP_COMMAND, PORT, LOGIN, LOGIN_PASSWORD),
 )
+LOG_LEADING: Final = Key(
+    name="leading",
+    kind=REGEX,
+    default=NEEDED,
+    meaning="a regular expression that is found in a line of a node that leads",
+)
+LOG_FOLLOWER: Final = Key(
+    name="follower",
+    kind=REGEX,
+    default=NEEDED,
+    meaning="one that is found in a line of a node that leads no longer",
+)
+LOG_PATH: Final = Key(
+    name="path", kind=WITH_HOLES, default="its standard output", meaning="a file in its container with the log"
+)
+LOG: Final = Section(
+    name="log",
+    meaning="The node's log: the last line that matches says if it leads ([how](asking.md#a-log)). `leading` and "
+    "`reign` of the probe have defaults then.",
+    keys=(LOG_LEADING, LOG_FOLLOWER, LOG_PATH),
+)
 WAYS: Final[Mapping[str, Callable[[Table], Way]]] = {
     "http": lambda table: _http(table.table(HTTP)),
     "exec": lambda table: Exec(command=table[COMMAND], statuses=_statuses_in(table, 0, 255)),
     "tcp": lambda table: _tcp(table.table(TCP)),
     "redis": lambda table: _redis(table.table(REDIS)),
+    "log": lambda table: _log(table.table(LOG)),
 }
 """How each way is read from the table that has it, by its key there."""
-WAY_TABLES: Final = (HTTP, TCP, REDIS)
+WAY_TABLES: Final = (HTTP, TCP, REDIS, LOG)
 USUAL_FORMATS: Final[Mapping[type[Way], Format]] = {Exec: "text", Tcp: "text"}
 """The formats of answers of ways that mostly give no JSON."""
 
@@ -277,12 +312,13 @@ def read_probe(root: Table) -> Probe:
     """The probe of a description. Raises UsageError."""
     table = root.table(PROBE)
     way = _way(table) or _by_path(table)
-    values: dict[str, Any] = {key.name: table[key] for key in VALUES if key in table}
+    of_log = {"reign": "since"} if isinstance(way, Log) else {}
+    values: dict[str, Any] = of_log | {key.name: table[key] for key in VALUES if key in table}
     if LEADER_TERM in table and not (LEADER in table and TERM in table):
         raise table.refuse(LEADER_TERM, "leader and term beside it", values["leader_term"])
     probe = Probe(
         way=way,
-        leading=table[LEADING],
+        leading="leading" if isinstance(way, Log) and LEADING not in table else table[LEADING],
         format=table.get(FORMAT) or USUAL_FORMATS.get(type(way), "json"),
         **values,
         also=_further(table, way),
@@ -352,6 +388,10 @@ def _redis(table: Table) -> Redis:
     return Redis(command=table[RESP_COMMAND], port=table.get(PORT), user=user, password=password)
 
 
+def _log(table: Table) -> Log:
+    return Log(leading=table[LOG_LEADING], follower=table[LOG_FOLLOWER], path=table.get(LOG_PATH))
+
+
 def _tls(table: Table) -> Tls:
     files = {key.name: _file(table, key) for key in (CA, CERT, KEY) if key in table}
     if "key" in files and "cert" not in files:
@@ -394,6 +434,8 @@ def _confirm(root: Table) -> Confirm | None:
     if not table.given:
         return None
     way = _way(table)
+    if isinstance(way, Log):
+        raise table.refuse(LOG.name, "a way that asks, since a log acknowledges nothing", table.given[LOG.name])
     if way is None:
         way = Http(path=table[CONFIRM_PATH], method=table[CONFIRM_METHOD])
     return Confirm(way=way, format=table.get(FORMAT) or USUAL_FORMATS.get(type(way), "json"), ok=table.get(OK))

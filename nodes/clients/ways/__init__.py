@@ -9,7 +9,7 @@ from typing import Protocol
 from splitbrain.nodes.clients.answers import Answer
 from splitbrain.nodes.clients.base import Endpoint
 from splitbrain.nodes.clients.insides import Insides
-from splitbrain.nodes.systems.probes import Exec, Http, Redis, Tcp, Way
+from splitbrain.nodes.systems.probes import Exec, Http, Log, Redis, Tcp, Way
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,3 +66,7 @@ def asker(way: Way, target: Target) -> Asker:
             from splitbrain.nodes.clients.ways.redis import RedisAsker
 
             return RedisAsker(way, target)
+        case Log():
+            from splitbrain.nodes.clients.ways.logs import LogAsker
+
+            return LogAsker(way, target)
