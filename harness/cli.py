@@ -21,7 +21,7 @@ from splitbrain.campaigns.hunt.cli import hunt
 from splitbrain.campaigns.limit_options import limit_options
 from splitbrain.campaigns.matrix.cli import matrix
 from splitbrain.campaigns.soak.cli import soak
-from splitbrain.describing.cli import probe
+from splitbrain.describing.cli import init, probe
 from splitbrain.ending import DEBUG_OPTION, conclude, words_of
 from splitbrain.errors import EnvironmentFailure, Interrupted, UsageError
 from splitbrain.names import ALLOW_PRIVILEGED, MODELS, OLD_PRESETS, PRESET_AT, PRESETS, Model
@@ -355,6 +355,7 @@ def serve(port: int, store: Path) -> None:
 cli.add_command(compare)
 cli.add_command(hunt)
 cli.add_command(matrix)
+cli.add_command(init)
 cli.add_command(probe)
 cli.add_command(soak)
 

@@ -3,10 +3,37 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
 from splitbrain import errors
+
+
+@click.command()
+@click.argument("of", metavar="[PRESET|COMPOSE_FILE|IMAGE]", required=False)
+@click.option("--output", type=click.Path(path_type=Path), default=None, help="The file; default: PRESET.toml.")
+def init(of: str | None, output: Path | None) -> None:
+    """Write a commented description of a system, to be completed; without an argument, list the presets.
+
+    IMAGE is an image with its tag, such as nats:2.10. A file that is there already is left alone.
+    """
+    from splitbrain.describing.first_description import first_description, presets, usual_name
+
+    if of is None:
+        for name, words in presets().items():
+            click.echo(f"{name:11} {words}")
+        return
+    text = first_description(of)
+    file = output or usual_name(of)
+    try:
+        with file.open("x") as written:
+            written.write(text)
+    except FileExistsError:
+        raise errors.UsageError(f"{file}: expected no such file yet; name another one with --output") from None
+    except OSError as failure:
+        raise errors.EnvironmentFailure(f"{file}: {failure.strerror}") from failure
+    click.echo(f"wrote {file}; next: complete it, splitbrain doctor {file}, splitbrain probe {file}")
 
 
 @click.command()
