@@ -50,7 +50,9 @@ class Run:
 
     @property
     def hosts(self) -> list[Container]:
-        containers: list[Container] = docker.from_env().containers.list(filters={"label": RUN_LABEL})
+        containers: list[Container] = docker.from_env().containers.list(
+            filters={"label": RUN_LABEL}, ignore_removed=True
+        )
         ours = f"/{self.process.pid}/"
         return [
             each for each in containers if str(each.name).endswith("-host") and ours in each.labels[CONTROLLER_LABEL]
@@ -78,9 +80,14 @@ def flush_rules(run: Run) -> None:
 
 def end_packet_process(run: Run) -> None:
     for host in run.hosts:
-        for pid, _, arguments in (line[:3] for line in host.top(ps_args="-eo pid,ppid,args")["Processes"]):
-            if "agent.packets" in arguments:
-                os.kill(int(pid), signal.SIGKILL)
+        kill_processes(host, "-m splitbrain.runtimes.docker.agent.packets")
+
+
+def kill_processes(host: Container, command: str) -> None:
+    """Kill the processes on a host with a command line that ends so."""
+    for pid, arguments in host.top(ps_args="-eo pid,args")["Processes"]:
+        if arguments.endswith(command):
+            os.kill(int(pid), signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +102,16 @@ def test_a_fault_that_is_ended_from_outside_makes_the_run_unknown(
     out = run.end()
     assert run.process.returncode == EXIT_UNKNOWN, out
     assert f"1 fault ended before it was undone: {fault['f']} 0 (" in out
+
+
+def test_an_agent_that_is_killed_ends_the_run_and_nothing_is_judged(tmp_path: Path, nothing_runs_on: list[Run]) -> None:
+    run = Run(tmp_path, ISOLATED)
+    nothing_runs_on.append(run)
+    kill_processes(run.hosts[0], "-m splitbrain.runtimes.docker.agent")
+    out = run.end()
+    assert run.process.returncode == EXIT_FAILED, out
+    assert "the agent on host n" in out and "the history so far is kept" in out
+    assert run.hosts == []
 
 
 def test_a_killed_run_is_unknown_and_says_what_is_missing(tmp_path: Path, nothing_runs_on: list[Run]) -> None:

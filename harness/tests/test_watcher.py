@@ -203,7 +203,7 @@ def test_a_node_that_exits_is_recorded_at_once_and_started_again_by_its_policy(t
 
 def server_of(node: str, run: subprocess.Popen[str]) -> int:
     """The process of a node that serves, by its number on this machine: the child of the first one."""
-    for container in docker.from_env().containers.list(filters={"label": RUN_LABEL}):
+    for container in docker.from_env().containers.list(filters={"label": RUN_LABEL}, ignore_removed=True):
         if str(container.name).endswith(f"-{node}") and f"/{run.pid}/" in container.labels[CONTROLLER_LABEL]:
             for pid, arguments in container.top(ps_args="-eo pid,args")["Processes"]:
                 if "stays" in arguments:

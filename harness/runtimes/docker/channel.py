@@ -21,7 +21,7 @@ from splitbrain.runtimes.docker.agent.messages import ReplyFrame, Request, Reque
 
 AGENT = ["python3", "-u", "-m", "splitbrain.runtimes.docker.agent"]
 AGENT_HOME = "/opt/splitbrain"
-REPLY_SECONDS = 15.0
+REPLY_SECONDS = 30.0  # an agent on a machine with twenty times the work that it can do starts within these
 
 R = TypeVar("R")
 

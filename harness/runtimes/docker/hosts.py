@@ -2,7 +2,7 @@
 
 The node container shares the host's network and process namespaces. It has the capabilities that its software states,
 gains none later, and is limited in memory and processes. A node that runs as root can still end its host's agent, as
-they share a process namespace; the run then fails, at the latest when it heals (``channel``).
+they share a process namespace; the run then fails within seconds (docs/decisions/agents-beside-their-nodes.md).
 
 Killing or restarting the node leaves address, links and cuts in place, as on a real machine. All functions block; call
 them from worker threads.
