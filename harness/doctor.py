@@ -51,6 +51,6 @@ def _engine() -> Iterator[Examined]:
         maker = next((tool for tool in ("mmdebstrap", "debootstrap") if shutil.which(tool)), None)
         how = f"to be built on first use, from a pulled base or with {maker or 'mmdebstrap (not installed)'}"
         yield Examined("images", True, how)
-    left = client.containers.list(all=True, filters={"label": RUN_LABEL})
+    left = client.containers.list(all=True, filters={"label": RUN_LABEL}, ignore_removed=True)
     words = "none" if not left else f"{len(left)} containers of runs at work or interrupted; see splitbrain clean"
     yield Examined("left behind", True, words)
