@@ -295,9 +295,9 @@ def read_verdicts(verdicts: Any) -> None:
 
 
 def draw_report(run: tuple[Any, Any, Any]) -> None:
-    """Draw the page of a run with these verdicts, record and schedule; its figures are left out, as they are slow."""
+    """Make the page of a run with these verdicts, record and schedule."""
     verdicts, record, schedule = run
-    with tempfile.TemporaryDirectory() as scratch, mock.patch("splitbrain.reports.run._figures", lambda frames: {}):
+    with tempfile.TemporaryDirectory() as scratch:
         reports.render(PARSED, verdicts, record, schedule, Path(scratch))
 
 
