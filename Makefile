@@ -3,7 +3,8 @@
 #   make test-<system>-<nemesis>   one run; SEED= TIME= NODES= RUNTIME= WORKLOAD= STRICT=1 STORE=
 #                                  PRIVILEGED=1 (power cuts on containers) change it
 #   make test                      all tests: make test-unit, test-simulation, test-browser and test-engine, one after
-#                                  the other; JOBS= processes each (as many as there are cores)
+#                                  the other; JOBS= processes each (as many as there are cores), ENGINE_JOBS=
+#                                  for tests on containers, which mostly wait (3)
 #   make test-quick                the tests that need neither an engine nor a browser
 #   make coverage                  the same, with the share of lines that they run
 #   make check                     ruff, ruff format, mypy --strict
@@ -35,7 +36,7 @@ options += $(if $(STRICT),--strict) $(if $(WORKLOAD),--workload $(WORKLOAD)) $(i
 options += $(if $(PRIVILEGED),--allow-privileged)
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock engine test test-unit test-simulation test-browser test-engine test-quick check types lint-js format coverage dist compare matrix nightly soak mutants bench bench-links bench-clocks docs clean
+.PHONY: help install lock engine images test test-unit test-simulation test-browser test-engine test-quick check types lint-js format coverage dist compare matrix nightly soak mutants bench bench-links bench-clocks docs clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +65,8 @@ engine:
 
 TIERS  := unit simulation browser engine
 JOBS   ?= auto
+# Tests on containers mostly wait, so three keep two cores busy.
+ENGINE_JOBS ?= 3
 pytest := $(BIN)/python -m pytest --maxprocesses 8 -n $(JOBS)
 
 # Tests start hundreds of processes; without bytecode each would compile all that it imports.
@@ -86,7 +89,7 @@ engine   := $(pytest) -o cache_dir=$(FAILURES)
 
 test-engine: install engine
 	@rm -rf $(FAILURES); first=0; second=0; \
-	$(engine) --dist loadfile -m 'engine and not alone' || first=$$?; \
+	$(engine) -n $(ENGINE_JOBS) --dist loadfile -m 'engine and not alone' || first=$$?; \
 	$(engine) -n 0 -m 'engine and alone' || second=$$?; \
 	for status in $$first $$second; do test $$status -le 1 || exit $$status; done; \
 	test $$((first + second)) -gt 0 || exit 0; \
@@ -102,11 +105,17 @@ test-quick: install
 coverage: install
 	$(pytest) -m 'not engine and not browser' --cov --cov-report=term
 
-# Every tier is run, whatever became of those before it.
+images: install engine
+	@$(BIN)/python -m splitbrain.tests.images
+
+# Every tier is run, whatever became of those before it. The engine is installed and makes its images while the first
+# ones run; the tier engine says what is wrong with it, if anything is.
 test: install
 	@took=; failed=; \
+	$(if $(filter engine,$(TIERS)),$(MAKE) --no-print-directory images >/dev/null 2>&1 & images=$$!;) \
 	for tier in $(TIERS); do \
 	  began=$$(date +%s); \
+	  test $$tier != engine || wait $$images || true; \
 	  $(MAKE) --no-print-directory test-$$tier || failed="$$failed $$tier"; \
 	  took="$$took  $$tier $$(($$(date +%s) - began)) s"; \
 	done; \

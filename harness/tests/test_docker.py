@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ COMMAND = [sys.executable, "-c", "from splitbrain.cli import main; main()"]
 ALLOWED = "--allow-privileged"
 PATIENCE_S = 180
 CLOCK_NS = 100_000_000  # the least jump that a skew makes is five times that
-PHASES = ("set-up", "starting", "faults", "recovery", "tear-down", "judging", "drawing")
 
 
 def output(*command: str) -> str:
@@ -125,18 +125,32 @@ def test_a_partitioned_raft_keeps_its_promises_and_the_run_is_complete(tmp_path:
     assert "--seed 7" in err
 
 
+# Three runs at once, as they mostly wait. In the phase of faults: with many of them, and with a closed pipe, below.
 @pytest.mark.parametrize(
-    ("phase", "number"),
+    "interruptions",
     [
-        *((phase, signal.SIGTERM) for phase in PHASES),
-        ("starting", signal.SIGINT),  # in the phase of faults: with many of them, below
-        ("starting", signal.SIGHUP),  # in the phase of faults: with a closed pipe, below
+        (("set-up", signal.SIGTERM), ("starting", signal.SIGTERM), ("starting", signal.SIGINT)),
+        (("starting", signal.SIGHUP), ("faults", signal.SIGTERM), ("recovery", signal.SIGTERM)),
+        (("tear-down", signal.SIGTERM), ("judging", signal.SIGTERM), ("drawing", signal.SIGTERM)),
     ],
+    ids=["before faults", "during faults", "after faults"],
 )
-def test_an_interrupted_run_stores_its_history(tmp_path: Path, phase: str, number: signal.Signals) -> None:
-    """Again where the run was over before the signal came, as the last phases are short."""
+def test_interrupted_runs_store_their_histories(
+    tmp_path: Path, interruptions: Sequence[tuple[str, signal.Signals]]
+) -> None:
+    with ThreadPoolExecutor() as pool:
+        ends = [
+            pool.submit(interrupt_until_it_comes_in_time, tmp_path / f"{phase}-{number.name}", phase, number)
+            for phase, number in interruptions
+        ]
+    for end in ends:
+        end.result()
+
+
+def interrupt_until_it_comes_in_time(store: Path, phase: str, number: signal.Signals) -> None:
+    """Interrupt a run, and another where one was over before the signal came, as the last phases are short."""
     for _ in range(5):
-        run = started(tmp_path, "--nemesis", "none", "--nodes", "3", seconds=2)
+        run = started(store, "--nemesis", "none", "--nodes", "3", seconds=2)
         assert run.stderr is not None
         for line in run.stderr:
             if line.startswith(phase):
@@ -148,11 +162,11 @@ def test_an_interrupted_run_stores_its_history(tmp_path: Path, phase: str, numbe
     assert run.returncode == 3, err
     assert f"interrupted by {number.name}" in err
     assert "Traceback" not in err
-    folder = latest(tmp_path)
+    folder = latest(store)
     assert json.loads((folder / "experiment.json").read_text())["notes"]
     if phase not in ("set-up", "starting"):
         assert (folder / "history.jsonl").stat().st_size > 0
-        assert f"splitbrain check {folder.relative_to(tmp_path)}" in err.replace(f"{tmp_path}/", "")
+        assert f"splitbrain check {folder.relative_to(store)}" in err.replace(f"{store}/", "")
 
 
 def test_a_run_with_a_closed_pipe_for_its_display_ends_as_by_a_hang_up(tmp_path: Path) -> None:
