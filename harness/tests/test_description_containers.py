@@ -104,6 +104,16 @@ memory_mb = 64
     assert (store.image, store.ports, store.memory_mb) == (OwnImage(tag="redis:7"), (6379,), 64)
 
 
+def test_commands_of_the_set_up_are_filled_in_for_each_machine(tmp_path: Path) -> None:
+    keys = '[setup]\nfirst = [["app", "init", "{index}"], ["app", "add", "{peer}"]]\nretry = true\n'
+    system = read(tmp_path, f'image = "x"\n{PROBE}{STORE}\n[servers.store.setup]\neach = [["{{name}}"]]\n{keys}')
+    init, add = system.set_up.first
+    assert (init(machine()), add(machine())) == (["app", "init", "2"], ["app", "add", "n1=a", "n3=c"])
+    assert (system.set_up.retry, system.set_up.timeout_s, system.set_up.empty) == (True, 60.0, False)
+    (each,) = system.servers["store"].set_up.each
+    assert each(machine("s2")) == ["s2"]
+
+
 # Files
 
 
@@ -163,6 +173,11 @@ def test_files_hold_texts_with_placeholders_and_files_beside_the_description(tmp
         ("init = 1", "init: expected true or false"),
         ("ports = [0]", "ports: expected a list of at most 16 ports"),
         ("debian = {packages = ['redis']}", "expected one of image"),
+        ("setup.first = ['app']", "setup.first: expected a list of commands, each a list of texts"),
+        ("setup.each = [[]]", "setup.each: expected commands of at least one word"),
+        ("setup.after = [['{nome}']]", r"setup.after: expected placeholders .*did you mean name\?"),
+        ("setup.timeout_s = 0", "setup.timeout_s: expected a whole number from 1"),
+        ("node.n1.setup.first = []", "unknown key node.n1.setup"),
         ("node.n10.port = 7", "node.n10: expected names of machines, of n1 to n9"),
         ("node.n1.prot = 7", "unknown key node.n1.prot: .*did you mean port"),
         ("node.n1.port = 0", "mine.toml:2: node.n1.port: expected a whole number"),

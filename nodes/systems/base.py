@@ -116,6 +116,30 @@ RestartPolicy = Literal["always", "on-failure", "never"]
 """After which ends, other than those that a fault causes, software is started again."""
 
 
+Words = Callable[[Machine], Sequence[str]]
+"""The words of a command on each machine."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetUp:
+    """Commands that are run once in the containers of a group of machines, before its nodes are asked.
+
+    ``first`` in the first machine, then ``each`` in all, then ``after`` in the first one. Each must end with status 0
+    within ``timeout_s``; with ``retry`` one that fails is run again until then.
+    """
+
+    first: tuple[Words, ...] = ()
+    each: tuple[Words, ...] = ()
+    after: tuple[Words, ...] = ()
+    timeout_s: float = 60.0
+    retry: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """True if there is nothing to do."""
+        return not (self.first or self.each or self.after)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PutFile:
     """A file that is put into a container before it starts. ``owner`` is a name or a number, ``NAME:GROUP`` too."""
@@ -136,7 +160,7 @@ class ContainerOptions:
     to end, and ``aliases`` are further names by which other machines find it.
     """
 
-    entrypoint: Callable[[Machine], Sequence[str]] | None = None
+    entrypoint: Words | None = None
     files: Callable[[Machine], Sequence[PutFile]] = lambda machine: ()
     user: str | None = None
     working_dir: str | None = None
@@ -164,7 +188,7 @@ class Software:
     """
 
     image: str | OwnImage
-    command: Callable[[Machine], Sequence[str]]
+    command: Words
     environment: Callable[[Machine], Mapping[str, str]] = lambda machine: {}
     ports: tuple[int, ...] = (CLIENT_PORT,)
     data: str | None = DATA
@@ -223,6 +247,7 @@ class Servers:
     count: int
     software: Software
     factory: Factory | None = None
+    set_up: SetUp = SetUp()
 
 
 def names_of_servers(groups: Mapping[str, Servers]) -> dict[str, tuple[str, ...]]:
@@ -328,6 +353,7 @@ class System:
     software: Software = OUR_NODE
     servers: Mapping[str, Servers] = field(default_factory=dict)
     exceptions: Mapping[str, Software] = field(default_factory=dict)
+    set_up: SetUp = SetUp()
     client: str = "splitbrain.nodes.clients.http:HttpClient"
     probe: Probe | None = None
     features: frozenset[Feature] = frozenset({"tokens"})

@@ -28,7 +28,7 @@ from splitbrain.nodes.clients.answers import observed
 from splitbrain.nodes.clients.base import Ok, Question, Reply
 from splitbrain.nodes.clients.http import HttpClient
 from splitbrain.nodes.clients.probe import ProbeClient
-from splitbrain.nodes.systems.base import Machine, Software
+from splitbrain.nodes.systems.base import Machine, SetUp, Software, Words
 from splitbrain.runtimes.base import ClusterSpec, Effect, Incident, Job, LastWords, Tell
 from splitbrain.runtimes.docker import hosts as machines
 from splitbrain.runtimes.docker import loop_devices as loops
@@ -43,6 +43,7 @@ from splitbrain.runtimes.docker.agent.messages import (
 from splitbrain.runtimes.docker.agents import AgentPool
 from splitbrain.runtimes.docker.channel import AgentChannel
 from splitbrain.runtimes.docker.clocks import Shown
+from splitbrain.runtimes.docker.container_commands import set_up_in
 from splitbrain.runtimes.docker.containers import Containers
 from splitbrain.runtimes.docker.crash_lines import Crash, crashes, lines_of, quoted
 from splitbrain.runtimes.docker.engine import (
@@ -249,6 +250,7 @@ class DockerCluster:
         endpoints = {name: Endpoint(host.address, host.ports) for name, host in self._hosts.items()}
         inside = ContainerInsides(client, self._hosts, self._agents, self._blocking)
         self._system_client = client_of(self._spec.system, endpoints, self._spec.servers, inside)
+        await self._set_up_software()
         await asyncio.gather(*(self._until_answers(name) for name in machines_of))
         effect = await self.heal()
         if not effect.verified:
@@ -259,6 +261,28 @@ class DockerCluster:
             await asyncio.gather(
                 *(self._agents[name].ask(WriteMarker(folder=folder)) for name, folder in self._data.items() if folder)
             )
+
+    async def _set_up_software(self) -> None:
+        """Run the commands of each group of servers, and then those of the nodes. Raises EnvironmentFailure."""
+        system = self._spec.system
+        groups = [(system.servers[group].set_up, names) for group, names in system.groups.items()]
+        wanted = [(set_up, names) for set_up, names in (*groups, (system.set_up, self.nodes)) if not set_up.empty]
+        if wanted:
+            self._say("running the commands of the set-up")
+            await asyncio.gather(*(self._until_answers(name) for name in self.servers))
+        for set_up, names in wanted:
+            await self._run_set_up(set_up, names)
+
+    async def _run_set_up(self, set_up: SetUp, names: Sequence[str]) -> None:
+        async def run(name: str, commands: Sequence[Words]) -> None:
+            for command in commands:
+                await self._blocking(
+                    set_up_in, self._hosts[name].node, name, command(self._machine(name)), set_up, self._stop
+                )
+
+        await run(names[0], set_up.first)
+        await asyncio.gather(*(run(name, set_up.each) for name in names))
+        await run(names[0], set_up.after)
 
     def _software(self, machine: str) -> Software:
         return self._spec.system.software_on(machine)

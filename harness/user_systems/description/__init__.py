@@ -4,6 +4,8 @@ lines          the line of a key in a TOML file
 table          one table: declared keys of declared kinds, and refusals that name file, line and key
 placeholders   texts in which {name} or {peers} stand for what a machine is started with
 containers     how the container of a node or a server is made
+files          the files that are put into it
+set_up         the commands that are run once in it
 probes         how nodes are asked
 simulation     a program that makes the nodes of a simulation
 system         all of it as a System

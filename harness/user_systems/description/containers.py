@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, get_args
 
 from splitbrain.nodes.systems.base import (
@@ -15,6 +15,7 @@ from splitbrain.nodes.systems.base import (
     OwnImage,
     RestartPolicy,
     Software,
+    Words,
 )
 from splitbrain.user_systems.description.files import FILES, read_files
 from splitbrain.user_systems.description.placeholders import (
@@ -286,7 +287,7 @@ MERGED: Final = (ENV.name, FILES.name, SYSCTLS_KEY.name, ULIMITS.name)
 
 def read_software(table: Table, port: Key[int], groups: Collection[str]) -> Software:
     """The software that a table describes, in a system with servers in these groups. Raises UsageError."""
-    style = _style(table)
+    style = read_style(table)
     known = style.values(example(groups))
     return Software(
         image=_image(table),
@@ -350,7 +351,7 @@ def _image(table: Table) -> OwnImage:
     return OwnImage(folder=str(folder))
 
 
-def _style(table: Table) -> Style:
+def read_style(table: Table) -> Style:
     """How lists are written, which every text relies on."""
     try:
         filled(table[PEER], dict.fromkeys(OF_PEERS, ""))
@@ -360,16 +361,14 @@ def _style(table: Table) -> Style:
     return Style(peer=table[PEER], separator=table[SEPARATOR])
 
 
-def _words(
-    table: Table, key: Key[tuple[str, ...]], style: Style, known: Mapping[str, str]
-) -> Callable[[Machine], Sequence[str]] | None:
+def _words(table: Table, key: Key[tuple[str, ...]], style: Style, known: Mapping[str, str]) -> Words | None:
     """The words of a command as they are on each machine; None if there are none."""
     texts = table.get(key)
     if texts is None:
         return None
     for text in texts:
         checked(table, key, text, {**known, "peer": ""})
-    return lambda machine: style.fill_each(texts, machine)
+    return style.words(texts)
 
 
 def _environment(table: Table, style: Style, known: Mapping[str, str]) -> Callable[[Machine], Mapping[str, str]]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from splitbrain.names import did_you_mean
-from splitbrain.nodes.systems.base import Machine
+from splitbrain.nodes.systems.base import Machine, Words
 from splitbrain.user_systems.description.table import Key, Table
 
 PLACEHOLDERS: Final[Mapping[str, str]] = MappingProxyType(
@@ -78,6 +78,10 @@ class Style:
     def fill(self, text: str, machine: Machine) -> str:
         """The text as it is on that machine. Raises WrongPlaceholder."""
         return filled(text, self.values(machine))
+
+    def words(self, texts: Sequence[str]) -> Words:
+        """The words of a command on each machine."""
+        return lambda machine: self.fill_each(texts, machine)
 
     def fill_each(self, texts: Iterable[str], machine: Machine) -> Sequence[str]:
         """The texts as they are on that machine, one with ``{peer}`` once for each of the others."""

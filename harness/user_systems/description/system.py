@@ -17,8 +17,10 @@ from splitbrain.user_systems.description.containers import (
     TABLES_OF_CONTAINERS,
     override,
     read_software,
+    read_style,
 )
 from splitbrain.user_systems.description.probes import CONFIRM, PROBE, has_terms, read_probe, with_probed_ports
+from splitbrain.user_systems.description.set_up import SETUP, read_set_up
 from splitbrain.user_systems.description.simulation import SIMULATION, digest, read_factory, simulated_terms
 from splitbrain.user_systems.description.table import ANYTHING, TEXT, Description, Key, Section, Table, whole
 from splitbrain.user_systems.promises import (
@@ -103,7 +105,7 @@ SERVERS: Final = Section(
         name="NAME",
         meaning="The servers of one group. They are named `s1`, `s2` and so on, through all groups.",
         keys=(COUNT, SERVER_PORT, *OF_CONTAINERS),
-        tables=TABLES_OF_CONTAINERS,
+        tables=(*TABLES_OF_CONTAINERS, SETUP),
     ),
 )
 ONE_MACHINE: Final = Section(
@@ -126,7 +128,7 @@ ROOT: Final = Section(
     name="",
     meaning="The file itself, before its first table.",
     keys=(HELP, COMPOSE, SERVICES, PORT, *OF_CONTAINERS, NODES, MIN_NODES, MAX_NODES, *OF_ELECTION),
-    tables=(*TABLES_OF_CONTAINERS, PROBE, CONFIRM, NODE, SERVERS, SIMULATION),
+    tables=(*TABLES_OF_CONTAINERS, SETUP, PROBE, CONFIRM, NODE, SERVERS, SIMULATION),
 )
 
 
@@ -152,6 +154,7 @@ def system_of(description: Description) -> System:
         software=read_software(root, PORT, (*servers,)) if on_containers else OUR_NODE,
         servers=servers,
         exceptions=_exceptions(root, max_nodes, servers),
+        set_up=read_set_up(root, read_style(root), (*servers,)),
         probe=read_probe(root) if on_containers else None,
         factory=factory,
         on_containers=on_containers,
@@ -185,7 +188,11 @@ def _servers(root: Table) -> dict[str, Servers]:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name == "nodes":
             raise root.refuse(SERVERS.name, "names of letters, digits, - and _, but not nodes", name, name)
     return {
-        name: Servers(count=table[COUNT], software=read_software(table, SERVER_PORT, (*groups,)))
+        name: Servers(
+            count=table[COUNT],
+            software=read_software(table, SERVER_PORT, (*groups,)),
+            set_up=read_set_up(table, read_style(table), (*groups,)),
+        )
         for name, table in groups.items()
     }
 
