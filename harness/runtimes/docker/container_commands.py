@@ -16,7 +16,7 @@ from docker.models.containers import Container
 from splitbrain.errors import EnvironmentFailure
 from splitbrain.nodes.clients.answers import printable
 from splitbrain.nodes.systems.base import SetUp
-from splitbrain.runtimes.docker.engine import translated
+from splitbrain.runtimes.docker.engine import read_ahead, translated
 
 AGAIN_SECONDS = 1.0  # between two tries
 LINES_SHOWN = 20
@@ -46,7 +46,7 @@ def run_command(container: Container, words: Sequence[str], seconds: float, stop
     except APIError as failure:
         return CommandEnded(status=-1, output=str(failure.explanation or failure))
     with contextlib.closing(stream):
-        ended, output = _read(getattr(stream, "_sock", stream), give_up, stop)
+        ended, output = _read(getattr(stream, "_sock", stream), read_ahead(stream), give_up, stop)
     status = client.api.exec_inspect(command["Id"])["ExitCode"] if ended else None
     return CommandEnded(status=status, output=output.decode(errors="replace"))
 
@@ -74,10 +74,13 @@ def _failed(name: str, words: Sequence[str], seconds: float, ended: CommandEnded
     return f"the set-up failed: on {name} the command {shlex.join(words)} {how}; {said}"
 
 
-def _read(socket: Any, give_up: float, stop: Event) -> tuple[bool, bytes]:
-    """Read frames (stream, three zero bytes, length, payload) to their end, which is missing if the time is over."""
+def _read(socket: Any, head: bytes, give_up: float, stop: Event) -> tuple[bool, bytes]:
+    """Read frames (stream, three zero bytes, length, payload), of which ``head`` has come already.
+
+    Returns whether they ended before the time was over, and the end of what they hold.
+    """
     socket.settimeout(LOOK_SECONDS)
-    pending, output = b"", b""
+    output, pending = _frames(b"", head)
     while time.monotonic() < give_up and not stop.is_set():
         try:
             chunk = socket.recv(MOST_BYTES)
@@ -85,7 +88,12 @@ def _read(socket: Any, give_up: float, stop: Event) -> tuple[bool, bytes]:
             continue
         if not chunk:
             return True, output
-        pending += chunk
-        while len(pending) >= 8 and len(pending) >= (end := 8 + int.from_bytes(pending[4:8], "big")):
-            output, pending = (output + pending[8:end])[-MOST_BYTES:], pending[end:]
+        output, pending = _frames(output, pending + chunk)
     return False, output
+
+
+def _frames(output: bytes, pending: bytes) -> tuple[bytes, bytes]:
+    """The end of the output with what the complete frames hold, and the rest of the bytes."""
+    while len(pending) >= 8 and len(pending) >= (end := 8 + int.from_bytes(pending[4:8], "big")):
+        output, pending = (output + pending[8:end])[-MOST_BYTES:], pending[end:]
+    return output, pending

@@ -26,6 +26,7 @@ from splitbrain.runtimes.docker.agent.messages import ListProcesses
 from splitbrain.runtimes.docker.agent.processes import ASKS
 from splitbrain.runtimes.docker.channel import AgentChannel
 from splitbrain.runtimes.docker.containers import Blocking
+from splitbrain.runtimes.docker.engine import read_ahead
 from splitbrain.runtimes.docker.hosts import HostContainer
 
 HEADER_BYTES: Final = 8  # before each part of the output: which stream it is of, and its length
@@ -163,6 +164,7 @@ class ContainerProcess:
         self._stream = stream
         self._socket = getattr(stream, "_sock", stream)
         self._loop = loop
+        self._head = read_ahead(stream)
         self._output: asyncio.Queue[bytes] = asyncio.Queue()
         self._waiting = 0
         self._ended = False
@@ -233,7 +235,7 @@ class ContainerProcess:
             self.errors = (self.errors + data.decode(errors="replace"))[-MOST_ERRORS:]
 
     def _exactly(self, size: int) -> bytes:
-        data = b""
+        data, self._head = self._head[:size], self._head[size:]
         while len(data) < size:
             chunk: bytes = self._socket.recv(size - len(data))
             if not chunk:
