@@ -21,12 +21,12 @@ import numpy as np
 from splitbrain.checkers.fault_periods import FaultPeriod
 from splitbrain.checkers.history import History
 from splitbrain.checkers.incidents import running_ns, stops
-from splitbrain.checkers.leaderships import KEYLESS, Leaderships, hulls, split
+from splitbrain.checkers.leaderships import BY_REIGN, KEYLESS, Leaderships, hulls, split
 from splitbrain.checkers.operations import Codes, Ints, Mask
 from splitbrain.checkers.running_max import NO_PLACE, RunningMax
 from splitbrain.checkers.verdict import Finding, Observed, Verdict
 from splitbrain.checkers.words import counted, duration, during, ends, listed, times
-from splitbrain.names import Guarantee
+from splitbrain.names import COUNTED_REIGN, Guarantee
 
 PROPERTY = "exclusivity"
 GUARANTEE: Guarantee = "exclusivity"
@@ -59,6 +59,7 @@ def check(history: History) -> Verdict:
         "longest_overlap_ns": max(0, int(longest_overlaps(led)[0].max())),
         **_broken_keys(history, known, refuted, widest.denied_at),
         **_contradictions(history, known),
+        **_counted(led),
     }
     return _verdict(history, led, partner, kind, facts)
 
@@ -236,9 +237,17 @@ def _verdict(history: History, led: Leaderships, partner: Ints, kind: str, facts
     )
 
 
+def _counted(led: Leaderships) -> dict[str, Any]:
+    """Facts about reigns without a key of their own; none if there are none."""
+    number = sum(str(led.reign_names[reign]).startswith(COUNTED_REIGN) for reign in led.reign[led.kind == BY_REIGN])
+    return {"reigns_counted": number} if number else {}
+
+
 def _asides(facts: Mapping[str, Any]) -> str:
     broken, clashes = facts["reigns_not_contiguous"], facts["contradictory_self_reports"]
     words = f"; {counted(broken, 'reign')} not contiguous: a key was lost and used again" if broken else ""
     if clashes:
         words += f"; {counted(clashes, 'contradictory self-report')}: check that answers are read atomically"
+    if facts.get("reigns_counted"):
+        words += "; reigns were counted by the answers: one lost and won again between two of them is taken for one"
     return words

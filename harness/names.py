@@ -197,6 +197,8 @@ REIGNED: Final = "reigned"
 CONFIRMED: Final = "confirmed"
 RAISED: Final = "raised"
 
+COUNTED_REIGN: Final = "counted-"
+"""The beginning of the keys of reigns that an observer counted by a node's answers, for want of a key of its own."""
 NO_ELECTION: Final = "no-election"
 """The ``f`` of the line that says why a run ended before any fault, of a system that showed no election to judge."""
 

@@ -11,7 +11,7 @@ from splitbrain.checkers import exclusivity
 from splitbrain.checkers.exclusivity import MOST_COMPARED, MOST_FINDINGS, check
 from splitbrain.checkers.history import History
 from splitbrain.checkers.tests.histories import Story, from_text
-from splitbrain.checkers.verdict import Observed, Outcome
+from splitbrain.checkers.verdict import Observed, Outcome, Verdict
 
 Window = tuple[int, int]
 Claim = tuple[str, str, int, int]  # node, reign, invoke, complete
@@ -336,6 +336,17 @@ def test_every_conflict_is_counted_even_when_not_all_pairs_are_compared() -> Non
     assert verdict.facts["longest_overlap_ns"] == 2
     assert not verdict.facts["pairs_complete"]
     assert max(finding.facts["overlap_ns"] for finding in verdict.findings) == 2
+
+
+def test_reigns_that_were_counted_by_the_answers_prove_less_and_the_verdict_says_so() -> None:
+    def verdict_on(key: str) -> Verdict:
+        story = Story().led("n1", 0, 1, reign=f"{key}1").led("n2", 2, 3, reign=f"{key}1")
+        return check(story.led("n1", 4, 5, reign=f"{key}1").led("n2", 6, 7, reign=f"{key}1").history())
+
+    assert "counted" not in verdict_on("boot-").detail
+    counted = verdict_on("counted-")
+    assert counted.observed is Observed.VIOLATED and counted.facts["reigns_counted"] == 2
+    assert "reigns were counted by the answers" in counted.detail
 
 
 def test_the_property_has_its_public_name() -> None:

@@ -131,6 +131,23 @@ def client(cluster: DockerCluster, probe: Probe) -> ProbeClient:
     return ProbeClient(endpoints, probe, (), inside)
 
 
+@pytest.mark.parametrize("name", ["postgres", "mariadb"])
+def test_a_database_is_asked_by_a_query_after_a_login(name: str, tmp_path: Path) -> None:
+    if name == "mariadb":
+        pytest.importorskip("pymysql")
+
+    async def run() -> None:
+        async with running((DOCS / f"examples/{name}.toml").read_text(), DOCS / "examples", tmp_path) as cluster:
+
+            async def one_leads() -> bool | None:
+                said = await claims(cluster)
+                return True if said and [node for node, each in said.items() if each["leading"]] == ["n1"] else None
+
+            assert await until(one_leads)
+
+    asyncio.run(run())
+
+
 ETCD: Final = (DOCS / "examples/etcd.toml").read_text()
 
 

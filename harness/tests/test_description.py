@@ -17,7 +17,7 @@ from splitbrain.errors import UsageError
 from splitbrain.nodes.clients.answers import Answer, WrongAnswer
 from splitbrain.nodes.clients.claims import Reader, named
 from splitbrain.nodes.systems.base import Machine, OwnImage
-from splitbrain.nodes.systems.probes import Confirm, Further, Http, Probe, Tls
+from splitbrain.nodes.systems.probes import Confirm, Further, Http, Log, Probe, Sql, Tls
 from splitbrain.user_systems.description import described
 from splitbrain.user_systems.promises import usual_promises
 
@@ -331,6 +331,12 @@ ok = "done"
     ("text", "words"),
     [
         ("leading = 'x'", "probe: expected path or one of http, exec, tcp, redis"),
+        ("sql = {url = 'mysql://{address}', query = 'x'}\nleading = 'x'", "probe.sql.url: expected a URL such as"),
+        ("sql = {url = 'pg://me@{address}', query = 'x'}\nleading = 'x'", "probe.sql.url: expected a URL such as"),
+        ("sql = {url = 'mysql://me@10.0.0.1', query = 'x'}\nleading = 'x'", "probe.sql.url: expected a URL such as"),
+        ("sql = {url = 'postgres://me@{address}'}\nleading = 'x'", "probe.sql.query is missing"),
+        ("log = {leading = '(', follower = 'x'}", r"probe.log.leading: .*at character 1: expected \) for this"),
+        ("log = {leading = 'a'}", "probe.log.follower is missing"),
         ("exec = []\nleading = 'x'", "probe.exec: expected a list of texts with at least one"),
         ("exec = ['a']\nstatus = [503]\nleading = 'x'", "probe.status: expected a list of statuses from 0 to 255"),
         ("tcp = {}\nleading = 'x'", "probe.tcp: expected send or until"),
@@ -356,3 +362,17 @@ ok = "done"
 def test_a_wrong_way_of_asking_is_refused_by_its_key(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         read(tmp_path, f'image = "x"\n[probe]\n{text}\n')
+
+
+def test_a_log_tells_its_leading_and_its_reign_where_nothing_else_is_said(tmp_path: Path) -> None:
+    probe = read(tmp_path, 'image = "x"\n[probe]\nlog = {leading = "up", follower = "down"}\n').probe
+    assert (probe.way, probe.leading, probe.reign) == (Log(leading="up", follower="down"), "leading", "since")
+    with pytest.raises(UsageError, match=r"confirm\.log: expected a way that asks"):
+        read(tmp_path, LEAST + '[confirm]\nlog = {leading = "up", follower = "down"}\n')
+
+
+def test_a_query_goes_to_the_usual_port_of_its_database_with_the_words_of_the_url(tmp_path: Path) -> None:
+    sql = '{url = "postgres://me:p%40ss@{address}/my%20db", query = "SELECT 1 AS one"}'
+    system = read(tmp_path, f'image = "x"\n[probe]\nsql = {sql}\nleading = "one == 1"\n')
+    way = Sql(engine="postgresql", query="SELECT 1 AS one", port=5432, user="me", password="p@ss", database="my db")
+    assert system.probe.way == way and system.software.ports == (8000, 5432)

@@ -10,6 +10,7 @@ import pytest
 
 from splitbrain.nodes.clients.base import OperationFailed, OutcomeUnknown
 from splitbrain.nodes.clients.postgres import (
+    Login,
     Message,
     MessageParser,
     PostgresClient,
@@ -66,7 +67,7 @@ def test_an_invalid_answer_to_a_claim_is_unclear(rows: Sequence[PostgresRow]) ->
 
 
 def test_the_greeting_and_a_query_are_the_bytes_of_protocol_3_0() -> None:
-    assert startup() == b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0"
+    assert startup(Login()) == b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0"
     assert query("SELECT 1") == b"Q\0\0\0\x0dSELECT 1\0"
 
 
@@ -145,5 +146,7 @@ def test_a_server_that_ends_within_a_statement_may_have_done_it() -> None:
 
 def test_a_connection_refused_before_the_query_has_sent_nothing() -> None:
     assert _ask(_error(TOO_EARLY)) == [(OperationFailed, "the database system is starting up")]
-    assert _ask(b"R\0\0\0\x08\0\0\0\x03") == [(OperationFailed, "expected trust authentication")]
+    assert _ask(b"R\0\0\0\x08\0\0\0\x07") == [
+        (OperationFailed, "expected trust or a password, got a demand for authentication 7")
+    ]
     assert _ask(b"") == [(OperationFailed, "incomplete answer: the connection was closed")]

@@ -265,7 +265,7 @@ def counted(*leading: bool | None) -> list[str | None]:
 
 def test_leaderships_are_counted_and_a_missing_answer_ends_one() -> None:
     assert counted(False, True, True, False, True, None, True) == [
-        *(None, "count-1", "count-1", None, "count-2", "refused", "count-3"),
+        *(None, "counted-1", "counted-1", None, "counted-2", "refused", "counted-3"),
     ]
 
 

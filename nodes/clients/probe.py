@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from splitbrain.names import COUNTED_REIGN
 from splitbrain.nodes.clients import formats
 from splitbrain.nodes.clients.answers import Answer, WrongAnswer
 from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown, Question
@@ -166,7 +167,7 @@ class _Reigns:
     def of(self, leading: bool) -> str | None:
         self._count += leading and not self._leads
         self._leads = leading
-        return f"{COUNTED}-{self._count}" if leading else None
+        return f"{COUNTED_REIGN}{self._count}" if leading else None
 
     def missed(self) -> None:
         self._leads = False

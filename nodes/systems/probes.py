@@ -96,7 +96,19 @@ class Log:
     path: str | None = None
 
 
-Way = Http | Exec | Tcp | Redis | Log
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sql:
+    """A query to PostgreSQL or MySQL, the ``engine``, at that port; the columns of its first row are the answer."""
+
+    engine: Literal["postgresql", "mysql"]
+    query: str
+    port: int
+    user: str
+    password: str = ""
+    database: str = ""
+
+
+Way = Http | Exec | Tcp | Redis | Sql | Log
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

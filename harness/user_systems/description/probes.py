@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from splitbrain.nodes.clients.expressions import Expression, ExpressionError
 from splitbrain.nodes.clients.patterns import Pattern, PatternError
@@ -22,6 +24,7 @@ from splitbrain.nodes.systems.probes import (
     Log,
     Probe,
     Redis,
+    Sql,
     Tcp,
     Tls,
     Way,
@@ -45,6 +48,13 @@ from splitbrain.user_systems.description.table import (
 
 T = TypeVar("T")
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+DATABASES: Final[Mapping[str, tuple[Literal["postgresql", "mysql"], int]]] = {
+    "postgresql": ("postgresql", 5432),
+    "postgres": ("postgresql", 5432),
+    "mysql": ("mysql", 3306),
+    "mariadb": ("mysql", 3306),
+}
+"""The engines of databases and their usual ports, by the scheme of a URL."""
 KNOWN_HOLES: Final = ", ".join(f"{{{name}}}" for name in HOLES)
 
 
@@ -61,6 +71,17 @@ def _with_holes(given: object) -> str:
     if (hole := unknown_hole(given)) is not None:
         raise NotOfKind("", f"a text with no other placeholders than {KNOWN_HOLES} ({hole} is unknown)")
     return given
+
+
+def _database(given: object) -> SplitResult:
+    url = urlsplit(_with_holes(given))
+    try:
+        known = url.scheme in DATABASES and url.username and url.hostname == "{address}" and url.port != 0
+    except ValueError:  # of a port that is none
+        known = False
+    if not known:
+        raise NotOfKind
+    return url
 
 
 def _regex(given: object) -> str:
@@ -119,6 +140,7 @@ def _names(given: object) -> Mapping[str, str]:
 REQUEST_PATH: Final = Kind("a path that begins with /, without spaces and #", _request_path)
 WITH_HOLES: Final = Kind("a text", _with_holes)
 WORDS: Final = Kind("a list of texts with at least one in it", _words)
+DATABASE: Final = Kind("a URL such as postgresql://USER:PASSWORD@{address}:5432/DATABASE", _database)
 REGEX: Final = Kind("a regular expression", _regex)
 EXPRESSION: Final = Kind("an expression such as role == leader", _expression)
 STATUSES: Final = Kind("a list of HTTP statuses, from 200 to 599, or of exit statuses, from 0 to 255", _statuses)
@@ -187,6 +209,15 @@ REDIS: Final = Section(
     meaning="A command to a server that speaks the protocol of Redis.",
     keys=(RESP_COMMAND, PORT, LOGIN, LOGIN_PASSWORD),
 )
+URL: Final = Key(
+    name="url",
+    kind=DATABASE,
+    default=NEEDED,
+    meaning="`postgresql://USER:PASSWORD@{address}:5432/DATABASE`, or `mysql://...` for MySQL and MariaDB, which needs "
+    "`pip install splitbrain[mysql]`",
+)
+QUERY: Final = Key(name="query", kind=WITH_HOLES, default=NEEDED, meaning="one statement")
+SQL: Final = Section(name="sql", meaning="A query to a database.", keys=(URL, QUERY))
 LOG_LEADING: Final = Key(
     name="leading",
     kind=REGEX,
@@ -213,10 +244,11 @@ WAYS: Final[Mapping[str, Callable[[Table], Way]]] = {
     "exec": lambda table: Exec(command=table[COMMAND], statuses=_statuses_in(table, 0, 255)),
     "tcp": lambda table: _tcp(table.table(TCP)),
     "redis": lambda table: _redis(table.table(REDIS)),
+    "sql": lambda table: _sql(table.table(SQL)),
     "log": lambda table: _log(table.table(LOG)),
 }
 """How each way is read from the table that has it, by its key there."""
-WAY_TABLES: Final = (HTTP, TCP, REDIS, LOG)
+WAY_TABLES: Final = (HTTP, TCP, REDIS, SQL, LOG)
 USUAL_FORMATS: Final[Mapping[type[Way], Format]] = {Exec: "text", Tcp: "text"}
 """The formats of answers of ways that mostly give no JSON."""
 
@@ -386,6 +418,21 @@ def _redis(table: Table) -> Redis:
         raise table.refuse(LOGIN, "password beside it", table[LOGIN])
     user, password = table.get(LOGIN), table.get(LOGIN_PASSWORD)
     return Redis(command=table[RESP_COMMAND], port=table.get(PORT), user=user, password=password)
+
+
+def _sql(table: Table) -> Sql:
+    url = table[URL]
+    engine, usual_port = DATABASES[url.scheme]
+    if engine == "mysql" and find_spec("pymysql") is None:
+        raise table.refuse(URL, "PyMySQL for MySQL (pip install 'splitbrain[mysql]')", table.given[URL.name])
+    return Sql(
+        engine=engine,
+        query=table[QUERY],
+        port=url.port or usual_port,
+        user=unquote(url.username or ""),
+        password=unquote(url.password or ""),
+        database=unquote(url.path.removeprefix("/")),
+    )
 
 
 def _log(table: Table) -> Log:

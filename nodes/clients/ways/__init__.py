@@ -9,7 +9,7 @@ from typing import Protocol
 from splitbrain.nodes.clients.answers import Answer
 from splitbrain.nodes.clients.base import Endpoint
 from splitbrain.nodes.clients.insides import Insides
-from splitbrain.nodes.systems.probes import Exec, Http, Log, Redis, Tcp, Way
+from splitbrain.nodes.systems.probes import Exec, Http, Log, Redis, Sql, Tcp, Way
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,3 +70,11 @@ def asker(way: Way, target: Target) -> Asker:
             from splitbrain.nodes.clients.ways.logs import LogAsker
 
             return LogAsker(way, target)
+        case Sql(engine="postgresql"):
+            from splitbrain.nodes.clients.ways.sql import PostgresAsker
+
+            return PostgresAsker(way, target)
+        case Sql():
+            from splitbrain.nodes.clients.ways.mysql import MysqlAsker
+
+            return MysqlAsker(way, target)
