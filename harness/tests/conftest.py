@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from splitbrain.reports.tests.runs import without_pictures
+
 
 @pytest.fixture(scope="module", autouse=True)
 def undrawn() -> Iterator[None]:
     """Leave out the pictures of a run: nine tenths of the time of a short one. The tests of ``reports`` draw them."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("splitbrain.reports.run._figures", lambda frames: {})
+    with without_pictures():
         yield

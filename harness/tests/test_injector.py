@@ -153,6 +153,7 @@ def votes_of_the_killed(system: str, seed: int) -> JudgedProperty:
     return judge(history, bounds=bounds_of(find_system(system)))["vote-safety"]
 
 
+@pytest.mark.simulation
 def test_only_a_voter_that_forgets_its_vote_is_caught_by_its_observed_votes() -> None:
     forgetful = [votes_of_the_killed("broken/forgets-vote", seed) for seed in range(5)]
     assert sum(found.outcome is Outcome.INVALID for found in forgetful) >= 3

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 
 import pandas as pd
@@ -201,7 +202,7 @@ def test_a_clock_set_back_lengthens_only_a_lease_that_is_counted_by_it() -> None
 
 
 def test_a_schedule_is_shrunk_to_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mutants, "SHRINK_S", 2.0)
+    monkeypatch.setattr(mutants, "SHRINK_S", inf)
     two = mutants.aimed((*BROKEN[CLAIMS].steps, *BROKEN["broken/resumes-leadership"].steps))
     small = mutants.smaller(Small(system=CLAIMS, nodes=5, seed=1, schedule=two))
     assert len(small.schedule.steps) == 1 and small.nodes == 3

@@ -43,6 +43,7 @@ def test_a_nemesis_without_faults_is_never_missing() -> None:
     assert (missing(trial), trial.verdict) == ((), "valid")
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("name", SIMULATED)
 def test_the_faults_of_every_nemesis_are_recognised_in_a_history(name: str) -> None:
     trial = run("raft", nemesis=name, seconds=15, seed=2)
