@@ -24,15 +24,13 @@ import msgspec
 from splitbrain.checkers.fault import Malformed
 from splitbrain.checkers.history import History
 from splitbrain.checkers.linearization import (
-    NULL,
     BudgetExceeded,
     Counterexample,
     LinearizationSearch,
-    RegisterOperation,
-    Value,
 )
 from splitbrain.checkers.lock_holds import Key, key_of
 from splitbrain.checkers.operations import FAIL, NONE, OK, Operations
+from splitbrain.checkers.register import NULL, RegisterOperation, Value
 from splitbrain.checkers.set_order import Conflict, SetOperation, conflict
 from splitbrain.checkers.values import mapping, sequence
 from splitbrain.checkers.verdict import Finding, Observed, Verdict
@@ -42,7 +40,7 @@ from splitbrain.names import MODELS, Guarantee, Model
 PROPERTY = "linearizability"
 GUARANTEE: Guarantee = "fencing"
 NEEDS = ("read", "write", "cas", "acquire", "release")
-BUDGET = 2_000_000
+BUDGET = 20_000_000
 PER_OPERATION = 100  # further steps allowed: easy histories need a few for each operation, however long they are
 FREE, HELD = NULL, b'"held"'  # the values of a mutex as a register
 
@@ -157,6 +155,9 @@ def _finding(model: Model, key: Key, counterexample: Counterexample) -> Finding:
         more = " and more" if len(counterexample.values) > 4 else ""
         values = listed(_state(model, value) for value in counterexample.values[:4]) + more
         reason = f"{named} can only have {'been' if model == 'mutex' else 'held'} {values}"
+    elif counterexample.scarce is not None:
+        state = _state(model, counterexample.scarce)
+        reason = f"operations up to then need {named} to be {state} more often than others can have set it"
     else:
         assert operation.requires is not None
         reason = f"nothing that began before had set {named} to {_state(model, operation.requires)}"

@@ -90,6 +90,19 @@ def test_a_slow_clock_extends_a_lease_and_a_store_without_state_grants_it_twice(
     assert forgotten["exclusivity"] == forgotten["term-safety"] == "known-weakness"
 
 
+def test_a_cut_of_the_way_back_makes_an_answer_late_too() -> None:
+    steps = [
+        step
+        for at_ms in range(1_500, 28_000, 4_500)
+        for step in (
+            Step(at_ms=at_ms, for_ms=400, fault=Partition(shape="leader-deaf")),
+            Step(at_ms=at_ms + 410, for_ms=1_500, fault=Partition(shape="isolated-leader")),
+        )
+    ]
+    assert {"exclusivity": "not-promised"} in [found("lease", *steps, seed=seed) for seed in range(4)]
+    assert [found("lease-strict", *steps, seed=seed) for seed in range(4)] == [{}] * 4
+
+
 def test_only_a_wall_clock_lease_breaks_when_the_clock_is_set_back() -> None:
     assert found("lease-wall", *JUMP, seed=4)["exclusivity"] == "known-weakness"
     assert found("lease", *JUMP, seed=4) == {}

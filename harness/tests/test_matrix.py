@@ -190,7 +190,7 @@ def test_a_pinned_schedule_is_run_and_stored_with_its_replay_command(tmp_path: P
 
 
 def test_a_broken_promise_is_reported_with_its_replay_command(tmp_path: Path) -> None:
-    result = run_in_simulation(entry("broken/ignores-heartbeats", "crash", "kill"), 0, tmp_path)
+    result = run_in_simulation(entry("broken/ignores-heartbeats", "clock-jump", "skew"), 0, tmp_path)
     assert result.status == "broken promise"
     assert result.command is not None
 

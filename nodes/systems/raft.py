@@ -41,7 +41,9 @@ BASIC_PROMISES: Final = promise_table(
     """
     # + guaranteed   ! known weakness   ? not promised   - undefined
                        term-safety  election-quorum  exclusivity  fencing  availability  convergence  stability
-    crash              +            +                +            +        +             +            +
+    # Stability: while the others are down or paused, a node stands in ever higher terms, and deposes a healthy leader
+    # if it crashes, and comes back after the election of that one (hunt, two kills of a majority).
+    crash              +            +                +            +        +             +            ?
     pause              +            +                !            +        +             +            ?
     throttle           +            +                ?            +        ?             +            ?
     partition          +            +                !            +        +             +            !
