@@ -37,6 +37,7 @@ def conclude(work: Callable[[], object], *, debug: bool = False) -> NoReturn:
         try:
             status = _status_of(work, debug)
         except Interrupted as late:
+            _arrived(late)
             status = late.exit_status
     sys.exit(status)
 
@@ -64,8 +65,10 @@ def _status_of(work: Callable[[], object], debug: bool) -> int:
     try:
         work()
     except SystemExit as ended:
+        _arrived(ended)
         status = ended.code if isinstance(ended.code, int) else EXIT_VALID if ended.code is None else EXIT_FAILED
     except BaseException as failure:
+        _arrived(failure)
         status = getattr(failure, "exit_status", EXIT_FAILED)
         _complain(failure, debug)
     return _flushed(status, debug)
@@ -96,7 +99,7 @@ def _complain(failure: BaseException, debug: bool) -> None:
 def _interruptible() -> Iterator[None]:
     """Signals raise Interrupted inside the block."""
     before = {number: signal.signal(number, _interrupt) for number in ending_signals()}
-    hook, sys.unraisablehook = sys.unraisablehook, _interrupt_again
+    hook, sys.unraisablehook = sys.unraisablehook, _say_what_was_lost
     try:
         yield
     finally:
@@ -110,27 +113,33 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 class _Signalled(Interrupted):
-    """An interruption that knows its signal."""
+    """An interruption that knows its signal, and sends it again if it is dropped before the command has ended.
+
+    No exception gets out of a finalizer, nor out of C code that takes any error for a missing attribute, as imports of
+    large libraries do. This holds for what is raised meanwhile here too.
+    """
 
     def __init__(self, number: signal.Signals) -> None:
         super().__init__(f"interrupted by {number.name}")
         self.number = number
+        self.arrived = False
+
+    def __del__(self) -> None:
+        if not self.arrived and signal.getsignal(self.number) is _interrupt:
+            threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), self.number)).start()
 
 
-def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """Send a signal again that came during a finalizer, from which no exception gets out.
+def _arrived(failure: BaseException | None) -> None:
+    """Note that an exception, and those in whose place it was raised, have ended the command."""
+    while failure is not None:
+        if isinstance(failure, _Signalled):
+            failure.arrived = True
+        failure = failure.__cause__ or failure.__context__
 
-    Nor does one get out of this hook: on a busy machine the signal may come before the thread has started.
-    """
-    lost = unraisable.exc_value
-    if not isinstance(lost, _Signalled):
+
+def _say_what_was_lost(unraisable: sys.UnraisableHookArgs) -> None:
+    if not isinstance(unraisable.exc_value, _Signalled):
         sys.__unraisablehook__(unraisable)
-    while isinstance(lost, _Signalled):
-        try:
-            threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), lost.number)).start()
-            return
-        except _Signalled as early:
-            lost = early
 
 
 def ignore_signals() -> None:

@@ -30,6 +30,17 @@ def work():
     time.sleep(30)
 conclude(work)
 """
+WHERE_ERRORS_ARE_IGNORED = """
+import signal, time
+from splitbrain.ending import conclude
+def work():
+    try:
+        signal.raise_signal({number})
+    except BaseException:
+        pass
+    time.sleep(30)
+conclude(work)
+"""
 AT_THE_END = """
 import atexit, signal, sys
 from splitbrain import __main__
@@ -42,8 +53,13 @@ __main__.main()
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize(
     ("code", "status", "message"),
-    [(DURING_IMPORTS, 3, ""), (IN_A_FINALIZER, 3, "splitbrain: interrupted by {name}\n"), (AT_THE_END, 0, "")],
-    ids=["imports", "finalizer", "end"],
+    [
+        (DURING_IMPORTS, 3, ""),
+        (IN_A_FINALIZER, 3, "splitbrain: interrupted by {name}\n"),
+        (WHERE_ERRORS_ARE_IGNORED, 3, "splitbrain: interrupted by {name}\n"),
+        (AT_THE_END, 0, ""),
+    ],
+    ids=["imports", "finalizer", "errors ignored", "end"],
 )
 def test_a_signal_ends_a_command_with_a_status_and_no_traceback(
     code: str, status: int, message: str, number: signal.Signals
