@@ -18,6 +18,10 @@ for each in SIGNALS:
     if _signal.getsignal(each) is not _signal.SIG_IGN:  # as under ``nohup``
         _signal.signal(each, _leave)
 
+for name, flags in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # in the order of their numbers
+    if getattr(sys, name) is None:  # it was closed (``>&-``), and the next file opened would be written to in its place
+        setattr(sys, name, open(os.devnull, flags))  # noqa: PTH123, SIM115  # for as long as the process lives
+
 from splitbrain.ending import DEBUG_OPTION, conclude, ignore_signals  # noqa: E402  # after the signals
 
 

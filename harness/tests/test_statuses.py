@@ -28,7 +28,7 @@ from splitbrain.cli import main
 from splitbrain.core import lifecycle, run
 from splitbrain.core.experiment import asked_for
 from splitbrain.core.simulate import ColumnsRecorder, simulate
-from splitbrain.errors import EnvironmentFailure, Interrupted
+from splitbrain.errors import EXIT_UNKNOWN, EnvironmentFailure, Interrupted
 from splitbrain.invariants.events import ElectionRecorder
 from splitbrain.invariants.registry import violations
 from splitbrain.nodes.protocol import Effect, Event, Send, Started
@@ -93,6 +93,17 @@ def test_output_that_cannot_be_written_ends_with_3_and_one_line(
     assert done.stderr.startswith("splitbrain: ") and done.stderr.count("\n") == 1
     if arguments[0] == "check":
         assert "the verdict: INVALID" in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
+def test_a_stream_that_is_closed_changes_no_status(tmp_path: Path, closed: str) -> None:
+    """The first file opened would have its number: a history, into which the verdict would be printed."""
+    (tmp_path / "history.jsonl").write_text("")
+    script = f'"$0" -m splitbrain check "$1" {closed}'
+    given = [sys.executable, str(tmp_path / "history.jsonl")]
+    done = subprocess.run(["sh", "-c", script, *given], capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_UNKNOWN and "Traceback" not in done.stderr
+    assert (tmp_path / "history.jsonl").read_text() == ""
 
 
 def test_a_disk_that_is_full_while_drawing_takes_no_verdict_away(
