@@ -75,11 +75,14 @@ unexport PYTHONDONTWRITEBYTECODE
 test-unit: install
 	$(pytest) --dist worksteal -m 'not simulation and not engine and not browser'
 
+# The files in which a mark is written; to import all the others takes each process some seconds.
+marked = $(shell grep -rl --include='test_*.py' 'mark\.$(1)' harness nodes nemesis checkers reports)
+
 test-simulation: install
-	$(pytest) -m simulation
+	$(pytest) -m simulation $(call marked,simulation)
 
 test-browser: install
-	$(pytest) -m browser
+	$(pytest) -m browser $(call marked,browser)
 
 # The tests of a file run in one process, since they may share a cluster; files run beside one another, since they
 # mostly wait. Tests that failed (status 1, nothing worse) have one second chance, alone: a busy machine may stall a
@@ -89,14 +92,14 @@ engine   := $(pytest) -o cache_dir=$(FAILURES)
 
 test-engine: install engine
 	@rm -rf $(FAILURES); first=0; second=0; \
-	$(engine) -n $(ENGINE_JOBS) --dist loadfile -m 'engine and not alone' || first=$$?; \
-	$(engine) -n 0 -m 'engine and alone' || second=$$?; \
+	$(engine) -n $(ENGINE_JOBS) --dist loadfile -m 'engine and not alone' $(call marked,engine) || first=$$?; \
+	$(engine) -n 0 -m 'engine and alone' $(call marked,alone) || second=$$?; \
 	for status in $$first $$second; do test $$status -le 1 || exit $$status; done; \
 	test $$((first + second)) -gt 0 || exit 0; \
 	list=$(FAILURES)/v/cache/lastfailed; test -s $$list || exit 1; \
 	failed=$$($(BIN)/python -c 'import json, sys; print(*json.load(open(sys.argv[1])), sep="\n  ")' $$list) || exit 1; \
 	printf 'failed at first, and now run again alone:\n  %s\n' "$$failed"; \
-	$(engine) -n 0 --last-failed --last-failed-no-failures none -m engine || exit 1; \
+	$(engine) -n 0 --last-failed --last-failed-no-failures none -m engine $(call marked,engine) || exit 1; \
 	printf 'failed beside others, passed alone (each is a defect to look at):\n  %s\n' "$$failed"
 
 test-quick: install

@@ -86,7 +86,7 @@ def test_redis_is_asked_in_each_way_that_the_documentation_shows(title: str, tmp
                 return True if said and {each["leader"] for each in said.values()} == {"n1"} else None
 
             assert await until(agreed)
-            assert isinstance(await cluster.observe("n1", TIMEOUT_NS), Ok)
+            await until(partial(answered, cluster, "n1"))
             costs = {node: cluster.rest_ns(node) for node in cluster.nodes}
             assert all(costs.values()) if "command" in title else not any(costs.values())
 
@@ -102,7 +102,7 @@ def test_a_node_that_stands_still_gives_no_answer_to_a_command_and_one_that_goes
                 for _ in range(3):
                     assert not isinstance(await cluster.observe("n1", 200 * MS), Ok)
                 assert (await cluster.undo(plan)).verified
-                assert isinstance(await until(lambda: answered(cluster, "n1")), Ok)
+                await until(partial(answered, cluster, "n1"))
 
             async def one_shell() -> bool | None:
                 return True if await commands_in(cluster, "n1") == 1 else None
@@ -121,6 +121,11 @@ async def commands_in(cluster: DockerCluster, node: str) -> int:
 
 async def answered(cluster: DockerCluster, node: str) -> Reply | None:
     reply = await cluster.observe(node, TIMEOUT_NS)
+    return reply if isinstance(reply, Ok) else None
+
+
+async def confirmed(cluster: DockerCluster, node: str) -> Reply | None:
+    reply = await cluster.confirm(node, TIMEOUT_NS)
     return reply if isinstance(reply, Ok) else None
 
 
@@ -169,7 +174,7 @@ def test_etcd_is_asked_over_its_gateway_and_by_its_log_and_both_agree(tmp_path: 
                 return led[0] if len(led) == 1 else None
 
             leader = await until(one_leads)
-            assert isinstance(await cluster.confirm(leader, TIMEOUT_NS), Ok)
+            await until(partial(confirmed, cluster, leader))
             by_log = client(cluster, probe_of("A log", tmp_path))
             try:
                 said = {node: await until(partial(claimed, by_log, node)) for node in cluster.nodes}
