@@ -16,7 +16,17 @@ import pytest
 
 from splitbrain.nemesis.faults import Freeze, Kill, Pause
 from splitbrain.nemesis.plans import Plan
-from splitbrain.nodes.clients.base import Endpoint, Ok, OperationFailed, OutcomeUnknown, Reply
+from splitbrain.nodes.clients.base import (
+    Add,
+    Endpoint,
+    Fail,
+    Members,
+    Ok,
+    OperationFailed,
+    OutcomeUnknown,
+    Question,
+    Reply,
+)
 from splitbrain.nodes.clients.probe import ProbeClient
 from splitbrain.nodes.systems.probes import Probe
 from splitbrain.runtimes.base import ClusterSpec
@@ -207,3 +217,19 @@ async def claimed(asked: ProbeClient, node: str) -> Mapping[str, Any] | None:
         return await asked.observe(node)
     except (OperationFailed, OutcomeUnknown):
         return None
+
+
+def test_a_set_of_redis_is_added_to_through_the_master_and_read_from_it(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(REDIS, DOCS / "examples", tmp_path) as cluster:
+
+            async def ask(question: Question) -> Ok | None:
+                reply = await cluster.ask(question, TIMEOUT_NS)
+                return reply if isinstance(reply, Ok) else None
+
+            for element in ("n1-1", "n1-2"):
+                assert (await until(partial(ask, Add("n1", element)))).value == {"through": "n1"}
+            assert isinstance(await cluster.ask(Add("n2", "n2-1"), TIMEOUT_NS), Fail), "a replica takes no writes"
+            assert (await until(partial(ask, Members()))).value == {"members": ["n1-1", "n1-2"]}
+
+    asyncio.run(run())

@@ -376,3 +376,34 @@ def test_a_query_goes_to_the_usual_port_of_its_database_with_the_words_of_the_ur
     system = read(tmp_path, f'image = "x"\n[probe]\nsql = {sql}\nleading = "one == 1"\n')
     way = Sql(engine="postgresql", query="SELECT 1 AS one", port=5432, user="me", password="p@ss", database="my db")
     assert system.probe.way == way and system.software.ports == (8000, 5432)
+
+
+KEPT = """[set]
+add = {redis = {command = ["SADD", "kept", "{element}"]}, ok = ". == 1"}
+read = {redis = {command = ["SMEMBERS", "kept"]}}
+"""
+
+
+def test_a_system_may_keep_a_set_and_is_judged_by_what_it_loses(tmp_path: Path) -> None:
+    system = read(tmp_path, LEAST + KEPT)
+    assert system.features == {"tokens", "set"} and system.promises["crash"]["fencing"] == "guaranteed"
+    assert system.probe.kept.members == "." and system.probe.kept.add.ok == ". == 1"
+    assert "set" not in read(tmp_path, LEAST).features
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[set]\nadd = {exec = ['a', '{element}']}\n", "set.read: expected one of http, exec"),
+        ("[set]\nread = {exec = ['a']}\nadd = {exec = ['a']}\n", "set.add: expected {element} in what is sent"),
+        (
+            "[set.add]\nlog = {leading = 'a', follower = 'b'}\n[set.read]\nexec = ['a']\n",
+            "set.add: expected one",
+        ),
+        ("names = {'{element}' = '{name}'}\n", "{element} stands for an element only"),
+        ("[confirm]\nhttp = {path = '/{element}'}\n", "{element} stands for an element only"),
+    ],
+)
+def test_a_set_that_is_described_wrongly_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        read(tmp_path, LEAST + text)

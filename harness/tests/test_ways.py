@@ -16,13 +16,14 @@ from typing import Any, TypeVar
 import pytest
 
 from splitbrain.nodes.clients.answers import Answer, WrongAnswer
-from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown
+from splitbrain.nodes.clients.base import Add, AskOpinion, Endpoint, Members, OperationFailed, OutcomeUnknown, Question
 from splitbrain.nodes.clients.claims import Reader, hint, nowhere
 from splitbrain.nodes.clients.insides import NO_INSIDES
+from splitbrain.nodes.clients.kept_sets import members_in
 from splitbrain.nodes.clients.probe import ProbeClient
 from splitbrain.nodes.clients.ways import Target, asker
 from splitbrain.nodes.clients.ways.http import trust
-from splitbrain.nodes.systems.probes import Confirm, Further, Http, Probe, Tls, Way
+from splitbrain.nodes.systems.probes import Confirm, Further, Http, KeptSet, Probe, Tls, Way
 from splitbrain.user_systems.description.probes import WAYS
 from splitbrain.user_systems.description.system import system_of
 from splitbrain.user_systems.description.table import Description
@@ -303,10 +304,77 @@ def test_an_acknowledgement_is_a_status_or_a_test_that_holds(
             asyncio.run(served(answering(answer), use))
 
 
+# Sets
+
+
+KEPT = Probe(
+    way=Http(path="/"),
+    leading="leads",
+    kept=KeptSet(
+        add=Confirm(way=Http(path="/add/{element}", method="POST"), ok="added == true"),
+        read=Further(way=Http(path="/all")),
+        members="set",
+    ),
+)
+
+
+def of_set(question: Question, *answers: bytes, heard: list[bytes]) -> Mapping[str, Any]:
+    async def use(endpoint: Endpoint) -> Mapping[str, Any]:
+        client = ProbeClient({"n1": endpoint}, KEPT)
+        try:
+            return await client.answer(question)
+        finally:
+            await client.close()
+
+    return asyncio.run(served(each_answered(*answers, heard=heard), use))
+
+
+def each_answered(*answers: bytes, heard: list[bytes]) -> Serve:
+    """Serves these answers in turn, one on each connection."""
+    left = [*answers]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(left.pop(0))
+
+    return serve
+
+
+def test_an_element_is_added_in_its_place_and_all_are_read_from_the_leader() -> None:
+    heard: list[bytes] = []
+    assert of_set(Add("n1", "n1-7"), http(b'{"added": true}'), heard=heard) == {"through": "n1"}
+    assert heard[0].startswith(b"POST /add/n1-7 ")
+    members = of_set(Members(), http(b'{"leads": true}'), http(b'{"set": ["b", "a"]}'), heard=heard)
+    assert members == {"members": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("question", "answers"),
+    [
+        (Add("n1", "x"), (http(b'{"added": false}'),)),
+        (Add("s1", "x"), ()),
+        (Members(), (http(b'{"leads": false}'),)),
+        (Members(), (http(b'{"leads": true}'), http(b"", "500 No"))),
+        (Members(), (http(b'{"leads": true}'), http(b'{"set": "all"}'))),
+        (AskOpinion("s1"), ()),
+    ],
+)
+def test_a_set_that_refuses_is_a_failure(question: Question, answers: tuple[bytes, ...]) -> None:
+    with pytest.raises(OperationFailed):
+        of_set(question, *answers, heard=[])
+
+
+def test_elements_are_texts_or_rows_with_one_column() -> None:
+    assert members_in(["b", 1], ".") == ["1", "b"] and members_in([{"x": "b"}, {"x": "a"}], "rows") == ["a", "b"]
+    with pytest.raises(WrongAnswer, match="rows: expected a text or a number, got an object"):
+        members_in([{"x": 1, "y": 2}], "rows")
+
+
 # The documentation
 
 DOCS = Path(__file__).parents[2] / "docs"
-PARTS = re.findall(r"```toml\n(.*?)```", (DOCS / "asking.md").read_text(), re.DOTALL)
+PAGES = ("asking.md", "workloads.md")
+PARTS = [part for page in PAGES for part in re.findall(r"```toml\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)]
 
 
 @pytest.mark.parametrize("part", PARTS)

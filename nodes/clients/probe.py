@@ -12,19 +12,20 @@ then it is that of the first answer's instant, unless something changed and chan
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from splitbrain.names import COUNTED_REIGN
-from splitbrain.nodes.clients import formats
-from splitbrain.nodes.clients.answers import Answer, WrongAnswer
-from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown, Question
-from splitbrain.nodes.clients.claims import Reader, hint, is_usual
+from splitbrain.nodes.clients.answers import Answer
+from splitbrain.nodes.clients.base import Add, Endpoint, Members, OperationFailed, OutcomeUnknown, Question
+from splitbrain.nodes.clients.claims import Reader, hint
+from splitbrain.nodes.clients.confirmations import Confirmation
 from splitbrain.nodes.clients.connections import accepts
-from splitbrain.nodes.clients.expressions import Asked, Expression
 from splitbrain.nodes.clients.insides import NO_INSIDES, Insides
+from splitbrain.nodes.clients.kept_sets import KeptSetClient
 from splitbrain.nodes.clients.ways import Asker, Target, asker
-from splitbrain.nodes.systems.probes import COUNTED, Confirm, Format, Probe, Way, statuses_of
+from splitbrain.nodes.systems.probes import COUNTED, Probe
 
 
 class ProbeClient:
@@ -45,10 +46,9 @@ class ProbeClient:
         }
         reader = Reader(probe, own)
         self._probe = probe
-        self._nodes = {
-            name: _Node(probe, reader, Target(endpoint=endpoint, own=own[name], inside=inside))
-            for name, endpoint in nodes.items()
-        }
+        targets = {name: Target(endpoint=nodes[name], own=own[name], inside=inside) for name in nodes}
+        self._nodes = {name: _Node(probe, reader, target) for name, target in targets.items()}
+        self._kept = None if probe.kept is None else KeptSetClient(probe.kept, targets)
 
     async def observe(self, node: str) -> Mapping[str, Any]:
         return await self._nodes[node].observe()
@@ -73,7 +73,22 @@ class ProbeClient:
         return {"term": None, "reign": None}
 
     async def answer(self, question: Question) -> Mapping[str, Any]:
-        raise OperationFailed(f"not supported by the description: {question}")
+        match question:
+            case Add(via, element) if self._kept is not None:
+                await self._kept.add(via, element)
+                return {"through": via}
+            case Members() if self._kept is not None:
+                return {"members": await self._kept.read(await self._leader())}
+            case _:
+                raise OperationFailed(f"not supported by the description: {question}")
+
+    async def _leader(self) -> str:
+        """The first node that says that it leads. Raises OperationFailed if none does."""
+        for node in self._nodes:
+            with contextlib.suppress(OperationFailed, OutcomeUnknown):
+                if (await self.observe(node))["leading"]:
+                    return node
+        raise OperationFailed("no node leads")
 
     async def awake(self, machine: str) -> None:
         if machine in self._servers:
@@ -100,7 +115,7 @@ class _Node:
         self._reader = reader
         self._first = asker(probe.way, target)
         self._also = {name: asker(further.way, target) for name, further in probe.also.items()}
-        self._confirmation = None if probe.confirm is None else _Confirmation(probe.confirm, target)
+        self._confirmation = None if probe.confirm is None else Confirmation(probe.confirm, target)
         self._reigns = _Reigns() if probe.reign == COUNTED else None
         self.last: Answer | None = None
 
@@ -171,40 +186,3 @@ class _Reigns:
 
     def missed(self) -> None:
         self._leads = False
-
-
-class _Confirmation:
-    """Asks a leader for an acknowledgement."""
-
-    def __init__(self, confirm: Confirm, target: Target) -> None:
-        self._way = confirm.way
-        self._asker = asker(confirm.way, target)
-        self._format = confirm.format
-        self._ok = None if confirm.ok is None else Expression(confirm.ok, statuses_of(confirm.way))
-        self._own = target.own
-
-    async def ask(self) -> None:
-        """Return if it was acknowledged. Raises OperationFailed or OutcomeUnknown."""
-        try:
-            answer = await self._asker.ask()
-            if self._ok is None:
-                _check_status(answer, self._way)
-            elif not self._ok.holds(_asked(answer, self._format, self._ok, self._own)):
-                raise OperationFailed(f"not ok: {answer.refusal}")
-        except WrongAnswer as wrong:  # it was asked for, whatever the answer is
-            raise OutcomeUnknown(str(wrong)) from wrong
-
-    async def close(self) -> None:
-        await self._asker.close()
-
-
-def _check_status(answer: Answer, way: Way) -> None:
-    """Raise OperationFailed or OutcomeUnknown unless the status is one of success."""
-    if not is_usual(answer, way):
-        unclear = answer.status is not None and answer.status >= 500
-        raise (OutcomeUnknown if unclear else OperationFailed)(answer.refusal)
-
-
-def _asked(answer: Answer, format: Format, read: Expression, own: Mapping[str, str]) -> Asked:
-    value = formats.read(format, answer.body, answer.kind) if read.paths else None
-    return Asked(value=value, status=answer.status, own=own)

@@ -7,7 +7,7 @@ are those of ``splitbrain.nodes.clients.expressions``, formats those of ``splitb
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
@@ -16,6 +16,8 @@ HTTP_STATUSES: Final = range(100, 600)
 EXIT_STATUSES: Final = range(256)
 NO_STATUSES: Final = range(0)
 HOLES: Final = ("name", "address", "index")
+ELEMENT: Final = "element"
+"""The placeholder of what is added to a set, in the request that adds it."""
 HOLE: Final = re.compile(r"\{([a-z_]+)\}", re.ASCII)
 
 Format = Literal["json", "text", "lines", "prometheus", "status"]
@@ -26,9 +28,9 @@ def filled(text: str, own: Mapping[str, str]) -> str:
     return HOLE.sub(lambda hole: own.get(hole[1], hole[0]), text)
 
 
-def unknown_hole(text: str) -> str | None:
-    """A placeholder in a text that is none of a node; None if there is none."""
-    return next((hole[0] for hole in HOLE.finditer(text) if hole[1] not in HOLES), None)
+def unknown_hole(text: str, known: Collection[str] = HOLES) -> str | None:
+    """A placeholder in a text that is not known, such as one of a node; None if there is none."""
+    return next((hole[0] for hole in HOLE.finditer(text) if hole[1] not in known), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,6 +134,18 @@ class Confirm:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class KeptSet:
+    """A set that the system keeps: how an element is added through a node, and how all are read.
+
+    ``{element}`` stands for the element in the way that adds it. ``members`` is the path to all of them in the answer.
+    """
+
+    add: Confirm
+    read: Further
+    members: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Probe:
     """How the nodes of a described system are asked, and the expressions that find their claims in the answers.
 
@@ -153,6 +167,7 @@ class Probe:
     also: Mapping[str, Further] = field(default_factory=lambda: MappingProxyType({}))
     names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     confirm: Confirm | None = None
+    kept: KeptSet | None = None
 
 
 COUNTED: Final = "count"
@@ -185,4 +200,5 @@ def ports_of(probe: Probe) -> tuple[int, ...]:
     """The ports that are asked beside the first one."""
     ways = [probe.way, *(further.way for further in probe.also.values())]
     ways += [] if probe.confirm is None else [probe.confirm.way]
+    ways += [] if probe.kept is None else [probe.kept.add.way, probe.kept.read.way]
     return tuple(way.port for way in ways if not isinstance(way, Exec | Log) and way.port is not None)

@@ -15,12 +15,14 @@ from splitbrain.nodes.clients.patterns import Pattern, PatternError
 from splitbrain.nodes.systems.base import Software, System
 from splitbrain.nodes.systems.probes import (
     COUNTED,
+    ELEMENT,
     HOLES,
     Confirm,
     Exec,
     Format,
     Further,
     Http,
+    KeptSet,
     Log,
     Probe,
     Redis,
@@ -68,7 +70,7 @@ def _request_path(given: object) -> str:
 def _with_holes(given: object) -> str:
     if not isinstance(given, str):
         raise NotOfKind
-    if (hole := unknown_hole(given)) is not None:
+    if (hole := unknown_hole(given, (*HOLES, ELEMENT))) is not None:
         raise NotOfKind("", f"a text with no other placeholders than {KNOWN_HOLES} ({hole} is unknown)")
     return given
 
@@ -338,6 +340,30 @@ CONFIRM: Final = Section(
     keys=(CONFIRM_PATH, CONFIRM_METHOD, COMMAND, STATUS, FORMAT, OK),
     tables=WAY_TABLES,
 )
+MEMBERS: Final = Key(
+    name="members",
+    kind=EXPRESSION,
+    usual=".",
+    meaning="the path to the list of all elements, or of rows with one column",
+)
+ADD: Final = Section(
+    name="add",
+    meaning="How a node is asked to add `{element}`; acknowledged as in `[confirm]`.",
+    keys=(COMMAND, STATUS, FORMAT, OK),
+    tables=WAY_TABLES,
+)
+READ: Final = Section(
+    name="read",
+    meaning="How the leader is asked for all elements.",
+    keys=(COMMAND, STATUS, FORMAT, MEMBERS),
+    tables=WAY_TABLES,
+)
+SET: Final = Section(
+    name="set",
+    meaning="A set that the system keeps, for `--workload writes` "
+    "([workloads](workloads.md#writes-to-the-system-itself)).",
+    tables=(ADD, READ),
+)
 
 
 def read_probe(root: Table) -> Probe:
@@ -348,6 +374,7 @@ def read_probe(root: Table) -> Probe:
     values: dict[str, Any] = of_log | {key.name: table[key] for key in VALUES if key in table}
     if LEADER_TERM in table and not (LEADER in table and TERM in table):
         raise table.refuse(LEADER_TERM, "leader and term beside it", values["leader_term"])
+    _refuse_element(table)
     probe = Probe(
         way=way,
         leading="leading" if isinstance(way, Log) and LEADING not in table else table[LEADING],
@@ -356,9 +383,16 @@ def read_probe(root: Table) -> Probe:
         also=_further(table, way),
         names=table[NAMES_KEY],
         confirm=_confirm(root),
+        kept=_kept(root),
     )
     _check_format(table, probe)
     return probe
+
+
+def _refuse_element(table: Table) -> None:
+    """Refuse the placeholder of an element where there is none."""
+    if (hole := f"{{{ELEMENT}}}") in repr(table.given):
+        raise table.refusal(f"{table.label}{hole} stands for an element only in [set.add]")
 
 
 def _check_format(table: Table, probe: Probe) -> None:
@@ -480,12 +514,42 @@ def _confirm(root: Table) -> Confirm | None:
     table = root.table(CONFIRM)
     if not table.given:
         return None
+    _refuse_element(table)
     way = _way(table)
     if isinstance(way, Log):
         raise table.refuse(LOG.name, "a way that asks, since a log acknowledges nothing", table.given[LOG.name])
     if way is None:
         way = Http(path=table[CONFIRM_PATH], method=table[CONFIRM_METHOD])
     return Confirm(way=way, format=table.get(FORMAT) or USUAL_FORMATS.get(type(way), "json"), ok=table.get(OK))
+
+
+def _kept(root: Table) -> KeptSet | None:
+    """The set that the system keeps, None if there is none."""
+    table = root.table(SET)
+    if not table.given:
+        return None
+    add, read = table.table(ADD), table.table(READ)
+    adds, reads = _asking_way(add), _asking_way(read)
+    if f"{{{ELEMENT}}}" not in repr(adds):
+        raise add.refusal(f"{add.label}expected {{{ELEMENT}}} in what is sent")
+    return KeptSet(
+        add=Confirm(way=adds, format=add.get(FORMAT) or USUAL_FORMATS.get(type(adds), "json"), ok=add.get(OK)),
+        read=Further(way=reads, format=read.get(FORMAT) or USUAL_FORMATS.get(type(reads), "json")),
+        members=read[MEMBERS],
+    )
+
+
+def _asking_way(table: Table) -> Way:
+    """The way of a table that must name one that asks."""
+    way = _way(table)
+    if way is None or isinstance(way, Log):
+        raise table.refusal(f"{table.label}expected one of {', '.join(key for key in WAYS if key != LOG.name)}")
+    return way
+
+
+def keeps_set(root: Table) -> bool:
+    """True if the system keeps a set that clients can add to."""
+    return bool(root.table(SET).given)
 
 
 def with_probed_ports(system: System) -> System:

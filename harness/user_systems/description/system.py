@@ -19,7 +19,15 @@ from splitbrain.user_systems.description.containers import (
     read_software,
     read_style,
 )
-from splitbrain.user_systems.description.probes import CONFIRM, PROBE, has_terms, read_probe, with_probed_ports
+from splitbrain.user_systems.description.probes import (
+    CONFIRM,
+    PROBE,
+    SET,
+    has_terms,
+    keeps_set,
+    read_probe,
+    with_probed_ports,
+)
 from splitbrain.user_systems.description.set_up import SETUP, read_set_up
 from splitbrain.user_systems.description.simulation import SIMULATION, digest, read_factory, simulated_terms
 from splitbrain.user_systems.description.table import ANYTHING, TEXT, Description, Key, Section, Table, whole
@@ -128,7 +136,7 @@ ROOT: Final = Section(
     name="",
     meaning="The file itself, before its first table.",
     keys=(HELP, COMPOSE, SERVICES, PORT, *OF_CONTAINERS, NODES, MIN_NODES, MAX_NODES, *OF_ELECTION),
-    tables=(*TABLES_OF_CONTAINERS, SETUP, PROBE, CONFIRM, NODE, SERVERS, SIMULATION),
+    tables=(*TABLES_OF_CONTAINERS, SETUP, PROBE, CONFIRM, SET, NODE, SERVERS, SIMULATION),
 )
 
 
@@ -157,6 +165,7 @@ def system_of(description: Description) -> System:
         set_up=read_set_up(root, read_style(root), (*servers,)),
         probe=read_probe(root) if on_containers else None,
         factory=factory,
+        features=frozenset({"tokens", "set"} if keeps_set(root) else {"tokens"}),
         on_containers=on_containers,
         min_nodes=min_nodes,
         usual_nodes=nodes,
@@ -226,6 +235,8 @@ def _exceptions(root: Table, nodes: int, servers: Mapping[str, Servers]) -> dict
 
 def _promises(root: Table, elects: Electors, servers: bool) -> PromiseTable:
     usual = usual_promises(has_terms(root) or simulated_terms(root), elects)
+    if keeps_set(root):  # what it loses shows without terms
+        usual = {**usual, "fencing": "guaranteed"}
     classes = FAULT_CLASSES if servers else NODE_FAULT_CLASSES
     return _read(root, PROMISES, lambda key, given: read_promises(key, given, usual, classes))
 
