@@ -279,6 +279,14 @@ def test_a_virtual_address_is_held_twice_while_its_holder_is_cut_off(tmp_path: P
 
 
 @pytest.mark.engine
+def test_a_cluster_that_is_put_together_by_commands_is_led_and_judged(tmp_path: Path) -> None:
+    """A first leader was seen by all and has confirmed, else there is no verdict."""
+    _, found = run_on_containers("rabbitmq.toml", tmp_path, "--nemesis", "isolated-leader", "--time-limit", "30")
+    assert found["coverage"]["facts"]["faults_by_class"] == {"leader-isolated": 1}
+    assert found["election-quorum"]["verdict"] != "invalid" and found["exclusivity"]["verdict"] != "invalid"
+
+
+@pytest.mark.engine
 def test_a_store_that_is_paused_excuses_the_nodes_that_contend_on_it(tmp_path: Path) -> None:
     _, found = run_on_containers("lock.toml", tmp_path, "--nemesis", "server-pause", "--time-limit", "12")
     assert found["coverage"]["facts"]["faults_by_class"] == {"server-pause": 1}
