@@ -20,6 +20,7 @@ from splitbrain.checkers.verdict import Observed
 from splitbrain.reports import atomic, page, words
 
 _VERDICT, _EXPERIMENT, _PAGE = "verdicts.json", "experiment.json", "report.html"
+LONGEST_S = 2**63  # a record of somebody else may hold a number that is no float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +115,7 @@ def _row(store: Path, directory: Path) -> RunRow:
         judged, verdict = _Verdicts(verdict="unreadable"), "unreadable"
         note = "; ".join(part for part in (_reason(_VERDICT, error), note) if part)
     durations = words.mapping(experiment.durations_s)
-    spent = [value for value in durations.values() if isinstance(value, (int, float))]
+    spent = [each for each in durations.values() if isinstance(each, (int, float)) and abs(each) < LONGEST_S]
     seed = experiment.seed if experiment.seed is not None else directory.name.rpartition("-")[2]
     return RunRow(
         name=directory.parent.name,

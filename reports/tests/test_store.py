@@ -54,6 +54,12 @@ def test_a_broken_run_is_listed_with_the_reason_and_hides_no_other(tmp_path: Pat
     assert found[5].note == ""
 
 
+def test_a_duration_that_cannot_be_is_none(tmp_path: Path) -> None:
+    store_run(tmp_path, "raft", "20251123T190000Z-7", durations_s={"set_up": 10**400, "faults": float("nan")})
+    store_run(tmp_path, "raft", "20251123T190001Z-7", durations_s={"set_up": -(10**400), "faults": 60})
+    assert [row.duration_s for row in runs(tmp_path)] == [60.0, None]
+
+
 def test_links_to_the_newest_run_are_not_runs_of_their_own(tmp_path: Path) -> None:
     newest = store_run(tmp_path, "raft", "20251123T190000Z-7")
     (tmp_path / "latest").symlink_to(newest)
