@@ -16,6 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from splitbrain.core.experiment import Experiment
+from splitbrain.core.simulate import history_of
 from splitbrain.nodes.clients.answers import MOST_BYTES, Answer, WrongAnswer
 from splitbrain.nodes.clients.base import Endpoint, OperationFailed, OutcomeUnknown
 from splitbrain.nodes.clients.insides import NO_INSIDES, Process
@@ -23,7 +25,11 @@ from splitbrain.nodes.clients.ways import Asker, Target, asker
 from splitbrain.nodes.clients.ways.commands import Cost
 from splitbrain.nodes.clients.ways.logs import Roles
 from splitbrain.nodes.systems.probes import Exec, Log, Redis, Tcp, Way
+from splitbrain.nodes.systems.raft import RAFT_SYSTEM
+from splitbrain.runtimes.sim.cluster import SimCluster
 from splitbrain.tests.test_ways import OWN, Serve, served
+from splitbrain.units import MS
+from splitbrain.workloads import USUAL
 
 T = TypeVar("T")
 GIVE_UP_S = 30.0
@@ -393,3 +399,17 @@ def test_whatever_a_server_replies_is_an_answer_or_a_refusal(reply: bytes) -> No
         over_tcp(Redis(command=("ROLE",)), redis(reply))
     except (OperationFailed, OutcomeUnknown) as refused:
         assert str(refused)
+
+
+def test_a_node_that_is_costly_to_ask_is_asked_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = Experiment(
+        system=RAFT_SYSTEM, nemesis=("none",), runtime="sim", nodes=3, time_limit_s=4, seed=1, workload=USUAL["sim"]
+    )
+
+    def asked_of_n1() -> int:
+        seen = history_of(experiment, experiment.planned()).observations
+        return int((seen.node == 0).sum())
+
+    often = asked_of_n1()
+    monkeypatch.setattr(SimCluster, "rest_ns", lambda cluster, node: 400 * MS if node == "n1" else 0)
+    assert 2 * asked_of_n1() < often
