@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from signal import Signals
 from typing import Any, Final, get_args
 
 from splitbrain.nodes.systems.base import (
@@ -90,6 +91,8 @@ def _sysctls(given: object) -> Mapping[str, str]:
 
 def _sysctl(name: str, given: object) -> str:
     of_kernel = name.removeprefix("kernel.")
+    if not re.fullmatch(r"[A-Za-z0-9_./-]+", name):
+        raise NotOfKind(name, "the name of a setting")
     if not name.startswith(("net.", "fs.mqueue.")) and (of_kernel == name or of_kernel not in IPC_SYSCTLS):
         raise NotOfKind(name, "a setting of the network (net.), of message queues (fs.mqueue.) or of shared memory")
     if name.startswith("net.ipv6.") and name.endswith(".disable_ipv6"):
@@ -99,8 +102,23 @@ def _sysctl(name: str, given: object) -> str:
     return str(given)
 
 
+def _signal(given: object) -> str:
+    if not isinstance(given, str) or given not in Signals.__members__:
+        raise NotOfKind
+    return str(given)
+
+
+def _variables(given: object) -> dict[str, str]:
+    variables = TEXTS_BY_NAME.read(given)
+    for name, text in variables.items():
+        if not re.fullmatch(r"[^=\0]+", name) or "\0" in text:
+            raise NotOfKind(name, "a name without = and a text, neither with a zero byte")
+    return variables
+
+
 SIZE: Final = Kind('a size such as "64m", or bytes', _size)
 LIMITS: Final = Kind("a table of limits", _limits)
+VARIABLES: Final = Kind(TEXTS_BY_NAME.expected, _variables)
 SYSCTLS: Final = Kind("a table of settings", _sysctls)
 
 IMAGE: Final = Key(
@@ -129,7 +147,7 @@ ENTRYPOINT: Final[Key[tuple[str, ...]]] = Key(
     default="that of the image",
     meaning="what is run with these arguments, likewise; the image's own arguments are then left out",
 )
-ENV: Final = Key(name="env", kind=TEXTS_BY_NAME, usual={}, meaning="environment variables, beside those of the image")
+ENV: Final = Key(name="env", kind=VARIABLES, usual={}, meaning="environment variables, beside those of the image")
 PEER: Final = Key(
     name="peer",
     kind=TEXT,
@@ -230,7 +248,7 @@ INIT: Final = Key(
 )
 STOP_SIGNAL: Final = Key(
     name="stop_signal",
-    kind=matching(r"SIG[A-Z0-9+-]+", "a signal such as SIGTERM"),
+    kind=Kind("a signal such as SIGTERM", _signal),
     usual="SIGTERM",
     meaning="the signal by which the fault `stop` asks it to end",
 )
