@@ -140,7 +140,7 @@ class _Node:
         self.last = await self._first.ask()
         after = await self._others()
         if not self._reader.agree(self._name, before, after):
-            raise OutcomeUnknown("the answers that are put together changed meanwhile")
+            raise OutcomeUnknown("no answer: what is put together changed meanwhile")
         return self.last, after
 
     async def _others(self) -> Mapping[str, Answer]:

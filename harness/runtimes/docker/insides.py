@@ -31,6 +31,7 @@ from splitbrain.runtimes.docker.hosts import HostContainer
 
 HEADER_BYTES: Final = 8  # before each part of the output: which stream it is of, and its length
 STDOUT: Final = 1
+NOT_RUNNING: Final = "it does not run"
 MOST_ERRORS: Final = 500
 LOOKS: Final = 5
 BETWEEN_LOOKS_S: Final = 0.02
@@ -62,27 +63,27 @@ class ContainerInsides:
 
     async def start(self, machine: str, command: Sequence[str]) -> ContainerProcess:
         container = str(self._hosts[machine].node.id)
-        with refused("the command cannot be started"):
+        with reached():
             return await _kept_or_closed(self._opened(container, command))
 
     async def log(self, machine: str) -> ContainerLog:
         container, loop = self._hosts[machine].node, asyncio.get_running_loop()
-        with refused("the log cannot be read"):
+        with reached():
             await self._blocking(container.reload)
             state = container.attrs["State"]
             if not state["Running"]:
-                raise OperationFailed("the container does not run")
+                raise OperationFailed(f"no connection into the container: {NOT_RUNNING}")
             since = datetime.fromisoformat(state["StartedAt"]).timestamp() - BEFORE_START_S
             return await _kept_or_closed(self._blocking(ContainerLog.open, container, since, loop))
 
     async def stands_still(self, machine: str) -> bool:
         container = self._hosts[machine].node
-        with refused("the container cannot be looked at"):
+        with reached():
             listed, _ = await asyncio.gather(
                 self._agents[machine].ask(ListProcesses()), self._blocking(container.reload)
             )
         if not listed.processes:
-            raise OperationFailed("the container does not run")
+            raise OperationFailed(f"no connection into the container: {NOT_RUNNING}")
         return bool(container.attrs["State"]["Paused"]) or all(each.stopped for each in listed.processes)
 
     async def _opened(self, container: str, command: Sequence[str]) -> ContainerProcess:
@@ -94,14 +95,20 @@ class ContainerInsides:
 
 
 @contextlib.contextmanager
-def refused(words: str) -> Iterator[None]:
-    """Turn errors of the engine and of an agent into OperationFailed: they are no answer of the node."""
+def reached() -> Iterator[None]:
+    """Turn errors of the engine and of an agent into OperationFailed: they are no answer of the node.
+
+    The words begin like those of a connection that is refused, since faults explain either.
+    """
     try:
         yield
     except APIError as failure:
-        raise OperationFailed(f"{words}: {failure.explanation or failure}") from failure
+        words = str(failure.explanation or failure)
+        states = {"is paused": "it is paused", "is not running": NOT_RUNNING}
+        why = next((state for said, state in states.items() if said in words), words)
+        raise OperationFailed(f"no connection into the container: {why}") from failure
     except (DockerException, RequestException, EnvironmentFailure) as failure:
-        raise OperationFailed(f"{words}: {failure}") from failure
+        raise OperationFailed(f"no connection into the container: {failure}") from failure
 
 
 async def _kept_or_closed(opening: Awaitable[C]) -> C:
@@ -198,7 +205,7 @@ class ContainerProcess:
         try:
             self._socket.sendall(data)
         except OSError as broken:
-            raise OperationFailed(f"the command has ended: {broken.strerror or broken}") from broken
+            raise OperationFailed(f"no connection: the command has ended: {broken.strerror or broken}") from broken
 
     async def status(self) -> int | None:
         for _ in range(LOOKS):  # the engine knows of the end a moment after that of the output

@@ -8,6 +8,7 @@ nothing is left behind. Where an image has no shell, each question is a process 
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections import deque
@@ -92,7 +93,7 @@ class ExecAsker:
     async def _once(self) -> Answer:
         """One process for this question. One that hangs cannot be ended, so no other is started meanwhile."""
         if self._hanging is not None and await self._hanging.status() is None:
-            raise OperationFailed("the command that was asked before still runs")
+            raise OperationFailed("no answer: the command that was asked before still runs")
         process = self._hanging = await self._target.inside.start(self._target.name, self._command)
         body = bytearray()
         try:
@@ -120,7 +121,8 @@ class _Shell:
 
     async def ask(self) -> Answer:
         nonce = secrets.token_hex(8)
-        await self._process.write(f"{nonce}\n".encode())
+        with contextlib.suppress(OperationFailed):  # it has ended, and what it wrote may say why
+            await self._process.write(f"{nonce}\n".encode())
         mark = f"\n{nonce} ".encode()
         came = bytearray()
         while (at := came.find(mark)) < 0 or not came.endswith(b"\n"):
@@ -135,7 +137,7 @@ class _Shell:
         words = came.decode(errors="replace") + self._process.errors
         if any(each in words.lower() for each in NO_SHELL) and "/bin/sh" in words:
             return NoShell("there is no /bin/sh")
-        return OutcomeUnknown(f"the shell in the container ended: {words.strip() or 'it was closed'}")
+        return OutcomeUnknown(f"incomplete answer: the shell ended: {words.strip() or 'it was closed'}")
 
     def close(self) -> None:
         self._process.close()

@@ -45,11 +45,11 @@ class LogAsker:
         await asyncio.sleep(SETTLE_S)
         assert self._following is not None, "it was just begun"
         if self._following.done():
-            raise OperationFailed("the log has ended")
+            raise OperationFailed("no answer: the log has ended")
         if await self._target.inside.stands_still(self._target.name):
-            raise OutcomeUnknown("the node stands still, so its log says nothing about now")
+            raise OutcomeUnknown("no answer: the node stands still, so its log says nothing about now")
         if self._roles.decided != before:
-            raise OutcomeUnknown("a line of the log came meanwhile that decides")
+            raise OutcomeUnknown("no answer: a line of the log came meanwhile that decides")
         value: dict[str, Any] = {"leading": self._roles.leading, "line": self._roles.line}
         value["since"] = f"{self._starts}-{before}"
         return Answer(status=None, body=json.dumps(value).encode())

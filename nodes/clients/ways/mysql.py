@@ -25,6 +25,7 @@ from splitbrain.nodes.systems.probes import Sql, filled
 WAIT_S: Final = 2  # longer than any caller waits; a thread is given up no later
 OPEN_S: Final = 15  # a server may look for the client's name first, in vain
 WORKERS: Final = 4
+NO_CONNECTION: Final = (2002, 2003, 2005)
 LOST: Final = (2006, 2013, 2014, 2055)  # the connection broke after the query had left
 
 T = TypeVar("T")
@@ -72,7 +73,9 @@ class MysqlAsker:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
         except pymysql.err.MySQLError as failure:
             code = failure.args[0] if failure.args else None
-            raise (OutcomeUnknown if code in LOST else OperationFailed)(_words(failure)) from failure
+            if code in LOST:
+                raise OutcomeUnknown(f"incomplete answer: {_words(failure)}") from failure
+            raise OperationFailed(("no connection: " if code in NO_CONNECTION else "") + _words(failure)) from failure
 
 
 def _close(opening: asyncio.Future[_Connection]) -> None:
