@@ -4,7 +4,7 @@
 #                                  PRIVILEGED=1 (power cuts on containers) change it
 #   make test                      all tests: make test-unit, test-simulation, test-browser and test-engine, one after
 #                                  the other; JOBS= processes each (as many as there are cores), ENGINE_JOBS=
-#                                  for tests on containers, which mostly wait (3)
+#                                  for tests on containers, which mostly wait (4)
 #   make test-quick                the tests that need neither an engine nor a browser
 #   make coverage                  the same, with the share of lines that they run
 #   make check                     ruff, ruff format, mypy --strict
@@ -65,8 +65,8 @@ engine:
 
 TIERS  := unit simulation browser engine
 JOBS   ?= auto
-# Tests on containers mostly wait, so three keep two cores busy.
-ENGINE_JOBS ?= 3
+# Tests on containers mostly wait, so four keep two cores busy.
+ENGINE_JOBS ?= 4
 pytest := $(BIN)/python -m pytest --maxprocesses 8 -n $(JOBS)
 
 # Tests start hundreds of processes; without bytecode each would compile all that it imports.
