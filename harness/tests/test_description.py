@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -251,47 +249,6 @@ def test_statuses_that_are_named_are_answers_with_a_body() -> None:
 
 def test_a_leader_that_is_no_node_is_none() -> None:
     assert named("n9", {"n1": "n1"}) is None and named(None, {"n1": "n1"}) is None
-
-
-def run_on_containers(example: str, store: Path, *options: str) -> tuple[int, dict[str, Any]]:
-    """The status and the properties of a run of an example of the docs."""
-    code = "from splitbrain.cli import main; main()"
-    words = ["test", str(EXAMPLES / example), *options, "--seed", "1", "--json", "--store", str(store)]
-    run = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=400, check=False)
-    assert run.returncode in (0, 2), run.stderr
-    return run.returncode, json.loads(run.stdout)["properties"]
-
-
-@pytest.mark.engine
-def test_the_example_runs_and_shows_its_two_leaders(tmp_path: Path) -> None:
-    _, found = run_on_containers("naive.toml", tmp_path, "--nemesis", "isolated-leader", "--time-limit", "8")
-    assert found["exclusivity"]["observed"] == "violated"
-    assert found["stall"]["facts"]["claims_backed"] > 0
-    assert (tmp_path / "naive-isolated-leader").is_dir()
-
-
-@pytest.mark.engine
-def test_a_virtual_address_is_held_twice_while_its_holder_is_cut_off(tmp_path: Path) -> None:
-    options = ("--nemesis", "isolated-leader", "--time-limit", "20")
-    _, found = run_on_containers("keepalived.toml", tmp_path, *options)
-    assert found["exclusivity"]["observed"] == "violated"
-    assert found["exclusivity"]["verdict"] == "valid", "a known weakness"
-
-
-@pytest.mark.engine
-def test_a_cluster_that_is_put_together_by_commands_is_led_and_judged(tmp_path: Path) -> None:
-    """A first leader was seen by all and has confirmed, else there is no verdict."""
-    _, found = run_on_containers("rabbitmq.toml", tmp_path, "--nemesis", "isolated-leader", "--time-limit", "30")
-    assert found["coverage"]["facts"]["faults_by_class"] == {"leader-isolated": 1}
-    assert found["election-quorum"]["verdict"] != "invalid" and found["exclusivity"]["verdict"] != "invalid"
-
-
-@pytest.mark.engine
-def test_a_store_that_is_paused_excuses_the_nodes_that_contend_on_it(tmp_path: Path) -> None:
-    _, found = run_on_containers("lock.toml", tmp_path, "--nemesis", "server-pause", "--time-limit", "12")
-    assert found["coverage"]["facts"]["faults_by_class"] == {"server-pause": 1}
-    assert found["stall"]["facts"]["longest_unavailable_ns"] > 2 * 10**9
-    assert found["stall"]["verdict"] != "invalid" and found["stability"]["verdict"] != "invalid"
 
 
 def test_a_file_says_how_nodes_are_asked(tmp_path: Path) -> None:
