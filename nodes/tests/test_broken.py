@@ -31,7 +31,7 @@ MODULES = sorted(
 BUGS = tuple(BROKEN.values())
 NAMES = [bug.name for bug in BUGS]
 RAFTS = [bug for bug in BUGS if isinstance(bug.of.options, RaftOptions)]
-ALONE = [bug for bug in BUGS if bug.of.servers is None]
+ALONE = [bug for bug in BUGS if not bug.of.servers]
 # Of these two it is the mistake itself, seen below.
 ELECT_NOBODY = ("same-timeouts", "overlooks-its-own-token")
 
