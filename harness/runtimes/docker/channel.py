@@ -1,15 +1,12 @@
 """The line to the agent of one host: requests go to its standard input, replies come back as they are ready.
 
-The engine multiplexes the output of an exec into frames (stream, three zero bytes, length, payload). A thread reads
-them, because the engine's socket may be TLS or a named pipe, which an event loop cannot wait for on every platform.
+A thread reads them (``exec_streams``).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-import socket
 import threading
 from typing import Any, TypeVar
 
@@ -18,6 +15,7 @@ import docker
 from splitbrain.errors import EnvironmentFailure
 from splitbrain.runtimes.docker.agent.codec import Malformed, decode, decode_line, encode
 from splitbrain.runtimes.docker.agent.messages import ReplyFrame, Request, RequestFrame
+from splitbrain.runtimes.docker.exec_streams import STDERR, ExecStream
 
 AGENT = ["python3", "-u", "-m", "splitbrain.runtimes.docker.agent"]
 AGENT_HOME = "/opt/splitbrain"
@@ -31,8 +29,7 @@ class AgentChannel:
 
     def __init__(self, host: str, stream: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._host = host
-        self._stream = stream
-        self._socket = getattr(stream, "_sock", stream)
+        self._stream = ExecStream(stream)
         self._loop = loop
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[ReplyFrame]] = {}
@@ -66,7 +63,7 @@ class AgentChannel:
         number = next(self._ids)
         reply = self._waiting[number] = self._loop.create_future()
         try:
-            self._socket.sendall(encode(RequestFrame.of(number, request)))
+            self._stream.send(encode(RequestFrame.of(number, request)))
             return await asyncio.wait_for(reply, REPLY_SECONDS)
         except TimeoutError as late:  # an OSError too
             name = type(request).__name__
@@ -80,19 +77,16 @@ class AgentChannel:
 
     def close(self) -> None:
         """End the agent by closing its input. Blocks for at most a second."""
-        with contextlib.suppress(OSError):  # it has ended already
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self._stream.shut()
         self._reader.join(timeout=1.0)
-        with contextlib.suppress(OSError):
-            self._stream.close()
+        self._stream.close()
 
     def _read(self) -> None:
         reason = "its output ended"
         pending = b""
         try:
-            while header := self._exactly(8):
-                payload = self._exactly(int.from_bytes(header[4:], "big"))
-                if header[0] == 2:
+            for stream, payload in self._stream.frames():
+                if stream == STDERR:
                     self._stderr.append(payload)
                     continue
                 *lines, pending = (pending + payload).split(b"\n")
@@ -107,15 +101,6 @@ class AgentChannel:
             self._loop.call_soon_threadsafe(self._lost)
         except RuntimeError:
             return  # the loop has ended, and every waiting task with it
-
-    def _exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            chunk: bytes = self._socket.recv(size - len(data))
-            if not chunk:
-                return b""
-            data += chunk
-        return data
 
     def _answered(self, reply: ReplyFrame) -> None:
         waiting = None if reply.id is None else self._waiting.get(reply.id)

@@ -16,7 +16,8 @@ from docker.models.containers import Container
 from splitbrain.errors import EnvironmentFailure
 from splitbrain.nodes.clients.answers import printable
 from splitbrain.nodes.systems.base import SetUp
-from splitbrain.runtimes.docker.engine import read_ahead, translated
+from splitbrain.runtimes.docker.engine import translated
+from splitbrain.runtimes.docker.exec_streams import Frames, read_ahead
 
 AGAIN_SECONDS = 1.0  # between two tries
 LINES_SHOWN = 20
@@ -75,12 +76,10 @@ def _failed(name: str, words: Sequence[str], seconds: float, ended: CommandEnded
 
 
 def _read(socket: Any, head: bytes, give_up: float, stop: Event) -> tuple[bool, bytes]:
-    """Read frames (stream, three zero bytes, length, payload), of which ``head`` has come already.
-
-    Returns whether they ended before the time was over, and the end of what they hold.
-    """
+    """Read output, of which ``head`` has come already: whether it ended before the time was over, and the end of it."""
     socket.settimeout(LOOK_SECONDS)
-    output, pending = _frames(b"", head)
+    frames = Frames()
+    output = b"".join(payload for _, payload in frames.feed(head))
     while time.monotonic() < give_up and not stop.is_set():
         try:
             chunk = socket.recv(MOST_BYTES)
@@ -88,12 +87,6 @@ def _read(socket: Any, head: bytes, give_up: float, stop: Event) -> tuple[bool, 
             continue
         if not chunk:
             return True, output
-        output, pending = _frames(output, pending + chunk)
+        for _, payload in frames.feed(chunk):
+            output = (output + payload)[-MOST_BYTES:]
     return False, output
-
-
-def _frames(output: bytes, pending: bytes) -> tuple[bytes, bytes]:
-    """The end of the output with what the complete frames hold, and the rest of the bytes."""
-    while len(pending) >= 8 and len(pending) >= (end := 8 + int.from_bytes(pending[4:8], "big")):
-        output, pending = (output + pending[8:end])[-MOST_BYTES:], pending[end:]
-    return output, pending

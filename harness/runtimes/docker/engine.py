@@ -71,23 +71,6 @@ def clock_ahead(client: docker.DockerClient) -> int:
     return ahead if abs(ahead) > (ended - began) // 2 + MS else 0
 
 
-def read_ahead(stream: Any) -> bytes:
-    """The beginning of an exec's output, as far as the engine's client has read it with the headers of the answer.
-
-    The client hands over the bare socket, and loses what a quick command said before that (docker-py 7.1).
-    """
-    response = getattr(stream, "_response", None)
-    if response is None:
-        return b""
-    connection = getattr(stream, "_sock", stream)
-    waits = connection.gettimeout()
-    connection.settimeout(0)  # an empty buffer is filled from the socket, without waiting
-    try:
-        return bytes(response.raw._fp.fp.peek() or b"")
-    finally:
-        connection.settimeout(waits)
-
-
 def controller_mark() -> str:
     """Return a mark of this process for its containers; a later process with the same pid has another mark."""
     return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"

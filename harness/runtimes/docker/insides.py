@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import threading
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -26,11 +25,9 @@ from splitbrain.runtimes.docker.agent.messages import ListProcesses
 from splitbrain.runtimes.docker.agent.processes import ASKS
 from splitbrain.runtimes.docker.channel import AgentChannel
 from splitbrain.runtimes.docker.containers import Blocking
-from splitbrain.runtimes.docker.engine import read_ahead
+from splitbrain.runtimes.docker.exec_streams import STDOUT, ExecStream
 from splitbrain.runtimes.docker.hosts import HostContainer
 
-HEADER_BYTES: Final = 8  # before each part of the output: which stream it is of, and its length
-STDOUT: Final = 1
 NOT_RUNNING: Final = "it does not run"
 MOST_ERRORS: Final = 500
 LOOKS: Final = 5
@@ -168,10 +165,8 @@ class ContainerProcess:
         self._client = client
         self._blocking = blocking
         self._id = id
-        self._stream = stream
-        self._socket = getattr(stream, "_sock", stream)
+        self._stream = ExecStream(stream)
         self._loop = loop
-        self._head = read_ahead(stream)
         self._output: asyncio.Queue[bytes] = asyncio.Queue()
         self._waiting = 0
         self._ended = False
@@ -203,7 +198,7 @@ class ContainerProcess:
 
     async def write(self, data: bytes) -> None:
         try:
-            self._socket.sendall(data)
+            self._stream.send(data)
         except OSError as broken:
             raise OperationFailed(f"no connection: the command has ended: {broken.strerror or broken}") from broken
 
@@ -219,15 +214,15 @@ class ContainerProcess:
         return None
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # it has ended already
-            self._socket.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            self._stream.close()
+        self._stream.shut()
+        self._stream.close()
 
     def _follow(self) -> None:
         with contextlib.suppress(OSError, ValueError):  # closed meanwhile
-            while (header := self._exactly(HEADER_BYTES)) and self._waiting <= MOST_WAITING:
-                self._hand_over(header[0], self._exactly(int.from_bytes(header[4:])))
+            for stream, data in self._stream.frames():
+                if self._waiting > MOST_WAITING:
+                    break
+                self._hand_over(stream, data)
         self._hand_over(STDOUT, b"")
 
     def _hand_over(self, stream: int, data: bytes) -> None:
@@ -240,12 +235,3 @@ class ContainerProcess:
             self._output.put_nowait(data)
         else:
             self.errors = (self.errors + data.decode(errors="replace"))[-MOST_ERRORS:]
-
-    def _exactly(self, size: int) -> bytes:
-        data, self._head = self._head[:size], self._head[size:]
-        while len(data) < size:
-            chunk: bytes = self._socket.recv(size - len(data))
-            if not chunk:
-                return b""
-            data += chunk
-        return data
