@@ -141,6 +141,28 @@ def test_a_compose_file_that_cannot_be_taken_over_is_refused(
     assert says in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("node = 3\n", "mine.toml:3: node: expected a table, got 3"),
+        ("node = {n1 = 3}\n", "mine.toml:3: node.n1: expected a table, got 3"),
+        ("node = {n2 = {}}\n", "names of machines"),
+        ("servers = 3\n", "mine.toml:3: servers: expected a table, got 3"),
+    ],
+)
+def test_what_the_description_adds_is_checked_as_ever(tmp_path: Path, more: str, says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        one(tmp_path, "", more)
+    assert says in str(refused.value)
+
+
+def test_services_of_no_compose_file_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f'services = {{n1 = "a"}}\nimage = "mine:1"\n{PROBE}')
+    with pytest.raises(UsageError, match=r"mine\.toml:1: services: expected compose beside it"):
+        described(file)
+
+
 def test_aliases_that_unfold_without_end_are_refused(tmp_path: Path) -> None:
     many = "".join(f"  x{at}: &x{at} [{', '.join([f'*x{at - 1}'] * 100)}]\n" for at in range(1, 20))
     with pytest.raises(UsageError, match="no YAML: more than 1000 aliases"):

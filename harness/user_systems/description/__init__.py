@@ -43,9 +43,8 @@ def described_as(path: Path, text: str, compose: str | None = None) -> System:
     ``compose`` is the text of its Compose file, if that may have changed too.
     """
     given = composed(path, text) if path.suffix in SUFFIXES else _toml(path, text)
-    made, compose, notes = with_compose(str(path), path.parent, given, compose)
-    origin = {"description": text, **({} if compose is None else {"compose": compose})}
-    return system_of(Description(name=str(path), folder=path.parent, given=made, text=text, origin=origin, notes=notes))
+    own = Description(name=str(path), folder=path.parent, given=given, text=text, origin={"description": text})
+    return system_of(with_compose(own, compose))
 
 
 def _toml(path: Path, text: str) -> Mapping[str, Any]:

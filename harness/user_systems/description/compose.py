@@ -19,6 +19,9 @@ import yaml
 from splitbrain.checkers.files import MIB, read_whole
 from splitbrain.errors import UsageError
 from splitbrain.names import did_you_mean
+from splitbrain.nodes.systems.base import LEAST_MEMORY_MB
+from splitbrain.user_systems.description.containers import SIZE
+from splitbrain.user_systems.description.table import NotOfKind
 
 EXTENSION: Final = "x-splitbrain"
 """The key of a Compose file under which it is a description by itself."""
@@ -321,10 +324,10 @@ class _Service:
         return {"restart": RESTARTS[policy]}
 
     def _memory(self, value: Any) -> int:
-        found = re.fullmatch(r"([0-9]+)([bkmg]?)b?", str(value).lower())
-        if found is None:
-            raise self.wrong("mem_limit", "a size such as 512m", value)
-        return max(8, (int(found[1]) << {"": 0, "b": 0, "k": 10, "m": 20, "g": 30}[found[2]]) >> 20)
+        try:
+            return max(LEAST_MEMORY_MB, SIZE.read(value) >> 20)
+        except NotOfKind as wrong:
+            raise self.wrong("mem_limit", SIZE.expected, value) from wrong
 
     def _ports(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The ports within the container; the first is the one that is asked."""

@@ -378,7 +378,7 @@ def read_probe(root: Table) -> Probe:
     probe = Probe(
         way=way,
         leading="leading" if isinstance(way, Log) and LEADING not in table else table[LEADING],
-        format=table.get(FORMAT) or USUAL_FORMATS.get(type(way), "json"),
+        format=_format(table, way),
         **values,
         also=_further(table, way),
         names=table[NAMES_KEY],
@@ -402,6 +402,11 @@ def _check_format(table: Table, probe: Probe) -> None:
             paths = Expression(table[key], statuses_of(probe.way)).paths
             if paths:
                 raise table.refuse(key, "a test of status only, since format is status", table[key])
+
+
+def _format(table: Table, way: Way) -> Format:
+    """The format of the answers of a way, the one that is usual for it unless another is named."""
+    return table.get(FORMAT) or USUAL_FORMATS.get(type(way), "json")
 
 
 def _way(table: Table) -> Way | None:
@@ -502,7 +507,7 @@ def _further(probe: Table, first: Way) -> Mapping[str, Further]:
             way = _way(table)
             if way is None:
                 raise table.refusal(f"{table.label}expected one of {', '.join(WAYS)}")
-            further[name] = Further(way=way, format=table.get(FORMAT) or USUAL_FORMATS.get(type(way), "json"))
+            further[name] = Further(way=way, format=_format(table, way))
     return further
 
 
@@ -520,7 +525,7 @@ def _confirm(root: Table) -> Confirm | None:
         raise table.refuse(LOG.name, "a way that asks, since a log acknowledges nothing", table.given[LOG.name])
     if way is None:
         way = Http(path=table[CONFIRM_PATH], method=table[CONFIRM_METHOD])
-    return Confirm(way=way, format=table.get(FORMAT) or USUAL_FORMATS.get(type(way), "json"), ok=table.get(OK))
+    return Confirm(way=way, format=_format(table, way), ok=table.get(OK))
 
 
 def _kept(root: Table) -> KeptSet | None:
@@ -533,8 +538,8 @@ def _kept(root: Table) -> KeptSet | None:
     if f"{{{ELEMENT}}}" not in repr(adds):
         raise add.refusal(f"{add.label}expected {{{ELEMENT}}} in what is sent")
     return KeptSet(
-        add=Confirm(way=adds, format=add.get(FORMAT) or USUAL_FORMATS.get(type(adds), "json"), ok=add.get(OK)),
-        read=Further(way=reads, format=read.get(FORMAT) or USUAL_FORMATS.get(type(reads), "json")),
+        add=Confirm(way=adds, format=_format(add, adds), ok=add.get(OK)),
+        read=Further(way=reads, format=_format(read, reads)),
         members=read[MEMBERS],
     )
 
