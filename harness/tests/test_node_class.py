@@ -30,7 +30,6 @@ from splitbrain.nodes.protocol import (
     TimerFired,
 )
 from splitbrain.nodes.systems.raft import RAFT_SYSTEM
-from splitbrain.reports.tests.runs import without_pictures
 from splitbrain.user_systems.lookup import find_system
 from splitbrain.user_systems.node_class import NodeFailure, name_of, system_of
 
@@ -425,7 +424,6 @@ def test_a_node_that_raises_ends_the_run_with_64_and_a_stored_history(
 
 def test_a_node_class_that_never_leads_is_invalid(here: Path) -> None:
     words = ["test", "splitbrain.tests.test_node_class:Calm", "--runtime", "sim", "--time-limit", "5", "--seed", "7"]
-    with without_pictures():
-        done = CliRunner().invoke(cli.cli, [*words, "--nemesis", "halves", "--json"])
+    done = CliRunner().invoke(cli.cli, [*words, "--nemesis", "halves", "--json"])
     assert done.exit_code == 1, done.output
     assert '"stall": {"verdict": "invalid"' in done.stdout

@@ -32,7 +32,6 @@ from splitbrain.errors import EXIT_UNKNOWN, EnvironmentFailure, Interrupted
 from splitbrain.invariants.events import ElectionRecorder
 from splitbrain.invariants.registry import violations
 from splitbrain.nodes.protocol import Effect, Event, Send, Started
-from splitbrain.reports.tests.runs import without_pictures
 from splitbrain.runtimes.docker import engine
 from splitbrain.runtimes.docker.images import ImageBuilder
 from splitbrain.tests.histories import history_of, two_leaders
@@ -225,8 +224,7 @@ def test_a_bug_in_one_entry_of_a_matrix_leaves_the_others_alone(
 
 
 def test_the_printed_command_is_as_strict_as_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with without_pictures():
-        status_of(*SHORT_RUN, "--strict", "--store", tmp_path)
+    status_of(*SHORT_RUN, "--strict", "--store", tmp_path)
     assert capsys.readouterr().err.rstrip().endswith("--strict")
 
 

@@ -17,7 +17,6 @@ from splitbrain.errors import EnvironmentFailure, UsageError
 from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
-from splitbrain.reports.tests.runs import without_pictures
 from splitbrain.tests.histories import history_of, partition, two_leaders
 from splitbrain.tests.test_cli import CommandLine, splitbrain  # noqa: F401 - a fixture
 
@@ -82,9 +81,8 @@ def test_judging_imports_and_opens_nothing_that_a_record_names(
         assert done.status == 64
         assert f"holds no promises of {system}" in done.err
     judged = run_at(tmp_path / "judged", system=system, **provenance(SYSTEMS["raft-basic"]))
-    with without_pictures():
-        assert splitbrain("check", judged).status != 64
-        assert splitbrain("report", judged).status == 0
+    assert splitbrain("check", judged).status != 64
+    assert splitbrain("report", judged).status == 0
 
 
 def test_promises_that_change_later_change_no_verdict_of_an_earlier_run(
@@ -138,8 +136,7 @@ def test_a_class_from_a_record_is_replayed_only_if_trusted_or_named(
     assert done.status == 64
     assert "add --trust, or --system replayed:Lowest" in done.err
     for consent in (["--trust"], ["--system", "replayed:Lowest"]):
-        with without_pictures():
-            done = splitbrain("replay", run, *consent, "--store", tmp_path / "store")
+        done = splitbrain("replay", run, *consent, "--store", tmp_path / "store")
         assert done.status in (0, 2), done.err
         assert "the source of replayed:Lowest has changed since that run" in done.err
     record = json.loads((tmp_path / "store" / "latest" / "experiment.json").read_text())
