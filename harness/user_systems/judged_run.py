@@ -84,18 +84,8 @@ class JudgedRun(ABC):
 
     def found(self, name: str) -> JudgedProperty:
         """The verdict of one property, judged as if the system promised it. Raises UsageError and HarnessFailed."""
-        if not isinstance(name, str):
-            raise refused("the name of a property", "a string", name)
-        known = [tested.name for tested in properties()]
-        if name not in known:
-            expected = f"expected one of {', '.join(known)}"
-            raise UsageError(f"there is no property {name!r}: {expected}{did_you_mean(name, known)}")
-        judgement = self.judge(frozenset({name})).judgement
-        for judged in judgement.not_judged:
-            if judged.name == name:
-                raise UsageError(f"the property {name!r} was not judged: {judged.words}")
-        judged = judgement[name]
-        return hold(judged.found, {guarantee: ALL_PROMISED[guarantee] for guarantee in judged.promises})
+        (found,) = self._all_found((name,))
+        return found
 
     def must_hold(self, *names: str) -> None:
         """Raise ``BrokenPromise`` unless each property named is valid; unknown is no pass.
@@ -104,7 +94,7 @@ class JudgedRun(ABC):
         held to the promises of the system, ``coverage`` (a leader was exposed to a fault) included.
         """
         __tracebackhide__ = True
-        judged = [self.found(name) for name in names] if names else list(self.judgement.properties)
+        judged = self._all_found(names) if names else self.judgement.properties
         broken = [each for each in judged if each.outcome is not Outcome.VALID]
         if broken:
             raise self._broken(self._story(broken))
@@ -132,6 +122,15 @@ class JudgedRun(ABC):
         except Exception as failure:
             raise no_verdict(failure) from failure
 
+    def _all_found(self, names: Sequence[str]) -> Sequence[JudgedProperty]:
+        """The verdicts of these properties, which are judged at once, as if the system promised them."""
+        for name in names:
+            _check_name(name)
+        judgement = self.judge(frozenset(names)).judgement
+        for judged in judgement.not_judged:
+            raise UsageError(f"the property {judged.name!r} was not judged: {judged.words}")
+        return [_as_promised(judgement[name]) for name in names]
+
     def _broken(self, words: str) -> BrokenPromise:
         self.on_broken()
         return BrokenPromise(words, self)
@@ -150,6 +149,20 @@ class JudgedRun(ABC):
             lines.append(f"schedule.json: {json.dumps(schedules.to_json(self.schedule))}")
         lines += [f"again: {command}" for command in self.again]
         return "\n".join(lines)
+
+
+def _check_name(name: object) -> None:
+    """Raise UsageError for what names no property."""
+    if not isinstance(name, str):
+        raise refused("the name of a property", "a string", name)
+    known = [tested.name for tested in properties()]
+    if name not in known:
+        expected = f"expected one of {', '.join(known)}"
+        raise UsageError(f"there is no property {name!r}: {expected}{did_you_mean(name, known)}")
+
+
+def _as_promised(judged: JudgedProperty) -> JudgedProperty:
+    return hold(judged.found, {guarantee: ALL_PROMISED[guarantee] for guarantee in judged.promises})
 
 
 def _line(entry: HistoryEntry) -> str:
