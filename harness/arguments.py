@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 SHORT = Repr()
 SHORT.maxstring = SHORT.maxother = 200
-"""Shows a value in a message; a record of somebody else may hold a huge one."""
+"""Shows a value in a message; a record from elsewhere may hold a huge one."""
 
 
 def refused(where: str, expected: str, got: object) -> UsageError:

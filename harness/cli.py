@@ -276,11 +276,9 @@ def systems() -> None:
 @cli.command()
 def nemeses() -> None:
     """List the nemeses: named schedules of faults."""
-    from splitbrain.nemesis.nemeses import NEMESES, Nemesis
-    from splitbrain.plugins import shipped
+    from splitbrain.nemesis.nemeses import every_nemesis
 
-    all_of_them = {**NEMESES, **{name: part.value for name, part in shipped("nemeses", Nemesis).items()}}
-    rows = ((nemesis.name, nemesis.help, _where(nemesis)) for nemesis in all_of_them.values())
+    rows = ((nemesis.name, nemesis.help, _where(nemesis)) for nemesis in every_nemesis().values())
     _table("nemesis", rows, "where")
 
 

@@ -5,8 +5,9 @@ A package names, say, a nemesis in its ``pyproject.toml``:
     [project.entry-points."splitbrain.nemeses"]
     monsoon = "my_package.nemeses:MONSOON"
 
-The name of the entry point is the name of the part. Nothing is searched for until a part is asked for that is not built
-in; searches through many schedules deal built-in nemeses only, so that one seed means the same on every machine.
+The name of the entry point is the name of the part. Entry points are looked up once in a process (some 2 ms a group),
+when a part of that group is first asked for. Searches through many schedules deal built-in nemeses only, so that one
+seed means the same on every machine.
 """
 
 from __future__ import annotations
@@ -46,6 +47,12 @@ def shipped(group: Group, kind: type[T]) -> Mapping[str, Shipped[T]]:
             expected = f"a {kind.__name__} of that name"
             raise PluginError(f"{part.package}: the entry point {PREFIX}{group} {name}: expected {expected}")
     return found
+
+
+def with_shipped(built_in: Mapping[str, T], group: Group, kind: type[T]) -> Mapping[str, T]:
+    """The built-in parts of that group and those that packages ship, by name; a built-in one keeps its name."""
+    others = {name: part.value for name, part in shipped(group, kind).items() if name not in built_in}
+    return {**built_in, **others}
 
 
 @cache

@@ -52,7 +52,7 @@ from splitbrain.nemesis.schedules import Schedule, Step
 from splitbrain.nemesis.shapes import SHAPES, Shape
 from splitbrain.nemesis.targets import NEEDS_NODES, Group, Role
 from splitbrain.nemesis.triggers import Trigger
-from splitbrain.plugins import shipped
+from splitbrain.plugins import with_shipped
 
 LEAD_IN_MS = 2_000
 WINDOW_MS = (5_000, 6_500)
@@ -238,18 +238,15 @@ def _needs(card: Card) -> set[Capability]:
     return set(card.fault(Random(0), SHORTEST_MS).required())
 
 
-def nemesis_named(name: str) -> Nemesis | None:
-    """The nemesis of that name, built in or shipped by another package; None if there is none."""
-    if name in NEMESES:
-        return NEMESES[name]
-    part = shipped("nemeses", Nemesis).get(name)
-    return None if part is None else part.value
+def every_nemesis() -> Mapping[str, Nemesis]:
+    """The nemeses by name: the built-in ones, and those that other packages ship."""
+    return with_shipped(NEMESES, "nemeses", Nemesis)
 
 
 def _find(name: str, sizes: Mapping[Group, int]) -> Nemesis:
-    nemesis = nemesis_named(name)
+    known = every_nemesis()
+    nemesis = known.get(name)
     if nemesis is None:
-        known = (*NEMESES, *shipped("nemeses", Nemesis))
         hint = did_you_mean(name, known, most=3)
         raise NemesisError(f"expected a nemesis, one of {', '.join(known)}, got {name!r}{hint}")
     size = sizes[nemesis.among]

@@ -26,7 +26,7 @@ from splitbrain.core.promises import (
 from splitbrain.core.store import EXPERIMENT
 from splitbrain.errors import UsageError
 from splitbrain.names import FaultClass, Promises, did_you_mean
-from splitbrain.nemesis.nemeses import ALL, Nemesis, RecordedKind, nemesis_named, recorded_kinds
+from splitbrain.nemesis.nemeses import ALL, Nemesis, RecordedKind, every_nemesis, recorded_kinds
 from splitbrain.nodes.systems.base import System
 
 if TYPE_CHECKING:
@@ -133,9 +133,9 @@ def contract_without_system(
 def without_effect(nemeses: Iterable[str], history: History, bounds: Bounds) -> tuple[str, ...]:
     """The nemeses of these names of which no fault took effect; names of no nemesis are left out."""
     faults = effective_faults(history, bounds)
-    named = map(nemesis_named, dict.fromkeys(nemeses))
-    known = [nemesis for nemesis in named if nemesis is not None]
-    return tuple(nemesis.name for nemesis in known if not _took_effect(nemesis, faults, bounds))
+    known = every_nemesis()
+    named = [known[name] for name in dict.fromkeys(nemeses) if name in known]
+    return tuple(nemesis.name for nemesis in named if not _took_effect(nemesis, faults, bounds))
 
 
 def _took_effect(nemesis: Nemesis, faults: Collection[Fault], bounds: Bounds) -> bool:

@@ -15,7 +15,7 @@ from splitbrain.names import PRESET_AT, Preset, preset_named
 from splitbrain.nodes.broken import BROKEN
 from splitbrain.nodes.systems import SYSTEMS
 from splitbrain.nodes.systems.base import System
-from splitbrain.plugins import shipped
+from splitbrain.plugins import with_shipped
 from splitbrain.user_systems.description import described, described_as
 from splitbrain.user_systems.description.composed import SUFFIXES
 from splitbrain.user_systems.node_class import system_at
@@ -41,19 +41,16 @@ def _split(name: str) -> tuple[str, Preset | None]:
 
 
 def _find(name: str) -> System:
-    if name in SYSTEMS:
-        return SYSTEMS[name]
+    known = with_shipped(SYSTEMS, "systems", System)
+    if name in known:
+        return known[name]
     if name in BROKEN:
         return BROKEN[name].system
-    others = shipped("systems", System)
-    if name in others:
-        return others[name].value
     if name.endswith(FILES):
         return described(Path(name))
     if ":" in name:
         return system_at(name)
-    known = ", ".join((*SYSTEMS, *others))
-    raise UsageError(f"unknown system {name!r}: expected one of {known}, package.module:Name or FILE.toml")
+    raise UsageError(f"unknown system {name!r}: expected one of {', '.join(known)}, package.module:Name or FILE.toml")
 
 
 def find_recorded(name: str, record: Mapping[str, Any], *, trusted: bool) -> System:

@@ -66,7 +66,7 @@ EFFECTS: Final[Mapping[str, tuple[type[Any], tuple[str, ...]]]] = {
     "followed": (Followed, ("term", "leader")),
     "answer": (Answer, ("request", "term", "reign", "error")),
 }
-STATUS: Final = ("role", "leading", "leader", "term", "reign", "lease", "vote")
+STATUS: Final = Status._fields
 ANSWER_SECONDS: Final = 10.0
 MOST_BYTES: Final = 1 << 20
 SHOWN: Final = 200  # characters of a wrong answer in a message

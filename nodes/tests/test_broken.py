@@ -97,7 +97,7 @@ def test_on_a_ring_where_no_node_knows_its_token_none_is_elected() -> None:
 
 @pytest.mark.parametrize("bug", [bug for bug in ALONE if bug.name not in ELECT_NOBODY], ids=lambda bug: bug.name)
 def test_any_other_broken_cluster_elects_a_leader_all_the_same(bug: Broken) -> None:
-    """A bug that nobody could miss would measure nothing."""
+    """A bug that none could miss would measure nothing."""
     cluster = Cluster(bug.system.options, bug.nodes, seed=1, machine=factory_of(bug.system))
     assert cluster.run_until(lambda each: bool(each.leading()), 2 * SECOND)
 
