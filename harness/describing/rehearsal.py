@@ -104,6 +104,7 @@ class _Stage:
         async def steps() -> None:
             self._say("each node's answer, and the claim that is read from it:")
             await until_led(cluster, experiment, view, self._recorder)
+            await self._until_agreed(cluster, cluster.nodes)
             self._leader = view.view(cluster.now()).leader or ""
             await screen.show()
             await self._stay_quiet(cluster, screen)
@@ -123,16 +124,14 @@ class _Stage:
 
     async def _kill_leader(self, cluster: Cluster, screen: _Screen) -> None:
         """Kill the leader once, and measure how long it takes until the others agree on another one."""
-        await self._until_agreed(cluster, self._experiment.node_names)
-        leader = self._view.view(cluster.now()).leader
-        if leader is None:
-            raise EnvironmentFailure("no leader to kill: the nodes did not agree again")
+        await self._until_agreed(cluster, cluster.nodes)
         aimed = plan(KILL, self._view.view(cluster.now()), Random(0))
-        assert isinstance(aimed, Plan), f"{leader} is there to be killed"
+        if not isinstance(aimed, Plan):
+            raise EnvironmentFailure("no leader to kill, though all nodes had just agreed on one")
         began = cluster.now()
-        self._say(f"killing {leader} ...")
+        self._say(f"killing {listed(aimed.nodes)} ...")
         await cluster.inflict(aimed)
-        others = [node for node in cluster.nodes if node != leader]
+        others = [node for node in cluster.nodes if node not in aimed.nodes]
         took = await self._until_agreed(cluster, others) - began
         self._elections.append(took)
         self._say(f"{self._view.view(cluster.now()).leader} leads after {duration(took)}")
